@@ -1,0 +1,116 @@
+"""What a board is to the generator: a chip with a budget, a clock, a toolchain, and a way to load it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Elaboratable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Counts of a chip or a design. ``bram`` is in the family's unit, see :attr:`Family.bram_unit`."""
+
+    lut: int
+    ff: int
+    bram: float
+    dsp: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One run of a tool in the build folder; ``log`` is the file that gets its output."""
+
+    purpose: str
+    tool: str
+    arguments: tuple[str, ...]
+    log: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loader:
+    """How openFPGALoader calls the board; ``sram`` says whether it can be loaded without writing its flash."""
+
+    board: str
+    sram: bool = True
+
+
+class Family(ABC):
+    """An FPGA family: how its clock is made, and how its tools take a design to a bitstream.
+
+    Every command runs in the build folder and names files there; the top module is called ``top``.
+    """
+
+    name: str
+    bram_unit: str
+    has_lut_ram: bool
+
+    @abstractmethod
+    def block_rams(self, depth: int, width: int) -> float:
+        """Block RAMs of one memory, in ``bram_unit``."""
+
+    @abstractmethod
+    def clock_mhz(self, board: "Board", wanted: float) -> float:
+        """The nearest frequency that the board's PLL can make of its oscillator."""
+
+    @abstractmethod
+    def clock_generator(self, board: "Board", wanted: float) -> Elaboratable:
+        """Makes the one ``sync`` domain at ``clock_mhz(board, wanted)``, held in reset until it is stable."""
+
+    @abstractmethod
+    def files(self, board: "Board", top: Elaboratable, clock_mhz: float) -> dict[str, str]:
+        """The files that the commands work on, by name."""
+
+    @abstractmethod
+    def synthesis(self, board: "Board") -> list[Command]:
+        """Commands up to the netlist ``top.json`` and its cell counts ``top.stat.json``."""
+
+    @abstractmethod
+    def resources(self, cells: dict[str, int]) -> Resources:
+        """Resources of a netlist from its cell counts."""
+
+    @abstractmethod
+    def missing_tools(self) -> list[str]:
+        """The tools that the bitstream still needs and that are not on this machine; empty if it can be made."""
+
+    @abstractmethod
+    def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
+        """Commands from the netlist to :meth:`bitstream`."""
+
+    @abstractmethod
+    def bitstream(self) -> str:
+        """Path of the bitstream in the build folder."""
+
+    @abstractmethod
+    def fmax_mhz(self, folder: Path) -> float | None:
+        """Highest clock after routing, or None where no tool of the family says it reliably."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A development board.
+
+    Attributes:
+        name: as ``--board`` takes it.
+        title: what its maker calls it.
+        part: chip, package and speed grade.
+        family: its FPGA family.
+        platform: the amaranth-boards platform class.
+        oscillator: the platform's clock resource.
+        oscillator_mhz: its frequency.
+        default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
+        budget: what the chip has; our limit where tools allow more.
+        loader: for gen.flash.
+    """
+
+    name: str
+    title: str
+    part: str
+    family: Family
+    platform: Any
+    oscillator: str
+    oscillator_mhz: float
+    default_clock_mhz: float
+    budget: Resources
+    loader: Loader

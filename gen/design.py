@@ -1,0 +1,86 @@
+"""One way from a checkpoint to the design that is built and simulated: the same inputs give the same plan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boards.board import Board
+from boards.catalogue import find_board
+from gen.checkpoint import Checkpoint, load_checkpoint
+from gen.fold import fold, references
+from gen.plan import make_plan
+from hw.beats import beat_words, input_beats
+from hw.configuration import TopConfig, configure
+from hw.errors import UserError
+from hw.network import Network, ReferenceVectors, encode
+from hw.network_file import network_sha256
+from hw.plan import Plan, load_plan
+from hw.selftest import SelfTestVectors
+
+BLANK_SAMPLE_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A checkpoint on a board: network, plan and the configuration that both give."""
+
+    checkpoint: Checkpoint
+    board: Board
+    network: Network
+    references: ReferenceVectors
+    sha256: str
+    plan: Plan
+    config: TopConfig
+
+
+def make_design(
+    checkpoint: Path, board_name: str, *, clock_mhz: float | None = None, plan_file: Path | None = None
+) -> Design:
+    """Read the checkpoint, fold it and plan it for the board.
+
+    Args:
+        checkpoint: file of snn.train.
+        board_name: see boards.catalogue.
+        clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
+        plan_file: a saved plan to use instead of making one.
+
+    Raises:
+        UserError: anything about these that the user can put right.
+    """
+    board = find_board(board_name)
+    if clock_mhz is not None and not 0 < clock_mhz < 1000:
+        raise UserError(f"--clock-mhz {clock_mhz:g} is not a clock frequency in MHz")
+    clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
+    loaded = load_checkpoint(checkpoint)
+    network = fold(loaded)
+    vectors = references(loaded, network)
+    sha256 = network_sha256(network, vectors)
+    if plan_file is None:
+        plan = make_plan(network, board, clock, sha256, loaded.activity)
+    else:
+        plan = load_plan(plan_file)
+        if (plan.board, plan.network_sha256) != (board.name, sha256):
+            raise UserError(f"{plan_file} is a plan for another board or network; leave out --plan to make a new one")
+    return Design(
+        checkpoint=loaded,
+        board=board,
+        network=network,
+        references=vectors,
+        sha256=sha256,
+        plan=plan,
+        config=configure(network, plan),
+    )
+
+
+def self_test_vectors(design: Design) -> SelfTestVectors:
+    """The reference vectors as the on-chip harness replays them; without references one arbitrary sample, unchecked."""
+    samples = design.references.samples
+    if not len(samples):
+        generator = np.random.default_rng(BLANK_SAMPLE_SEED)
+        samples = generator.integers(0, 256, (1, *design.network.input.shape), dtype=np.uint8)
+    beats = input_beats(encode(samples, design.network.input), design.config.input)
+    return SelfTestVectors(
+        beats=beat_words(beats, design.config.input.burst_bits),
+        logits=[int(logit) for logit in design.references.logits.reshape(-1)],
+    )

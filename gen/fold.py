@@ -1,0 +1,213 @@
+"""Scale folding: from a checkpoint's layers to the integer network (docs/design.md, folding).
+
+A checkpoint of quantization-aware training carries its integers, and these are taken; the fold of its floats is
+computed here once more, independently, and must agree within one unit. A float checkpoint is folded and rounded
+here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gen.checkpoint import Checkpoint, floats, get, integers
+from hw.errors import UserError
+from hw.network import (
+    Conv2d,
+    Dense,
+    InputSpec,
+    IntArray,
+    Leak,
+    Network,
+    NetworkError,
+    Pooling,
+    Population,
+    Readout,
+    ReferenceVectors,
+    Skip,
+    encode,
+)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedLayer:
+    """W' and b' of one layer on its integer grid, rounded: weights a projection and the bias of all together."""
+
+    weights: list[IntArray]
+    bias: IntArray
+    skip: int | None
+
+
+def fold(checkpoint: Checkpoint) -> Network:
+    """The integer network of a checkpoint.
+
+    Raises:
+        UserError: a layer is of an unknown kind, malformed, not finite, rounds to nothing, or its integers are
+            not those that its floats fold to.
+    """
+    try:
+        spec = InputSpec(
+            shape=tuple(get(checkpoint.input, "shape", list, "input")),
+            coding=get(checkpoint.input, "coding", str, "input"),  # type: ignore[arg-type]
+            bits=get(checkpoint.input, "bits", int, "input"),
+        )
+        nodes: list[Population | Pooling] = []
+        projections: list[Dense | Conv2d | Skip] = []
+        readout: Readout | None = None
+        for layer in checkpoint.layers:
+            kind, name = get(layer, "kind", str, "layer"), get(layer, "name", str, "layer")
+            if kind == "pooling":
+                nodes.append(pooling(layer, name))
+                continue
+            if kind not in ("population", "readout"):
+                raise UserError(f"layer {name}: unsupported kind {kind!r}")
+            folded = layer_integers(layer, name, checkpoint.kind)
+            projections += layer_projections(layer, name, folded)
+            if kind == "readout":
+                readout = Readout(
+                    fraction_bits=get(layer, "fraction_bits", int, name),
+                    bias=folded.bias,
+                    exponent=integers(layer, "exponent", name),
+                )
+            else:
+                nodes.append(population(layer, name, folded))
+        if readout is None:
+            raise UserError(f"{checkpoint.path}: the checkpoint has no readout")
+        return Network(
+            timesteps=checkpoint.timesteps,
+            input=spec,
+            nodes=tuple(nodes),
+            projections=tuple(projections),
+            readout=readout,
+        )
+    except NetworkError as error:
+        raise UserError(f"{checkpoint.path}: {error}") from error
+
+
+def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
+    """The checkpoint's reference vectors; empty for a float checkpoint. Raises UserError when they do not fit."""
+    if checkpoint.references is None:
+        none = np.zeros((0, len(network.readout.bias)), dtype=np.int64)
+        samples = np.zeros((0, *network.input.shape), dtype=np.uint8)
+        return ReferenceVectors(samples=samples, logits=none, labels=np.zeros(0, dtype=np.int64))
+    samples = get(checkpoint.references, "samples", torch.Tensor, "references").numpy()
+    logits, labels = (integers(checkpoint.references, key, "references") for key in ("logits", "labels"))
+    try:
+        encode(samples, network.input)
+    except NetworkError as error:
+        raise UserError(f"{checkpoint.path}: references: {error}") from error
+    if logits.shape != (len(samples), len(network.readout.bias)) or labels.shape != (len(samples),):
+        raise UserError(f"{checkpoint.path}: references: logits {logits.shape} do not belong to {len(samples)} samples")
+    return ReferenceVectors(samples=samples, logits=logits, labels=labels)
+
+
+def pooling(layer: dict[str, Any], name: str) -> Pooling:
+    return Pooling(
+        name=name,
+        source=get(layer, "source", str, name),
+        kind=get(layer, "pooling", str, name),  # type: ignore[arg-type]
+        kernel=get(layer, "kernel", int, name),
+    )
+
+
+def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Population:
+    leak = get(layer, "leak", list, name)
+    if len(leak) != 2 or not all(isinstance(part, int) for part in leak):
+        raise UserError(f"layer {name}: leak must be two integers (multiplier, shift)")
+    return Population(
+        name=name,
+        shape=tuple(get(layer, "shape", list, name)),
+        fraction_bits=get(layer, "fraction_bits", int, name),
+        burst_ceiling=get(layer, "burst_ceiling", int, name),
+        leak=Leak(multiplier=leak[0], shift=leak[1]),
+        reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
+        bias=folded.bias,
+        exponent=integers(layer, "exponent", name),
+    )
+
+
+def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> list[Dense | Conv2d | Skip]:
+    """The projections into one layer."""
+    result: list[Dense | Conv2d | Skip] = []
+    for part, weights in zip(get(layer, "projections", list, name), folded.weights, strict=True):
+        kind, source = get(part, "kind", str, name), get(part, "source", str, name)
+        bits = get(part, "weight_bits", int, name)
+        if not weights.any():
+            raise UserError(
+                f"layer {name}: all weights from {source} round to zero, so nothing could ever pass; "
+                "train with more weight bits or a lower learning rate"
+            )
+        if kind == "dense":
+            result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
+        elif kind == "conv2d":
+            stride, padding = get(part, "stride", int, name), get(part, "padding", int, name)
+            result.append(
+                Conv2d(
+                    source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding
+                )
+            )
+        else:
+            raise UserError(f"layer {name}: unsupported projection {kind!r}; dense and conv2d are known")
+    if folded.skip is not None:
+        source = get(layer["skip"], "source", str, name)
+        result.append(Skip(source=source, target=name, weight=folded.skip))
+    return result
+
+
+def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
+    """The layer's integers: the stored ones, held against the fold of the floats, or that fold itself."""
+    computed = fold_layer(layer, name)
+    if kind == "float":
+        return computed
+    parts = get(layer, "projections", list, name)
+    stored = FoldedLayer(
+        weights=[integers(part, "weights", name) for part in parts],
+        bias=integers(layer, "bias", name),
+        skip=get(layer["skip"], "weight", int, name) if "skip" in layer else None,
+    )
+    pairs = list(zip((*stored.weights, stored.bias), (*computed.weights, computed.bias), strict=True))
+    pairs.append((np.asarray(stored.skip or 0), np.asarray(computed.skip or 0)))
+    for ours, refolded in pairs:
+        if ours.shape != refolded.shape or np.abs(ours - refolded).max(initial=0) > 1:
+            raise UserError(
+                f"layer {name}: the checkpoint's integers are not what its floats fold to; it was changed after training"
+            )
+    return stored
+
+
+def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
+    """Fold BatchNorm and both scales into each projection, in float64, and round onto the layer's grid::
+
+        W' = (s_prev / s) * diag(g / sqrt(var + eps)) * W        b' = (c - g * mu / sqrt(var + eps)) / s
+        w = clip(floor(W' * 2^(F-e) + 1/2))                      bias = floor(b' * 2^F + 1/2)
+
+    Raises:
+        UserError: a float is missing, not finite, or shapes do not meet.
+    """
+    scale = float(floats(layer, "scale", name)) if layer["kind"] == "population" else 1.0
+    unit = 2.0 ** get(layer, "fraction_bits", int, name)
+    exponent = integers(layer, "exponent", name)
+    weights, bias = [], np.zeros(len(exponent), dtype=np.int64)
+    for part in get(layer, "projections", list, name):
+        numbers = get(part, "floats", dict, name)
+        weight, shift = floats(numbers, "weight", name), floats(numbers, "shift", name)
+        factor, offset = np.ones_like(shift), shift
+        if numbers.get("gain") is not None:
+            epsilon = get(numbers, "epsilon", float, name)
+            factor = floats(numbers, "gain", name) / np.sqrt(floats(numbers, "variance", name) + epsilon)
+            offset = shift - factor * floats(numbers, "mean", name)
+        if not len(weight) == len(factor) == len(exponent):
+            raise UserError(f"layer {name}: {len(weight)} rows of weights, {len(exponent)} exponents")
+        rows = factor * float(floats(numbers, "source_scale", name)) / scale * unit / 2.0**exponent
+        limit = 2 ** (get(part, "weight_bits", int, name) - 1)
+        scaled = weight * rows.reshape(-1, *[1] * (weight.ndim - 1))
+        weights.append(np.clip(np.floor(scaled + 0.5), -limit, limit - 1).astype(np.int64))
+        bias = bias + np.floor(offset / scale * unit + 0.5).astype(np.int64)
+    skip = None
+    if "skip" in layer:
+        skip = int(np.floor(float(floats(layer["skip"], "source_scale", name)) / scale * unit + 0.5))
+    return FoldedLayer(weights=weights, bias=bias, skip=skip)

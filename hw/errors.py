@@ -1,0 +1,35 @@
+"""How every command line of the project speaks to its user.
+
+A mistake of the user (a missing file, an unknown board, a damaged checkpoint) is a :class:`UserError`:
+one line that names the thing and the way out. :func:`command_line` turns it into exit code 2 and never
+shows a traceback for it; a traceback always means a defect of ours.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+
+EXIT_USER_ERROR = 2
+EXIT_NO_BITSTREAM_TOOL = 3
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Something the user can put right; the message is one line and says how."""
+
+
+def command_line(main: Callable[[list[str] | None], int]) -> Callable[[list[str] | None], int]:
+    """Decorate ``main(arguments) -> exit code`` so that user errors and ctrl-C end in one line on stderr."""
+
+    @functools.wraps(main)
+    def wrapper(arguments: list[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except UserError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except KeyboardInterrupt:
+            print("error: interrupted; nothing unfinished was kept as a result", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+    return wrapper

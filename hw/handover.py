@@ -1,0 +1,53 @@
+"""Hand-over from the synapse array to the neuron cores: P sums at once in, M a cycle out."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.logic import counter
+from hw.synapse_array import sums_layout
+
+
+class Handover(wiring.Component):
+    """Takes the sums of all lanes in one cycle and hands them on ``cores`` lanes at a time, lowest lanes first.
+
+    The lanes form a ring that turns by ``cores`` a beat, so after a whole turn the sums stand where they stood:
+    the sums of a direct input are handed on ``repeats`` times without being computed again. Meanwhile the array
+    accumulates the next sums. ``sums.ready`` is a register, which ends the chain of ready signals here.
+
+    Throughput: one beat a cycle; one idle cycle between two loads. Latency: ``latency`` = 1 cycle.
+
+    Ports:
+        sums: ``sums_layout(lanes, bits)``.
+        currents: ``sums_layout(cores, bits)``, ``repeats * lanes / cores`` beats for each beat of ``sums``.
+    """
+
+    latency = 1
+
+    def __init__(self, *, lanes: int, cores: int, bits: int, repeats: int) -> None:
+        self.lanes, self.cores, self.bits, self.repeats = lanes, cores, bits, repeats
+        super().__init__(
+            {
+                "sums": In(stream.Signature(sums_layout(lanes, bits))),
+                "currents": Out(stream.Signature(sums_layout(cores, bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ring = Signal(self.sums.payload.shape())
+        taken = self.currents.valid & self.currents.ready
+        turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]
+        last_turn = counter(m, "turn", self.repeats, taken & turn_ends)[1]
+
+        m.d.comb += self.sums.ready.eq(~self.currents.valid)
+        for core in range(self.cores):
+            m.d.comb += self.currents.payload[core].eq(ring[core])
+        with m.If(self.currents.valid):
+            with m.If(self.currents.ready):
+                for lane in range(self.lanes):
+                    m.d.sync += ring[lane].eq(ring[(lane + self.cores) % self.lanes])
+                m.d.sync += self.currents.valid.eq(~(turn_ends & last_turn))
+        with m.Else():
+            m.d.sync += [ring.eq(self.sums.payload), self.currents.valid.eq(self.sums.valid)]
+        return m

@@ -1,0 +1,48 @@
+"""Small pieces of combinational and counting logic that several components share."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
+
+
+def encode(one_hot: Value) -> Value:
+    """Index of the set bit of a value in which at most one bit is set (0 when none is)."""
+    width = len(one_hot)
+    bits = [
+        Cat(one_hot[index] for index in range(width) if index >> position & 1).any()
+        for position in range((width - 1).bit_length())
+    ]
+    return Cat(bits) if bits else Const(0, 1)
+
+
+def select(choices: Sequence[Value], one_hot: Value) -> Value:
+    """The choice whose bit is set in ``one_hot`` (0 when none is)."""
+    result: Value = Const(0, 0)
+    for index, choice in enumerate(choices):
+        result = result | Mux(one_hot[index], choice, 0)
+    return result
+
+
+def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:
+    """A counter of 0 .. length-1 that moves on where ``advance`` is 1; returns its value and whether it is at its end.
+
+    It costs nothing when ``length`` is 1.
+    """
+    if length == 1:
+        return Const(0, 1), Const(1, 1)
+    value = Signal(range(length), name=name)
+    at_end = value == length - 1
+    with m.If(advance):
+        m.d.sync += value.eq(Mux(at_end, 0, value + 1))
+    return value, at_end
+
+
+def times_constant(value: Value, constant: int) -> Value:
+    """``value * constant`` for a constant >= 0 as a sum of shifted copies: shifts and adders, no multiplier."""
+    terms = [value << position for position in range(constant.bit_length()) if constant >> position & 1]
+    if not terms:
+        return Const(0, signed(1))
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

@@ -1,0 +1,332 @@
+"""The integer network: the one hand-off between training, compiler, golden model, hardware and host.
+
+A :class:`Network` is what a trained QB-LIF network is after scale folding (arXiv 2604.25688; rounding, leak
+and reset are our reading, see docs/design.md): integers only, immutable, checked once when it is made.
+
+Per population with ``F`` fraction bits, ceiling ``K``, leak ``(a, p)`` and per-channel bias and exponent ``e``::
+
+    M[t] = (a * V[t-1] >> p) + (sum_j w_j * n_j[t] << e) + bias        V[0] = 0
+    n[t] = clamp((M[t] + 2^(F-1)) >> F, 0, K)
+    V[t] = M[t] - (n[t] << F)   (soft reset)    or    0 if n[t] > 0 else M[t]   (hard reset)
+
+The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the class is its first maximum.
+This module needs numpy alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.errors import UserError
+
+IntArray = NDArray[np.int64]
+Shape = tuple[int, int, int]
+"""Channels, height, width; a dense population of N neurons is (N, 1, 1)."""
+
+
+class NetworkError(UserError):
+    """A network that breaks its own rules: shapes, ranges, order or names."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise :class:`NetworkError` with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise NetworkError(message)
+
+
+def frozen_integers(values: Any, name: str) -> IntArray:
+    """``values`` as a read-only int64 array; raises :class:`NetworkError` for anything but integers."""
+    array = np.asarray(values)
+    require(array.dtype.kind in "iu", f"{name} must be integers, not {array.dtype}")
+    array = array.astype(np.int64)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """How data becomes bursts.
+
+    ``direct``: an unsigned byte x becomes ``floor(x * (2^bits - 1) / 255 + 1/2)``, the same at every timestep.
+    ``events``: binned event counts per timestep, clipped to ``2^bits - 1``.
+    """
+
+    name: ClassVar[str] = "input"
+    shape: Shape
+    coding: Literal["direct", "events"]
+    bits: int
+
+    def __post_init__(self) -> None:
+        require(self.coding in ("direct", "events"), f"unknown input coding {self.coding!r}")
+        require(1 <= self.bits <= 8, f"input bits must be 1 to 8, not {self.bits}")
+        require(len(self.shape) == 3 and min(self.shape) >= 1, f"input shape {self.shape} is not (C, H, W)")
+
+    @property
+    def burst_ceiling(self) -> int:
+        return 2**self.bits - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """Membrane decay ``beta = multiplier / 2^shift``, applied as ``(multiplier * V) >> shift`` (floor)."""
+
+    multiplier: int = 1
+    shift: int = 1
+
+    def __post_init__(self) -> None:
+        require(
+            0 <= self.shift <= 16 and 0 <= self.multiplier <= 2**self.shift,
+            f"leak {self.multiplier}/2^{self.shift} is outside 0 to 1 or finer than 2^-16",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Population:
+    """QB-LIF neurons of one layer. ``bias`` and ``exponent`` are int64 arrays of shape (channels,)."""
+
+    name: str
+    shape: Shape
+    fraction_bits: int
+    burst_ceiling: int
+    leak: Leak
+    reset: Literal["soft", "hard"]
+    bias: IntArray
+    exponent: IntArray
+
+    def __post_init__(self) -> None:
+        require(len(self.shape) == 3 and min(self.shape) >= 1, f"{self.name}: shape {self.shape} is not (C, H, W)")
+        require(1 <= self.burst_ceiling <= 255, f"{self.name}: burst ceiling {self.burst_ceiling} is not 1 to 255")
+        require(self.reset in ("soft", "hard"), f"{self.name}: unknown reset {self.reset!r}")
+        freeze_channel_constants(self, self.shape[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooling:
+    """Pooling over ``kernel`` x ``kernel`` windows that do not overlap; ``sum`` leaves the division to the next weights."""
+
+    name: str
+    source: str
+    kind: Literal["sum", "max"]
+    kernel: int
+
+    def __post_init__(self) -> None:
+        require(self.kind in ("sum", "max"), f"{self.name}: unknown pooling {self.kind!r}")
+        require(self.kernel >= 2, f"{self.name}: pooling kernel {self.kernel} is less than 2")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dense:
+    """All-to-all projection. ``weights``: int64, (target channels, source C*H*W) with the source in (C, H, W) order."""
+
+    kind: ClassVar[str] = "dense"
+    source: str
+    target: str
+    weights: IntArray
+    weight_bits: int
+
+    def __post_init__(self) -> None:
+        freeze_weights(self, dimensions=2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conv2d:
+    """Convolution. ``weights``: int64, (target channels, source channels, kernel height, kernel width)."""
+
+    kind: ClassVar[str] = "conv2d"
+    source: str
+    target: str
+    weights: IntArray
+    weight_bits: int
+    stride: int = 1
+    padding: int = 0
+
+    def __post_init__(self) -> None:
+        freeze_weights(self, dimensions=4)
+        require(self.stride >= 1 and self.padding >= 0, f"{self.target}: stride {self.stride}, padding {self.padding}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip:
+    """Identity connection: every neuron's burst enters the neuron of the same place with the one integer ``weight``."""
+
+    kind: ClassVar[str] = "skip"
+    source: str
+    target: str
+    weight: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readout:
+    """Sums its currents over all timesteps and never fires. ``bias`` and ``exponent``: int64, (classes,)."""
+
+    name: ClassVar[str] = "readout"
+    fraction_bits: int
+    bias: IntArray
+    exponent: IntArray
+
+    def __post_init__(self) -> None:
+        freeze_channel_constants(self, len(self.bias))
+
+    @property
+    def shape(self) -> Shape:
+        return (len(self.bias), 1, 1)
+
+
+Node = InputSpec | Population | Pooling
+Projection = Dense | Conv2d | Skip
+Target = Population | Readout
+
+
+def freeze_channel_constants(target: Target, channels: int) -> None:
+    require(0 < target.fraction_bits <= 32, f"{target.name}: fraction bits {target.fraction_bits} are not 1 to 32")
+    for field in ("bias", "exponent"):
+        values = frozen_integers(getattr(target, field), f"{target.name}: {field}")
+        require(values.shape == (channels,), f"{target.name}: {field} has shape {values.shape}, not ({channels},)")
+        object.__setattr__(target, field, values)
+    require(bool((target.exponent >= 0).all()), f"{target.name}: an exponent is negative")
+    require(bool((target.exponent <= 32).all()), f"{target.name}: an exponent is above 32")
+    require(bool((np.abs(target.bias) < 2**40).all()), f"{target.name}: a bias is beyond 2^40")
+
+
+def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:
+    label = f"{projection.source} -> {projection.target}"
+    weights = frozen_integers(projection.weights, f"{label}: weights")
+    require(weights.ndim == dimensions and weights.size > 0, f"{label}: weights have shape {weights.shape}")
+    require(1 <= projection.weight_bits <= 16, f"{label}: weight bits {projection.weight_bits} are not 1 to 16")
+    limit = 2 ** (projection.weight_bits - 1)
+    in_range = bool((weights >= -limit).all() and (weights < limit).all())
+    require(in_range, f"{label}: a weight does not fit {projection.weight_bits} bits")
+    object.__setattr__(projection, "weights", weights)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """A whole network. ``nodes`` are in topological order; every projection's source stands before its target.
+
+    Raises:
+        NetworkError: names clash, a source is missing or comes too late, or shapes do not meet.
+    """
+
+    timesteps: int
+    input: InputSpec
+    nodes: tuple[Population | Pooling, ...]
+    projections: tuple[Projection, ...]
+    readout: Readout
+
+    def __post_init__(self) -> None:
+        require(1 <= self.timesteps <= 1024, f"timesteps {self.timesteps} are not 1 to 1024")
+        known: dict[str, Shape] = {self.input.name: self.input.shape}
+        for node in (*self.nodes, self.readout):
+            require(node.name not in known, f"two nodes are called {node.name!r}")
+            known[node.name] = self._checked_shape(node, known)
+        for projection in self.projections:
+            require(projection.target in known, f"projection into unknown node {projection.target!r}")
+        require(bool(self.readout.bias.size), "the readout has no classes")
+
+    def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
+        if isinstance(node, Pooling):
+            require(node.source in known, f"{node.name}: its source {node.source!r} does not come before it")
+            channels, height, width = known[node.source]
+            pooled = (channels, height // node.kernel, width // node.kernel)
+            require(min(pooled) >= 1, f"{node.name}: nothing is left of {known[node.source]} after pooling")
+            return pooled
+        incoming = list(self.projections_into(node.name))
+        require(
+            any(not isinstance(projection, Skip) for projection in incoming),
+            f"{node.name}: no dense or convolutional projection leads into it",
+        )
+        for projection in incoming:
+            require(
+                projection.source in known, f"{node.name}: its source {projection.source!r} does not come before it"
+            )
+            shape = projected_shape(projection, known[projection.source])
+            require(
+                shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}"
+            )
+        return node.shape
+
+    def projections_into(self, target: str) -> Iterator[Projection]:
+        """The projections that end in ``target``, in the order of the network."""
+        return (projection for projection in self.projections if projection.target == target)
+
+    def node(self, name: str) -> Node:
+        """The input, population or pooling called ``name``; raises ``KeyError``."""
+        return {node.name: node for node in (self.input, *self.nodes)}[name]
+
+    def shape(self, name: str) -> Shape:
+        """(C, H, W) of the node called ``name``."""
+        node = self.node(name)
+        if isinstance(node, Pooling):
+            channels, height, width = self.shape(node.source)
+            return (channels, height // node.kernel, width // node.kernel)
+        return node.shape
+
+    def burst_ceiling(self, name: str) -> int:
+        """The largest burst that the node called ``name`` can send."""
+        node = self.node(name)
+        if isinstance(node, Pooling):
+            return self.burst_ceiling(node.source) * (node.kernel**2 if node.kind == "sum" else 1)
+        return node.burst_ceiling
+
+    def steps(self, name: str) -> int:
+        """How many timesteps the stream of ``name`` carries: a direct input is sent once for all of them."""
+        return 1 if name == self.input.name and self.input.coding == "direct" else self.timesteps
+
+
+def projected_shape(projection: Projection, source: Shape) -> Shape:
+    """Shape of the currents that ``projection`` makes of a source of shape ``source``; raises NetworkError."""
+    if isinstance(projection, Skip):
+        return source
+    label = f"{projection.source} -> {projection.target}"
+    channels, height, width = source
+    if isinstance(projection, Dense):
+        fan_in = channels * height * width
+        require(projection.weights.shape[1] == fan_in, f"{label}: weights {projection.weights.shape}, source {source}")
+        return (projection.weights.shape[0], 1, 1)
+    out_channels, in_channels, kernel_height, kernel_width = projection.weights.shape
+    require(in_channels == channels, f"{label}: weights {projection.weights.shape}, source {source}")
+    return (
+        out_channels,
+        (height + 2 * projection.padding - kernel_height) // projection.stride + 1,
+        (width + 2 * projection.padding - kernel_width) // projection.stride + 1,
+    )
+
+
+def encode(samples: NDArray[Any], spec: InputSpec) -> IntArray:
+    """Turn raw samples into input bursts; the one statement of the input coding for training, golden and host.
+
+    Args:
+        samples: ``direct``: unsigned bytes of shape (count, C, H, W) or (count, H, W) with one channel;
+            ``events``: counts of shape (count, T, C, H, W).
+        spec: the network's input.
+
+    Returns:
+        int64 bursts of shape (count, steps, C, H, W), steps being 1 for ``direct``.
+
+    Raises:
+        NetworkError: the samples' shape or type is not the input's.
+    """
+    samples = np.asarray(samples)
+    if spec.coding == "direct":
+        require(samples.dtype == np.uint8, f"direct input takes unsigned bytes, not {samples.dtype}")
+        require(samples.size == len(samples) * np.prod(spec.shape), f"samples {samples.shape}, input {spec.shape}")
+        levels = samples.reshape(len(samples), 1, *spec.shape).astype(np.int64) * spec.burst_ceiling
+        return (2 * levels + 255) // 510
+    require(samples.ndim == 5 and samples.shape[2:] == spec.shape, f"samples {samples.shape}, input {spec.shape}")
+    require(samples.dtype.kind in "iu" and (samples >= 0).all(), "event counts must be integers from 0 upward")
+    return np.minimum(samples.astype(np.int64), spec.burst_ceiling)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceVectors:
+    """Samples with the logits that the training framework printed for them; every later model replays them.
+
+    ``samples``: as :func:`encode` takes them; ``logits``: int64, (count, classes); ``labels``: int64, (count,).
+    """
+
+    samples: NDArray[Any]
+    logits: IntArray
+    labels: IntArray

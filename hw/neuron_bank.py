@@ -1,0 +1,149 @@
+"""Neuron bank: M neuron cores, the membranes and constants of P neurons, and the packing of bursts into beats."""
+
+from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory, ReadPort
+from amaranth.lib.wiring import In, Out
+
+from hw.configuration import NeuronConfig
+from hw.logic import counter
+from hw.neuron_core import NeuronCore, constants_layout
+from hw.scanner import bursts_layout
+from hw.synapse_array import sums_layout
+
+
+class MembraneTap(wiring.Signature):
+    """Membranes as they are written back: ``last_step`` marks those after the last timestep. Not a stream; for taps."""
+
+    def __init__(self, cores: int, bits: int) -> None:
+        super().__init__(
+            {"written": Out(1), "last_step": Out(1), "membranes": Out(data.ArrayLayout(signed(bits), cores))}
+        )
+
+
+class NeuronBank(wiring.Component):
+    """Updates the neurons of one layer in the order fold -> timestep -> neuron, M neighbouring neurons a cycle.
+
+    Only one fold is in work at a time, so P membranes are all there are. A neuron's membrane is written back
+    ``write_latency`` = 4 cycles after its sum is taken and read again at the next timestep; where P / M is less
+    than ``write_latency`` the bank waits the difference after each timestep.
+
+    Throughput: ``max(P / M, 4)`` cycles a timestep and fold. Latency: ``latency`` = 5 cycles from the sums that
+    complete a beat to the beat. Where the next beat is not taken everything here stands still.
+
+    Ports:
+        currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.handover.Handover` sends them.
+        bursts: ``bursts_layout(group, burst_bits)``.
+        tap: :class:`MembraneTap`.
+    """
+
+    latency = NeuronCore.latency + 1
+    write_latency = 4
+
+    def __init__(self, config: NeuronConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
+                "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
+                "tap": Out(MembraneTap(config.cores, config.membrane_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        slots = config.lanes // config.cores
+        pause = max(0, self.write_latency - slots)
+
+        # Where the neurons that are taken next stand; a pause follows each timestep of a bank with few slots.
+        advance, taken, pausing = Signal(), Signal(), Signal()
+        slot, slots_end = counter(m, "slot", slots, taken)
+        step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
+        fold, _ = counter(m, "fold", config.folds, taken & slots_end & steps_end)
+        m.d.comb += [self.currents.ready.eq(advance & ~pausing), taken.eq(self.currents.valid & self.currents.ready)]
+        if pause:
+            with m.If(taken & slots_end):
+                m.d.sync += pausing.eq(1)
+            with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
+                m.d.sync += pausing.eq(0)
+
+        # What travels with a neuron through the pipeline, one entry a stage.
+        stages = [Signal(data.StructLayout({"valid": 1, "last_step": 1, "slot": range(slots)}), name="stage_0")]
+        m.d.comb += [stages[0].valid.eq(taken), stages[0].last_step.eq(steps_end), stages[0].slot.eq(slot)]
+        for index in range(1, self.write_latency + 1):
+            stages.append(Signal.like(stages[0], name=f"stage_{index}"))
+            with m.If(advance):
+                m.d.sync += stages[index].eq(stages[index - 1])
+        written = stages[self.write_latency]
+
+        constants = self._constants(m)
+        membranes = Memory(
+            shape=data.ArrayLayout(signed(config.membrane_bits), config.cores),
+            depth=max(2, slots),
+            init=[],
+            attrs={"ram_style": config.membrane_memory},
+        )
+        m.submodules.membranes = membranes
+        read, write = membranes.read_port(), membranes.write_port()
+        m.d.comb += [
+            constants.en.eq(advance),
+            constants.addr.eq(slot if config.folds == 1 else fold * slots + slot),
+            read.en.eq(advance),
+            read.addr.eq(stages[NeuronCore.membrane_latency - 1].slot),
+            write.en.eq(advance & written.valid),
+            write.addr.eq(written.slot),
+            self.tap.written.eq(write.en),
+            self.tap.last_step.eq(written.last_step),
+            self.tap.membranes.eq(write.data),
+        ]
+        counts = Signal(bursts_layout(config.cores, config.burst_bits))
+        for index in range(config.cores):
+            m.submodules[f"core_{index}"] = core = NeuronCore(config)
+            m.d.comb += [
+                core.advance.eq(advance),
+                core.sum.eq(self.currents.payload[index]),
+                core.first.eq(step == 0),
+                core.constants.eq(constants.data[index]),
+                core.membrane.eq(read.data[index]),
+                write.data[index].eq(core.next_membrane),
+                counts[index].eq(core.burst),
+            ]
+        self._pack(m, counts, written.valid, advance)
+        return m
+
+    def _constants(self, m: Module) -> ReadPort:
+        """The constants of all neurons, M a row in the order fold -> slot."""
+        config = self.config
+        layout = data.ArrayLayout(constants_layout(config), config.cores)
+        with_exponent = "exponent" in constants_layout(config).members
+        neurons = [
+            {"bias": bias, "exponent": exponent} if with_exponent else {"bias": bias}
+            for bias, exponent in zip(config.bias, config.exponent, strict=True)
+        ]
+        rows = [neurons[start : start + config.cores] for start in range(0, len(neurons), config.cores)]
+        m.submodules.constants = memory = Memory(
+            shape=layout,
+            depth=max(2, len(rows)),
+            init=[layout.const(row) for row in rows],
+            attrs={"ram_style": "logic"},
+        )
+        return memory.read_port()
+
+    def _pack(self, m: Module, counts: "data.View[data.ArrayLayout]", valid: Value, advance: Signal) -> None:
+        """Gather the bursts of ``group / cores`` cycles into one beat, which is held until it is taken."""
+        config, beat = self.config, self.bursts
+        parts = config.group // config.cores
+        gathering = Signal()
+        part, complete = counter(m, "part", parts, gathering)
+        m.d.comb += [
+            advance.eq(~valid | ~beat.valid | beat.ready),
+            gathering.eq(valid & advance),
+        ]
+        with m.If(beat.ready):
+            m.d.sync += beat.valid.eq(0)
+        with m.If(gathering):
+            m.d.sync += beat.valid.eq(complete)
+            for index in range(config.group):
+                with m.If(part == index // config.cores):
+                    m.d.sync += beat.payload[index].eq(counts[index % config.cores])

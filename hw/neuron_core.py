@@ -1,0 +1,84 @@
+"""The QB-LIF neuron: leak, integrate, quantize to a saturated burst, reset."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from hw.configuration import NeuronConfig
+from hw.logic import times_constant
+
+
+def constants_layout(config: NeuronConfig) -> data.StructLayout:
+    """A neuron's own constants: ``bias`` and, where any differs from 0, ``exponent``."""
+    bias_bits = max(bits_for(value, require_sign_bit=True) for value in config.bias)
+    fields: dict[str, object] = {"bias": signed(bias_bits)}
+    if any(config.exponent):
+        fields["exponent"] = unsigned(bits_for(max(config.exponent)))
+    return data.StructLayout(fields)
+
+
+class NeuronCore(wiring.Component):
+    """One neuron a cycle through a pipeline that moves on where ``advance`` is 1 (arXiv 2604.25688, our reading)::
+
+        cycle 0   take ``sum`` and ``first``
+              1   current   = (sum << exponent) + bias                takes ``constants``
+              2   potential = (a * V >> p) + current, V = 0 if first  takes ``membrane``
+              3   burst     = clamp((potential + 2^(F-1)) >> F, 0, K)
+              4   gives ``burst`` and ``next_membrane``:
+                      potential - (burst << F)      soft reset
+                      0 if burst > 0 else potential hard reset
+
+    The burst counter saturates and nothing else does: the widths of ``config`` are proved for its weights.
+    Throughput: one neuron a cycle. Latency: ``latency`` = 4 cycles from ``sum`` to ``burst``.
+    ``membrane_latency`` = 2 and ``constants_latency`` = 1 say how long after ``sum`` these are taken.
+    """
+
+    latency = 4
+    membrane_latency = 2
+    constants_latency = 1
+
+    def __init__(self, config: NeuronConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "advance": In(1),
+                "sum": In(signed(config.accumulator_bits)),
+                "first": In(1),
+                "constants": In(constants_layout(config)),
+                "membrane": In(signed(config.membrane_bits)),
+                "burst": Out(unsigned(config.burst_bits)),
+                "next_membrane": Out(signed(config.membrane_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        fraction, ceiling = config.fraction_bits, config.burst_ceiling
+
+        taken_sum = Signal(signed(config.accumulator_bits))
+        current = Signal(signed(config.current_bits))
+        potential = Signal(signed(config.potential_bits))
+        settled = Signal(signed(config.potential_bits))
+        first_1, first_2 = Signal(), Signal()
+
+        scaled = taken_sum << self.constants.exponent if any(config.exponent) else taken_sum
+        leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift
+        rounded = Signal(range(-(2**config.potential_bits >> fraction) - 1, (2**config.potential_bits >> fraction) + 2))
+        m.d.comb += rounded.eq((potential + (1 << fraction - 1)) >> fraction)
+        with m.If(self.advance):
+            m.d.sync += [
+                taken_sum.eq(self.sum),
+                first_1.eq(self.first),
+                current.eq(scaled + self.constants.bias),
+                first_2.eq(first_1),
+                potential.eq(current + Mux(first_2, 0, leaked)),
+                self.burst.eq(Mux(rounded < 0, 0, Mux(rounded > ceiling, ceiling, rounded))),
+                settled.eq(potential),
+            ]
+        if config.reset == "soft":
+            m.d.comb += self.next_membrane.eq(settled - (self.burst << fraction))
+        else:
+            m.d.comb += self.next_membrane.eq(Mux(self.burst.any(), 0, settled))
+        return m

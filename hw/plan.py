@@ -1,0 +1,81 @@
+"""The plan: how parallel each layer is built and how wide its registers are. Pure data; gen.plan decides it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hw.errors import UserError
+
+VERSION = 1
+MemoryStyle = Literal["block", "distributed", "logic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """How one layer is built.
+
+    Attributes:
+        name: the population, or ``readout``.
+        lanes: P, neurons that accumulate at the same time; a multiple of ``group`` and of ``cores``.
+        folds: passes over the source that cover all channels, ``ceil(channels / lanes)``.
+        cores: M, neuron cores; each updates one neuron a cycle.
+        group: G, channels a beat of the stream that leaves the layer; a multiple of ``cores`` (the readout: 1).
+        weight_memory: what the weights are kept in.
+        membrane_memory: what the membranes are kept in.
+        accumulator_bits: signed width that no partial sum of the synapse array leaves.
+        current_bits: signed width of ``(sum << e) + bias`` (the readout: of a logit).
+        potential_bits: signed width of M, before reset.
+        membrane_bits: signed width of V, after reset.
+    """
+
+    name: str
+    lanes: int
+    folds: int
+    cores: int
+    group: int
+    weight_memory: MemoryStyle
+    membrane_memory: MemoryStyle
+    accumulator_bits: int
+    current_bits: int
+    potential_bits: int
+    membrane_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plan of a whole network, for one board and clock. ``input_group``: channels a beat of the input stream."""
+
+    board: str
+    clock_mhz: float
+    network_sha256: str
+    input_group: int
+    layers: tuple[LayerPlan, ...]
+
+    def to_json(self) -> str:
+        """Canonical text; equal plans give equal texts."""
+        return json.dumps({"version": VERSION, **asdict(self)}, indent=2) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """The name by which every report knows this plan."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def layer(self, name: str) -> LayerPlan:
+        """The plan of the layer called ``name``; raises KeyError."""
+        return {layer.name: layer for layer in self.layers}[name]
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan that was saved as JSON; raises UserError when it is missing, damaged or of another version."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        if content.pop("version") != VERSION:
+            raise UserError(f"{path} is a plan of another version; make it again with gen.build")
+        layers = tuple(LayerPlan(**layer) for layer in content.pop("layers"))
+        return Plan(layers=layers, **content)
+    except OSError as error:
+        raise UserError(f"cannot read plan {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a plan, or is damaged: {error}") from error

@@ -1,0 +1,61 @@
+"""Projection engine: from a stream of bursts to the accumulated currents of a layer's neurons."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.configuration import ProjectionConfig
+from hw.handover import Handover
+from hw.receptive_field import DenseReceptiveField
+from hw.scanner import EventScanner, bursts_layout
+from hw.synapse_array import SynapseArray, sums_layout
+
+
+class ProjectionEngine(wiring.Component):
+    """``[receptive field ->] event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
+
+    Loop nest: fold -> timestep -> events. Throughput: one event a cycle, or P / M cycles a sum where that is more.
+    Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first currents.
+
+    Ports:
+        bursts: the source's bursts.
+        currents: ``sums_layout(cores, accumulator_bits)``.
+    """
+
+    def __init__(self, config: ProjectionConfig) -> None:
+        self.config = config
+        source = config.source
+        super().__init__(
+            {
+                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
+                "currents": Out(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        field = DenseReceptiveField.latency if self.config.replayed else 0
+        return field + EventScanner.latency + SynapseArray.latency + Handover.latency
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.scanner = scanner = EventScanner(
+            source=config.source, folds=config.folds, merged_steps=config.merged_steps
+        )
+        m.submodules.array = array = SynapseArray(config)
+        m.submodules.handover = handover = Handover(
+            lanes=config.lanes, cores=config.cores, bits=config.accumulator_bits, repeats=config.repeats
+        )
+        if config.replayed:
+            m.submodules.receptive_field = field = DenseReceptiveField(
+                source=config.source, folds=config.folds, memory=config.weight_memory
+            )
+            connect(m, flipped(self.bursts), field.arriving)
+            connect(m, field.leaving, scanner.bursts)
+        else:
+            connect(m, flipped(self.bursts), scanner.bursts)
+        connect(m, scanner.events, array.events)
+        connect(m, array.sums, handover.sums)
+        connect(m, handover.currents, flipped(self.currents))
+        return m

@@ -1,0 +1,104 @@
+"""A minimal harness on the chip: replays the reference vectors for ever and checks every logit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.configuration import ReadoutConfig, TopConfig
+from hw.logic import counter
+from hw.readout import result_layout
+from hw.scanner import bursts_layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestVectors:
+    """``beats``: all inputs' beats as integers, one after the other; ``logits``: the expected ones, or empty."""
+
+    beats: Sequence[int]
+    logits: Sequence[int]
+
+
+class SelfTest(wiring.Component):
+    """Offers the reference inputs without a pause and compares what comes back.
+
+    Ports:
+        bursts, results: to and from :class:`hw.top.NetworkTop`.
+        winner: class of the last inference.
+        finished: for one cycle, an inference has ended.
+        passed: every logit so far was right, and all vectors have been seen at least once.
+        failed: some logit was wrong; stays until reset.
+
+    Throughput: one beat a cycle each way. Latency: ``latency`` = 1 cycle from a result to the flags.
+    """
+
+    latency = 1
+
+    def __init__(self, config: TopConfig, vectors: SelfTestVectors) -> None:
+        self.vectors = vectors
+        readout = config.layers[-1].target
+        assert isinstance(readout, ReadoutConfig)
+        self.readout = readout
+        super().__init__(
+            {
+                "bursts": Out(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
+                "results": In(stream.Signature(result_layout(readout))),
+                "winner": Out(result_layout(readout).members["winner"]),
+                "finished": Out(1),
+                "passed": Out(1),
+                "failed": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._offer(m)
+        result = self.results.payload
+        taken = Signal()
+        m.d.comb += [self.results.ready.eq(1), taken.eq(self.results.valid)]
+        m.d.sync += self.finished.eq(taken & result.last)
+        with m.If(taken & result.last):
+            m.d.sync += self.winner.eq(result.winner)
+        if self.vectors.logits:
+            self._check(m, taken)
+        return m
+
+    def _offer(self, m: Module) -> None:
+        beats = self.vectors.beats
+        m.submodules.samples = samples = Memory(
+            shape=unsigned(len(self.bursts.payload.as_value())),
+            depth=max(2, len(beats)),
+            init=beats,
+            attrs={"ram_style": "block"},
+        )
+        read = samples.read_port()
+        next_beat, _ = counter(m, "next_beat", len(beats), read.en)
+        m.d.comb += [
+            read.en.eq(~self.bursts.valid | self.bursts.ready),
+            read.addr.eq(next_beat),
+            self.bursts.payload.eq(read.data),
+        ]
+        m.d.sync += self.bursts.valid.eq(1)
+
+    def _check(self, m: Module, taken: Signal) -> None:
+        logits = self.vectors.logits
+        m.submodules.expected = expected = Memory(
+            shape=signed(self.readout.logit_bits), depth=max(2, len(logits)), init=logits, attrs={"ram_style": "block"}
+        )
+        read = expected.read_port()
+        position, all_seen = counter(m, "position", len(logits), taken)
+        logit = Signal.like(self.results.payload.logit)
+        # The memory answers a cycle after it is asked, so each result waits that cycle.
+        m.d.comb += [read.en.eq(taken), read.addr.eq(position)]
+        checking, complete = Signal(), Signal()
+        m.d.sync += [
+            logit.eq(self.results.payload.logit),
+            checking.eq(taken),
+            complete.eq(complete | (taken & all_seen)),
+            self.passed.eq(complete & ~self.failed),
+        ]
+        with m.If(checking & (logit != read.data)):
+            m.d.sync += self.failed.eq(1)

@@ -1,0 +1,29 @@
+"""Memory images: integer weights as the rows that the synapse array reads, and back."""
+
+import numpy as np
+
+from hw.network import IntArray
+
+
+def pack_weights(weights: IntArray, *, lanes: int, folds: int, rows: int, bits: int) -> tuple[int, ...]:
+    """One word a row and fold; lane k's weight in bits ``k * bits`` upward, two's complement.
+
+    Args:
+        weights: (channels, fan-in), fan-in at most ``rows`` and channels at most ``lanes * folds``; the rest is 0.
+
+    Returns:
+        ``folds * rows`` words; fold f's row r is word ``f * rows + r`` and lane k of it is channel ``f * lanes + k``.
+    """
+    padded = np.zeros((folds * lanes, rows), dtype=np.int64)
+    padded[: weights.shape[0], : weights.shape[1]] = weights
+    fields = padded.reshape(folds, lanes, rows).transpose(0, 2, 1).reshape(folds * rows, lanes) & (2**bits - 1)
+    return tuple(sum(field << (lane * bits) for lane, field in enumerate(row)) for row in fields.tolist())
+
+
+def unpack_weights(words: tuple[int, ...], *, shape: tuple[int, int], lanes: int, folds: int, bits: int) -> IntArray:
+    """The weights, (channels, fan-in), that :func:`pack_weights` packed; exact inverse."""
+    rows = len(words) // folds
+    fields = np.array([[word >> (lane * bits) & (2**bits - 1) for lane in range(lanes)] for word in words])
+    signed = fields - (fields >> (bits - 1) << bits)
+    channels = signed.reshape(folds, rows, lanes).transpose(0, 2, 1).reshape(folds * lanes, rows)
+    return channels[: shape[0], : shape[1]].astype(np.int64)

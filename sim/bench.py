@@ -1,0 +1,20 @@
+"""The cocotb test: clock, reset, and the wait for the testbench to finish. Runs inside the simulator."""
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge, Timer
+
+PERIOD_NS = 10
+
+
+@cocotb.test()
+async def replay(testbench) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Replay the inferences of the source file; the logs are compared when the simulator has ended."""
+    testbench.rst.value = 1
+    Clock(testbench.clk, PERIOD_NS, unit="ns", impl="gpi").start()
+    # Reset changes between edges, so that no simulator has to order the two.
+    await Timer(4 * PERIOD_NS + PERIOD_NS * 3 // 4, unit="ns")
+    testbench.rst.value = 0
+    await RisingEdge(testbench.done)
+    await Timer(1, unit="ns")
+    assert not int(testbench.timed_out.value), "the network hung: its cycle limit passed before all results were out"

@@ -1,0 +1,147 @@
+"""Holding what the simulated network did against the golden model, beat by beat."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw.configuration import LayerConfig, NeuronConfig, ReadoutConfig, TopConfig
+from hw.network import IntArray
+from sim.golden import Activations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A recorder's file: the cycle of every beat, int64 (beats,), and its payload as an integer."""
+
+    cycles: IntArray
+    payloads: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Outcome of one run.
+
+    Attributes:
+        mismatches: values that differ from the golden model, missing and superfluous ones included.
+        first: the first mismatch in words, or "".
+        first_inference: its inference.
+        classes: (inferences,), as the network gave them.
+        class_cycles: (inferences,), cycle in which each class left.
+    """
+
+    mismatches: int
+    first: str
+    first_inference: int
+    classes: IntArray
+    class_cycles: IntArray
+
+
+def read_log(path: Path) -> Log:
+    """Read a recorder's file; raises ValueError when the recorder did not close it."""
+    lines = path.read_text().splitlines()
+    if not lines or lines[-1] != "end":
+        raise ValueError(f"{path} is incomplete")
+    pairs = [line.split() for line in lines[:-1]]
+    return Log(
+        cycles=np.array([int(cycle) for cycle, _ in pairs], dtype=np.int64),
+        payloads=[int(payload, 16) for _, payload in pairs],
+    )
+
+
+def fields(payloads: list[int], count: int, bits: int, *, is_signed: bool) -> IntArray:
+    """Split payloads into ``count`` fields of ``bits`` each, lowest first: int64 (beats, count)."""
+    mask = (1 << bits) - 1
+    values = np.array([[word >> (k * bits) & mask for k in range(count)] for word in payloads], dtype=np.int64)
+    values = values.reshape(len(payloads), count)
+    return values - (values >> (bits - 1) << bits) if is_signed else values
+
+
+def compare(config: TopConfig, golden: Activations, folder: Path) -> Comparison:
+    """Compare every tap's bursts, the last membranes, the logits and the classes in ``folder``'s logs."""
+    found: list[tuple[int, int, str]] = []
+    for layer in config.layers:
+        if isinstance(layer.target, NeuronConfig):
+            found.append(compare_bursts(layer, layer.target, golden, folder))
+            found.append(compare_membranes(layer, layer.target, golden, folder))
+    results = read_log(folder / "results.log")
+    readout = config.layers[-1].target
+    assert isinstance(readout, ReadoutConfig)
+    logits, classes, cycles = unpack_results(results, readout)
+    expected = golden.logits.numpy()
+    found.append(differences("readout", logits, expected, ("inference", "class")))
+    found.append(differences("class", classes[:, np.newaxis], golden.classes.numpy()[:, np.newaxis], ("inference", "")))
+    failing = [entry for entry in found if entry[0]]
+    return Comparison(
+        mismatches=sum(count for count, _, _ in found),
+        first=failing[0][2] if failing else "",
+        first_inference=failing[0][1] if failing else 0,
+        classes=classes,
+        class_cycles=cycles,
+    )
+
+
+def compare_bursts(
+    layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
+) -> tuple[int, int, str]:
+    log = read_log(folder / f"tap_{layer.name}.log")
+    values = fields(log.payloads, neurons.group, neurons.burst_bits, is_signed=False)
+    bursts = golden.bursts[layer.name].numpy()
+    expected = padded(bursts.reshape(*bursts.shape[:2], -1), neurons.lanes * neurons.folds)
+    # The stream's order is fold -> timestep -> channel within the fold.
+    in_order = expected.reshape(len(expected), neurons.timesteps, neurons.folds, neurons.lanes).transpose(0, 2, 1, 3)
+    got = whole(values, in_order.shape)
+    names = ("inference", "fold", "timestep", "lane")
+    return differences(f"bursts of {layer.name}, position (0, 0)", got, in_order, names)
+
+
+def compare_membranes(
+    layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
+) -> tuple[int, int, str]:
+    log = read_log(folder / f"membranes_{layer.name}.log")
+    values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
+    membranes = golden.membranes[layer.name].numpy()
+    expected = padded(membranes.reshape(len(membranes), -1), neurons.lanes * neurons.folds)
+    padding = np.arange(expected.shape[1]) >= membranes.reshape(len(membranes), -1).shape[1]
+    got = whole(values, expected.shape)
+    got = np.where(padding, 0, got)
+    return differences(f"last membranes of {layer.name}, position (0, 0)", got, expected, ("inference", "neuron"))
+
+
+def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:
+    """Logits (inferences, classes), winners (inferences,) and the cycle in which each class left."""
+    logit_mask, winner_bits = (1 << readout.logit_bits) - 1, (readout.classes - 1).bit_length() or 1
+    logits = fields([word & logit_mask for word in log.payloads], 1, readout.logit_bits, is_signed=True)
+    winners = np.array([word >> readout.logit_bits & ((1 << winner_bits) - 1) for word in log.payloads], dtype=np.int64)
+    ends = np.array([word >> readout.logit_bits + winner_bits for word in log.payloads], dtype=bool)
+    inferences = int(ends.sum())
+    return whole(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
+
+
+def padded(values: IntArray, length: int) -> IntArray:
+    """``values`` with zeros up to ``length`` along the last axis."""
+    missing = length - values.shape[-1]
+    return np.concatenate([values, np.zeros((*values.shape[:-1], missing), dtype=np.int64)], axis=-1)
+
+
+def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
+    """The recorded values in ``shape``, as many inferences as are whole."""
+    each = int(np.prod(shape[1:]))
+    flat = values.reshape(-1)
+    inferences = len(flat) // each
+    return flat[: inferences * each].reshape(inferences, *shape[1:])
+
+
+def differences(what: str, got: IntArray, expected: IntArray, axes: tuple[str, ...]) -> tuple[int, int, str]:
+    """How many values differ, the first inference in which one does, and that value in words."""
+    common = min(len(got), len(expected))
+    unequal = np.argwhere(got[:common] != expected[:common])
+    missing = abs(len(got) - len(expected)) * int(np.prod(expected.shape[1:]))
+    if len(unequal):
+        place = tuple(int(index) for index in unequal[0])
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=True) if axis)
+        words = f"{what}: {where}: expected {expected[place]}, got {got[place]}"
+        return len(unequal) + missing, place[0], words
+    if missing:
+        return missing, common, f"{what}: expected {len(expected)} inferences, got {len(got)}"
+    return 0, 0, ""

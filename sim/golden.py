@@ -1,0 +1,205 @@
+"""The golden model: the integer form in PyTorch, batched, exact, every intermediate at hand.
+
+    python -m sim.golden --ckpt model.pt --data fashion_mnist
+
+Sums of products run in float64 matrix products (convolutions unfolded first); every operand is an integer and a
+bound below 2^53 is checked, so every result is exact. Everything else is int64.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from gen.checkpoint import load_checkpoint
+from gen.fold import fold, references
+from hw.errors import UserError, command_line
+from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip, encode
+from snn.data import LOADERS, Images, load
+
+EXACT = 2**53
+BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Activations:
+    """All that a network computes for a batch; int64 tensors.
+
+    Attributes:
+        bursts: per node, (batch, steps, C, H, W).
+        membranes: per population, V after the last timestep, (batch, C, H, W).
+        logits: L, (batch, classes).
+    """
+
+    bursts: dict[str, Tensor]
+    membranes: dict[str, Tensor]
+    logits: Tensor
+
+    @property
+    def classes(self) -> Tensor:
+        """First class with the largest logit, (batch,)."""
+        return self.logits.argmax(dim=1)
+
+
+def run(network: Network, bursts: IntArray) -> Activations:
+    """Run the integer form.
+
+    Args:
+        network: the network.
+        bursts: input bursts as :func:`hw.network.encode` gives them, (batch, steps, C, H, W).
+
+    Raises:
+        OverflowError: a sum could leave the range in which float64 is exact.
+    """
+    spikes: dict[str, Tensor] = {network.input.name: torch.from_numpy(np.array(bursts))}
+    membranes: dict[str, Tensor] = {}
+    for node in network.nodes:
+        if isinstance(node, Pooling):
+            spikes[node.name] = pool(spikes[node.source], node)
+        else:
+            spikes[node.name], membranes[node.name] = fire(currents(network, node, spikes), node, network.timesteps)
+    total = currents(network, network.readout, spikes)
+    logits = total.sum(dim=1) * (network.timesteps // total.shape[1])
+    return Activations(bursts=spikes, membranes=membranes, logits=logits.flatten(1))
+
+
+def currents(network: Network, target: Population | Readout, spikes: dict[str, Tensor]) -> Tensor:
+    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 while nothing depends on time."""
+    sums, skipped = [], []
+    for projection in network.projections_into(target.name):
+        if isinstance(projection, Skip):
+            skipped.append(spikes[projection.source] * projection.weight)
+        else:
+            sums.append(project(projection, spikes[projection.source], network.burst_ceiling(projection.source)))
+    steps = max(part.shape[1] for part in (*sums, *skipped))
+    total = torch.stack([part.expand(-1, steps, -1, -1, -1) for part in sums]).sum(0)
+    exponent, bias = (torch.from_numpy(np.array(v)).view(-1, 1, 1) for v in (target.exponent, target.bias))
+    result = (total << exponent) + bias
+    for part in skipped:
+        result = result + part
+    return result
+
+
+def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
+    """Plain sums of products, (batch, steps, C, H, W) -> (batch, steps, channels, H', W')."""
+    rows = projection.weights.reshape(len(projection.weights), -1)
+    if int(np.abs(rows).sum(axis=1).max()) * ceiling >= EXACT:
+        raise OverflowError(f"{projection.source} -> {projection.target}: a sum could exceed 2^53")
+    matrix = torch.from_numpy(rows.astype(np.float64))
+    batch, steps = bursts.shape[:2]
+    if isinstance(projection, Dense):
+        result = bursts.flatten(2).double() @ matrix.T
+        return result.round().long().view(batch, steps, -1, 1, 1)
+    kernel = projection.weights.shape[2:]
+    height, width = (
+        (size + 2 * projection.padding - extent) // projection.stride + 1
+        for size, extent in zip(bursts.shape[3:], kernel, strict=True)
+    )
+    columns = torch.nn.functional.unfold(
+        bursts.flatten(0, 1).double(), kernel, padding=projection.padding, stride=projection.stride
+    )
+    return (matrix @ columns).round().long().view(batch, steps, -1, height, width)
+
+
+def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
+    """Bursts (batch, T, C, H, W) and the last membranes of currents (batch, T or 1, C, H, W)."""
+    fraction = population.fraction_bits
+    membrane = torch.zeros_like(current[:, 0])
+    bursts = []
+    for step in range(timesteps):
+        leaked = (population.leak.multiplier * membrane) >> population.leak.shift
+        potential = leaked + current[:, step if current.shape[1] > 1 else 0]
+        count = ((potential + (1 << fraction - 1)) >> fraction).clamp(0, population.burst_ceiling)
+        soft = potential - (count << fraction)
+        membrane = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
+        bursts.append(count)
+    return torch.stack(bursts, dim=1), membrane
+
+
+def pool(bursts: Tensor, pooling: Pooling) -> Tensor:
+    """Sum or maximum over windows that do not overlap."""
+    size = pooling.kernel
+    height, width = (extent // size * size for extent in bursts.shape[3:])
+    windows = bursts[..., :height, :width].unflatten(4, (-1, size)).unflatten(3, (-1, size))
+    return windows.sum(dim=(4, 6)) if pooling.kind == "sum" else windows.amax(dim=(4, 6))
+
+
+def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int:
+    """Additions of one weight into one neuron that a batch of source bursts causes (bit-plane by bit-plane)."""
+    if isinstance(projection, Skip):
+        return 0
+    ceiling = network.burst_ceiling(projection.source)
+    planes = torch.stack([bursts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
+    if isinstance(projection, Dense):
+        return int(planes.sum()) * len(projection.weights)
+    return int(project(Conv2d(**{**vars(projection), "weights": np.ones_like(projection.weights), "weight_bits": 2}),
+                       planes, ceiling.bit_length()).sum())
+
+
+def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:
+    """Accuracy, and bursts and accumulates a layer, over a data set; shows a progress bar."""
+    right = 0
+    bursts = {node.name: 0 for node in (network.input, *network.nodes)}
+    additions = {f"{p.source} -> {p.target}": 0 for p in network.projections}
+    count = len(images.labels)
+    for start in track(range(0, count, BATCH), description=label, transient=True):
+        batch = encode(images.pixels[start : start + BATCH], network.input)
+        result = run(network, batch)
+        right += int((result.classes.numpy() == images.labels[start : start + BATCH]).sum())
+        for name in bursts:
+            bursts[name] += int(result.bursts[name].sum())
+        for projection in network.projections:
+            key = f"{projection.source} -> {projection.target}"
+            additions[key] += accumulates(projection, network, result.bursts[projection.source])
+    return {
+        "images": count,
+        "accuracy": right / count,
+        "bursts_per_image": {name: total / count for name, total in bursts.items()},
+        "accumulates_per_image": {name: total / count for name, total in additions.items()},
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m sim.golden``."""
+    result = argparse.ArgumentParser(
+        prog="python -m sim.golden", description="Evaluate a checkpoint's integer network on a test set, exactly."
+    )
+    result.add_argument("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    result.add_argument("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    result.add_argument("--data-dir", type=Path, help="folder with the data set's files")
+    result.add_argument("--count", type=int, help="only the first COUNT test images")
+    result.add_argument("--json", type=Path, help="also write the figures to this file")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.count is not None and options.count < 1:
+        raise UserError(f"--count must be at least 1, not {options.count}")
+    checkpoint = load_checkpoint(options.ckpt)
+    network = fold(checkpoint)
+    known = references(checkpoint, network)
+    if len(known.logits) and (run(network, encode(known.samples, network.input)).logits.numpy() != known.logits).any():
+        raise UserError(f"{options.ckpt}: the reference logits do not come out; the file was changed after training")
+    figures = evaluate(network, load(options.data, "test", options.data_dir).first(options.count))
+    print(f"{figures['images']} images, accuracy {figures['accuracy']:.2%}")
+    for name, value in figures["bursts_per_image"].items():
+        print(f"  {name}: {value:.1f} bursts an image")
+    for name, value in figures["accumulates_per_image"].items():
+        print(f"  {name}: {value:.0f} accumulates an image")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

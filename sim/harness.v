@@ -1,0 +1,94 @@
+// Stream ends for the simulated network: they keep Python out of the clock cycle.
+// Everything that more than one process sees is assigned by <= on the rising edge, so every simulator agrees.
+`default_nettype none
+
+// Offers the beats of a binary file (big-endian, whole bytes a beat), with random gaps, or inference by inference.
+// Writes the cycle of every inference's first beat to a log.
+module stream_source #(parameter WIDTH = 8, parameter BEATS = 1) (
+  input wire clk, input wire rst, input wire [31:0] cycle, input wire [31:0] inferences_done,
+  output reg valid, output reg [WIDTH-1:0] payload, input wire ready
+);
+  localparam BYTES = (WIDTH + 7) / 8;
+  reg [8*1024-1:0] name;
+  reg [8*BYTES-1:0] beat;
+  reg [31:0] random, position, offered, gap, one_by_one;
+  reg exhausted;
+  integer file, log;
+
+  initial begin
+    valid = 0; payload = 0; position = 0; offered = 0; exhausted = 0; gap = 0; one_by_one = 0; random = 32'h2545f491;
+    if (!$value$plusargs("source=%s", name)) $fatal;
+    file = $fopen(name, "rb");
+    if (!$value$plusargs("source_log=%s", name)) $fatal;
+    log = $fopen(name, "w");
+    if ($value$plusargs("source_gap=%d", gap)) ;
+    if ($value$plusargs("one_by_one=%d", one_by_one)) ;
+  end
+
+  wire [31:0] random_1 = random ^ (random << 13);
+  wire [31:0] random_2 = random_1 ^ (random_1 >> 17);
+  wire may_start = !one_by_one || offered % BEATS != 0 || inferences_done == offered / BEATS;
+
+  always @(posedge clk) begin
+    random <= random_2 ^ (random_2 << 5);
+    if (!rst) begin
+      if (valid && ready) begin
+        if (position == 0) begin $fwrite(log, "%0d\n", cycle); $fflush(log); end
+        position <= position == BEATS - 1 ? 0 : position + 1;
+      end
+      if (!valid || ready) begin
+        valid <= 0;
+        if (!exhausted && may_start && random[15:8] >= gap) begin
+          if ($fread(beat, file) == BYTES) begin
+            valid <= 1;
+            payload <= beat[WIDTH-1:0];
+            offered <= offered + 1;
+          end else
+            exhausted <= 1;
+        end
+      end
+    end
+  end
+endmodule
+
+// Writes cycle and payload of every beat to a log; its file is closed when stop rises.
+module recorder #(parameter WIDTH = 8, parameter NAME = "results") (
+  input wire clk, input wire rst, input wire [31:0] cycle, input wire stop,
+  input wire transferred, input wire [WIDTH-1:0] payload
+);
+  reg [8*1024-1:0] name;
+  integer file;
+
+  initial begin
+    if (!$value$plusargs({NAME, "=%s"}, name)) $fatal;
+    file = $fopen(name, "w");
+  end
+
+  always @(posedge clk) begin
+    if (!rst && transferred && file != 0) $fwrite(file, "%0d %h\n", cycle, payload);
+    if (stop && file != 0) begin
+      $fwrite(file, "end\n");
+      $fclose(file);
+      file = 0;
+    end
+  end
+endmodule
+
+// Takes beats with random stalls.
+module stream_sink (input wire clk, output reg ready);
+  reg [31:0] random, gap;
+
+  initial begin
+    ready = 0; gap = 0; random = 32'h9e3779b9;
+    if ($value$plusargs("sink_gap=%d", gap)) ;
+  end
+
+  wire [31:0] random_1 = random ^ (random << 13);
+  wire [31:0] random_2 = random_1 ^ (random_1 >> 17);
+
+  always @(posedge clk) begin
+    random <= random_2 ^ (random_2 << 5);
+    ready <= random[15:8] >= gap;
+  end
+endmodule
+`default_nettype wire

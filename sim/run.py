@@ -1,0 +1,267 @@
+"""Command line: simulate a checkpoint's hardware on real data and hold every beat against the golden model.
+
+    python -m sim.run --ckpt model.pt --data fashion_mnist --count 200
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from gen.design import Design, make_design
+from hw.beats import beat_words, input_beats
+from hw.errors import UserError, command_line
+from hw.network import IntArray, encode
+from sim import golden
+from sim.compare import Comparison, compare
+from sim.golden import Activations
+from sim.simulator import SIMULATORS, Simulation, SimulationFailure, build
+from snn.data import LOADERS, Images, load
+
+DEFAULT_FOLDER = Path("build/sim")
+STALL_SHARE = 100
+"""Out of 256: how likely source and sink pause in a cycle of the stalled run."""
+LATENCY_INFERENCES = 16
+EXIT_MISMATCH = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """One way of offering the inferences."""
+
+    name: str
+    source_gap: int = 0
+    sink_gap: int = 0
+    one_by_one: int = 0
+
+
+FULL_SPEED = Mode(name="full speed")
+STALLED = Mode(name="random stalls", source_gap=STALL_SHARE, sink_gap=STALL_SHARE)
+ONE_BY_ONE = Mode(name="one by one", one_by_one=1)
+REFERENCES = Mode(name="references")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inferences:
+    """What is run: input bursts (count, steps, C, H, W) and all that the golden model computes for them."""
+
+    bursts: IntArray
+    golden: Activations
+
+    def first(self, count: int) -> "Inferences":
+        """The first ``count`` of them."""
+        known = self.golden
+        return Inferences(
+            bursts=self.bursts[:count],
+            golden=Activations(
+                bursts={name: values[:count] for name, values in known.bursts.items()},
+                membranes={name: values[:count] for name, values in known.membranes.items()},
+                logits=known.logits[:count],
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """One run: how it compares, and the cycle in which each inference's first beat was accepted."""
+
+    mode: Mode
+    comparison: Comparison
+    started: IntArray
+
+
+def simulate(design: Design, simulation: Simulation, inferences: Inferences, mode: Mode) -> Outcome:
+    """Run inferences through the simulated network and compare all it does with the golden model.
+
+    Raises:
+        SimulationFailure: the network hung.
+    """
+    config = design.config
+    folder = simulation.folder / mode.name.replace(" ", "_")
+    folder.mkdir(exist_ok=True)
+    beats = input_beats(inferences.bursts, config.input)
+    size = (config.input.group * config.input.burst_bits + 7) // 8
+    words = beat_words(beats, config.input.burst_bits)
+    (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
+    taps = [f"{kind}_{layer.name}" for layer in config.layers[:-1] for kind in ("tap", "membranes")]
+    plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in (*taps, "results")}
+    plusargs |= {
+        "source": (folder / "source.bin").resolve(),
+        "source_log": (folder / "source.log").resolve(),
+        "source_gap": mode.source_gap,
+        "sink_gap": mode.sink_gap,
+        "one_by_one": mode.one_by_one,
+        "inferences": len(inferences.bursts),
+        "limit": cycle_limit(design, len(inferences.bursts)),
+    }
+    simulation.run(plusargs, folder / "simulation.log")
+    started = np.array([int(line) for line in (folder / "source.log").read_text().split()], dtype=np.int64)
+    return Outcome(mode=mode, comparison=compare(config, inferences.golden, folder), started=started)
+
+
+def cycle_limit(design: Design, inferences: int) -> int:
+    """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
+    cycles = 0
+    for layer in design.config.layers:
+        source = layer.projection.source
+        planes = source.rows * source.steps * source.burst_bits
+        cycles += layer.projection.folds * (2 * planes + design.network.timesteps * (layer.projection.lanes + 8))
+    return 1000 + 4 * cycles * inferences
+
+
+def replay(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
+    """All runs of one simulation: references against the checkpoint's own logits, then the data in every mode."""
+    runs: list[tuple[Mode, Inferences]] = [
+        (FULL_SPEED, inferences),
+        (STALLED, inferences),
+        (ONE_BY_ONE, inferences.first(LATENCY_INFERENCES)),
+    ]
+    if len(design.references.logits):
+        runs.insert(0, (REFERENCES, reference_inferences(design)))
+    return [simulate(design, simulation, batch, mode) for mode, batch in runs]
+
+
+def reference_inferences(design: Design) -> Inferences:
+    """The reference vectors with the checkpoint's logits; raises UserError when the golden model differs from them."""
+    bursts = encode(design.references.samples, design.network.input)
+    known = golden.run(design.network, bursts)
+    if (known.logits.numpy() != design.references.logits).any():
+        raise UserError(f"{design.checkpoint.path}: its reference logits do not come out; it was changed after training")
+    return Inferences(bursts=bursts, golden=known)
+
+
+def figures(
+    design: Design, simulation: Simulation, outcomes: list[Outcome], inferences: Inferences, labels: IntArray
+) -> dict[str, Any]:
+    """The JSON of a run; cycles and latency are those of docs/design.md."""
+    by_mode = {outcome.mode: outcome for outcome in outcomes}
+    full, spaced = by_mode[FULL_SPEED], by_mode[ONE_BY_ONE]
+    classes, gaps = full.comparison.classes, np.diff(full.comparison.class_cycles)
+    finished = min(len(spaced.started), len(spaced.comparison.class_cycles))
+    latencies = spaced.comparison.class_cycles[:finished] - spaced.started[:finished]
+    return {
+        "images": len(labels),
+        "mismatches": sum(outcome.comparison.mismatches for outcome in outcomes),
+        "runs": {outcome.mode.name: outcome.comparison.mismatches for outcome in outcomes},
+        "accuracy_golden": float((inferences.golden.classes.numpy() == labels).mean()),
+        "accuracy_rtl": float((classes == labels[: len(classes)]).sum() / len(labels)),
+        "cycles_mean": float(gaps.mean()) if len(gaps) else None,
+        "cycles_max": int(gaps.max()) if len(gaps) else None,
+        "latency_mean": float(latencies.mean()) if finished else None,
+        "lanes_busy": lanes_busy(design, inferences, gaps),
+        "board": design.board.name,
+        "network_sha256": design.sha256,
+        "plan_sha256": design.plan.sha256,
+        "simulator": simulation.simulator,
+        "version": simulation.version,
+    }
+
+
+def lanes_busy(design: Design, inferences: Inferences, gaps: IntArray) -> dict[str, float]:
+    """Accumulates done / (lanes x cycles) of every layer, over the back-to-back run."""
+    if not len(gaps):
+        return {}
+    last = {name: bursts[1:] for name, bursts in inferences.golden.bursts.items()}
+    return {
+        layer.name: golden.accumulates(projection, design.network, last[projection.source])
+        / (layer.lanes * float(gaps.sum()))
+        for layer in design.plan.layers
+        for projection in design.network.projections_into(layer.name)
+    }
+
+
+def with_waves(design: Design, inferences: Inferences, failing: Outcome, simulator: str, folder: Path) -> Path:
+    """Run a failing mode again, up to its first wrong inference, with waveforms; returns the waveform's path."""
+    simulation = build(design.config, simulator, folder, waves=True)
+    batch = inferences.first(failing.comparison.first_inference + 1)
+    simulate(design, simulation, batch, failing.mode)
+    return waveform(simulation, failing.mode)
+
+
+def waveform(simulation: Simulation, mode: Mode) -> Path:
+    """Where the waveform of a run lies."""
+    found = [*simulation.folder.rglob("*.vcd"), *simulation.folder.rglob("*.fst")]
+    inside = [path for path in found if mode.name.replace(" ", "_") in path.parts]
+    return (inside or found or [simulation.folder])[0]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m sim.run``."""
+    result = argparse.ArgumentParser(
+        prog="python -m sim.run",
+        description="Simulate the hardware of a checkpoint on test images, at full speed, under random stalls and one "
+        "image at a time, and compare every beat between layers, the last membranes, logits and class with the "
+        "integer golden model. Exit code 1 means a mismatch.",
+    )
+    add = result.add_argument
+    add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    add("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    add("--data-dir", type=Path, help="folder with the data set's files")
+    add("--count", type=int, default=20, help="test images (default 20)")
+    add("--board", default="arty_a7", help="plan for this board (default arty_a7)")
+    add("--clock-mhz", type=float, help="clock of the plan (default the board's)")
+    add("--plan", type=Path, help="use this plan.json instead of making a plan")
+    add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
+    add("--waves", action="store_true", help="record waveforms of every run")
+    add("--json", type=Path, help="also write the figures to this file")
+    add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for built simulations (default {DEFAULT_FOLDER})")
+    return result
+
+
+def prepare(design: Design, images: Images) -> Inferences:
+    """Encode the images and run the golden model; raises UserError when they are not the network's kind of input."""
+    if images.pixels.shape[1:] != design.network.input.shape:
+        raise UserError(f"images of shape {images.pixels.shape[1:]}, but the network takes {design.network.input.shape}")
+    bursts = encode(images.pixels, design.network.input)
+    return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.count < 1:
+        raise UserError(f"--count must be at least 1, not {options.count}")
+    design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
+    images = load(options.data, "test", options.data_dir).first(options.count)
+    inferences = prepare(design, images)
+    console = Console(stderr=True)
+    begin = time.monotonic()
+    try:
+        with console.status(f"building the {options.simulator} simulation"):
+            simulation = build(design.config, options.simulator, options.work_dir, waves=options.waves)
+        with console.status(f"simulating {len(images.labels)} images"):
+            outcomes = replay(design, simulation, inferences)
+        report = figures(design, simulation, outcomes, inferences, images.labels)
+        failing = next((outcome for outcome in outcomes if outcome.comparison.mismatches), None)
+        if failing is not None:
+            batch = reference_inferences(design) if failing.mode is REFERENCES else inferences
+            waves = with_waves(design, batch, failing, options.simulator, options.work_dir)
+            print(f"mismatch ({failing.mode.name}): {failing.comparison.first}; waveform: {waves}", file=sys.stderr)
+    except SimulationFailure as error:
+        print(f"mismatch: {error}", file=sys.stderr)
+        return EXIT_MISMATCH
+    print_report(report, time.monotonic() - begin)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return EXIT_MISMATCH if report["mismatches"] else 0
+
+
+def print_report(report: dict[str, Any], seconds: float) -> None:
+    """The figures for people."""
+    print(f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s")
+    print(f"accuracy: golden {report['accuracy_golden']:.2%}, RTL {report['accuracy_rtl']:.2%}")
+    if report["cycles_mean"] is not None:
+        print(f"cycles an image: mean {report['cycles_mean']:.1f}, max {report['cycles_max']}", end="; ")
+        print(f"latency: mean {report['latency_mean']:.1f}")
+        print("lanes busy: " + ", ".join(f"{name} {share:.1%}" for name, share in report["lanes_busy"].items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

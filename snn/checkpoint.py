@@ -1,0 +1,180 @@
+"""Writing checkpoints, and reading our own back into a model.
+
+A checkpoint is plain data (dictionaries, lists, numbers, strings, tensors), so that it loads with
+``weights_only=True``. It carries the model (name, options, state), its graph, the floats of every layer for
+refolding, and after quantization-aware training the integers themselves with reference vectors and activity.
+docs/checkpoint.md describes every key.
+"""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hw.errors import UserError
+from hw.network import IntArray
+from snn.bursts import Bursts, Encoder, SumPool2d
+from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
+from snn.models import ModelOptions, make_model, options_from
+from snn.quantization import integers, layer_integers
+from snn.tracing import Step, traced
+
+FORMAT = "qblif-checkpoint"
+VERSION = 1
+REFERENCES = 16
+
+
+@torch.no_grad()
+def describe(model: nn.Module, samples: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Everything of a checkpoint that follows from the model itself.
+
+    Args:
+        model: a model in the integer form (``kind: qat``) or still in the float form (``kind: float``).
+        samples: raw samples; the first 16 become the reference vectors.
+        labels: their labels.
+    """
+    model.eval()
+    quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
+    samples, labels = samples[:REFERENCES], labels[:REFERENCES]
+    with traced(model) as steps:
+        logits = model(samples)
+    encoder = next(module for module in model.modules() if isinstance(module, Encoder))
+    parts = [describe_step(step, quantized) for step in steps]
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": "qat" if quantized else "float",
+        "timesteps": encoder.timesteps,
+        "input": {
+            "shape": list(encoder.spec.shape),
+            "coding": encoder.spec.coding,
+            "bits": encoder.spec.bits,
+        },
+        "layers": parts,
+        "state": model.state_dict(),
+    }
+    if quantized:
+        grid = 2.0 ** int(steps[-1].module.fraction_bits) if isinstance(steps[-1].module, Readout) else 1.0
+        content["references"] = {
+            "samples": samples.clone(),
+            "labels": labels.clone(),
+            "logits": tensor(integers(logits.double() * grid)),
+        }
+    return content
+
+
+def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
+    """One layer of the graph: structure, floats, and the integers if there are any."""
+    module = step.module
+    if not isinstance(module, Layer):
+        kind = "sum" if isinstance(module, SumPool2d) else "max"
+        return {
+            "kind": "pooling",
+            "name": step.name,
+            "source": step.sources[0].node,
+            "pooling": kind,
+            "kernel": module.kernel,
+        }
+    layer: dict[str, Any] = {"kind": "readout", "name": "readout"}
+    if isinstance(module, SpikingLayer):
+        assert isinstance(step.output, Bursts)
+        shape = list(step.output.counts.shape[2:])
+        layer = {
+            "kind": "population",
+            "name": step.name,
+            "shape": shape + [1] * (3 - len(shape)),
+            "burst_ceiling": module.neuron.burst_ceiling,
+            "leak": [module.neuron.leak.multiplier, module.neuron.leak.shift],
+            "reset": module.neuron.reset,
+            "scale": module.neuron.scale.detach().clone(),
+        }
+    layer["fraction_bits"] = int(module.fraction_bits)
+    layer["exponent"] = module.exponent.clone()
+    incoming = module.incoming(step.sources)
+    layer["projections"] = [describe_projection(projection, source) for projection, source in incoming]
+    identity = step.sources[1] if len(step.sources) > len(incoming) else None
+    if identity is not None:
+        layer["skip"] = {"source": identity.node, "source_scale": torch.as_tensor(identity.scale).detach().clone()}
+    if quantized:
+        assert isinstance(module, SpikingLayer | Readout)
+        numbers = layer_integers(module, step.sources)
+        layer["bias"] = tensor(numbers.bias)
+        for part, weights in zip(layer["projections"], numbers.weights, strict=True):
+            part["weights"] = tensor(weights)
+        if identity is not None:
+            layer["skip"]["weight"] = numbers.skip
+    return layer
+
+
+def describe_projection(projection: Projection, source: Bursts) -> dict[str, Any]:
+    """A projection's structure and its floats: W, BatchNorm (g, c, mu, var, eps) and the source's scale."""
+    part: dict[str, Any] = {
+        "kind": "conv2d" if isinstance(projection, QuantConv2d) else "dense",
+        "source": source.node,
+        "weight_bits": projection.weight_bits,
+        "floats": {
+            "weight": projection.weight.detach(),
+            "gain": None if projection.gain is None else projection.gain.detach(),
+            "shift": projection.shift.detach(),
+            "mean": projection.mean,
+            "variance": projection.variance,
+            "epsilon": projection.epsilon,
+            "source_scale": torch.as_tensor(source.scale).detach().clone(),
+        },
+    }
+    if isinstance(projection, QuantConv2d):
+        part["stride"], part["padding"] = projection.stride, projection.padding
+    return part
+
+
+def tensor(values: IntArray) -> Tensor:
+    """``values`` in the smallest integer type that holds them."""
+    reach = int(max(values.max(initial=0), ~values.min(initial=0)))
+    return torch.from_numpy(values.astype(np.min_scalar_type(~reach)))
+
+
+@torch.no_grad()
+def activity(model: nn.Module, samples: Tensor, batch: int = 1000) -> dict[str, list[float]]:
+    """Mean number of set bit-planes a sample that each node sends, per timestep: the events the hardware will see."""
+    model.eval()
+    totals: dict[str, Tensor] = {}
+    for start in range(0, len(samples), batch):
+        with traced(model) as steps:
+            model(samples[start : start + batch])
+        for source in {source.node: source for step in steps for source in step.sources}.values():
+            planes = set_planes(source.counts.long(), source.ceiling).flatten(2).sum(2).sum(1)
+            totals[source.node] = totals.get(source.node, torch.zeros_like(planes)) + planes
+    return {node: (total.double() / len(samples)).tolist() for node, total in totals.items()}
+
+
+def set_planes(counts: Tensor, ceiling: int) -> Tensor:
+    """Number of one bits of each count."""
+    return torch.stack([counts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
+
+
+def save_atomically(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that the file is either the old one or the whole new one."""
+    partial = path.with_name(path.name + ".partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def model_section(name: str, options: ModelOptions) -> dict[str, Any]:
+    """What :func:`load_model` needs to build the model again."""
+    stored = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
+    return {"name": name, "options": stored}
+
+
+def load_model(path: Path) -> nn.Module:
+    """The trained model of a checkpoint that ``snn.train`` wrote, in evaluation mode; raises UserError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        model = make_model(content["model"]["name"], options_from(content["model"]["options"]))
+        model.load_state_dict(content["state"])
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise UserError(f"{path} is not a checkpoint of snn.train: {error}") from error
+    return model.eval()

@@ -1,0 +1,220 @@
+"""Image data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits.
+
+Needs numpy alone (digits also scikit-learn). Nothing is unpickled. Every set comes as unsigned bytes.
+"""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.errors import UserError
+
+Split = Literal["train", "test"]
+CACHE = Path(__file__).resolve().parent.parent / ".cache"
+SYSTEM_DATASETS = Path("/usr/share/datasets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """``pixels``: uint8 (count, C, H, W); ``labels``: int64 (count,)."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def first(self, count: int | None) -> "Images":
+        """The first ``count`` images, or all of them."""
+        return Images(pixels=self.pixels[:count], labels=self.labels[:count])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Official:
+    """Where a data set's publisher keeps its .gz files, with the sha256 that pins the content of each."""
+
+    address: str
+    sha256: dict[str, str]
+
+
+FASHION_MNIST = Official(
+    address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    sha256={
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    },
+)
+IDX_FILES: dict[Split, tuple[str, str]] = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+def load(name: str, split: Split, data_dir: Path | None = None) -> Images:
+    """Load a data set by name.
+
+    Args:
+        name: ``fashion_mnist``, ``mnist``, ``cifar10`` or ``digits``.
+        split: ``train`` or ``test``.
+        data_dir: folder with the set's files, or with a folder of the set's name.
+
+    Raises:
+        UserError: the name is unknown, or the files are missing or damaged; the message says how to get them.
+    """
+    if name not in LOADERS:
+        raise UserError(f"unknown data set {name!r}; there are {', '.join(sorted(LOADERS))}")
+    return LOADERS[name](split, data_dir)
+
+
+def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:
+    """Fashion-MNIST from ``data_dir``, /usr/share/datasets, Debian's package or its official address, in this order."""
+    if data_dir is not None:
+        return read_idx(idx_folder("fashion_mnist", data_dir), split)
+    for folder in (SYSTEM_DATASETS / "fashion-mnist", CACHE / "fashion-mnist"):
+        if has_idx(folder):
+            return read_idx(folder, split)
+    target = CACHE / "fashion-mnist"
+    if not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", target):
+        fetch_official(FASHION_MNIST, target)
+    return read_idx(target, split)
+
+
+def load_mnist(split: Split, data_dir: Path | None) -> Images:
+    """MNIST from a folder of IDX files."""
+    if data_dir is None and not has_idx(SYSTEM_DATASETS / "mnist"):
+        raise UserError(
+            "mnist: name the folder of its IDX files with --data-dir "
+            "(train-images-idx3-ubyte and the rest, .gz or not; from yann.lecun.com/exdb/mnist or a mirror)"
+        )
+    return read_idx(SYSTEM_DATASETS / "mnist" if data_dir is None else idx_folder("mnist", data_dir), split)
+
+
+def load_cifar10(split: Split, data_dir: Path | None) -> Images:
+    """CIFAR-10 from its binary version (data_batch_1.bin ... test_batch.bin)."""
+    names = [f"data_batch_{index}.bin" for index in range(1, 6)] if split == "train" else ["test_batch.bin"]
+    folders = [] if data_dir is None else [data_dir, data_dir / "cifar-10-batches-bin", data_dir / "cifar10"]
+    folder = next((folder for folder in folders if (folder / names[0]).is_file()), None)
+    if folder is None:
+        raise UserError(
+            f"cifar10: no {names[0]} in {data_dir or 'any folder (name one with --data-dir)'}; get the binary version, "
+            "cifar-10-binary.tar.gz, from www.cs.toronto.edu/~kriz/cifar.html and unpack it"
+        )
+    records = [np.frombuffer(read_file(folder / name), dtype=np.uint8) for name in names]
+    for name, record in zip(names, records, strict=True):
+        if record.size == 0 or record.size % 3073:
+            raise UserError(f"{folder / name} is damaged: {record.size} bytes are no whole number of 3073-byte records")
+    table = np.concatenate(records).reshape(-1, 3073)
+    return Images(pixels=table[:, 1:].reshape(-1, 3, 32, 32), labels=table[:, 0].astype(np.int64))
+
+
+def load_digits(split: Split, data_dir: Path | None) -> Images:
+    """scikit-learn's 8x8 digits, scaled to bytes; every fifth image is a test image. ``data_dir`` is not needed."""
+    del data_dir
+    try:
+        from sklearn.datasets import load_digits as bundled
+    except ImportError as error:
+        raise UserError("digits: the package scikit-learn is not installed (pip install scikit-learn)") from error
+    values, labels = bundled(return_X_y=True)
+    pixels = np.floor(values * 255 / 16 + 0.5).astype(np.uint8).reshape(-1, 1, 8, 8)
+    chosen = (np.arange(len(labels)) % 5 == 0) == (split == "test")
+    return Images(pixels=pixels[chosen], labels=labels[chosen].astype(np.int64))
+
+
+LOADERS: dict[str, Callable[[Split, Path | None], Images]] = {
+    "fashion_mnist": load_fashion_mnist,
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "digits": load_digits,
+}
+
+
+def has_idx(folder: Path) -> bool:
+    """Whether ``folder`` looks like a folder of IDX files."""
+    return any((folder / f"{IDX_FILES['test'][0]}{suffix}").is_file() for suffix in ("", ".gz"))
+
+
+def idx_folder(name: str, data_dir: Path) -> Path:
+    """``data_dir`` or the folder of the set's name in it, whichever holds IDX files."""
+    for folder in (data_dir, data_dir / name, data_dir / name.replace("_", "-")):
+        if has_idx(folder):
+            return folder
+    raise UserError(f"{name}: no IDX files ({IDX_FILES['test'][0]}, .gz or not) in {data_dir}")
+
+
+def read_idx(folder: Path, split: Split) -> Images:
+    """Read the images and labels of one split from a folder of IDX files, gzipped or not."""
+    pixels, labels = (read_idx_array(folder, name) for name in IDX_FILES[split])
+    if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
+        raise UserError(f"{folder}: images {pixels.shape} and labels {labels.shape} do not belong together")
+    return Images(pixels=pixels[:, np.newaxis], labels=labels.astype(np.int64))
+
+
+def read_idx_array(folder: Path, name: str) -> NDArray[np.uint8]:
+    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    if path is None:
+        raise UserError(f"{folder / name} is missing (.gz would do)")
+    content = read_file(path)
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError) as error:
+            raise UserError(f"{path} is damaged: {error}") from error
+    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
+    header = 4 + 4 * dimensions
+    shape = tuple(np.frombuffer(content[4:header], dtype=">u4").tolist())
+    if not dimensions or len(content) - header != int(np.prod(shape)):
+        raise UserError(f"{path} is damaged or is not an IDX file of bytes")
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def fetch_debian(package: str, inside: str, target: Path) -> bool:
+    """Put the folder ``inside`` of a Debian package at ``target`` without root; False where apt cannot give it."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        if subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=False).returncode:
+            return False
+        archive = next(Path(folder).glob("*.deb"), None)
+        if archive is None:
+            return False
+        unpacked = Path(folder) / "unpacked"
+        if subprocess.run(["dpkg-deb", "-x", archive, unpacked], capture_output=True, check=False).returncode:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(unpacked / inside, target)
+    return True
+
+
+def fetch_official(source: Official, target: Path) -> None:
+    """Download the files that ``source`` pins; raises UserError when one cannot be had or is not the pinned one."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name, sha256 in source.sha256.items():
+        try:
+            with urllib.request.urlopen(f"{source.address}/{name}.gz", timeout=60) as response:
+                content = gzip.decompress(response.read())
+        except (URLError, OSError, EOFError) as error:
+            raise UserError(
+                f"fashion_mnist: not in /usr/share/datasets, not to be had by apt-get, and {source.address} does not "
+                f"answer ({error}); install Debian's dataset-fashion-mnist or name a folder with --data-dir"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise UserError(f"{source.address}/{name} is not the file that is expected here (sha256 differs)")
+        (target / name).write_bytes(content)

@@ -1,0 +1,267 @@
+"""Projections, and the layers that own them: spiking populations and the readout.
+
+A layer runs in one of two forms. It starts in the float form; :func:`snn.quantization.begin` moves it to the
+integer form, in which its forward pass computes exactly what the hardware computes (docs/design.md).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from snn.bursts import Bursts
+from snn.neuron import QBLIF
+from snn.quantizers import choose_grid, quantize_weights, round_through
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedProjection:
+    """W' and b' of a projection in units of the target's scale (float, differentiable)."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Projection(nn.Module):
+    """Weights with BatchNorm behind them: ``I = g * (W * o - mu) / sqrt(var + eps) + c``, or ``W * o + c`` without.
+
+    Args:
+        weight: initial float weights, (channels, ...).
+        weight_bits: signed bits B of the quantized weights.
+        batch_norm: whether to normalise; one set of statistics for all timesteps.
+    """
+
+    gain: nn.Parameter | None
+    mean: Tensor
+    variance: Tensor
+    momentum = 0.1
+    epsilon = 1e-5
+
+    def __init__(self, weight: Tensor, *, weight_bits: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.weight_bits = weight_bits
+        channels = len(weight)
+        self.gain = nn.Parameter(torch.ones(channels)) if batch_norm else None
+        self.shift = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
+        """The plain sum of products ``weight * bursts``: (steps, batch, *in) -> (steps, batch, *out)."""
+        raise TypeError(f"{type(self).__name__} does not say how it projects")
+
+    def float_current(self, bursts: Bursts) -> Tensor:
+        """Currents of the training form, batch statistics while training."""
+        current = self.apply_weight(bursts.counts * bursts.scale, self.weight)
+        if self.gain is None:
+            return current + per_channel(self.shift, current)
+        normalised = nn.functional.batch_norm(
+            current.flatten(0, 1),
+            self.mean,
+            self.variance,
+            self.gain,
+            self.shift,
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.epsilon,
+        )
+        return normalised.unflatten(0, current.shape[:2])
+
+    @torch.no_grad()
+    def update_statistics(self, bursts: Bursts) -> None:
+        """Track the float currents' mean and variance, outside the gradient, as float training does."""
+        if self.gain is None:
+            return
+        current = self.apply_weight(bursts.counts * bursts.scale, self.weight).flatten(0, 1).transpose(0, 1).flatten(1)
+        self.mean.lerp_(current.mean(dim=1), self.momentum)
+        self.variance.lerp_(current.var(dim=1), self.momentum)
+
+    def folded(self, source_scale: Tensor, target_scale: Tensor) -> FoldedProjection:
+        """Fold BatchNorm's running statistics and both scales: the absorbable scale of arXiv 2604.25688."""
+        if self.gain is None:
+            factor, offset = torch.ones_like(self.shift), self.shift
+        else:
+            factor = self.gain / torch.sqrt(self.variance + self.epsilon)
+            offset = self.shift - factor * self.mean
+        rows = (factor * source_scale / target_scale).view(-1, *[1] * (self.weight.dim() - 1))
+        return FoldedProjection(weight=self.weight * rows, bias=offset / target_scale)
+
+
+class QuantLinear(Projection):
+    """All-to-all projection of (features,) populations."""
+
+    kind = "dense"
+
+    def __init__(self, inputs: int, outputs: int, *, weight_bits: int = 4, batch_norm: bool = True) -> None:
+        weight = torch.empty(outputs, inputs)
+        nn.init.kaiming_uniform_(weight, a=5**0.5)
+        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm)
+
+    def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
+        return nn.functional.linear(bursts, weight)
+
+
+class QuantConv2d(Projection):
+    """Convolution of (C, H, W) populations. Evaluation unfolds and multiplies, so that its sums are exact."""
+
+    kind = "conv2d"
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        weight_bits: int = 4,
+        batch_norm: bool = True,
+    ) -> None:
+        weight = torch.empty(outputs, inputs, kernel, kernel)
+        nn.init.kaiming_uniform_(weight, a=5**0.5)
+        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm)
+        self.stride, self.padding = stride, padding
+
+    def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
+        images = bursts.flatten(0, 1)
+        if self.training:
+            current = nn.functional.conv2d(images, weight, stride=self.stride, padding=self.padding)
+        else:
+            # Fast convolution algorithms transform their operands and round; a sum of products does not.
+            kernel = weight.shape[2:]
+            columns = nn.functional.unfold(images, kernel, stride=self.stride, padding=self.padding)
+            height = (images.shape[2] + 2 * self.padding - kernel[0]) // self.stride + 1
+            current = (weight.flatten(1) @ columns).unflatten(2, (height, -1))
+        return current.unflatten(0, bursts.shape[:2])
+
+
+def per_channel(values: Tensor, current: Tensor) -> Tensor:
+    """(channels,) values shaped to broadcast over (steps, batch, channels, ...)."""
+    return values.view(-1, *[1] * (current.dim() - 3))
+
+
+class Layer(nn.Module):
+    """What populations and the readout share: projections that end here, and the grid of the integer form.
+
+    ``fraction_bits`` is -1 in the float form. ``choosing`` makes the next forward pass choose the grid.
+    """
+
+    fraction_bits: Tensor
+    exponent: Tensor
+
+    def __init__(self, *projections: Projection) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(projections)
+        self.choosing = False
+        self.register_buffer("fraction_bits", torch.tensor(-1))
+        self.register_buffer("exponent", torch.zeros(len(projections[0].shift), dtype=torch.long))
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the layer runs in the integer form."""
+        return int(self.fraction_bits) >= 0
+
+    @property
+    def resolution(self) -> float:
+        """2^-F, one unit of the integer form."""
+        return 2.0 ** -int(self.fraction_bits)
+
+    def incoming(self, sources: list[Bursts]) -> list[tuple[Projection, Bursts]]:
+        pairs = list(zip(self.projections, sources, strict=False))
+        return [(projection, source) for projection, source in pairs if isinstance(projection, Projection)]
+
+    def choose_grid(self, sources: list[Bursts], scale: Tensor) -> None:
+        """Fix F and e from the folded weights; both stay as they are from then on."""
+        weights = [p.folded(source.scale, scale).weight.flatten(1) for p, source in self.incoming(sources)]
+        fraction_bits, exponent = choose_grid(torch.cat(weights, dim=1), self.incoming(sources)[0][0].weight_bits)
+        self.fraction_bits.fill_(fraction_bits)
+        self.exponent.copy_(exponent)
+        self.choosing = False
+
+    def float_current(self, sources: list[Bursts]) -> Tensor:
+        return torch.stack([p.float_current(source) for p, source in self.incoming(sources)]).sum(0)
+
+    def exponent_of(self, projection: Projection) -> Tensor:
+        """The channels' exponents, shaped to broadcast over the projection's weights."""
+        return self.exponent.to(projection.weight.dtype).view(-1, *[1] * (projection.weight.dim() - 1))
+
+    def integer_weight(self, projection: Projection, source: Bursts, scale: Tensor) -> Tensor:
+        """Quantized weights in burst units: whole multiples of 2^(e-F)."""
+        step = torch.exp2(self.exponent_of(projection)) * self.resolution
+        return quantize_weights(projection.folded(source.scale, scale).weight / step, projection.weight_bits) * step
+
+    def integer_bias(self, projection: Projection, source: Bursts, scale: Tensor) -> Tensor:
+        """Quantized bias in burst units: whole multiples of 2^-F."""
+        return round_through(projection.folded(source.scale, scale).bias / self.resolution) * self.resolution
+
+    def integer_current(self, sources: list[Bursts], scale: Tensor) -> Tensor:
+        """Currents in burst units, each a whole multiple of 2^-F; the sum that the synapse array computes."""
+        currents = []
+        for projection, source in self.incoming(sources):
+            if self.training:
+                projection.update_statistics(source)
+            current = projection.apply_weight(source.counts, self.integer_weight(projection, source, scale))
+            currents.append(current + per_channel(self.integer_bias(projection, source, scale), current))
+        return torch.stack(currents).sum(0)
+
+
+class SpikingLayer(Layer):
+    """A population of QB-LIF neurons with its projection.
+
+    Args:
+        projection: what leads from the first source into the neurons.
+        neuron: the neurons.
+        shortcut: a second projection (residual networks), for ``forward``'s second source.
+
+    With a second source and no shortcut the skip is the identity, weighted ``s_skip / s``.
+    """
+
+    def __init__(self, projection: Projection, neuron: QBLIF, *, shortcut: Projection | None = None) -> None:
+        super().__init__(*[part for part in (projection, shortcut) if part is not None])
+        self.neuron = neuron
+
+    def forward(self, bursts: Bursts, skip: Bursts | None = None) -> Bursts:
+        sources = [bursts] if skip is None else [bursts, skip]
+        identity = skip if len(self.projections) == 1 else None
+        if self.choosing:
+            self.choose_grid(sources, self.neuron.scale)
+        if self.quantized:
+            counts, scale = self._integer_form(sources, identity)
+        else:
+            current = self.float_current(sources)
+            if identity is not None:
+                current = current + identity.counts * identity.scale
+            counts = self.neuron(current, bursts.timesteps)
+            scale = self.neuron.scale
+        return Bursts(
+            counts=counts,
+            scale=scale,
+            ceiling=self.neuron.burst_ceiling,
+            timesteps=bursts.timesteps,
+        )
+
+    def _integer_form(self, sources: list[Bursts], identity: Bursts | None) -> tuple[Tensor, Tensor]:
+        scale = self.neuron.scale
+        current = self.integer_current(sources, scale)
+        if identity is not None:
+            current = current + identity.counts * self.identity_weight(identity, scale)
+        return self.neuron(current, sources[0].timesteps, int(self.fraction_bits)), scale
+
+    def identity_weight(self, skip: Bursts, scale: Tensor) -> Tensor:
+        """Weight of an identity skip in burst units, a whole multiple of 2^-F."""
+        return round_through(skip.scale / scale / self.resolution) * self.resolution
+
+
+class Readout(Layer):
+    """Sums its currents over time: ``L = sum_t (W * o[t] + b)``, (batch, classes). It never fires."""
+
+    def __init__(self, projection: Projection) -> None:
+        super().__init__(projection)
+
+    def forward(self, bursts: Bursts) -> Tensor:
+        one = torch.ones_like(bursts.scale)
+        if self.choosing:
+            self.choose_grid([bursts], one)
+        current = self.integer_current([bursts], one) if self.quantized else self.float_current([bursts])
+        return current.sum(0) * (bursts.timesteps / len(current))

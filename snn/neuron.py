@@ -1,0 +1,94 @@
+"""The QB-LIF neuron in its training form."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from hw.network import Leak
+from snn.quantizers import floor_through, scale_gradient
+from snn.surrogate import burst_count
+
+
+class QBLIF(nn.Module):
+    """Leaky integrate-and-fire neuron whose spikes are bursts: a saturated uniform quantization of the membrane.
+
+    With membrane V, current I, leak ``beta = a / 2^p`` and one learnable scale ``s = softplus(rho)`` a layer::
+
+        H[t] = beta * V[t-1] + I[t]            V[0] = 0
+        n[t] = clip(floor(H[t] / s + 1/2), 0, K)
+        o[t] = s * n[t]
+        V[t] = H[t] - s * n[t]                 soft reset, n detached; hard reset: 0 where n > 0
+
+    The burst, its learnable scale and the fold are arXiv 2604.25688; rounding, leak and reset are our reading.
+    K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst one.
+
+    Args:
+        burst_bits: b, giving the ceiling K = 2^b - 1, unless ``burst_ceiling`` names K itself.
+        leak: beta as the fraction ``Leak(multiplier, shift)``.
+        reset: ``"soft"`` or ``"hard"``.
+        alpha: steepness of the surrogate's tails (:class:`snn.surrogate.ReLSGET`).
+        learn_scale: whether s is trained.
+    """
+
+    neurons: Tensor
+
+    def __init__(
+        self,
+        burst_bits: int = 2,
+        *,
+        burst_ceiling: int | None = None,
+        leak: Leak | None = None,
+        reset: Literal["soft", "hard"] = "soft",
+        alpha: float = 2.0,
+        learn_scale: bool = True,
+    ) -> None:
+        super().__init__()
+        self.burst_ceiling = 2**burst_bits - 1 if burst_ceiling is None else burst_ceiling
+        self.leak = Leak() if leak is None else leak
+        self.reset: Literal["soft", "hard"] = reset
+        self.alpha = alpha
+        self.rho = nn.Parameter(torch.zeros(()), requires_grad=learn_scale)
+        self.register_buffer("neurons", torch.tensor(0))
+
+    @property
+    def scale(self) -> Tensor:
+        """s > 0, a scalar; the gradient of rho is scaled by ``1/sqrt(K * neurons)`` (LSQ)."""
+        factor = 1.0 / math.sqrt(self.burst_ceiling * max(1, int(self.neurons)))
+        return nn.functional.softplus(scale_gradient(self.rho, factor))
+
+    @torch.no_grad()
+    def initialise(self, current: Tensor) -> None:
+        """Set s to ``2 * mean|H| / sqrt(K)`` from the first batch's currents, where H = I as V[0] = 0."""
+        scale = (2.0 * current.abs().mean() / math.sqrt(self.burst_ceiling)).clamp_min(1e-6)
+        self.rho.copy_(torch.log(torch.expm1(scale)))
+        self.neurons.fill_(current[0, 0].numel())
+
+    def forward(self, current: Tensor, timesteps: int, fraction_bits: int | None = None) -> Tensor:
+        """Burst counts (T, batch, *shape) of currents (T or 1, batch, *shape).
+
+        Without ``fraction_bits`` the currents are in the units of W * o (training form, section 1.1 of the design).
+        With them the currents are in burst units on the grid 2^-fraction_bits, s is folded away and the leak
+        rounds down on that grid: the integer form, exactly, as long as the values fit the float type.
+        """
+        if fraction_bits is None and self.neurons == 0:
+            self.initialise(current)
+        scale = self.scale if fraction_bits is None else torch.ones_like(self.rho)
+        membrane = torch.zeros_like(current[0])
+        counts = []
+        for step in range(timesteps):
+            potential = self._leaked(membrane, fraction_bits) + current[step if len(current) > 1 else 0]
+            count = burst_count(potential / scale, self.burst_ceiling, self.alpha)
+            counts.append(count)
+            if self.reset == "soft":
+                membrane = potential - scale * count.detach()
+            else:
+                membrane = torch.where(count > 0, torch.zeros_like(potential), potential)
+        return torch.stack(counts)
+
+    def _leaked(self, membrane: Tensor, fraction_bits: int | None) -> Tensor:
+        leaked = membrane * (self.leak.multiplier / 2**self.leak.shift)
+        if fraction_bits is None:
+            return leaked
+        return floor_through(leaked * 2.0**fraction_bits) * 2.0**-fraction_bits
