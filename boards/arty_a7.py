@@ -1,4 +1,4 @@
-"""Digilent Arty A7 with an Artix-7 35T or 100T. The 35T is a 50T die in open databases; its stated size is our limit."""
+"""Digilent Arty A7 with an Artix-7 35T or 100T. The 35T's die is a 50T; its stated size is our limit."""
 
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 

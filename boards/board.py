@@ -36,6 +36,13 @@ class Loader:
     sram: bool = True
 
 
+UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
+"""Yosys command. The alias ``x[3]`` of an array's element 3 and bit 3 of ``x`` would be one name to abc."""
+
+CHECKED_COUNTS = "check -assert; tee -q -o top.stat.json stat -json -top top"
+"""Yosys commands at the end of a synthesis: refuse conflicting drivers, then count the cells."""
+
+
 class Family(ABC):
     """An FPGA family: how its clock is made, and how its tools take a design to a bitstream.
 

@@ -4,9 +4,7 @@ from boards import arty_a7, icebreaker, ulx3s
 from boards.board import Board
 from hw.errors import UserError
 
-CATALOGUE: dict[str, Board] = {
-    board.name: board for board in (*arty_a7.BOARDS, *ulx3s.BOARDS, *icebreaker.BOARDS)
-}
+CATALOGUE: dict[str, Board] = {board.name: board for board in (*arty_a7.BOARDS, *ulx3s.BOARDS, *icebreaker.BOARDS)}
 
 
 def find_board(name: str) -> Board:

@@ -7,6 +7,7 @@ OUT.partial, which becomes OUT when all that was asked for is there.
 """
 
 import argparse
+import functools
 import json
 import shutil
 import sys
@@ -132,8 +133,7 @@ def same_weights(one: Network, other: Network) -> bool:
     """Whether two networks have equal integers in every projection."""
     pairs = zip(one.projections, other.projections, strict=True)
     return all(
-        a == b if isinstance(a, Skip) or isinstance(b, Skip) else np.array_equal(a.weights, b.weights)
-        for a, b in pairs
+        a == b if isinstance(a, Skip) or isinstance(b, Skip) else np.array_equal(a.weights, b.weights) for a, b in pairs
     )
 
 
@@ -156,7 +156,7 @@ def run_build(design: Design, out: Path, until: str, console: Console) -> dict[s
         raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
     build = Build(design=design, folder=partial, console=console)
     for name, (purpose, step) in STEPS.items():
-        build.run(purpose, lambda step=step: step(build))
+        build.run(purpose, functools.partial(step, build))
         if name == until:
             break
     (partial / "report.md").write_text(markdown(build.report))
@@ -211,7 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(stderr=True)
     design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
     if design.checkpoint.kind == "float":
-        console.print("note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy")
+        console.print(
+            "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy"
+        )
     out = Path("build") / options.board if options.out is None else options.out
     report = run_build(design, out, options.until, console)
     print(markdown(report))

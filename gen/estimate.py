@@ -10,7 +10,7 @@ MEMBRANE_LUT_RAM_BITS_PER_LUT = 16
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEstimate:
-    """``bram`` in the family's unit is a count of the weight and membrane memories; ``lut`` and ``ff`` are estimates."""
+    """``bram``, in the family's unit, is counted; ``lut`` and ``ff`` are estimates."""
 
     name: str
     lut: int

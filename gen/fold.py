@@ -106,6 +106,7 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
 
 
 def pooling(layer: dict[str, Any], name: str) -> Pooling:
+    """One pooling node."""
     return Pooling(
         name=name,
         source=get(layer, "source", str, name),
@@ -115,6 +116,7 @@ def pooling(layer: dict[str, Any], name: str) -> Pooling:
 
 
 def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Population:
+    """One population with its folded constants."""
     leak = get(layer, "leak", list, name)
     if len(leak) != 2 or not all(isinstance(part, int) for part in leak):
         raise UserError(f"layer {name}: leak must be two integers (multiplier, shift)")
@@ -146,9 +148,7 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
         elif kind == "conv2d":
             stride, padding = get(part, "stride", int, name), get(part, "padding", int, name)
             result.append(
-                Conv2d(
-                    source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding
-                )
+                Conv2d(source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding)
             )
         else:
             raise UserError(f"layer {name}: unsupported projection {kind!r}; dense and conv2d are known")
@@ -173,9 +173,7 @@ def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
     pairs.append((np.asarray(stored.skip or 0), np.asarray(computed.skip or 0)))
     for ours, refolded in pairs:
         if ours.shape != refolded.shape or np.abs(ours - refolded).max(initial=0) > 1:
-            raise UserError(
-                f"layer {name}: the checkpoint's integers are not what its floats fold to; it was changed after training"
-            )
+            raise UserError(f"layer {name}: the checkpoint's integers are not what its floats fold to; train it again")
     return stored
 
 

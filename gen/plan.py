@@ -46,7 +46,8 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
     Raises:
         UserError: no plan fits; the message names the resource, by how much, the layer, and ways out.
     """
-    targets = [*(n for n in network.nodes if isinstance(n, Population)), network.readout]
+    targets: list[Population | Readout] = [n for n in network.nodes if isinstance(n, Population)]
+    targets.append(network.readout)
     bounds = {target.name: layer_bounds(network, target) for target in targets}
     folds = {target.name: 1 for target in targets}
     while True:
@@ -54,9 +55,7 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
             plan_layer(network, board, target, folds[target.name], bounds[target.name], activity) for target in targets
         )
         group = input_group(network, activity)
-        plan = Plan(
-            board=board.name, clock_mhz=clock_mhz, network_sha256=sha256, input_group=group, layers=layers
-        )
+        plan = Plan(board=board.name, clock_mhz=clock_mhz, network_sha256=sha256, input_group=group, layers=layers)
         config = configure(network, plan)
         estimates = [estimate_layer(board.family, layer) for layer in config.layers]
         check_block_rams(board, estimates)

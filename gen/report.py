@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from boards.board import Resources
@@ -98,7 +97,8 @@ def markdown(report: dict[str, Any]) -> str:
             lines.append(f"| {unit} | {used:g} | {report['budget'][key]:g} |")
     lines += [
         "",
-        "| layer | inputs | neurons | lanes x folds | cores | accumulator / potential bits | array cycles | neuron cycles |",
+        "| layer | inputs | neurons | lanes x folds | cores | accumulator / potential bits | array cycles "
+        "| neuron cycles |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
@@ -111,10 +111,12 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def number(value: float | None) -> str:
+    """A figure with one decimal, or words for none."""
     return "not known" if value is None else f"{value:.1f}"
 
 
 def percent(value: float | None) -> str:
+    """A share in percent, or words for none."""
     return "not measured" if value is None else f"{value:.2%}"
 
 
@@ -122,5 +124,3 @@ def over_budget(used: Resources, budget: Resources) -> dict[str, float]:
     """What a design needs beyond the board, by resource; empty if it fits."""
     needed, limit = asdict(used), asdict(budget)
     return {key: needed[key] - limit[key] for key in needed if needed[key] > limit[key]}
-
-

@@ -19,9 +19,7 @@ def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     With ``taps`` the top has further outputs (see :class:`hw.top.NetworkTop`); its layers are unchanged.
     """
     use_yosys()
-    return verilog.convert(
-        NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True
-    )
+    return verilog.convert(NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
 
 
 def use_yosys() -> None:

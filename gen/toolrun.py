@@ -12,7 +12,7 @@ from hw.errors import UserError
 LAST_WORDS = 200
 
 
-class ToolFailure(UserError):
+class ToolError(UserError):
     """A tool ended with an error; the message names it, its last words and its log."""
 
 
@@ -21,7 +21,7 @@ def run_tool(command: Command, folder: Path) -> None:
 
     Raises:
         UserError: the tool is not installed.
-        ToolFailure: it failed.
+        ToolError: it failed.
     """
     program = find_tool(command.tool)
     if program is None:
@@ -40,7 +40,9 @@ def run_tool(command: Command, folder: Path) -> None:
     if code:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
-        raise ToolFailure(f"{command.purpose} failed ({command.tool}, exit code {code}): {errors[-1][:LAST_WORDS]}; see {log}")
+        raise ToolError(
+            f"{command.purpose} failed ({command.tool}, exit code {code}): {errors[-1][:LAST_WORDS]}; see {log}"
+        )
 
 
 def package_versions(names: tuple[str, ...]) -> dict[str, str]:

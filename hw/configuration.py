@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hw.errors import UserError
-from hw.network import Dense, IntArray, InputSpec, Leak, Network, Population
+from hw.network import Dense, InputSpec, IntArray, Leak, Network, Population
 from hw.plan import LayerPlan, MemoryStyle, Plan
 from hw.weights import pack_weights
 
@@ -99,7 +99,7 @@ class NeuronConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadoutConfig:
-    """What a :class:`hw.readout.Readout` is built from; ``bias`` (all timesteps' together) and ``exponent``: (classes,).
+    """What a :class:`hw.readout.Readout` is built from; ``bias`` (of all timesteps) and ``exponent``: (classes,).
 
     ``repeats``: how often the one sum counts (direct input into the readout: T).
     """
@@ -135,7 +135,7 @@ def configure(network: Network, plan: Plan) -> TopConfig:
     Raises:
         UserError: the network is not a chain of dense layers, or the plan is not one for it.
     """
-    targets = [node for node in (*network.nodes, network.readout)]
+    targets = [*network.nodes, network.readout]
     if [layer.name for layer in plan.layers] != [target.name for target in targets]:
         raise UserError("the plan's layers are not those of this network; leave out --plan to make a new one")
     stream = input_stream(network.input, plan.input_group, network.steps(network.input.name))
@@ -183,6 +183,7 @@ def input_stream(spec: InputSpec, group: int, steps: int) -> BurstStream:
 def projection_config(
     projection: Dense, plan: LayerPlan, source: BurstStream, timesteps: int, spiking: bool
 ) -> ProjectionConfig:
+    """One layer's projection."""
     words = pack_weights(
         projection.weights, lanes=plan.lanes, folds=plan.folds, rows=source.rows, bits=projection.weight_bits
     )
@@ -201,6 +202,7 @@ def projection_config(
 
 
 def neuron_config(population: Population, plan: LayerPlan, timesteps: int) -> NeuronConfig:
+    """One layer's neurons, padded to whole folds."""
     channels = plan.lanes * plan.folds
     return NeuronConfig(
         lanes=plan.lanes,
@@ -223,6 +225,7 @@ def neuron_config(population: Population, plan: LayerPlan, timesteps: int) -> Ne
 
 
 def readout_config(network: Network, plan: Plan) -> ReadoutConfig:
+    """The readout; its bias counts once a timestep."""
     readout, layer = network.readout, plan.layer(network.readout.name)
     source = next(network.projections_into(readout.name)).source
     return ReadoutConfig(

@@ -7,7 +7,7 @@ shows a traceback for it; a traceback always means a defect of ours.
 
 import functools
 import sys
-from collections.abc import Callable
+from typing import Protocol
 
 EXIT_USER_ERROR = 2
 EXIT_NO_BITSTREAM_TOOL = 3
@@ -18,7 +18,13 @@ class UserError(Exception):
     """Something the user can put right; the message is one line and says how."""
 
 
-def command_line(main: Callable[[list[str] | None], int]) -> Callable[[list[str] | None], int]:
+class CommandLine(Protocol):
+    """Entry point of a program: takes the arguments (those of the process if None), returns the exit code."""
+
+    def __call__(self, arguments: list[str] | None = None) -> int: ...
+
+
+def command_line(main: CommandLine) -> CommandLine:
     """Decorate ``main(arguments) -> exit code`` so that user errors and ctrl-C end in one line on stderr."""
 
     @functools.wraps(main)

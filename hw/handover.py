@@ -1,6 +1,6 @@
 """Hand-over from the synapse array to the neuron cores: P sums at once in, M a cycle out."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,7 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        ring = Signal(self.sums.payload.shape())
+        ring = Signal(self.sums.payload.shape(), reset_less=True)
         taken = self.currents.valid & self.currents.ready
         turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]
         last_turn = counter(m, "turn", self.repeats, taken & turn_ends)[1]
@@ -43,11 +43,9 @@ class Handover(wiring.Component):
         m.d.comb += self.sums.ready.eq(~self.currents.valid)
         for core in range(self.cores):
             m.d.comb += self.currents.payload[core].eq(ring[core])
-        with m.If(self.currents.valid):
-            with m.If(self.currents.ready):
-                for lane in range(self.lanes):
-                    m.d.sync += ring[lane].eq(ring[(lane + self.cores) % self.lanes])
-                m.d.sync += self.currents.valid.eq(~(turn_ends & last_turn))
-        with m.Else():
-            m.d.sync += [ring.eq(self.sums.payload), self.currents.valid.eq(self.sums.valid)]
+        with m.If(~self.currents.valid | self.currents.ready):
+            for lane in range(self.lanes):
+                turned = ring[(lane + self.cores) % self.lanes]
+                m.d.sync += ring[lane].eq(Mux(self.currents.valid, turned, self.sums.payload[lane]))
+            m.d.sync += self.currents.valid.eq(Mux(self.currents.valid, ~(turn_ends & last_turn), self.sums.valid))
         return m

@@ -105,7 +105,7 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooling:
-    """Pooling over ``kernel`` x ``kernel`` windows that do not overlap; ``sum`` leaves the division to the next weights."""
+    """Pooling over windows of ``kernel`` x ``kernel`` that do not overlap; ``sum`` leaves the division to the next weights."""
 
     name: str
     source: str
@@ -181,6 +181,7 @@ Target = Population | Readout
 
 
 def freeze_channel_constants(target: Target, channels: int) -> None:
+    """Check bias, exponent and fraction bits of a target and make its arrays read-only."""
     require(0 < target.fraction_bits <= 32, f"{target.name}: fraction bits {target.fraction_bits} are not 1 to 32")
     for field in ("bias", "exponent"):
         values = frozen_integers(getattr(target, field), f"{target.name}: {field}")
@@ -192,6 +193,7 @@ def freeze_channel_constants(target: Target, channels: int) -> None:
 
 
 def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:
+    """Check the weights of a projection and make them read-only."""
     label = f"{projection.source} -> {projection.target}"
     weights = frozen_integers(projection.weights, f"{label}: weights")
     require(weights.ndim == dimensions and weights.size > 0, f"{label}: weights have shape {weights.shape}")
@@ -243,9 +245,7 @@ class Network:
                 projection.source in known, f"{node.name}: its source {projection.source!r} does not come before it"
             )
             shape = projected_shape(projection, known[projection.source])
-            require(
-                shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}"
-            )
+            require(shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}")
         return node.shape
 
     def projections_into(self, target: str) -> Iterator[Projection]:
@@ -316,7 +316,7 @@ def encode(samples: NDArray[Any], spec: InputSpec) -> IntArray:
         levels = samples.reshape(len(samples), 1, *spec.shape).astype(np.int64) * spec.burst_ceiling
         return (2 * levels + 255) // 510
     require(samples.ndim == 5 and samples.shape[2:] == spec.shape, f"samples {samples.shape}, input {spec.shape}")
-    require(samples.dtype.kind in "iu" and (samples >= 0).all(), "event counts must be integers from 0 upward")
+    require(samples.dtype.kind in "iu" and bool((samples >= 0).all()), "event counts must be integers from 0 upward")
     return np.minimum(samples.astype(np.int64), spec.burst_ceiling)
 
 

@@ -57,7 +57,9 @@ class NeuronBank(wiring.Component):
         pause = max(0, self.write_latency - slots)
 
         # Where the neurons that are taken next stand; a pause follows each timestep of a bank with few slots.
-        advance, taken, pausing = Signal(), Signal(), Signal()
+        advance = Signal()
+        taken = Signal()
+        pausing = Signal()
         slot, slots_end = counter(m, "slot", slots, taken)
         step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
         fold, _ = counter(m, "fold", config.folds, taken & slots_end & steps_end)

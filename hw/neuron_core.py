@@ -57,11 +57,12 @@ class NeuronCore(wiring.Component):
         config = self.config
         fraction, ceiling = config.fraction_bits, config.burst_ceiling
 
-        taken_sum = Signal(signed(config.accumulator_bits))
-        current = Signal(signed(config.current_bits))
-        potential = Signal(signed(config.potential_bits))
-        settled = Signal(signed(config.potential_bits))
-        first_1, first_2 = Signal(), Signal()
+        taken_sum = Signal(signed(config.accumulator_bits), reset_less=True)
+        current = Signal(signed(config.current_bits), reset_less=True)
+        potential = Signal(signed(config.potential_bits), reset_less=True)
+        settled = Signal(signed(config.potential_bits), reset_less=True)
+        first_1 = Signal(reset_less=True)
+        first_2 = Signal(reset_less=True)
 
         scaled = taken_sum << self.constants.exponent if any(config.exponent) else taken_sum
         leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift

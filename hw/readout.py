@@ -61,7 +61,8 @@ class Readout(wiring.Component):
         )
         constants = memory.read_port()
 
-        advance, taken = Signal(), Signal()
+        advance = Signal()
+        taken = Signal()
         index, _ = counter(m, "lane", self.lanes_total, taken)
         m.d.comb += [
             advance.eq(~self.results.valid | self.results.ready),
@@ -71,11 +72,14 @@ class Readout(wiring.Component):
             constants.addr.eq(index),
         ]
 
-        taken_sum = Signal(signed(config.accumulator_bits))
-        taken_valid, logit_valid = Signal(), Signal()
-        taken_class, logit_class = Signal(range(config.classes)), Signal(range(config.classes))
-        logit = Signal(signed(config.logit_bits))
-        best, leads = Signal(signed(config.logit_bits)), Signal()
+        taken_valid = Signal()
+        taken_class = Signal(range(config.classes), reset_less=True)
+        taken_sum = Signal(signed(config.accumulator_bits), reset_less=True)
+        logit_valid = Signal()
+        logit_class = Signal(range(config.classes), reset_less=True)
+        logit = Signal(signed(config.logit_bits), reset_less=True)
+        best = Signal(signed(config.logit_bits), reset_less=True)
+        leads = Signal()
         m.d.comb += leads.eq((logit_class == 0) | (logit > best))
         with m.If(advance):
             m.d.sync += [

@@ -3,12 +3,13 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.configuration import BurstStream
 from hw.logic import counter
 from hw.plan import MemoryStyle
 from hw.scanner import bursts_layout
+from hw.stream_register import StreamRegister
 
 
 class DenseReceptiveField(wiring.Component):
@@ -18,13 +19,13 @@ class DenseReceptiveField(wiring.Component):
     layer that reads it, in the order timestep -> fold of the source -> beat. While one input is read the next
     is written into the other half.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 3 cycles from an input's last beat to its first beat out.
+    Throughput: one beat a cycle. Latency: ``latency`` = 4 cycles from an input's last beat to its first beat out.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self, *, source: BurstStream, folds: int, memory: MemoryStyle) -> None:
         self.source, self.folds, self.memory = source, folds, memory
@@ -43,7 +44,8 @@ class DenseReceptiveField(wiring.Component):
         )
         write, read = buffer.write_port(), buffer.read_port()
         full = Signal(2)
-        written_half, read_half = Signal(), Signal()
+        written_half = Signal()
+        read_half = Signal()
 
         m.d.comb += [
             self.arriving.ready.eq(~full.bit_select(written_half, 1)),
@@ -55,16 +57,19 @@ class DenseReceptiveField(wiring.Component):
         with m.If(write.en & input_ends):
             m.d.sync += [full.bit_select(written_half, 1).eq(1), written_half.eq(~written_half)]
 
-        reading, done = Signal(), Signal()
+        reading = Signal()
+        done = Signal()
+        m.submodules.output = output = StreamRegister(self.leaving.payload.shape())
+        connect(m, output.leaving, flipped(self.leaving))
         m.d.comb += [
-            read.en.eq(~self.leaving.valid | self.leaving.ready),
+            read.en.eq(~output.arriving.valid | output.arriving.ready),
             reading.eq(read.en & full.bit_select(read_half, 1)),
-            self.leaving.payload.eq(read.data),
+            output.arriving.payload.eq(read.data),
         ]
         address = self._count_reads(m, reading, done)
         m.d.comb += read.addr.eq(Cat(address, read_half) if beats > 1 else read_half)
         with m.If(read.en):
-            m.d.sync += self.leaving.valid.eq(reading)
+            m.d.sync += output.arriving.valid.eq(reading)
         with m.If(reading & done):
             m.d.sync += [full.bit_select(read_half, 1).eq(0), read_half.eq(~read_half)]
         return m
@@ -72,9 +77,8 @@ class DenseReceptiveField(wiring.Component):
     def _count_reads(self, m: Module, reading: Signal, done: Signal) -> Signal:
         """Address of the next beat to leave; drives ``done`` on the last one of an input."""
         source = self.source
-        address, step_address = (
-            Signal(range(source.beats * source.folds * source.steps), name=name) for name in ("address", "step_address")
-        )
+        address = Signal(range(source.beats * source.folds * source.steps))
+        step_address = Signal.like(address, name="step_address")
         beat_ends = counter(m, "beat", source.beats, reading)[1]
         part_ends = beat_ends & counter(m, "part", source.folds, reading & beat_ends)[1]
         step_ends = part_ends & counter(m, "step", source.steps, reading & part_ends)[1]

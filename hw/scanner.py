@@ -58,12 +58,15 @@ class EventScanner(wiring.Component):
         event = self.events.payload
 
         # The beat being scanned: the planes still to be sent, the row of its first channel, whether it closes a sum.
-        pending = Signal(self.bursts.payload.shape())
-        held, held_closes = Signal(), Signal()
-        held_row = Signal.like(event.row)
+        held = Signal()
+        held_closes = Signal(reset_less=True)
+        held_row = Signal.like(event.row, name="held_row", reset_less=True)
+        pending = Signal(self.bursts.payload.shape(), reset_less=True)
 
-        occupied, channel = Signal(self.source.group), Signal(self.source.group)
-        planes, plane = Signal(self.source.burst_bits), Signal(self.source.burst_bits)
+        occupied = Signal(self.source.group)
+        channel = Signal(self.source.group)
+        planes = Signal(self.source.burst_bits)
+        plane = Signal(self.source.burst_bits)
         m.d.comb += [
             occupied.eq(Cat(count.any() for count in pending)),
             channel.eq(occupied & -occupied),
@@ -71,7 +74,8 @@ class EventScanner(wiring.Component):
             plane.eq(planes & -planes),
         ]
 
-        sending, finishing = Signal(), Signal()
+        sending = Signal()
+        finishing = Signal()
         m.d.comb += [
             sending.eq(~self.events.valid | self.events.ready),
             finishing.eq((occupied == channel) & (planes == plane) & sending),
@@ -88,7 +92,10 @@ class EventScanner(wiring.Component):
                 m.d.sync += count.eq(count & ~Mux(channel[index], plane, 0))
 
         # A beat without spikes passes unless the end of a sum must be told.
-        taken, loading, empty, closes = Signal(), Signal(), Signal(), Signal()
+        taken = Signal()
+        loading = Signal()
+        empty = Signal()
+        closes = Signal()
         row = self._count_rows(m, taken, closes)
         m.d.comb += [
             empty.eq(~self.bursts.payload.as_value().any() & ~closes),
@@ -108,9 +115,11 @@ class EventScanner(wiring.Component):
     def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Signal:
         """Row of the arriving beat's first channel; drives ``closes`` where that beat ends an accumulation."""
         source = self.source
-        row = Signal.like(self.events.payload.row)
-        first_row = Signal.like(row)
-        step_ends, step_closes, fold_ends = Signal(), Signal(), Signal()
+        row = Signal.like(self.events.payload.row, name="row")
+        first_row = Signal.like(row, name="first_row")
+        step_ends = Signal()
+        step_closes = Signal()
+        fold_ends = Signal()
         m.d.comb += [
             step_ends.eq(counter(m, "beat", source.beats * source.folds, taken)[1]),
             step_closes.eq(counter(m, "merged", self.merged_steps, taken & step_ends)[1]),

@@ -1,6 +1,6 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, ResetSignal, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -64,9 +64,12 @@ class SynapseArray(wiring.Component):
             read.addr.eq(event.row),
         ]
 
-        fetched, fetched_event = Signal(), Signal.like(event)
-        ready, last, plane = Signal(), Signal(), Signal.like(event.plane)
-        weight = Signal(row_layout)
+        fetched = Signal()
+        fetched_event = Signal(self.events.payload.shape(), reset_less=True)
+        ready = Signal()
+        last = Signal()
+        plane = Signal.like(event.plane, name="plane", reset_less=True)
+        weight = Signal(row_layout, reset_less=True)
         with m.If(moving):
             m.d.sync += [
                 fetched.eq(self.events.valid),
@@ -79,10 +82,17 @@ class SynapseArray(wiring.Component):
             with m.If(~fetched_event.spike):
                 m.d.sync += weight.eq(0)
 
-        m.d.comb += self.sums.valid.eq(ready & last)
+        # One clear for both reasons leaves each lane a flip-flop with clear and enable behind its adder, and no more.
+        clear = Signal()
+        m.d.comb += [
+            self.sums.valid.eq(ready & last),
+            clear.eq(ResetSignal() | (ready & moving & last)),
+        ]
         for lane in range(config.lanes):
-            accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}")
+            accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)
             m.d.comb += self.sums.payload[lane].eq(accumulator + (weight[lane] << plane))
-            with m.If(ready & moving):
-                m.d.sync += accumulator.eq(Mux(last, 0, self.sums.payload[lane]))
+            with m.If(clear):
+                m.d.sync += accumulator.eq(0)
+            with m.Elif(ready & moving):
+                m.d.sync += accumulator.eq(self.sums.payload[lane])
         return m

@@ -18,6 +18,21 @@ class BurstTap(wiring.Signature):
         super().__init__({"transferred": Out(1), "bursts": Out(bursts_layout(group, burst_bits))})
 
 
+def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
+    """Ports of :class:`NetworkTop`."""
+    readout = config.layers[-1].target
+    assert isinstance(readout, ReadoutConfig)
+    ports = {
+        "bursts": In(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
+        "results": Out(stream.Signature(result_layout(readout))),
+    }
+    for layer in config.layers:
+        if taps and isinstance(layer.target, NeuronConfig):
+            ports[f"tap_{layer.name}"] = Out(BurstTap(layer.target.group, layer.target.burst_bits))
+            ports[f"membranes_{layer.name}"] = Out(MembraneTap(layer.target.cores, layer.target.membrane_bits))
+    return ports
+
+
 class NetworkTop(wiring.Component):
     """A chain of layer engines that all work at the same time, on different timesteps and inputs.
 
@@ -32,17 +47,7 @@ class NetworkTop(wiring.Component):
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
         self.config, self.taps = config, taps
-        readout = config.layers[-1].target
-        assert isinstance(readout, ReadoutConfig)
-        ports = {
-            "bursts": In(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
-            "results": Out(stream.Signature(result_layout(readout))),
-        }
-        for layer in config.layers:
-            if taps and isinstance(layer.target, NeuronConfig):
-                ports[f"tap_{layer.name}"] = Out(BurstTap(layer.target.group, layer.target.burst_bits))
-                ports[f"membranes_{layer.name}"] = Out(MembraneTap(layer.target.cores, layer.target.membrane_bits))
-        super().__init__(ports)
+        super().__init__(network_ports(config, taps=taps))
 
     @property
     def latency(self) -> int:

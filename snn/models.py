@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class MLP(nn.Module):
         sizes = (channels * height * width, *options.hidden)
         self.hidden = nn.ModuleList(
             SpikingLayer(QuantLinear(inputs, outputs, weight_bits=options.weight_bits), options.neuron())
-            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+            for inputs, outputs in pairwise(sizes)
         )
         self.readout = Readout(
             QuantLinear(sizes[-1], options.classes, weight_bits=options.weight_bits, batch_norm=False)
@@ -70,7 +71,7 @@ class MLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """Small convolutional network: 3x3 convolution and 2x2 sum pooling for each entry of ``channels``, then an MLP head."""
+    """3x3 convolution and 2x2 sum pooling for each entry of ``channels``, then an MLP head."""
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class CNN(nn.Module):
         sizes = (inputs * height * width, *options.hidden)
         self.hidden = nn.ModuleList(
             SpikingLayer(QuantLinear(fan_in, outputs, weight_bits=options.weight_bits), options.neuron())
-            for fan_in, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+            for fan_in, outputs in pairwise(sizes)
         )
         self.readout = Readout(
             QuantLinear(sizes[-1], options.classes, weight_bits=options.weight_bits, batch_norm=False)
@@ -114,4 +115,5 @@ def make_model(name: str, options: ModelOptions) -> nn.Module:
 
 def options_from(stored: dict[str, Any]) -> ModelOptions:
     """Options as a checkpoint stores them (lists for tuples)."""
-    return ModelOptions(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    return ModelOptions(**values)

@@ -43,9 +43,7 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
         steps.append(Step(name=name, module=module, sources=sources, output=output))
         return output
 
-    handles = [
-        module.register_forward_hook(record) for module in model.modules() if isinstance(module, Traced)
-    ]
+    handles = [module.register_forward_hook(record) for module in model.modules() if isinstance(module, Traced)]
     try:
         yield steps
     finally:

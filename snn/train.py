@@ -1,6 +1,6 @@
 """Command line: train a QB-LIF network, first in floats, then on its own integers.
 
-    python -m snn.train --data fashion_mnist --model mlp --out model.pt
+python -m snn.train --data fashion_mnist --model mlp --out model.pt
 """
 
 import argparse
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError, command_line
 from snn import checkpoint, data, quantization
+from snn.bursts import Encoder
 from snn.models import MODELS, ModelOptions, make_model
 from snn.neuron import QBLIF
 
@@ -57,7 +58,12 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, help=f"data set: {', '.join(sorted(data.LOADERS))}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--model", default="mlp", help=f"model: {', '.join(sorted(MODELS))} (default mlp)")
-    add("--out", type=Path, required=True, help="checkpoint to write; beside it a .csv log of every epoch and a .json record of the run")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="checkpoint to write; beside it a .csv log of every epoch and a .json record of the run",
+    )
     add("--hidden", type=int, nargs="*", default=[128], help="neurons of each hidden dense layer (default 128)")
     add("--channels", type=int, nargs="*", default=[16, 32], help="channels of each convolution (cnn)")
     add("--timesteps", type=int, default=4, help="T (default 4)")
@@ -81,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that the command line asks for; raises UserError."""
     recipe = Recipe(**{name: getattr(arguments, name) for name in Recipe.__dataclass_fields__})
     if recipe.epochs < 1 or recipe.batch < 2:
         raise UserError("training needs at least one epoch and two images a batch")
@@ -148,7 +155,7 @@ class Training:
         return float(total / batches)
 
     def _loss(self, samples: Tensor, labels: Tensor) -> Tensor:
-        timesteps = next(m.timesteps for m in self.model.modules() if isinstance(m, checkpoint.Encoder))
+        timesteps = next(m.timesteps for m in self.model.modules() if isinstance(m, Encoder))
         logits = self.model(samples) / timesteps
         return nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 

@@ -9,7 +9,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import Board, Command, Family, Resources
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
 from boards.tools import find_tool
 from hw.errors import UserError
 
@@ -42,13 +42,16 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
                 output = min(128, max(1, round(vco / wanted_mhz)))
                 rank = (round(abs(vco / output - wanted_mhz), 6), reference, abs(vco - 600))
                 if best is None or rank < best[0]:
-                    best = rank, Dividers(
-                        reference=reference,
-                        feedback=feedback,
-                        feedback_output=feedback_output,
-                        output=output,
-                        feedback_mhz=feedback_mhz,
-                        mhz=vco / output,
+                    best = (
+                        rank,
+                        Dividers(
+                            reference=reference,
+                            feedback=feedback,
+                            feedback_output=feedback_output,
+                            output=output,
+                            feedback_mhz=feedback_mhz,
+                            mhz=vco / output,
+                        ),
                     )
     if best is None or abs(best[1].mhz - wanted_mhz) > 0.02 * wanted_mhz:
         raise UserError(f"the ECP5 PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 4 to 400 MHz")
@@ -66,7 +69,9 @@ class ClockGenerator(Elaboratable):
         dividers = self.dividers
         pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
         m.submodules.oscillator = oscillator = io.Buffer("i", pin)
-        feedback, clock, locked = Signal(), Signal(), Signal()
+        feedback = Signal()
+        clock = Signal()
+        locked = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             ("a", "FREQUENCY_PIN_CLKI", str(self.board.oscillator_mhz)),
@@ -136,7 +141,8 @@ class ECP5(Family):
             name="top",
             debug_verilog=False,
             synth_opts="-nodsp",
-            script_after_synth="tee -q -o top.stat.json stat -json -top top",
+            script_after_read=UNAMBIGUOUS_NAMES,
+            script_after_synth=CHECKED_COUNTS,
         )
         return {name: plan.files[name] for name in ("top.il", "top.ys", "top.lpf")}
 

@@ -8,7 +8,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import Board, Command, Family, Resources
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
 from boards.families.ecp5 import nextpnr_fmax_mhz
 from boards.tools import find_tool
 from hw.errors import UserError
@@ -30,7 +30,9 @@ class Dividers:
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
     """The settings nearest to ``wanted_mhz`` (reference undivided, VCO 533 to 1066, output 16 to 275 MHz)."""
-    filter_range = next(r for r, top in ((1, 17), (2, 26), (3, 44), (4, 66), (5, 101), (6, 134)) if oscillator_mhz < top)
+    filter_range = next(
+        r for r, top in ((1, 17), (2, 26), (3, 44), (4, 66), (5, 101), (6, 134)) if oscillator_mhz < top
+    )
     choices = [
         Dividers(feedback=feedback, output=output, filter_range=filter_range, mhz=vco / 2**output)
         for feedback in range(128)
@@ -59,7 +61,8 @@ class ClockGenerator(Elaboratable):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
-        clock, locked = Signal(), Signal(init=1)
+        clock = Signal()
+        locked = Signal()
         if self.dividers is None:
             m.submodules.oscillator = oscillator = io.Buffer("i", pin)
             m.d.comb += clock.eq(oscillator.i)
@@ -118,7 +121,11 @@ class ICE40(Family):
 
     def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
         plan = board.platform().prepare(
-            top, name="top", debug_verilog=False, script_after_synth="tee -q -o top.stat.json stat -json -top top"
+            top,
+            name="top",
+            debug_verilog=False,
+            script_after_read=UNAMBIGUOUS_NAMES,
+            script_after_synth=CHECKED_COUNTS,
         )
         return {name: plan.files[name] for name in ("top.il", "top.ys", "top.pcf")}
 

@@ -8,16 +8,21 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import Board, Command, Family, Resources
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
 from boards.tools import find_tool
 from hw.errors import UserError
 
 HALF_BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 OPENXC7_TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
+VIVADO_SCRIPT = """\
+#!/bin/sh
+# Makes top.bit with Vivado.
+vivado -mode batch -log top.log -source top.tcl
+"""
 SYNTHESIS = (
-    "read_verilog top.v; synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top top; "
+    f"read_verilog top.v; {UNAMBIGUOUS_NAMES}; synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top top; "
     # Newer yosys writes scope cells that nextpnr-xilinx cannot place.
-    "delete t:*scopeinfo; tee -q -o top.stat.json stat -json -top top; write_json top.json"
+    f"delete t:*scopeinfo; {CHECKED_COUNTS}; write_json top.json"
 )
 
 
@@ -56,7 +61,10 @@ class ClockGenerator(Elaboratable):
         m = Module()
         pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
         m.submodules.oscillator = oscillator = io.Buffer("i", pin)
-        feedback, made, clock, locked = Signal(), Signal(), Signal(), Signal()
+        feedback = Signal()
+        made = Signal()
+        clock = Signal()
+        locked = Signal()
         m.submodules.pll = Instance(
             "PLLE2_BASE",
             ("p", "BANDWIDTH", "OPTIMIZED"),
@@ -108,7 +116,7 @@ class Xilinx7(Family):
         return {
             **files,
             "top.v": plan.files["top.v"],
-            "vivado/build.sh": "#!/bin/sh\n# Makes top.bit with Vivado.\nvivado -mode batch -log top.log -source top.tcl\n",
+            "vivado/build.sh": VIVADO_SCRIPT,
             "openxc7.xdc": pin_constraints(plan.files["top.xdc"]),
             "openxc7.sh": self._openxc7_script(board, clock_mhz),
         }

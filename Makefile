@@ -1,0 +1,52 @@
+# make demo, make test: from a fresh clone to the product and its proof. make help lists the rest.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test test-slow lint types venv icarus prerequisites clean
+
+help:
+	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
+	@echo "make test       lint, types and tests"
+	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
+	@echo "make venv       only the environment, in $(VENV)"
+	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
+
+demo: venv
+	$(RUN) -m studies.demo
+
+test: venv lint types
+	-@$(RUN) -m sim.install_icarus
+	$(RUN) -m pytest -n 2
+
+test-slow: venv
+	-@$(RUN) -m sim.install_icarus
+	$(RUN) -m pytest -m slow
+
+lint: venv
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: venv
+	$(RUN) -m mypy
+
+icarus: venv
+	$(RUN) -m sim.install_icarus
+
+venv: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt | prerequisites
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+prerequisites:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "error: $(PYTHON) 3.11 or newer is needed (or name one: make PYTHON=...)" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "error: Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	@for tool in git g++ perl; do command -v $$tool >/dev/null \
+	  || { echo "error: $$tool is needed; install it with your system's package manager" >&2; exit 2; }; done
+
+clean:
+	rm -rf build .cache
