@@ -105,7 +105,7 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooling:
-    """Pooling over windows of ``kernel`` x ``kernel`` that do not overlap; ``sum`` leaves the division to the next weights."""
+    """Windows of ``kernel`` x ``kernel`` that do not overlap; ``sum`` leaves the division to the next weights."""
 
     name: str
     source: str

@@ -8,11 +8,12 @@ from hw.configuration import ProjectionConfig
 from hw.handover import Handover
 from hw.receptive_field import DenseReceptiveField
 from hw.scanner import EventScanner, bursts_layout
+from hw.stream_register import StreamRegister
 from hw.synapse_array import SynapseArray, sums_layout
 
 
 class ProjectionEngine(wiring.Component):
-    """``[receptive field ->] event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
+    """``[receptive field ->] register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
 
     Loop nest: fold -> timestep -> events. Throughput: one event a cycle, or P / M cycles a sum where that is more.
     Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first currents.
@@ -35,7 +36,7 @@ class ProjectionEngine(wiring.Component):
     @property
     def latency(self) -> int:
         field = DenseReceptiveField.latency if self.config.replayed else 0
-        return field + EventScanner.latency + SynapseArray.latency + Handover.latency
+        return field + StreamRegister.latency + EventScanner.latency + SynapseArray.latency + Handover.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -47,14 +48,16 @@ class ProjectionEngine(wiring.Component):
         m.submodules.handover = handover = Handover(
             lanes=config.lanes, cores=config.cores, bits=config.accumulator_bits, repeats=config.repeats
         )
+        m.submodules.arrival = arrival = StreamRegister(self.bursts.payload.shape())
+        connect(m, arrival.leaving, scanner.bursts)
         if config.replayed:
             m.submodules.receptive_field = field = DenseReceptiveField(
                 source=config.source, folds=config.folds, memory=config.weight_memory
             )
             connect(m, flipped(self.bursts), field.arriving)
-            connect(m, field.leaving, scanner.bursts)
+            connect(m, field.leaving, arrival.arriving)
         else:
-            connect(m, flipped(self.bursts), scanner.bursts)
+            connect(m, flipped(self.bursts), arrival.arriving)
         connect(m, scanner.events, array.events)
         connect(m, array.sums, handover.sums)
         connect(m, handover.currents, flipped(self.currents))

@@ -3,13 +3,12 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from hw.configuration import BurstStream
 from hw.logic import counter
 from hw.plan import MemoryStyle
 from hw.scanner import bursts_layout
-from hw.stream_register import StreamRegister
 
 
 class DenseReceptiveField(wiring.Component):
@@ -19,13 +18,13 @@ class DenseReceptiveField(wiring.Component):
     layer that reads it, in the order timestep -> fold of the source -> beat. While one input is read the next
     is written into the other half.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 4 cycles from an input's last beat to its first beat out.
+    Throughput: one beat a cycle. Latency: ``latency`` = 3 cycles from an input's last beat to its first beat out.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.
     """
 
-    latency = 4
+    latency = 3
 
     def __init__(self, *, source: BurstStream, folds: int, memory: MemoryStyle) -> None:
         self.source, self.folds, self.memory = source, folds, memory
@@ -59,17 +58,15 @@ class DenseReceptiveField(wiring.Component):
 
         reading = Signal()
         done = Signal()
-        m.submodules.output = output = StreamRegister(self.leaving.payload.shape())
-        connect(m, output.leaving, flipped(self.leaving))
         m.d.comb += [
-            read.en.eq(~output.arriving.valid | output.arriving.ready),
+            read.en.eq(~self.leaving.valid | self.leaving.ready),
             reading.eq(read.en & full.bit_select(read_half, 1)),
-            output.arriving.payload.eq(read.data),
+            self.leaving.payload.eq(read.data),
         ]
         address = self._count_reads(m, reading, done)
         m.d.comb += read.addr.eq(Cat(address, read_half) if beats > 1 else read_half)
         with m.If(read.en):
-            m.d.sync += output.arriving.valid.eq(reading)
+            m.d.sync += self.leaving.valid.eq(reading)
         with m.If(reading & done):
             m.d.sync += [full.bit_select(read_half, 1).eq(0), read_half.eq(~read_half)]
         return m

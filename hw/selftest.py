@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from hw.configuration import ReadoutConfig, TopConfig
 from hw.logic import counter
 from hw.readout import result_layout
 from hw.scanner import bursts_layout
-from hw.stream_register import StreamRegister
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +74,14 @@ class SelfTest(wiring.Component):
             init=beats,
             attrs={"ram_style": "block"},
         )
-        m.submodules.output = output = StreamRegister(self.bursts.payload.shape())
-        connect(m, output.leaving, flipped(self.bursts))
         read = samples.read_port()
         next_beat, _ = counter(m, "next_beat", len(beats), read.en)
         m.d.comb += [
-            read.en.eq(~output.arriving.valid | output.arriving.ready),
+            read.en.eq(~self.bursts.valid | self.bursts.ready),
             read.addr.eq(next_beat),
-            output.arriving.payload.eq(read.data),
+            self.bursts.payload.eq(read.data),
         ]
-        m.d.sync += output.arriving.valid.eq(1)
+        m.d.sync += self.bursts.valid.eq(1)
 
     def _check(self, m: Module, taken: Signal) -> None:
         logits = self.vectors.logits

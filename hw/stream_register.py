@@ -1,14 +1,14 @@
 """A register in a stream."""
 
-from amaranth.hdl import Module, ShapeLike
+from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
 class StreamRegister(wiring.Component):
-    """Holds one beat, so that no logic behind it sees a block RAM's slow output.
+    """Two places for beats, so that every signal of either side ends in a register here, ``ready`` too.
 
-    ``ready`` passes through. Throughput: one beat a cycle. Latency: ``latency`` = 1 cycle.
+    Throughput: one beat a cycle. Latency: ``latency`` = 1 cycle.
 
     Ports:
         arriving, leaving: streams of ``payload``.
@@ -21,7 +21,15 @@ class StreamRegister(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.arriving.ready.eq(~self.leaving.valid | self.leaving.ready)
-        with m.If(self.arriving.ready):
-            m.d.sync += [self.leaving.valid.eq(self.arriving.valid), self.leaving.payload.eq(self.arriving.payload)]
+        spare = Signal(self.arriving.payload.shape(), reset_less=True)
+        spare_full = Signal()
+        m.d.comb += self.arriving.ready.eq(~spare_full)
+        with m.If(~self.leaving.valid | self.leaving.ready):
+            m.d.sync += [
+                self.leaving.valid.eq(spare_full | self.arriving.valid),
+                self.leaving.payload.eq(Mux(spare_full, spare, self.arriving.payload)),
+                spare_full.eq(0),
+            ]
+        with m.Elif(self.arriving.ready):
+            m.d.sync += [spare.eq(self.arriving.payload), spare_full.eq(self.arriving.valid)]
         return m

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
+
+
+@pytest.fixture(scope="session")
+def digits_checkpoint() -> Path:
+    return ZOO / "digits_mlp.pt"
+
+
+@pytest.fixture(scope="session")
+def fashion_checkpoint() -> Path:
+    return ZOO / "fashion_mnist_mlp.pt"
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run a command line that must refuse: exit code 2, one line on stderr, nothing else; returns the line."""
+
+    def run(main, *arguments: object) -> str:
+        assert main([str(argument) for argument in arguments]) == 2
+        captured = capsys.readouterr()
+        lines = captured.err.strip().splitlines()
+        assert len(lines) == 1, captured.err
+        assert lines[0].startswith("error: ")
+        assert captured.out == ""
+        return lines[0]
+
+    return run

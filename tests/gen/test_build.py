@@ -1,0 +1,137 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from boards.board import Resources
+from gen import build
+from gen.report import over_budget
+from hw.network_file import load_network
+from hw.plan import load_plan
+
+KEYS = {
+    "board", "part", "clock_mhz", "fmax_mhz", "resources", "budget", "layers", "plan_sha256", "cycles_expected",
+    "accuracy", "tools", "checkpoint_sha256", "network_sha256", "bitstream", "missing_tools",
+}  # fmt: skip
+
+
+def test_until_rtl(digits_checkpoint, tmp_path):
+    out = tmp_path / "out"
+    assert (
+        build.main(["--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint), "--out", str(out), "--until", "rtl"]) == 0
+    )
+    report = json.loads((out / "report.json").read_text())
+    assert set(report) >= KEYS
+    assert report["plan_sha256"] == load_plan(out / "plan.json").sha256
+    assert report["bitstream"] is None
+    network, references = load_network(out / "network.safetensors")
+    assert len(references.logits) == 16
+    assert "module network(" in (out / "network.v").read_text()
+    assert "ulx3s_12f" in (out / "report.md").read_text()
+    assert network.timesteps == 4
+
+    again = tmp_path / "again"
+    arguments = ["--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint), "--out", str(again), "--until", "rtl"]
+    assert build.main([*arguments, "--plan", str(out / "plan.json")]) == 0
+    for name in ("network.v", "network.safetensors", "plan.json", "report.json"):
+        assert (out / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
+    out = tmp_path / "icebreaker"
+    assert build.main(["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--out", str(out)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["fmax_mhz"] >= report["clock_mhz"]
+    assert report["resources"]["dsp"] == 0
+    assert (out / report["bitstream"]).stat().st_size > 100_000
+    assert not out.with_name("icebreaker.partial").exists()
+
+
+def test_a_board_without_a_tool_for_its_bitstream(digits_checkpoint, tmp_path, monkeypatch, capsys):
+    from boards.families import xilinx7
+
+    monkeypatch.setattr(xilinx7, "find_tool", lambda _: None)
+    out = tmp_path / "arty"
+    assert build.main(["--board", "arty_a7", "--ckpt", str(digits_checkpoint), "--out", str(out)]) == 3
+    report = json.loads((out / "report.json").read_text())
+    assert report["bitstream"] is None
+    assert "vivado" in report["missing_tools"]
+    assert report["resources"]["dsp"] == 0
+    assert "vivado" in capsys.readouterr().err
+    for name in ("vivado/top.tcl", "vivado/top.xdc", "vivado/build.sh", "openxc7.sh", "openxc7.xdc", "top.json"):
+        assert (out / name).is_file(), name
+    script = (out / "openxc7.sh").read_text()
+    assert "xc7a35tcsg324-1" in script
+    assert "--freq 100" in script
+
+
+def test_a_float_checkpoint_is_rounded_and_says_so(tmp_path, capsys):
+    from snn import train
+
+    path, out = tmp_path / "float.pt", tmp_path / "out"
+    quick = ["--data", "digits", "--hidden", "8", "--float-epochs", "2", "--qat-epochs", "0", "--batch", "64"]
+    assert train.main([*quick, "--out", str(path)]) == 0
+    arguments = ["--board", "ulx3s_12f", "--ckpt", str(path), "--out", str(out), "--until", "rtl"]
+    assert build.main(arguments) == 0
+    assert "rounded" in capsys.readouterr().err
+    assert json.loads((out / "report.json").read_text())["rounded_from_floats"]
+
+
+def test_user_errors(digits_checkpoint, fashion_checkpoint, tmp_path, fails):
+    good = ["--ckpt", digits_checkpoint, "--until", "rtl"]
+    assert "arty_z7000" in fails(build.main, "--board", "arty_z7000", *good)
+    assert "--board" in fails(build.main, "--ckpt", digits_checkpoint)
+    for clock in ("0", "-5", "nan", "5000"):
+        assert "MHz" in fails(build.main, "--board", "ulx3s_85f", "--clock-mhz", clock, *good)
+    line = fails(build.main, "--board", "icebreaker", "--ckpt", fashion_checkpoint, "--out", tmp_path / "big")
+    assert "too many" in line
+    assert "hidden_0" in line
+    (tmp_path / "file").write_text("")
+    assert "file" in fails(build.main, "--board", "ulx3s_12f", *good, "--out", tmp_path / "file" / "out")
+    assert "file" in fails(build.main, "--board", "ulx3s_12f", *good, "--out", tmp_path / "file")
+
+
+def test_a_folder_of_the_user_is_never_replaced(digits_checkpoint, tmp_path, fails):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    fails(build.main, "--board", "ulx3s_12f", "--ckpt", digits_checkpoint, "--until", "rtl", "--out", tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_interrupted_leaves_nothing_that_looks_finished(digits_checkpoint, tmp_path, before):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "gen.build", "--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint)]
+    if before:
+        subprocess.run([*command, "--out", str(out), "--until", "network"], check=True, capture_output=True)
+        old = (out / "report.json").read_bytes()
+    process = subprocess.Popen(
+        [*command, "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    while not (tmp_path / "out.partial" / "yosys.log").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    if before:
+        assert (out / "report.json").read_bytes() == old
+    else:
+        assert not out.exists()
+    assert not (tmp_path / "out.partial" / "report.json").exists()
+
+
+def test_over_budget():
+    budget = Resources(lut=100, ff=100, bram=4, dsp=2)
+    assert over_budget(Resources(lut=100, ff=100, bram=4, dsp=2), budget) == {}
+    assert over_budget(Resources(lut=130, ff=100, bram=4.5, dsp=0), budget) == {"lut": 30, "bram": 0.5}
+
+
+def test_list_boards(capsys):
+    assert build.main(["--list-boards"]) == 0
+    output = capsys.readouterr().out
+    assert "icebreaker" in output

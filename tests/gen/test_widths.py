@@ -1,0 +1,60 @@
+"""The proved bounds hold for every input, and are reached: brute force on small networks."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gen.widths import Interval, after_reset, layer_bounds, reset
+from sim import golden
+from tests.networks import random_network
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("reset_kind", ["soft", "hard"])
+def test_no_input_leaves_the_bounds(seed, reset_kind):
+    network = random_network(
+        seed, sizes=(3, 3, 2), timesteps=2, coding="events", input_bits=1, burst_ceiling=2, reset=reset_kind
+    )
+    inputs = np.array(list(itertools.product((0, 1), repeat=6))).reshape(-1, 2, 3, 1, 1)
+    result = golden.run(network, inputs)
+    population = network.nodes[0]
+    bounds = layer_bounds(network, population)
+    weights = network.projections[0].weights
+    for subset in itertools.product((0, 1), repeat=3):
+        partial = weights @ np.array(subset)
+        assert ((bounds.partial.low <= partial) & (partial <= bounds.partial.high)).all()
+    membranes = result.membranes[population.name].numpy().reshape(len(inputs), -1)
+    assert (bounds.membrane.low <= membranes).all()
+    assert (membranes <= bounds.membrane.high).all()
+    logits = result.logits.numpy()
+    readout = layer_bounds(network, network.readout).current
+    assert ((readout.low <= logits) & (logits <= readout.high)).all()
+
+
+def test_partial_sums_are_tight():
+    network = random_network(9, sizes=(6, 4, 2), input_bits=2)
+    bounds = layer_bounds(network, network.nodes[0]).partial
+    weights = network.projections[0].weights
+    assert (bounds.low == 3 * np.where(weights < 0, weights, 0).sum(axis=1)).all()
+    assert (bounds.high == 3 * np.where(weights > 0, weights, 0).sum(axis=1)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    low=st.integers(-200, 200), span=st.integers(0, 300), ceiling=st.integers(1, 5),
+    kind=st.sampled_from(["soft", "hard"]),
+)  # fmt: skip
+def test_membranes_after_reset_are_exact(low, span, ceiling, kind):
+    population = random_network(1, burst_ceiling=ceiling, reset=kind).nodes[0]
+    potentials = np.arange(low, low + span + 1)
+    membranes = reset(potentials, population)
+    bounds = after_reset(Interval(low=potentials[:1], high=potentials[-1:]), population)
+    assert (bounds.low[0], bounds.high[0]) == (membranes.min(), membranes.max())
+
+
+@pytest.mark.parametrize(("value", "bits"), [(0, 1), (-1, 1), (1, 2), (-2, 2), (127, 8), (128, 9), (-128, 8)])
+def test_signed_bits(value, bits):
+    assert Interval(low=np.array([value]), high=np.array([value])).bits == bits

@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+from amaranth.sim import Simulator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.configuration import NeuronConfig
+from hw.network import Leak
+from hw.neuron_core import NeuronCore
+
+CONFIG = NeuronConfig(
+    lanes=1, folds=1, cores=1, group=1, timesteps=1, fraction_bits=4, burst_ceiling=3, leak=Leak(), reset="soft",
+    bias=(63, -64), exponent=(2, 0), membrane_memory="logic", accumulator_bits=10, current_bits=13,
+    potential_bits=16, membrane_bits=14,
+)  # fmt: skip
+VARIANTS = [
+    CONFIG,
+    dataclasses.replace(CONFIG, reset="hard"),
+    dataclasses.replace(CONFIG, leak=Leak(multiplier=3, shift=2)),
+    dataclasses.replace(CONFIG, leak=Leak(multiplier=0, shift=1), burst_ceiling=1),
+    dataclasses.replace(CONFIG, leak=Leak(multiplier=1, shift=0), fraction_bits=1, burst_ceiling=7),
+    dataclasses.replace(CONFIG, fraction_bits=12, exponent=(0, 0)),
+]
+
+
+def expected(config: NeuronConfig, total: int, bias: int, exponent: int, membrane: int) -> tuple[int, int]:
+    """Burst and next membrane by the integer form, in Python's own integers."""
+    unit = 2**config.fraction_bits
+    potential = config.leak.multiplier * membrane // 2**config.leak.shift + total * 2**exponent + bias
+    burst = min(max((2 * potential + unit) // (2 * unit), 0), config.burst_ceiling)
+    if config.reset == "hard":
+        return burst, 0 if burst else potential
+    return burst, potential - burst * unit
+
+
+NEURONS = st.lists(
+    st.tuples(st.integers(-512, 511), st.integers(-64, 63), st.integers(0, 2), st.integers(-4096, 4095), st.booleans()),
+    min_size=1,
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+@settings(max_examples=25, deadline=None)
+@given(neurons=NEURONS)
+def test_pipeline_is_the_integer_form(config, neurons):
+    dut = NeuronCore(config)
+    if not any(config.exponent):
+        neurons = [(total, bias, 0, membrane, first) for total, bias, _, membrane, first in neurons]
+    got = []
+
+    async def process(ctx):
+        ctx.set(dut.advance, 1)
+        for cycle in range(len(neurons) + dut.latency):
+            for delay, drive in (
+                (0, lambda n: (ctx.set(dut.sum, n[0]), ctx.set(dut.first, n[4]))),
+                (dut.constants_latency, lambda n: ctx.set(dut.constants, constants(config, n))),
+                (dut.membrane_latency, lambda n: ctx.set(dut.membrane, n[3])),
+            ):
+                if 0 <= cycle - delay < len(neurons):
+                    drive(neurons[cycle - delay])
+            await ctx.tick()
+            if cycle + 1 >= dut.latency:
+                got.append((ctx.get(dut.burst), ctx.get(dut.next_membrane)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(process)
+    simulator.run()
+    wanted = [expected(config, total, bias, e, 0 if first else membrane) for total, bias, e, membrane, first in neurons]
+    assert got[: len(wanted)] == wanted
+
+
+def constants(config: NeuronConfig, neuron) -> dict[str, int]:
+    return {"bias": neuron[1], "exponent": neuron[2]} if any(config.exponent) else {"bias": neuron[1]}

@@ -1,0 +1,39 @@
+import pytest
+
+from hw.beats import beat_words, input_beats
+from hw.configuration import configure
+from hw.selftest import SelfTest, SelfTestVectors
+from hw.top import NetworkTop
+from tests.hw.streams import run
+from tests.networks import plan_for, random_bursts, random_network
+from tests.reference import scalar_run
+
+
+@pytest.mark.parametrize("wrong", [None, 0, 11])
+def test_lights_up_only_for_the_right_logits(wrong):
+    from amaranth.hdl import Module
+    from amaranth.lib.wiring import connect
+
+    network = random_network(3, sizes=(10, 8, 4))
+    config = configure(network, plan_for(network))
+    bursts = random_bursts(network, 3)
+    logits = [logit for inference in bursts for logit in scalar_run(network, inference)[2]]
+    if wrong is not None:
+        logits[wrong] += 1
+    beats = beat_words(input_beats(bursts, config.input), config.input.burst_bits)
+    m = Module()
+    m.submodules.network = top = NetworkTop(config)
+    m.submodules.test = test = SelfTest(config, SelfTestVectors(beats=beats, logits=logits))
+    connect(m, test.bursts, top.bursts)
+    connect(m, top.results, test.results)
+    outcome = []
+
+    async def process(ctx):
+        finished = 0
+        while finished < 7:
+            _, _, one = await ctx.tick().sample(test.finished)
+            finished += one
+        outcome.append((ctx.get(test.passed), ctx.get(test.failed)))
+
+    run(m, process)
+    assert outcome == [(1, 0) if wrong is None else (0, 1)]

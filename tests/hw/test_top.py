@@ -1,0 +1,169 @@
+"""Whole random networks in Amaranth's simulator against the scalar statement of the integer form."""
+
+import dataclasses
+
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.beats import input_beats
+from hw.configuration import configure
+from hw.errors import UserError
+from hw.top import NetworkTop
+from tests.hw.streams import get, put, run
+from tests.networks import plan_for, random_bursts, random_network
+from tests.reference import scalar_run
+
+
+def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 0.5, seed: int = 0) -> None:
+    """Run ``count`` inferences through the top and compare bursts, last membranes, logits and classes."""
+    config = configure(network, plan)
+    dut = NetworkTop(config, taps=True)
+    bursts = random_bursts(network, count, seed, density)
+    beats = [beat for inference in input_beats(bursts, config.input).tolist() for beat in inference]
+    classes = len(network.readout.bias)
+    results: list[int] = []
+    tapped: dict[str, list[int]] = {population.name: [] for population in network.nodes}
+    membranes: dict[str, list[int]] = {population.name: [] for population in network.nodes}
+
+    async def producer(ctx):
+        await put(ctx, dut.bursts, beats, pauses[0])
+
+    async def consumer(ctx):
+        results.extend(await get(ctx, dut.results, count * classes, pauses[1]))
+
+    def watch(name):
+        tap, membrane = getattr(dut, f"tap_{name}"), getattr(dut, f"membranes_{name}")
+
+        async def watcher(ctx):
+            async for _, _, transferred, beat, written, last, values in ctx.tick().sample(
+                tap.transferred, tap.bursts, membrane.written, membrane.last_step, membrane.membranes
+            ):
+                if transferred:
+                    tapped[name].extend(beat)
+                if written and last:
+                    membranes[name].extend(values)
+
+        return watcher
+
+    run(dut, producer, consumer, background=[watch(name) for name in tapped])
+
+    wanted = [scalar_run(network, inference) for inference in bursts]
+    shape = dut.results.payload.shape()
+    got = [shape.from_bits(word) for word in results]
+    for number, (_, _, logits) in enumerate(wanted):
+        mine = got[number * classes : (number + 1) * classes]
+        assert [result.logit for result in mine] == logits
+        assert mine[-1].last == 1
+        assert mine[-1].winner == logits.index(max(logits))
+    for index, layer in enumerate(config.layers[:-1]):
+        lanes, folds = layer.projection.lanes, layer.projection.folds
+        stream, last = iter(tapped[layer.name]), iter(membranes[layer.name])
+        for all_bursts, all_membranes, _ in wanted:
+            neurons = len(all_membranes[index])
+            for fold in range(folds):
+                channels = range(fold * lanes, (fold + 1) * lanes)
+                for step in all_bursts[index]:
+                    assert [next(stream) for _ in channels] == [step[c] if c < neurons else 0 for c in channels]
+                for c in channels:
+                    value = next(last)
+                    assert c >= neurons or value == all_membranes[index][c]
+
+
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.6, 0.0), (0.0, 0.7), (0.3, 0.3)])
+def test_planned_network_under_stalls(pauses):
+    network = random_network(1, sizes=(20, 16, 8, 4))
+    check(network, plan_for(network), pauses=pauses)
+
+
+@pytest.mark.parametrize(
+    ("hidden_0", "hidden_1", "readout"),
+    [
+        ({"lanes": 8, "cores": 8, "group": 8}, {}, {}),
+        ({"lanes": 4, "cores": 2, "group": 4}, {}, {}),
+        ({"lanes": 3, "cores": 1, "group": 3}, {"lanes": 2, "cores": 1, "group": 1}, {}),
+        ({"lanes": 1, "cores": 1, "group": 1}, {"lanes": 6, "cores": 3, "group": 6}, {"lanes": 2}),
+        ({"lanes": 5, "cores": 5, "group": 5}, {"lanes": 4, "cores": 4, "group": 4}, {"lanes": 3}),
+    ],
+)
+def test_lanes_folds_cores_and_groups(hidden_0, hidden_1, readout):
+    network = random_network(2, sizes=(10, 8, 6, 4), timesteps=3)
+    check(network, plan_for(network, hidden_0=hidden_0, hidden_1=hidden_1, readout=readout))
+
+
+def test_direct_input_into_the_readout():
+    network = random_network(3, sizes=(9, 4), timesteps=3)
+    check(network, plan_for(network))
+
+
+def test_events_input():
+    network = random_network(4, sizes=(9, 6, 4), timesteps=3, coding="events")
+    check(network, plan_for(network, hidden_0={"lanes": 3, "cores": 1, "group": 3}))
+
+
+@pytest.mark.parametrize("density", [0.0, 1.0])
+def test_silent_and_saturated_inputs(density):
+    network = random_network(5, sizes=(9, 6, 4))
+    check(network, plan_for(network), density=density)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    timesteps=st.integers(1, 4),
+    burst_ceiling=st.sampled_from([1, 2, 3, 5, 7]),
+    weight_bits=st.sampled_from([1, 2, 4, 6]),
+    input_bits=st.integers(1, 4),
+    leak=st.sampled_from([(1, 1), (0, 1), (1, 0), (3, 2)]),
+    reset=st.sampled_from(["soft", "hard"]),
+    coding=st.sampled_from(["direct", "events"]),
+    lanes=st.integers(1, 9),
+)
+def test_random_networks(lanes, sizes, **options):
+    network = random_network(sizes=tuple(sizes), **options)
+    changes = {name: {"lanes": lanes, "cores": 1, "group": 1} for name in (p.name for p in network.nodes)}
+    check(network, plan_for(network, **changes), count=2, seed=options["seed"])
+
+
+def test_reset_in_the_middle_leaves_no_trace():
+    network = random_network(6, sizes=(10, 8, 4))
+    config = configure(network, plan_for(network))
+    dut = NetworkTop(config)
+    bursts = random_bursts(network, 2, 3)
+    beats = input_beats(bursts, config.input).tolist()
+    results: list[int] = []
+    reset = Signal()
+
+    async def producer(ctx):
+        for cut in range(1, len(beats[0]) + 6):
+            half = (beats[0] * 2)[:cut]
+            ctx.set(dut.results.ready, 0)
+            for beat in half:
+                ctx.set(dut.bursts.payload, beat)
+                ctx.set(dut.bursts.valid, 1)
+                await ctx.tick()
+            ctx.set(dut.bursts.valid, 0)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            results.clear()
+            for beat in beats[1]:
+                ctx.set(dut.bursts.payload, beat)
+                ctx.set(dut.bursts.valid, 1)
+                await ctx.tick().until(dut.bursts.ready)
+            ctx.set(dut.bursts.valid, 0)
+            results.extend(await get(ctx, dut.results, 4, 0.0))
+            logits = [dut.results.payload.shape().from_bits(word).logit for word in results]
+            assert logits == scalar_run(network, bursts[1])[2]
+
+    run(ResetInserter(reset)(dut), producer)
+
+
+def test_a_plan_that_does_not_divide_is_refused():
+    network = random_network(7, sizes=(10, 8, 4))
+    plan = plan_for(network)
+    broken = dataclasses.replace(plan, layers=(dataclasses.replace(plan.layers[0], group=3), plan.layers[1]))
+    with pytest.raises(UserError, match="hidden_0"):
+        configure(network, broken)

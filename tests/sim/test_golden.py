@@ -1,0 +1,63 @@
+"""The golden model against the integer form written out neuron by neuron."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.network import Dense
+from sim import golden
+from tests.networks import random_bursts, random_network
+from tests.reference import scalar_run
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6), timesteps=st.integers(1, 5), burst_ceiling=st.integers(1, 7),
+    leak=st.sampled_from([(1, 1), (0, 0), (1, 0), (3, 2), (5, 4)]), reset=st.sampled_from(["soft", "hard"]),
+    coding=st.sampled_from(["direct", "events"]),
+)  # fmt: skip
+def test_every_intermediate(seed, **options):
+    network = random_network(seed, sizes=(7, 5, 4, 3), **options)
+    bursts = random_bursts(network, 3, seed)
+    result = golden.run(network, bursts)
+    for number, inference in enumerate(bursts):
+        all_bursts, all_membranes, logits = scalar_run(network, inference)
+        for index, population in enumerate(network.nodes):
+            assert result.bursts[population.name][number].flatten(1).tolist() == all_bursts[index]
+            assert result.membranes[population.name][number].flatten().tolist() == all_membranes[index]
+        assert result.logits[number].tolist() == logits
+        assert int(result.classes[number]) == logits.index(max(logits))
+
+
+def test_accumulates_are_counted_plane_by_plane():
+    network = random_network(1, sizes=(4, 3, 2), input_bits=3)
+    bursts = np.array([7, 5, 1, 0]).reshape(1, 1, 4, 1, 1)
+    result = golden.run(network, bursts)
+    projection = network.projections[0]
+    assert golden.accumulates(projection, network, result.bursts["input"]) == (3 + 2 + 1) * 3
+
+
+def test_sums_that_float64_could_not_hold_are_refused():
+    network = random_network(1)
+    projection = network.projections[0]
+    assert isinstance(projection, Dense)
+    with pytest.raises(OverflowError):
+        golden.project(projection, golden.run(network, random_bursts(network, 1)).bursts["input"], 2**50)
+
+
+def test_command_line(digits_checkpoint, tmp_path, capsys):
+    path = tmp_path / "golden.json"
+    assert golden.main(["--ckpt", str(digits_checkpoint), "--data", "digits", "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    assert figures["images"] == 360
+    assert figures["accuracy"] >= 0.95
+    assert set(figures["bursts_per_image"]) == {"input", "hidden_0"}
+    assert "360 images" in capsys.readouterr().out
+
+
+def test_user_errors(digits_checkpoint, fails):
+    assert "--count" in fails(golden.main, "--ckpt", digits_checkpoint, "--data", "digits", "--count", "0")
+    assert "imagenet" in fails(golden.main, "--ckpt", digits_checkpoint, "--data", "imagenet")

@@ -1,0 +1,101 @@
+"""Whole networks in a Verilog simulator, through cocotb, against the golden model."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from boards.tools import find_tool
+from gen.design import make_design
+from hw.network import Population
+from sim import run
+from sim.run import FULL_SPEED, prepare, simulate
+from sim.simulator import build
+from snn.data import load
+
+needs_icarus = pytest.mark.skipif(
+    find_tool("iverilog") is None, reason="Icarus Verilog is not installed and no Debian package gives it (make icarus)"
+)
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("sim")
+
+
+def test_digits_on_verilator(digits_checkpoint, work_dir, tmp_path, capsys):
+    path = tmp_path / "run.json"
+    arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "40", "--json", str(path)]
+    assert run.main([*arguments, "--board", "icebreaker", "--work-dir", str(work_dir)]) == 0
+    report = json.loads(path.read_text())
+    assert report["mismatches"] == 0
+    assert set(report["runs"]) == {"references", "full speed", "random stalls", "one by one"}
+    assert report["accuracy_rtl"] == report["accuracy_golden"]
+    assert 0 < report["cycles_mean"] <= report["cycles_max"]
+    assert report["cycles_mean"] < report["latency_mean"]
+    assert report["plan_sha256"] == make_design(digits_checkpoint, "icebreaker").plan.sha256
+    assert "0 mismatches" in capsys.readouterr().out
+
+
+@needs_icarus
+@pytest.mark.icarus
+def test_digits_on_icarus(digits_checkpoint, work_dir, tmp_path):
+    path = tmp_path / "run.json"
+    arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "5", "--simulator", "icarus"]
+    assert run.main([*arguments, "--work-dir", str(work_dir), "--json", str(path)]) == 0
+    report = json.loads(path.read_text())
+    assert (report["mismatches"], report["simulator"]) == (0, "icarus")
+
+
+def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
+    """The hardware is built of one network and compared with another that differs in one bias, or one weight."""
+    design = make_design(digits_checkpoint, "icebreaker")
+    simulation = build(design.config, "verilator", work_dir, waves=False)
+    images = load("digits", "test").first(12)
+    population = design.network.nodes[0]
+    assert isinstance(population, Population)
+    bias = population.bias.copy()
+    bias[7] += 1
+    wrong_bias = dataclasses.replace(design.network, nodes=(dataclasses.replace(population, bias=bias),))
+    weights = design.network.projections[1].weights.copy()
+    weights[2, 5] ^= 1
+    projection = dataclasses.replace(design.network.projections[1], weights=weights)
+    wrong_weight = dataclasses.replace(design.network, projections=(design.network.projections[0], projection))
+
+    other = dataclasses.replace(design, network=wrong_bias)
+    comparison = simulate(design, simulation, prepare(other, images), FULL_SPEED).comparison
+    assert comparison.mismatches >= 12
+    assert "hidden_0" in comparison.first
+    assert "7: expected" in comparison.first
+
+    other = dataclasses.replace(design, network=wrong_weight)
+    comparison = simulate(design, simulation, prepare(other, images), FULL_SPEED).comparison
+    assert comparison.mismatches > 0
+    assert "class 2" in comparison.first
+
+
+def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_dir, monkeypatch, capsys):
+    right = run.prepare
+
+    def wrong(design, images):
+        inferences = right(design, images)
+        inferences.golden.logits[1, 3] += 1
+        return inferences
+
+    monkeypatch.setattr(run, "prepare", wrong)
+    arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
+    assert run.main([*arguments, "--board", "icebreaker"]) == 1
+    errors = capsys.readouterr().err
+    assert "inference 1, class 3" in errors
+    waveform = Path(errors.rsplit("waveform: ", 1)[1].strip())
+    assert waveform.suffix in (".vcd", ".fst")
+    assert waveform.stat().st_size > 10_000
+
+
+def test_user_errors(digits_checkpoint, fashion_checkpoint, tmp_path, fails):
+    assert "--count" in fails(run.main, "--ckpt", digits_checkpoint, "--data", "digits", "--count", "0")
+    assert "(1, 8, 8)" in fails(run.main, "--ckpt", fashion_checkpoint, "--data", "digits")
+    assert "plan.json" in fails(
+        run.main, "--ckpt", digits_checkpoint, "--data", "digits", "--plan", tmp_path / "plan.json"
+    )
