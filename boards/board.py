@@ -51,6 +51,7 @@ class Family(ABC):
 
     name: str
     bram_unit: str
+    block_ram_bits: int
     has_lut_ram: bool
 
     @abstractmethod
@@ -63,7 +64,7 @@ class Family(ABC):
 
     @abstractmethod
     def clock_generator(self, board: "Board", wanted: float) -> Elaboratable:
-        """Makes the one ``sync`` domain at ``clock_mhz(board, wanted)``, held in reset until it is stable."""
+        """Drives the top's one ``sync`` domain at ``clock_mhz(board, wanted)``, in reset until the clock is stable."""
 
     @abstractmethod
     def files(self, board: "Board", top: Elaboratable, clock_mhz: float) -> dict[str, str]:

@@ -4,7 +4,8 @@ LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 self-test fai
 """
 
 from amaranth.build import ResourceError
-from amaranth.hdl import Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
+from amaranth.lib import io
 from amaranth.lib.wiring import connect
 
 from boards.board import Board
@@ -28,6 +29,7 @@ class BoardTop(Elaboratable):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        m.domains.sync = ClockDomain()
         m.submodules.clock_generator = self.board.family.clock_generator(self.board, self.clock_mhz)
         m.submodules.network = network = NetworkTop(self.config)
         m.submodules.self_test = test = SelfTest(self.config, self.vectors)
@@ -39,8 +41,9 @@ class BoardTop(Elaboratable):
         lights = Cat(heartbeat[-1], test.passed, test.failed, test.winner)
         for number in range(len(lights)):
             try:
-                led = platform.request("led", number)  # type: ignore[attr-defined]
+                pin = platform.request("led", number, dir="-")  # type: ignore[attr-defined]
             except ResourceError:
                 break
+            m.submodules[f"led_{number}"] = led = io.Buffer("o", pin)
             m.d.comb += led.o.eq(lights[number])
         return m

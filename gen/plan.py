@@ -13,12 +13,13 @@ from gen.estimate import LayerEstimate, estimate_layer
 from gen.widths import LayerBounds, layer_bounds
 from hw.configuration import LayerConfig, TopConfig, configure
 from hw.errors import UserError
-from hw.network import Dense, Network, Population, Readout
+from hw.network import Dense, Network, Population, Readout, Skip
 from hw.plan import LayerPlan, MemoryStyle, Plan
 
 SHARE_OF_BOARD = 0.8
 WIDEST_GROUP = 8
-SMALL_MEMORY_BITS = 2048
+SMALL_MEMORY_BITS = 8192
+NARROWEST = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
     targets.append(network.readout)
     bounds = {target.name: layer_bounds(network, target) for target in targets}
     folds = {target.name: 1 for target in targets}
+    check_weights_fit(network, board)
     while True:
         layers = tuple(
             plan_layer(network, board, target, folds[target.name], bounds[target.name], activity) for target in targets
@@ -58,28 +60,53 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
         plan = Plan(board=board.name, clock_mhz=clock_mhz, network_sha256=sha256, input_group=group, layers=layers)
         config = configure(network, plan)
         estimates = [estimate_layer(board.family, layer) for layer in config.layers]
-        check_block_rams(board, estimates)
-        if sum(estimate.lut for estimate in estimates) <= SHARE_OF_BOARD * board.budget.lut:
+        fits = sum(estimate.bram for estimate in estimates) <= board.budget.bram
+        if fits and sum(estimate.lut for estimate in estimates) <= SHARE_OF_BOARD * board.budget.lut:
             return plan
+        # Folding narrows a layer: fewer LUTs, and weight memories deep enough to fill their block RAMs.
         widest = max(layers, key=lambda layer: layer.lanes)
-        if widest.lanes == 1:
-            raise UserError(
-                f"the network is too big for {board.name}: even with one lane a layer it needs an estimated "
-                f"{sum(e.lut for e in estimates)} LUTs of {board.budget.lut}; take fewer layers or a bigger board"
-            )
-        folds[widest.name] += 1
+        if widest.lanes <= NARROWEST:
+            raise UserError(too_big(board, estimates))
+        folds[widest.name] = math.ceil(network_channels(network, widest.name) / (widest.lanes - 1))
 
 
-def check_block_rams(board: Board, estimates: list[LayerEstimate]) -> None:
-    """Raise UserError when the weights cannot be kept on the chip, whatever the number of lanes."""
-    needed = sum(estimate.bram for estimate in estimates)
-    if needed > board.budget.bram:
-        worst = max(estimates, key=lambda estimate: estimate.bram)
+def check_weights_fit(network: Network, board: Board) -> None:
+    """Raise UserError when the weights alone exceed the board's block RAM, however they are laid out."""
+    needed = {
+        projection.target: math.ceil(projection.weights.size * projection.weight_bits / board.family.block_ram_bits)
+        for projection in network.projections
+        if not isinstance(projection, Skip)
+    }
+    total = sum(needed.values())
+    if total > board.budget.bram:
+        worst = max(needed, key=lambda name: needed[name])
         raise UserError(
-            f"the network is too big for {board.name}: it needs {needed:g} {board.family.bram_unit} of "
-            f"{board.budget.bram:g}, {needed - board.budget.bram:g} too many, of them {worst.bram:g} in layer "
-            f"{worst.name}; take fewer neurons, fewer weight bits or a bigger board"
+            f"the network is too big for {board.name}: its weights need at least {total} {board.family.bram_unit} of "
+            f"{board.budget.bram:g}, {total - board.budget.bram:g} too many, of them {needed[worst]} in layer {worst}; "
+            "take fewer neurons, fewer weight bits or a bigger board"
         )
+
+
+def too_big(board: Board, estimates: list[LayerEstimate]) -> str:
+    """Why the narrowest plan does not fit: the resource, by how much, and the layer that takes most of it."""
+    excess = []
+    for unit, key, limit in (
+        ("LUT", "lut", SHARE_OF_BOARD * board.budget.lut),
+        (board.family.bram_unit, "bram", board.budget.bram),
+    ):
+        needed = sum(getattr(estimate, key) for estimate in estimates)
+        worst = max(estimates, key=lambda estimate: getattr(estimate, key))
+        if needed > limit:
+            excess.append(f"{needed:g} {unit} of {limit:g}, {needed - limit:g} too many, most in layer {worst.name}")
+    return (
+        f"the network is too big for {board.name} even at its narrowest: it needs an estimated {'; '.join(excess)}; "
+        "take fewer neurons, fewer weight bits or a bigger board"
+    )
+
+
+def network_channels(network: Network, name: str) -> int:
+    """Channels of the population or readout called ``name``."""
+    return network.readout.shape[0] if name == network.readout.name else network.shape(name)[0]
 
 
 def plan_layer(
@@ -154,7 +181,7 @@ def input_group(network: Network, activity: dict[str, list[float]]) -> int:
 
 def small_memory(board: Board, depth: int, width: int) -> MemoryStyle:
     """Where the membranes are kept: LUT RAM where the family has it and they are small, else block RAM."""
-    return "distributed" if board.family.has_lut_ram and depth * width <= SMALL_MEMORY_BITS * 4 else "block"
+    return "distributed" if board.family.has_lut_ram and depth * width <= SMALL_MEMORY_BITS else "block"
 
 
 def expected_cycles(network: Network, plan: Plan, activity: dict[str, list[float]]) -> dict[str, LayerCycles]:

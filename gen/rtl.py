@@ -10,7 +10,8 @@ from hw.configuration import TopConfig
 from hw.errors import UserError
 from hw.top import NetworkTop
 
-MEMORY_WORD = re.compile(r"^\s*weights\[(\d+)\] = \d+'h([0-9a-fx]+);$", re.MULTILINE)
+MEMORY_WORD = re.compile(r"^\s*weights\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
+BASE = {"h": 16, "d": 10}
 
 
 def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
@@ -47,7 +48,7 @@ def check_weight_memories(text: str, config: TopConfig) -> None:
     found = modules(text)
     for layer in config.layers:
         body = found.get(f"network.{layer.name}_projection.array", "")
-        words = {int(index): int(word, 16) for index, word in MEMORY_WORD.findall(body)}
+        words = {int(index): int(word, BASE[base]) for index, base, word in MEMORY_WORD.findall(body)}
         if [words.get(index) for index in range(len(layer.projection.weight_words))] != list(
             layer.projection.weight_words
         ):

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hw.errors import UserError
 
@@ -42,6 +42,15 @@ class LayerPlan:
     potential_bits: int
     membrane_bits: int
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type in (int, "int") and (type(value) is not int or not 1 <= value < 2**20):
+                raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from 1 upward")
+        for memory in (self.weight_memory, self.membrane_memory):
+            if memory not in get_args(MemoryStyle):
+                raise ValueError(f"layer {self.name}: unknown memory {memory!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -52,6 +61,12 @@ class Plan:
     network_sha256: str
     input_group: int
     layers: tuple[LayerPlan, ...]
+
+    def __post_init__(self) -> None:
+        if type(self.input_group) is not int or not 1 <= self.input_group <= 256:
+            raise ValueError(f"input_group {self.input_group!r} is not 1 to 256")
+        if not isinstance(self.clock_mhz, int | float) or not 0 < self.clock_mhz < 1000:
+            raise ValueError(f"clock_mhz {self.clock_mhz!r} is not a frequency")
 
     def to_json(self) -> str:
         """Canonical text; equal plans give equal texts."""

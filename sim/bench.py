@@ -11,8 +11,10 @@ PERIOD_NS = 10
 async def replay(testbench) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     """Replay the inferences of the source file; the logs are compared when the simulator has ended."""
     testbench.rst.value = 1
+    testbench.clk.value = 0
+    # No edge before all initial values have settled, and reset changes between edges: nothing is left to order.
+    await Timer(PERIOD_NS, unit="ns")
     Clock(testbench.clk, PERIOD_NS, unit="ns", impl="gpi").start()
-    # Reset changes between edges, so that no simulator has to order the two.
     await Timer(4 * PERIOD_NS + PERIOD_NS * 3 // 4, unit="ns")
     testbench.rst.value = 0
     await RisingEdge(testbench.done)

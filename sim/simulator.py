@@ -58,7 +58,7 @@ class Simulation:
                 hdl_toplevel_lang="verilog",
                 build_dir=self.folder,
                 test_dir=log.parent,
-                results_xml=str(log.with_suffix(".xml")),
+                results_xml=str(log.with_suffix(".xml").resolve()),
                 plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
                 extra_env={"COCOTB_ANSI_OUTPUT": "0", "PYTHONPATH": str(HARNESS.parent.parent)},
                 log_file=log,

@@ -91,8 +91,10 @@ def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
             "reset": module.neuron.reset,
             "scale": module.neuron.scale.detach().clone(),
         }
-    layer["fraction_bits"] = int(module.fraction_bits)
-    layer["exponent"] = module.exponent.clone()
+    layer["fraction_bits"], layer["exponent"] = int(module.fraction_bits), module.exponent.clone()
+    if not quantized:
+        scale = layer.get("scale", torch.ones(()))
+        layer["fraction_bits"], layer["exponent"] = module.grid(step.sources, scale)
     incoming = module.incoming(step.sources)
     layer["projections"] = [describe_projection(projection, source) for projection, source in incoming]
     identity = step.sources[1] if len(step.sources) > len(incoming) else None

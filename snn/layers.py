@@ -171,10 +171,15 @@ class Layer(nn.Module):
         pairs = list(zip(self.projections, sources, strict=False))
         return [(projection, source) for projection, source in pairs if isinstance(projection, Projection)]
 
-    def choose_grid(self, sources: list[Bursts], scale: Tensor) -> None:
-        """Fix F and e from the folded weights; both stay as they are from then on."""
-        weights = [p.folded(source.scale, scale).weight.flatten(1) for p, source in self.incoming(sources)]
-        fraction_bits, exponent = choose_grid(torch.cat(weights, dim=1), self.incoming(sources)[0][0].weight_bits)
+    def grid(self, sources: list[Bursts], scale: Tensor) -> tuple[int, Tensor]:
+        """F and e that suit the folded weights as they are now."""
+        incoming = self.incoming(sources)
+        weights = [projection.folded(source.scale, scale).weight.flatten(1) for projection, source in incoming]
+        return choose_grid(torch.cat(weights, dim=1), incoming[0][0].weight_bits)
+
+    def fix_grid(self, sources: list[Bursts], scale: Tensor) -> None:
+        """Move to the integer form: F and e stay as they are from now on."""
+        fraction_bits, exponent = self.grid(sources, scale)
         self.fraction_bits.fill_(fraction_bits)
         self.exponent.copy_(exponent)
         self.choosing = False
@@ -225,7 +230,7 @@ class SpikingLayer(Layer):
         sources = [bursts] if skip is None else [bursts, skip]
         identity = skip if len(self.projections) == 1 else None
         if self.choosing:
-            self.choose_grid(sources, self.neuron.scale)
+            self.fix_grid(sources, self.neuron.scale)
         if self.quantized:
             counts, scale = self._integer_form(sources, identity)
         else:
@@ -262,6 +267,6 @@ class Readout(Layer):
     def forward(self, bursts: Bursts) -> Tensor:
         one = torch.ones_like(bursts.scale)
         if self.choosing:
-            self.choose_grid([bursts], one)
+            self.fix_grid([bursts], one)
         current = self.integer_current([bursts], one) if self.quantized else self.float_current([bursts])
         return current.sum(0) * (bursts.timesteps / len(current))

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -59,7 +59,7 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
 
 
 class ClockGenerator(Elaboratable):
-    """EHXPLLL from the board's oscillator to the ``sync`` domain; reset until the PLL has locked."""
+    """EHXPLLL from the board's oscillator to the ``sync`` domain of the top; reset until the PLL has locked."""
 
     def __init__(self, board: Board, dividers: Dividers) -> None:
         self.board, self.dividers = board, dividers
@@ -113,7 +113,6 @@ class ClockGenerator(Elaboratable):
             ("o", "CLKOS", clock),
             ("o", "LOCK", locked),
         )
-        m.domains.sync = ClockDomain()
         m.d.comb += ClockSignal().eq(clock)
         m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
         return m
@@ -124,6 +123,7 @@ class ECP5(Family):
 
     name = "ecp5"
     bram_unit = "DP16KD"
+    block_ram_bits = 18 * 1024
     has_lut_ram = True
 
     def block_rams(self, depth: int, width: int) -> float:

@@ -50,7 +50,7 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
 
 
 class ClockGenerator(Elaboratable):
-    """The ``sync`` domain from the oscillator's pad, through SB_PLL40_PAD unless ``dividers`` is None.
+    """Drives the top's ``sync`` domain from the oscillator's pad, through SB_PLL40_PAD unless ``dividers`` is None.
 
     Block RAM reads as zero for some microseconds after configuration, so reset is held a little longer.
     """
@@ -81,7 +81,6 @@ class ClockGenerator(Elaboratable):
                 ("o", "PLLOUTGLOBAL", clock),
                 ("o", "LOCK", locked),
             )
-        m.domains.sync = ClockDomain()
         m.domains.locked = ClockDomain(local=True)
         m.domains.power_on = ClockDomain(reset_less=True, local=True)
         m.d.comb += [ClockSignal(domain).eq(clock) for domain in ("sync", "locked", "power_on")]
@@ -104,6 +103,7 @@ class ICE40(Family):
 
     name = "ice40"
     bram_unit = "SB_RAM40"
+    block_ram_bits = 4 * 1024
     has_lut_ram = False
 
     def block_rams(self, depth: int, width: int) -> float:

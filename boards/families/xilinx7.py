@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -37,22 +37,23 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The settings nearest to ``wanted_mhz`` (PFD from 19, VCO 800 to 1600 MHz, speed grade -1)."""
+    """The settings nearest to ``wanted_mhz`` (PFD from 19, VCO 800 to 1600, clock net to 464 MHz, grade -1)."""
     choices = [
         Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
         for reference in range(1, max(2, int(oscillator_mhz // 19) + 1))
         for feedback in range(2, 65)
         if 800 <= (vco := oscillator_mhz / reference * feedback) <= 1600
         for output in {min(128, max(1, round(vco / wanted_mhz)))}
+        if vco / output <= 464
     ]
-    best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference))
-    if abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
+    best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference), default=None)
+    if best is None or abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
         raise UserError(f"the PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 7 to 450 MHz")
     return best
 
 
 class ClockGenerator(Elaboratable):
-    """PLLE2_BASE from the board's oscillator to the ``sync`` domain; reset until the PLL has locked."""
+    """PLLE2_BASE from the board's oscillator to the ``sync`` domain of the top; reset until the PLL has locked."""
 
     def __init__(self, board: Board, dividers: Dividers) -> None:
         self.board, self.dividers = board, dividers
@@ -86,7 +87,6 @@ class ClockGenerator(Elaboratable):
             ("o", "LOCKED", locked),
         )
         m.submodules.clock = Instance("BUFG", ("i", "I", made), ("o", "O", clock))
-        m.domains.sync = ClockDomain()
         m.d.comb += ClockSignal().eq(clock)
         m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
         return m
@@ -97,6 +97,7 @@ class Xilinx7(Family):
 
     name = "xilinx7"
     bram_unit = "BRAM36"
+    block_ram_bits = 36 * 1024
     has_lut_ram = True
 
     def block_rams(self, depth: int, width: int) -> float:
