@@ -32,10 +32,10 @@ class SelfTest(wiring.Component):
         passed: every logit so far was right, and all vectors have been seen at least once.
         failed: some logit was wrong; stays until reset.
 
-    Throughput: one beat a cycle each way. Latency: ``latency`` = 1 cycle from a result to the flags.
+    Throughput: one beat a cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``.
     """
 
-    latency = 1
+    latency = 3
 
     def __init__(self, config: TopConfig, vectors: SelfTestVectors) -> None:
         self.vectors = vectors
@@ -90,16 +90,23 @@ class SelfTest(wiring.Component):
         )
         read = expected.read_port()
         position, all_seen = counter(m, "position", len(logits), taken)
-        logit = Signal.like(self.results.payload.logit)
-        # The memory answers a cycle after it is asked, so each result waits that cycle.
-        m.d.comb += [read.en.eq(taken), read.addr.eq(position)]
-        checking = Signal()
+        m.d.comb += [read.en.eq(1), read.addr.eq(position)]
+
+        # The memory answers a cycle after the result, and its answer is held in a register before it is compared.
         complete = Signal()
+        asked = Signal()
+        checking = Signal()
+        asked_logit = Signal.like(self.results.payload.logit, name="asked_logit", reset_less=True)
+        logit = Signal.like(asked_logit, name="logit")
+        expected_logit = Signal.like(asked_logit, name="expected_logit")
         m.d.sync += [
-            logit.eq(self.results.payload.logit),
-            checking.eq(taken),
+            asked.eq(taken),
+            asked_logit.eq(self.results.payload.logit),
+            checking.eq(asked),
+            logit.eq(asked_logit),
+            expected_logit.eq(read.data),
             complete.eq(complete | (taken & all_seen)),
             self.passed.eq(complete & ~self.failed),
         ]
-        with m.If(checking & (logit != read.data)):
+        with m.If(checking & (logit != expected_logit)):
             m.d.sync += self.failed.eq(1)
