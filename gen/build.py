@@ -97,12 +97,19 @@ def step_synthesis(build: Build) -> None:
     build.report["resources"] = asdict(used)
     excess = over_budget(used, board.budget)
     if excess:
-        largest = max(build.report["layers"], key=lambda row: row["estimated"]["lut"])
-        needs = ", ".join(f"{amount:g} {key.upper()} too many" for key, amount in excess.items())
-        raise UserError(
-            f"the network is too big for {board.name}: {needs} (most of it in layer {largest['name']}); "
-            "take fewer neurons, fewer weight bits or a bigger board"
+        needs = ", ".join(
+            f"{amount:g} {key.upper()} too many, most of them in layer {largest_layer(build.report, key)}"
+            for key, amount in excess.items()
         )
+        raise UserError(
+            f"the network is too big for {board.name}: {needs}; take fewer neurons, fewer weight bits or a bigger board"
+        )
+
+
+def largest_layer(report: dict[str, Any], resource: str) -> str:
+    """Name of the layer with the largest estimate of ``resource`` (LUTs stand in for what is not estimated)."""
+    key = resource if resource in ("lut", "ff", "bram") else "lut"
+    return max(report["layers"], key=lambda row: row["estimated"][key])["name"]
 
 
 def step_bitstream(build: Build) -> None:
@@ -114,7 +121,9 @@ def step_bitstream(build: Build) -> None:
     clock = build.design.plan.clock_mhz
     for command in family.implementation(board, clock):
         run_tool(command, build.folder)
-    build.report["fmax_mhz"] = family.fmax_mhz(build.folder)
+    build.report["fmax_mhz"] = fmax = family.fmax_mhz(build.folder)
+    if fmax is not None and fmax < clock:
+        raise UserError(f"timing is not met: {fmax:.1f} of {clock:g} MHz; try --clock-mhz {fmax * 0.95:.0f}")
     if not (build.folder / family.bitstream()).is_file():
         raise RuntimeError(f"the tools ended well but left no {family.bitstream()}")
     build.report["bitstream"] = family.bitstream()
@@ -145,9 +154,8 @@ def run_build(design: Design, out: Path, until: str, console: Console) -> dict[s
     Raises:
         UserError: ``out`` cannot be written or is not a build folder, or a step failed; ``out`` is left as it was.
     """
+    check_replaceable(out)
     partial = out.with_name(f"{out.name}.partial")
-    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
-        raise UserError(f"--out {out} exists and is not a build folder; name another or remove it")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -160,10 +168,21 @@ def run_build(design: Design, out: Path, until: str, console: Console) -> dict[s
             break
     (partial / "report.md").write_text(markdown(build.report))
     (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
+    check_replaceable(out)
     if out.exists():
         shutil.rmtree(out)
     partial.rename(out)
     return build.report
+
+
+def check_replaceable(out: Path) -> None:
+    """Raise UserError unless ``out`` is free, empty or an earlier build: nothing else is ever replaced."""
+    try:
+        replaceable = not out.exists() or (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir())))
+    except OSError as error:
+        raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
+    if not replaceable or out == Path.cwd() or out in Path.cwd().parents:
+        raise UserError(f"--out {out} exists and is not a build folder; name another or remove it")
 
 
 def list_boards(console: Console) -> None:
@@ -213,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(
             "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy"
         )
-    out = Path("build") / options.board if options.out is None else options.out
+    out = (Path("build") / options.board if options.out is None else options.out).resolve()
     report = run_build(design, out, options.until, console)
     print(markdown(report))
     if options.until == "bitstream" and report["bitstream"] is None:

@@ -10,10 +10,11 @@ from boards.catalogue import find_board
 from gen.checkpoint import Checkpoint, load_checkpoint
 from gen.fold import fold, references
 from gen.plan import make_plan
+from gen.widths import layer_bounds
 from hw.beats import beat_words, input_beats
 from hw.configuration import TopConfig, configure
 from hw.errors import UserError
-from hw.network import Network, ReferenceVectors, encode
+from hw.network import Network, Population, Readout, ReferenceVectors, encode
 from hw.network_file import network_sha256
 from hw.plan import Plan, load_plan
 from hw.selftest import SelfTestVectors
@@ -55,13 +56,17 @@ def make_design(
     loaded = load_checkpoint(checkpoint)
     network = fold(loaded)
     vectors = references(loaded, network)
+    logits = layer_bounds(network, network.readout).current
+    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
+        raise UserError(f"{checkpoint}: a reference logit is none that this network could print")
     sha256 = network_sha256(network, vectors)
     if plan_file is None:
         plan = make_plan(network, board, clock, sha256, loaded.activity)
     else:
         plan = load_plan(plan_file)
-        if (plan.board, plan.network_sha256) != (board.name, sha256):
-            raise UserError(f"{plan_file} is a plan for another board or network; leave out --plan to make a new one")
+        check_plan(plan, plan_file, network, board, sha256)
+        if clock_mhz is not None and plan.clock_mhz != clock:
+            raise UserError(f"{plan_file} is a plan for {plan.clock_mhz:g} MHz; leave out --clock-mhz or --plan")
     return Design(
         checkpoint=loaded,
         board=board,
@@ -71,6 +76,27 @@ def make_design(
         plan=plan,
         config=configure(network, plan),
     )
+
+
+def check_plan(plan: Plan, path: Path, network: Network, board: Board, sha256: str) -> None:
+    """Raise UserError unless a loaded plan is for this network and board, at a clock it has and in proved widths."""
+    if (plan.board, plan.network_sha256) != (board.name, sha256):
+        raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
+    if abs(board.family.clock_mhz(board, plan.clock_mhz) - plan.clock_mhz) > 1e-6:
+        raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
+    configure(network, plan)
+    for layer in plan.layers:
+        target = network.readout if layer.name == network.readout.name else network.node(layer.name)
+        assert isinstance(target, Population | Readout)
+        bounds = layer_bounds(network, target)
+        for field, bits in (
+            ("accumulator_bits", bounds.partial.bits),
+            ("current_bits", bounds.current.bits),
+            ("potential_bits", bounds.potential.bits),
+            ("membrane_bits", bounds.membrane.bits),
+        ):
+            if getattr(layer, field) < bits:
+                raise UserError(f"{path}: layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
 
 
 def self_test_vectors(design: Design) -> SelfTestVectors:

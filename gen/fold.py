@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gen.checkpoint import Checkpoint, floats, get, integers
+from gen.checkpoint import Checkpoint, dense, floats, get, integers
 from hw.errors import UserError
 from hw.network import (
     Conv2d,
@@ -86,6 +85,8 @@ def fold(checkpoint: Checkpoint) -> Network:
         )
     except NetworkError as error:
         raise UserError(f"{checkpoint.path}: {error}") from error
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, FloatingPointError, RuntimeError) as error:
+        raise UserError(f"{checkpoint.path} is malformed: {error}") from error
 
 
 def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
@@ -94,7 +95,7 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
         none = np.zeros((0, len(network.readout.bias)), dtype=np.int64)
         samples = np.zeros((0, *network.input.shape), dtype=np.uint8)
         return ReferenceVectors(samples=samples, logits=none, labels=np.zeros(0, dtype=np.int64))
-    samples = get(checkpoint.references, "samples", torch.Tensor, "references").numpy()
+    samples = dense(checkpoint.references, "samples", "references").numpy()
     logits, labels = (integers(checkpoint.references, key, "references") for key in ("logits", "labels"))
     try:
         encode(samples, network.input)
@@ -177,6 +178,7 @@ def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
     return stored
 
 
+@np.errstate(all="raise", under="ignore")
 def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
     """Fold BatchNorm and both scales into each projection, in float64, and round onto the layer's grid::
 

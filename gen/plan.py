@@ -67,7 +67,7 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
         widest = max(layers, key=lambda layer: layer.lanes)
         if widest.lanes <= NARROWEST:
             raise UserError(too_big(board, estimates))
-        folds[widest.name] = math.ceil(network_channels(network, widest.name) / (widest.lanes - 1))
+        folds[widest.name] = narrower(network_channels(network, widest.name), widest)
 
 
 def check_weights_fit(network: Network, board: Board) -> None:
@@ -102,6 +102,15 @@ def too_big(board: Board, estimates: list[LayerEstimate]) -> str:
         f"the network is too big for {board.name} even at its narrowest: it needs an estimated {'; '.join(excess)}; "
         "take fewer neurons, fewer weight bits or a bigger board"
     )
+
+
+def narrower(channels: int, layer: LayerPlan) -> int:
+    """The next number of folds with which ``layer`` really has fewer lanes."""
+    spiking = layer.name != Readout.name
+    folds = layer.folds + 1
+    while spiking and lanes_and_group(math.ceil(channels / folds))[0] >= layer.lanes:
+        folds += 1
+    return folds
 
 
 def network_channels(network: Network, name: str) -> int:

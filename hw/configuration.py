@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hw.errors import UserError
-from hw.network import Dense, InputSpec, IntArray, Leak, Network, Population
+from hw.network import Dense, InputSpec, IntArray, Leak, Network, Population, Readout
 from hw.plan import LayerPlan, MemoryStyle, Plan
 from hw.weights import pack_weights
 
@@ -165,7 +165,9 @@ def configure(network: Network, plan: Plan) -> TopConfig:
 
 def check_plan(plan: LayerPlan, channels: int) -> None:
     """Raise UserError unless the plan's divisors fit together and cover ``channels``."""
-    fits = plan.lanes % plan.group == 0 and plan.group % plan.cores == 0 and plan.cores >= 1
+    fits = plan.lanes % plan.group == 0 and plan.group % plan.cores == 0
+    if plan.name == Readout.name:
+        fits = plan.group == plan.cores == 1
     if not fits or plan.folds != math.ceil(channels / plan.lanes):
         raise UserError(
             f"layer {plan.name}: a plan of {plan.lanes} lanes, {plan.folds} folds, {plan.cores} cores and groups of "

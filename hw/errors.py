@@ -6,7 +6,9 @@ shows a traceback for it; a traceback always means a defect of ours.
 """
 
 import functools
+import os
 import sys
+from pathlib import Path
 from typing import Protocol
 
 EXIT_USER_ERROR = 2
@@ -16,6 +18,12 @@ EXIT_INTERRUPTED = 130
 
 class UserError(Exception):
     """Something the user can put right; the message is one line and says how."""
+
+
+def check_output_file(path: Path | None, option: str) -> None:
+    """Raise UserError now if ``path`` could not be written after hours of work."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise UserError(f"{option} {path} cannot be written; name a file in a folder that exists")
 
 
 class CommandLine(Protocol):

@@ -1,6 +1,6 @@
 """Hand-over from the synapse array to the neuron cores: P sums at once in, M a cycle out."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,8 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        ring = Signal(self.sums.payload.shape(), reset_less=True)
+        # One signal a lane: simulators that look at whole vectors would otherwise crawl.
+        ring = [Signal(signed(self.bits), name=f"ring_{lane}", reset_less=True) for lane in range(self.lanes)]
         taken = self.currents.valid & self.currents.ready
         turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]
         last_turn = counter(m, "turn", self.repeats, taken & turn_ends)[1]

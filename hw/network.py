@@ -13,6 +13,7 @@ The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the cl
 This module needs numpy alone.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -25,6 +26,11 @@ from hw.errors import UserError
 IntArray = NDArray[np.int64]
 Shape = tuple[int, int, int]
 """Channels, height, width; a dense population of N neurons is (N, 1, 1)."""
+
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+LARGEST = 2**50
+"""Bound of everything a network sums: exact in int64 and in float64, with room for a leak's multiplier."""
 
 
 class NetworkError(UserError):
@@ -227,6 +233,13 @@ class Network:
         for projection in self.projections:
             require(projection.target in known, f"projection into unknown node {projection.target!r}")
         require(bool(self.readout.bias.size), "the readout has no classes")
+        for node in (*self.nodes, self.readout):
+            require(NAME.fullmatch(node.name) is not None, f"{node.name!r} is not a name of letters, digits and _")
+            if not isinstance(node, Pooling):
+                require(
+                    self._reach(node) < LARGEST,
+                    f"{node.name}: its sums could reach beyond 2^50; weights, biases or exponents are too large",
+                )
 
     def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
         if isinstance(node, Pooling):
@@ -247,6 +260,17 @@ class Network:
             shape = projected_shape(projection, known[projection.source])
             require(shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}")
         return node.shape
+
+    def _reach(self, target: Target) -> int:
+        """Larger than anything that can be summed in ``target`` over all timesteps."""
+        reach = int(np.abs(target.bias).max())
+        for projection in self.projections_into(target.name):
+            if isinstance(projection, Skip):
+                reach += abs(projection.weight) * self.burst_ceiling(projection.source)
+            else:
+                fan_in = int(np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1).max())
+                reach += fan_in * self.burst_ceiling(projection.source) << int(target.exponent.max())
+        return reach * self.timesteps
 
     def projections_into(self, target: str) -> Iterator[Projection]:
         """The projections that end in ``target``, in the order of the network."""

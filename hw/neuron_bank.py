@@ -1,6 +1,6 @@
 """Neuron bank: M neuron cores, the membranes and constants of P neurons, and the packing of bursts into beats."""
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory, ReadPort
 from amaranth.lib.wiring import In, Out
@@ -62,7 +62,7 @@ class NeuronBank(wiring.Component):
         pausing = Signal()
         slot, slots_end = counter(m, "slot", slots, taken)
         step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
-        fold, _ = counter(m, "fold", config.folds, taken & slots_end & steps_end)
+        first_row = self._first_row(m, slots, taken & slots_end & steps_end)
         m.d.comb += [self.currents.ready.eq(advance & ~pausing), taken.eq(self.currents.valid & self.currents.ready)]
         if pause:
             with m.If(taken & slots_end):
@@ -90,7 +90,7 @@ class NeuronBank(wiring.Component):
         read, write = membranes.read_port(), membranes.write_port()
         m.d.comb += [
             constants.en.eq(advance),
-            constants.addr.eq(slot if config.folds == 1 else fold * slots + slot),
+            constants.addr.eq(first_row + slot),
             read.en.eq(advance),
             read.addr.eq(stages[NeuronCore.membrane_latency - 1].slot),
             write.en.eq(advance & written.valid),
@@ -113,6 +113,16 @@ class NeuronBank(wiring.Component):
             ]
         self._pack(m, counts, written.valid, advance)
         return m
+
+    def _first_row(self, m: Module, slots: int, fold_ends: Value) -> Value:
+        """Row of the constants at which the fold in work begins."""
+        if self.config.folds == 1:
+            return Const(0)
+        row = Signal(range(self.config.folds * slots), name="first_row")
+        last_fold = counter(m, "fold", self.config.folds, fold_ends)[1]
+        with m.If(fold_ends):
+            m.d.sync += row.eq(Mux(last_fold, 0, row + slots))
+        return row
 
     def _constants(self, m: Module) -> ReadPort:
         """The constants of all neurons, M a row in the order fold -> slot."""

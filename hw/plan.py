@@ -92,5 +92,5 @@ def load_plan(path: Path) -> Plan:
         return Plan(layers=layers, **content)
     except OSError as error:
         raise UserError(f"cannot read plan {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is not a plan, or is damaged: {error}") from error

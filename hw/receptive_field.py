@@ -18,13 +18,13 @@ class DenseReceptiveField(wiring.Component):
     layer that reads it, in the order timestep -> fold of the source -> beat. While one input is read the next
     is written into the other half.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 3 cycles from an input's last beat to its first beat out.
+    Throughput: one beat a cycle. Latency: ``latency`` = 2 cycles from an input's last beat to its first beat out.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.
     """
 
-    latency = 3
+    latency = 2
 
     def __init__(self, *, source: BurstStream, folds: int, memory: MemoryStyle) -> None:
         self.source, self.folds, self.memory = source, folds, memory

@@ -90,9 +90,13 @@ class SynapseArray(wiring.Component):
         ]
         for lane in range(config.lanes):
             accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)
-            m.d.comb += self.sums.payload[lane].eq(accumulator + (weight[lane] << plane))
+            total = Signal(signed(config.accumulator_bits), name=f"sum_{lane}")
+            m.d.comb += [
+                total.eq(accumulator + (weight[lane] << plane)),
+                self.sums.payload[lane].eq(total),
+            ]
             with m.If(clear):
                 m.d.sync += accumulator.eq(0)
             with m.Elif(ready & moving):
-                m.d.sync += accumulator.eq(self.sums.payload[lane])
+                m.d.sync += accumulator.eq(total)
         return m

@@ -42,7 +42,7 @@ class NetworkTop(wiring.Component):
         tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and its membranes. The layers
             inside are the same with taps and without.
 
-    Latency: ``latency`` cycles are the least from an inference's last beat to its first result, without events.
+    Latency: ``latency`` cycles from an inference's only beat to its first result, for one timestep and one event.
     """
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:

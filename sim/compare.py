@@ -89,10 +89,11 @@ def compare_bursts(
     values = fields(log.payloads, neurons.group, neurons.burst_bits, is_signed=False)
     bursts = golden.bursts[layer.name].numpy()
     expected = padded(bursts.reshape(*bursts.shape[:2], -1), neurons.lanes * neurons.folds)
-    in_order = expected.reshape(len(expected), neurons.timesteps, neurons.folds, neurons.lanes).transpose(0, 2, 1, 3)
-    got = whole(values, in_order.shape)
-    names = ("inference", "fold", "timestep", "lane")
-    return differences(f"bursts of {layer.name}, position (0, 0)", got, in_order, names)
+    streamed = whole(values, (len(expected), neurons.folds, neurons.timesteps, neurons.lanes))
+    got = streamed.transpose(0, 2, 1, 3).reshape(len(streamed), neurons.timesteps, -1)
+    return surplus(values, expected) or differences(
+        f"bursts of {layer.name}, position (0, 0)", got, expected, ("inference", "timestep", "neuron")
+    )
 
 
 def compare_membranes(
@@ -104,9 +105,10 @@ def compare_membranes(
     membranes = golden.membranes[layer.name].numpy()
     expected = padded(membranes.reshape(len(membranes), -1), neurons.lanes * neurons.folds)
     padding = np.arange(expected.shape[1]) >= membranes.reshape(len(membranes), -1).shape[1]
-    got = whole(values, expected.shape)
-    got = np.where(padding, 0, got)
-    return differences(f"last membranes of {layer.name}, position (0, 0)", got, expected, ("inference", "neuron"))
+    got = np.where(padding, 0, whole(values, expected.shape))
+    return surplus(values, expected) or differences(
+        f"last membranes of {layer.name}, position (0, 0)", got, expected, ("inference", "neuron")
+    )
 
 
 def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:
@@ -116,6 +118,8 @@ def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray
     winners = np.array([word >> readout.logit_bits & ((1 << winner_bits) - 1) for word in log.payloads], dtype=np.int64)
     ends = np.array([word >> readout.logit_bits + winner_bits for word in log.payloads], dtype=bool)
     inferences = int(ends.sum())
+    if (np.flatnonzero(ends) % readout.classes != readout.classes - 1).any() or len(ends) % readout.classes:
+        raise ValueError("the results' last flag is not on every last class, and only there")
     return whole(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
 
 
@@ -131,6 +135,12 @@ def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
     flat = values.reshape(-1)
     inferences = len(flat) // each
     return flat[: inferences * each].reshape(inferences, *shape[1:])
+
+
+def surplus(values: IntArray, expected: IntArray) -> tuple[int, int, str] | None:
+    """A recording that is no whole number of inferences, as a mismatch; None if it is one."""
+    odd = values.size % int(np.prod(expected.shape[1:]))
+    return (odd, 0, f"{odd} values more than whole inferences were recorded") if odd else None
 
 
 def differences(what: str, got: IntArray, expected: IntArray, axes: tuple[str, ...]) -> tuple[int, int, str]:

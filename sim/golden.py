@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold, references
-from hw.errors import UserError, command_line
+from hw.errors import UserError, check_output_file, command_line
 from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip, encode
 from snn.data import LOADERS, Images, load
 
@@ -154,7 +155,7 @@ def evaluate(network: Network, images: Images, label: str = "golden model") -> d
     bursts = {node.name: 0 for node in (network.input, *network.nodes)}
     additions = {f"{p.source} -> {p.target}": 0 for p in network.projections}
     count = len(images.labels)
-    for start in track(range(0, count, BATCH), description=label, transient=True):
+    for start in track(range(0, count, BATCH), description=label, transient=True, console=Console(stderr=True)):
         batch = encode(images.pixels[start : start + BATCH], network.input)
         result = run(network, batch)
         right += int((result.classes.numpy() == images.labels[start : start + BATCH]).sum())
@@ -190,6 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.count is not None and options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
+    check_output_file(options.json, "--json")
     checkpoint = load_checkpoint(options.ckpt)
     network = fold(checkpoint)
     known = references(checkpoint, network)

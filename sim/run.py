@@ -4,6 +4,7 @@ python -m sim.run --ckpt model.pt --data fashion_mnist --count 200
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from gen.design import Design, make_design
 from hw.beats import beat_words, input_beats
-from hw.errors import UserError, command_line
+from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
 from sim import golden
 from sim.compare import Comparison, compare
@@ -124,7 +125,24 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
     ]
     if len(design.references.logits):
         runs.insert(0, (REFERENCES, reference_inferences(design)))
-    return [simulate(design, simulation, batch, mode) for mode, batch in runs]
+    outcomes = []
+    for mode, batch in runs:
+        try:
+            outcomes.append(simulate(design, simulation, batch, mode))
+        except SimulationError as error:
+            if simulation.waves:
+                raise
+            waves = hung_waveform(design, simulation, batch, mode)
+            raise SimulationError(f"{mode.name}: {error}; waveform: {waves}") from error
+    return outcomes
+
+
+def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mode: Mode) -> Path:
+    """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
+    traced = build(design.config, simulation.simulator, simulation.folder.parent, waves=True)
+    with contextlib.suppress(SimulationError, ValueError):
+        simulate(design, traced, batch.first(1), mode)
+    return waveform(traced, mode)
 
 
 def reference_inferences(design: Design) -> Inferences:
@@ -156,7 +174,7 @@ def figures(
         "cycles_mean": float(gaps.mean()) if len(gaps) else None,
         "cycles_max": int(gaps.max()) if len(gaps) else None,
         "latency_mean": float(latencies.mean()) if finished else None,
-        "lanes_busy": lanes_busy(design, inferences, gaps),
+        "lanes_busy": lanes_busy(design, inferences, full),
         "board": design.board.name,
         "network_sha256": design.sha256,
         "plan_sha256": design.plan.sha256,
@@ -165,14 +183,14 @@ def figures(
     }
 
 
-def lanes_busy(design: Design, inferences: Inferences, gaps: IntArray) -> dict[str, float]:
-    """Accumulates done / (lanes x cycles) of every layer, over the back-to-back run."""
-    if not len(gaps):
+def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[str, float]:
+    """Accumulates done / (lanes x cycles) of every layer, from the first beat accepted to the last class."""
+    if not len(full.started) or not len(full.comparison.class_cycles):
         return {}
-    last = {name: bursts[1:] for name, bursts in inferences.golden.bursts.items()}
+    cycles = int(full.comparison.class_cycles[-1] - full.started[0])
+    bursts = inferences.golden.bursts
     return {
-        layer.name: golden.accumulates(projection, design.network, last[projection.source])
-        / (layer.lanes * float(gaps.sum()))
+        layer.name: golden.accumulates(projection, design.network, bursts[projection.source]) / (layer.lanes * cycles)
         for layer in design.plan.layers
         for projection in design.network.projections_into(layer.name)
     }
@@ -232,6 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
+    check_output_file(options.json, "--json")
     design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
     images = load(options.data, "test", options.data_dir).first(options.count)
     inferences = prepare(design, images)

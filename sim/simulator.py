@@ -92,7 +92,10 @@ def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool) -> Si
     if (target / "built").is_file():
         return simulation
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    try:
+        target.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
     for name, text in sources.items():
         (target / name).write_text(text)
     try:

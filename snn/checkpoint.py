@@ -6,6 +6,7 @@ refolding, and after quantization-aware training the integers themselves with re
 docs/checkpoint.md describes every key.
 """
 
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,6 @@ def load_model(path: Path) -> nn.Module:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model = make_model(content["model"]["name"], options_from(content["model"]["options"]))
         model.load_state_dict(content["state"])
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise UserError(f"{path} is not a checkpoint of snn.train: {error}") from error
     return model.eval()

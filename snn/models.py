@@ -87,6 +87,10 @@ class CNN(nn.Module):
             projection = QuantConv2d(inputs, outputs, 3, padding=1, weight_bits=options.weight_bits)
             self.convolutions.append(SpikingLayer(projection, options.neuron()))
             inputs, height, width = outputs, height // 2, width // 2
+        if not height * width:
+            raise UserError(
+                f"{len(options.channels)} poolings leave nothing of {options.input_shape}; take fewer --channels"
+            )
         self.hidden, self.readout = dense_head(inputs * height * width, options)
 
     def forward(self, samples: Tensor) -> Tensor:

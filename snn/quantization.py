@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hw.errors import UserError
 from hw.network import IntArray
 from snn.bursts import Bursts
 from snn.layers import Layer, Readout, SpikingLayer
@@ -51,6 +52,7 @@ def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> Laye
     if isinstance(layer, SpikingLayer) and len(sources) > len(incoming):
         skip = int(integers(layer.identity_weight(sources[-1], scale) / layer.resolution))
     biases = [layer.integer_bias(projection, source, scale) for projection, source in incoming]
+    check_exact(layer, sources, scale)
     return LayerIntegers(
         bias=integers(torch.stack(biases).sum(0) / layer.resolution),
         exponent=integers(layer.exponent),
@@ -63,6 +65,30 @@ def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> Laye
         ],
         skip=skip,
     )
+
+
+def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Tensor) -> None:
+    """Raise UserError unless every value of the layer's forward pass is exact in its float type.
+
+    All of them are whole multiples of 2^-F; their largest size in that unit must stay below 2^24 in float32 and
+    2^53 in float64: the sums over all timesteps, times the leak's multiplier where they are multiplied by it.
+    """
+    reach = torch.zeros((), dtype=torch.float64)
+    for projection, source in layer.incoming(sources):
+        weights = layer.integer_weight(projection, source, scale).double().abs().flatten(1).sum(1)
+        bias = layer.integer_bias(projection, source, scale).double().abs()
+        reach = reach + (weights * source.ceiling + bias).max()
+    if isinstance(layer, SpikingLayer):
+        if len(sources) > len(layer.incoming(sources)):
+            reach = reach + layer.identity_weight(sources[-1], scale).double().abs() * sources[-1].ceiling
+        reach = reach * max(1, layer.neuron.leak.multiplier)
+    units = float(reach) * sources[0].timesteps / layer.resolution
+    limit = 2**24 if scale.dtype == torch.float32 else 2**53
+    if units >= limit:
+        raise UserError(
+            f"a layer's sums can reach {units:.3g} units, and {scale.dtype} is exact below {limit}; "
+            "train with fewer weight or input bits, or in float64 (torch.set_default_dtype)"
+        )
 
 
 def integers(values: Tensor) -> IntArray:

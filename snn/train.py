@@ -6,24 +6,43 @@ python -m snn.train --data fashion_mnist --model mlp --out model.pt
 import argparse
 import csv
 import json
+import pickle
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
-from hw.errors import UserError, command_line
+from hw.errors import UserError, check_output_file, command_line
 from snn import checkpoint, data, quantization
 from snn.bursts import Encoder
 from snn.models import MODELS, ModelOptions, make_model
 from snn.neuron import QBLIF
 
-RESUMED_STATE = ("model", "optimizer", "schedule", "epoch", "random")
+RANGES: dict[str, tuple[float, float]] = {
+    "timesteps": (1, 1024),
+    "burst_bits": (1, 8),
+    "weight_bits": (1, 8),
+    "input_bits": (1, 8),
+    "hidden": (1, 65536),
+    "channels": (1, 4096),
+    "float_epochs": (0, 100_000),
+    "qat_epochs": (0, 100_000),
+    "batch": (2, 65536),
+    "learning_rate": (1e-9, 10),
+    "qat_learning_rate": (1e-9, 10),
+    "weight_decay": (0, 1),
+    "label_smoothing": (0, 0.99),
+    "shift": (0, 16),
+    "seed": (0, 2**63 - 1),
+}
+RESUMED_STATE = ("recipe", "model", "optimizer", "schedule", "epoch", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +108,13 @@ def parser() -> argparse.ArgumentParser:
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """The recipe that the command line asks for; raises UserError."""
     recipe = Recipe(**{name: getattr(arguments, name) for name in Recipe.__dataclass_fields__})
-    if recipe.epochs < 1 or recipe.batch < 2:
-        raise UserError("training needs at least one epoch and two images a batch")
+    for name, (least, most) in RANGES.items():
+        values = getattr(arguments, name)
+        for value in values if isinstance(values, list) else [values]:
+            if not least <= value <= most:
+                raise UserError(f"--{name.replace('_', '-')} {value} is outside {least:g} to {most:g}")
+    if recipe.epochs < 1:
+        raise UserError("training needs at least one epoch, of --float-epochs or --qat-epochs")
     return recipe
 
 
@@ -174,10 +198,12 @@ class Training:
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` needs to go on as if nothing had happened."""
         parts = (self.model.state_dict(), self.optimizer.state_dict(), self.schedule.state_dict())
-        return dict(zip(RESUMED_STATE, (*parts, self.epoch, self.random.get_state()), strict=True))
+        return dict(zip(RESUMED_STATE, (asdict(self.recipe), *parts, self.epoch, self.random.get_state()), strict=True))
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Go on from :meth:`state`; raises UserError if it is that of another recipe."""
+        if state["recipe"] != asdict(self.recipe):
+            raise UserError("the interrupted training had another recipe; repeat its options, or leave out --resume")
         self.epoch = state["epoch"]
         if self.epoch > self.recipe.float_epochs:
             self.optimizer, self.schedule = self._optimizer(self.recipe.qat_learning_rate, self.recipe.qat_epochs)
@@ -204,11 +230,14 @@ def train(training: Training, out: Path, resume: bool) -> float:
     if resume:
         try:
             training.restore(torch.load(resumed, weights_only=True))
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             raise UserError(f"cannot resume from {resumed}: {error}") from error
     score = accuracy(training.model, training.test) if training.epoch else 0.0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress, log.open("a" if training.epoch else "w", newline="") as file:
+    with (
+        Progress(*columns, console=Console(stderr=True)) as progress,
+        log.open("a" if training.epoch else "w", newline="") as file,
+    ):
         writer = csv.writer(file)
         if not training.epoch:
             writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
@@ -231,8 +260,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
     recipe = recipe_of(options)
-    if not options.out.parent.is_dir():
-        raise UserError(f"--out: there is no folder {options.out.parent}")
+    check_output_file(options.out, "--out")
+    if options.out.suffix in (".csv", ".json") or options.out.name == "":
+        raise UserError(
+            f"--out {options.out}: that suffix is the log's or the record's; name the checkpoint model.pt, say"
+        )
     images, test = (data.load(options.data, split, options.data_dir) for split in ("train", "test"))
     torch.manual_seed(recipe.seed)
     model_options = ModelOptions(
@@ -247,6 +279,8 @@ def main(arguments: list[str] | None = None) -> int:
         reset=options.reset,
         learn_scale=not options.fixed_scale,
     )
+    if recipe.batch > len(images.labels):
+        raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
     model = make_model(options.model, model_options)
     training = Training(model, recipe, images, test)
     score = train(training, options.out, options.resume)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gen import build
-from hw.errors import command_line
+from hw.errors import UserError, command_line
 from sim import golden, run
 
 Figures = dict[str, Any]
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=100, help="images to simulate (default 100)")
     parser.add_argument("--data-dir", type=Path, help="folder with Fashion-MNIST's files")
     options = parser.parse_args(arguments)
+    if options.count < 2:
+        raise UserError(f"--count must be at least 2, not {options.count}: cycles are counted between images")
     checkpoint = str(ZOO / "fashion_mnist_mlp.pt")
     folder = Path("build") / options.board
     data = ["--data", "fashion_mnist"] + (["--data-dir", str(options.data_dir)] if options.data_dir else [])

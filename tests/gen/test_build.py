@@ -95,10 +95,39 @@ def test_user_errors(digits_checkpoint, fashion_checkpoint, tmp_path, fails):
     assert "file" in fails(build.main, "--board", "ulx3s_12f", *good, "--out", tmp_path / "file")
 
 
-def test_a_folder_of_the_user_is_never_replaced(digits_checkpoint, tmp_path, fails):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    fails(build.main, "--board", "ulx3s_12f", "--ckpt", digits_checkpoint, "--until", "rtl", "--out", tmp_path)
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+@pytest.mark.parametrize("out", [".", "", "x/..", "..", "../mine", "/"])
+def test_a_folder_of_the_user_is_never_replaced(out, digits_checkpoint, tmp_path, fails, monkeypatch):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    monkeypatch.chdir(mine)
+    fails(build.main, "--board", "ulx3s_12f", "--ckpt", digits_checkpoint, "--until", "network", "--out", out)
+    assert (mine / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_plan_cannot_narrow_what_was_proved(digits_checkpoint, tmp_path, fails, capsys):
+    out = tmp_path / "out"
+    arguments = ["--board", "ulx3s_12f", "--ckpt", digits_checkpoint, "--until", "network", "--out"]
+    base = ["--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint)]
+    assert build.main([*base, "--until", "rtl", "--out", str(out)]) == 0
+    capsys.readouterr()
+    plan = json.loads((out / "plan.json").read_text())
+    for field, value, expected in (
+        ("accumulator_bits", 5, "accumulator_bits must be at least"),
+        ("cores", 3, "does not divide"),
+        ("lanes", 31, "does not divide"),
+    ):
+        changed = json.loads(json.dumps(plan))
+        changed["layers"][0][field] = value
+        path = tmp_path / "plan.json"
+        path.write_text(json.dumps(changed))
+        assert expected in fails(build.main, *arguments, tmp_path / "other", "--plan", path)
+    changed = json.loads(json.dumps(plan))
+    changed["layers"][1].update(cores=2, group=2)
+    path.write_text(json.dumps(changed))
+    assert "readout" in fails(build.main, *arguments, tmp_path / "other", "--plan", path)
+    line = fails(build.main, *arguments, tmp_path / "other", "--plan", out / "plan.json", "--clock-mhz", "50")
+    assert "--clock-mhz" in line
 
 
 @pytest.mark.parametrize("before", [False, True])

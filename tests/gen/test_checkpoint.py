@@ -44,6 +44,11 @@ def zero_weights(content):
     content["layers"][0]["projections"][0]["floats"]["weight"][:] = 0
 
 
+def rename_with_a_space(content):
+    content["layers"][0]["name"] = "a b"
+    content["layers"][1]["projections"][0]["source"] = "a b"
+
+
 CHANGES = {
     "version 99": lambda c: c.update(version=99),
     "format": lambda c: c.update(format="other"),
@@ -58,6 +63,13 @@ CHANGES = {
     "must be integers": lambda c: c["layers"][0].update(exponent=torch.zeros(32)),
     "leak": lambda c: c["layers"][0].update(leak=[1]),
     "shape": lambda c: c["layers"][0].update(shape=[31, 1, 1]),
+    "activity": lambda c: c.update(activity={"input": [float("nan")]}),
+    "test_accuracy": lambda c: c["training"].update(test_accuracy="high"),
+    "'1'": lambda c: c.update(version="1"),
+    "malformed": lambda c: c["layers"][0].update(scale=torch.zeros(2)),
+    "not a plain tensor": lambda c: c["layers"][0].update(bias=c["layers"][0]["bias"].to_sparse()),
+    "letters, digits": rename_with_a_space,
+    "could print": lambda c: c["references"].update(logits=c["references"]["logits"].long() + 2**20),
     "references": lambda c: c["references"].update(logits=torch.zeros(3, 3, dtype=torch.long)),
 }
 

@@ -76,3 +76,15 @@ def test_expected_cycles_follow_the_activity():
     cycles = expected_cycles(network, plan, {"input": [17.5], "hidden_0": [4.0, 5.0, 0.2]})
     assert cycles["hidden_0"].array == 17.5
     assert cycles["readout"].array == 10.0
+
+
+@pytest.mark.parametrize("neurons", [9, 11, 17, 18, 99])
+def test_folding_always_comes_to_an_end(neurons):
+    network = random_network(1, sizes=(16, neurons, neurons, neurons, 9))
+    board = find_board("icebreaker")
+    roomy = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=3_000, bram=10_000))
+    try:
+        plan = make_plan(network, roomy, 24.0, "", {})
+    except UserError:
+        return
+    configure(network, plan)

@@ -20,9 +20,17 @@ def config():
     return configure(network, plan_for(network))
 
 
+def folded_config():
+    network = random_network(1, sizes=(20, 12, 8, 4), leak=(3, 2))
+    folded = {"lanes": 6, "cores": 2, "group": 2}
+    return configure(
+        network, plan_for(network, hidden_0=folded, hidden_1={**folded, "lanes": 3, "cores": 1, "group": 3})
+    )
+
+
 def test_no_multiplier_anywhere(config):
-    for taps in (False, True):
-        cells = rtlil.convert(NetworkTop(config, taps=taps), name="network")
+    for shape, taps in ((config, False), (config, True), (folded_config(), False)):
+        cells = rtlil.convert(NetworkTop(shape, taps=taps), name="network")
         assert not any(word in cells for word in ("$mul", "$macc", "$div", "$mod"))
         assert "$add" in cells
 

@@ -3,7 +3,9 @@ import csv
 import pytest
 import torch
 
-from snn import train
+from hw.errors import UserError
+from snn import checkpoint, quantization, train
+from snn.models import ModelOptions, make_model
 
 QUICK = ["--data", "digits", "--hidden", "16", "--float-epochs", "2", "--qat-epochs", "2", "--batch", "64"]
 
@@ -50,3 +52,22 @@ def test_user_errors(tmp_path, fails):
     assert "resnet" in fails(train.main, "--data", "digits", "--model", "resnet", "--out", out)
     assert "nowhere" in fails(train.main, "--data", "digits", "--out", tmp_path / "nowhere" / "model.pt")
     assert "resume" in fails(train.main, "--data", "digits", "--out", out, "--resume")
+    for option, value in (
+        ("--timesteps", 0), ("--burst-bits", 0), ("--weight-bits", 40), ("--hidden", -3), ("--batch", 5000),
+        ("--learning-rate", "nan"), ("--shift", -1), ("--label-smoothing", 7), ("--qat-epochs", -1),
+    ):  # fmt: skip
+        assert option[2:] in fails(train.main, "--data", "digits", "--out", out, option, value)
+    assert "suffix" in fails(train.main, "--data", "digits", "--out", tmp_path / "model.csv")
+    assert "--out" in fails(train.main, "--data", "digits", "--out", tmp_path)
+
+
+def test_sums_that_float32_could_not_hold_are_refused():
+    torch.manual_seed(1)
+    options = ModelOptions(input_shape=(1, 28, 28), weight_bits=8, input_bits=8, hidden=())
+    model = make_model("mlp", options)
+    samples = torch.randint(0, 256, (16, 1, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        model.readout.projections[0].weight.uniform_(0.94, 1.0)
+    quantization.begin(model, samples)
+    with pytest.raises(UserError, match="exact below"):
+        checkpoint.describe(model, samples, torch.zeros(16, dtype=torch.long))
