@@ -12,6 +12,12 @@ from hw.stream_register import StreamRegister
 from hw.synapse_array import SynapseArray, sums_layout
 
 
+def projection_latency(config: ProjectionConfig) -> int:
+    """Latency in cycles of a :class:`ProjectionEngine`."""
+    field = DenseReceptiveField.latency if config.replayed else 0
+    return field + StreamRegister.latency + EventScanner.latency + SynapseArray.latency + Handover.latency
+
+
 class ProjectionEngine(wiring.Component):
     """``[receptive field ->] register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
 
@@ -35,8 +41,7 @@ class ProjectionEngine(wiring.Component):
 
     @property
     def latency(self) -> int:
-        field = DenseReceptiveField.latency if self.config.replayed else 0
-        return field + StreamRegister.latency + EventScanner.latency + SynapseArray.latency + Handover.latency
+        return projection_latency(self.config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.configuration import LayerConfig, NeuronConfig, ReadoutConfig, TopConfig
 from hw.neuron_bank import MembraneTap, NeuronBank
-from hw.projection_engine import ProjectionEngine
+from hw.projection_engine import ProjectionEngine, projection_latency
 from hw.readout import Readout, result_layout
 from hw.scanner import bursts_layout
 
@@ -51,7 +51,7 @@ class NetworkTop(wiring.Component):
 
     @property
     def latency(self) -> int:
-        engines = sum(ProjectionEngine(layer.projection).latency for layer in self.config.layers)
+        engines = sum(projection_latency(layer.projection) for layer in self.config.layers)
         return engines + NeuronBank.latency * (len(self.config.layers) - 1) + Readout.latency
 
     def elaborate(self, platform: object) -> Module:
