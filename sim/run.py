@@ -81,7 +81,7 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
     """Run inferences through the simulated network and compare all it does with the golden model.
 
     Raises:
-        SimulationError: the network hung.
+        SimulationError: the network hung, or what it sent is no sequence of results at all.
     """
     config = design.config
     folder = simulation.folder / mode.name.replace(" ", "_")
@@ -103,7 +103,11 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
     }
     simulation.run(plusargs, folder / "simulation.log")
     started = np.array([int(line) for line in (folder / "source.log").read_text().split()], dtype=np.int64)
-    return Outcome(mode=mode, comparison=compare(config, inferences.golden, folder), started=started)
+    try:
+        comparison = compare(config, inferences.golden, folder)
+    except ValueError as error:
+        raise SimulationError(f"{error} (recorded in {folder})") from error
+    return Outcome(mode=mode, comparison=comparison, started=started)
 
 
 def cycle_limit(design: Design, inferences: int) -> int:
@@ -140,7 +144,7 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
 def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mode: Mode) -> Path:
     """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
     traced = build(design.config, simulation.simulator, simulation.folder.parent, waves=True)
-    with contextlib.suppress(SimulationError, ValueError):
+    with contextlib.suppress(SimulationError):
         simulate(design, traced, batch.first(1), mode)
     return waveform(traced, mode)
 

@@ -93,6 +93,15 @@ def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_d
     assert waveform.stat().st_size > 10_000
 
 
+def test_a_hang_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_dir, monkeypatch, capsys):
+    monkeypatch.setattr(run, "cycle_limit", lambda *_: 50)
+    arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
+    assert run.main([*arguments, "--board", "icebreaker"]) == 1
+    errors = capsys.readouterr().err
+    assert "hung" in errors
+    assert Path(errors.rsplit("waveform: ", 1)[1].strip()).suffix in (".vcd", ".fst")
+
+
 def test_user_errors(digits_checkpoint, fashion_checkpoint, tmp_path, fails):
     assert "--count" in fails(run.main, "--ckpt", digits_checkpoint, "--data", "digits", "--count", "0")
     assert "(1, 8, 8)" in fails(run.main, "--ckpt", fashion_checkpoint, "--data", "digits")
