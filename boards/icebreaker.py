@@ -14,7 +14,7 @@ BOARDS = [
         platform=ICEBreakerPlatform,
         oscillator="clk12",
         oscillator_mhz=12.0,
-        default_clock_mhz=24.0,
+        default_clock_mhz=21.0,
         budget=Resources(lut=5_280, ff=5_280, bram=30, dsp=8),
         loader=Loader(board="ice40_generic", sram=False),
     )

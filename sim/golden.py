@@ -9,7 +9,7 @@ bound below 2^53 is checked, so every result is exact. Everything else is int64.
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +140,8 @@ def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int
     planes = torch.stack([bursts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
     if isinstance(projection, Dense):
         return int(planes.sum()) * len(projection.weights)
-    return int(
-        project(
-            Conv2d(**{**vars(projection), "weights": np.ones_like(projection.weights), "weight_bits": 2}),
-            planes,
-            ceiling.bit_length(),
-        ).sum()
-    )
+    every_synapse = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)
+    return int(project(every_synapse, planes, ceiling.bit_length()).sum())
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.network import Dense
+from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout
 from sim import golden
 from tests.networks import random_bursts, random_network
 from tests.reference import scalar_run
@@ -38,6 +38,31 @@ def test_accumulates_are_counted_plane_by_plane():
     result = golden.run(network, bursts)
     projection = network.projections[0]
     assert golden.accumulates(projection, network, result.bursts["input"]) == (3 + 2 + 1) * 3
+
+
+def test_accumulates_of_a_convolution_count_every_window_that_sees_a_burst():
+    weights = np.zeros((3, 1, 3, 3), dtype=np.int64)
+    weights[0, 0, 0, 0] = 1
+    readout = Readout(fraction_bits=1, bias=np.zeros(2, dtype=np.int64), exponent=np.zeros(2, dtype=np.int64))
+    population = Population(
+        name="conv", shape=(3, 4, 4), fraction_bits=1, burst_ceiling=1, leak=Leak(), reset="soft",
+        bias=np.zeros(3, dtype=np.int64), exponent=np.zeros(3, dtype=np.int64),
+    )  # fmt: skip
+    network = Network(
+        timesteps=1,
+        input=InputSpec(shape=(1, 4, 4), coding="direct", bits=2),
+        nodes=(population,),
+        projections=(
+            Conv2d(source="input", target="conv", weights=weights, weight_bits=2, padding=1),
+            Dense(source="conv", target="readout", weights=np.ones((2, 48), dtype=np.int64), weight_bits=2),
+        ),
+        readout=readout,
+    )
+    bursts = np.zeros((1, 1, 1, 4, 4), dtype=np.int64)
+    bursts[0, 0, 0, 0, 0] = 3  # a corner: 4 windows see it
+    bursts[0, 0, 0, 1, 2] = 2  # inside: 9 windows
+    counted = golden.accumulates(network.projections[0], network, golden.run(network, bursts).bursts["input"])
+    assert counted == (2 * 4 + 1 * 9) * 3
 
 
 def test_sums_that_float64_could_not_hold_are_refused():
