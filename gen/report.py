@@ -8,6 +8,7 @@ from boards.board import Resources
 from gen.design import Design
 from gen.plan import expected_cycles, layer_estimates
 from gen.toolrun import package_versions
+from hw.network import Skip
 
 PACKAGES = (
     "amaranth",
@@ -27,11 +28,13 @@ def layer_rows(design: Design) -> list[dict[str, Any]]:
     rows = []
     for layer in design.config.layers:
         plan, expected = design.plan.layer(layer.name), cycles[layer.name]
+        projection = next(design.network.projections_into(layer.name))
+        assert not isinstance(projection, Skip)
         rows.append(
             {
                 "name": layer.name,
-                "inputs": layer.projection.source.rows,
-                "neurons": plan.lanes * plan.folds,
+                "inputs": projection.weights.shape[1],
+                "neurons": projection.weights.shape[0],
                 "weight_bits": layer.projection.weight_bits,
                 "lanes": plan.lanes,
                 "folds": plan.folds,
