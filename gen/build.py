@@ -26,7 +26,6 @@ from gen.design import Design, make_design, self_test_vectors
 from gen.report import make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
-from hw.configuration import configure
 from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
 from hw.network import Network, Skip
 from hw.network_file import load_network, network_sha256, save_network
@@ -70,7 +69,7 @@ def step_rtl(build: Build) -> None:
         raise RuntimeError("the saved plan is not the plan that was saved")
     text = network_verilog(design.config)
     (build.folder / "network.v").write_text(text)
-    check_weight_memories(text, configure(design.network, design.plan))
+    check_weight_memories(text, design.config)
     for layer in design.config.layers:
         plan, projection = design.plan.layer(layer.name), next(design.network.projections_into(layer.name))
         assert not isinstance(projection, Skip)

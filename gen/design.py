@@ -9,12 +9,12 @@ from boards.board import Board
 from boards.catalogue import find_board
 from gen.checkpoint import Checkpoint, load_checkpoint
 from gen.fold import fold, references
-from gen.plan import make_plan
+from gen.plan import make_plan, proved_widths
 from gen.widths import layer_bounds
 from hw.beats import beat_words, input_beats
 from hw.configuration import TopConfig, configure
 from hw.errors import UserError
-from hw.network import Network, Population, Readout, ReferenceVectors, encode
+from hw.network import Network, ReferenceVectors, encode
 from hw.network_file import network_sha256
 from hw.plan import Plan, load_plan
 from hw.selftest import SelfTestVectors
@@ -64,9 +64,11 @@ def make_design(
         plan = make_plan(network, board, clock, sha256, loaded.activity)
     else:
         plan = load_plan(plan_file)
-        check_plan(plan, plan_file, network, board, sha256)
+        check_plan(plan, plan_file, board, sha256)
         if clock_mhz is not None and plan.clock_mhz != clock:
             raise UserError(f"{plan_file} is a plan for {plan.clock_mhz:g} MHz; leave out --clock-mhz or --plan")
+    config = configure(network, plan)
+    check_widths(plan, network)
     return Design(
         checkpoint=loaded,
         board=board,
@@ -74,29 +76,25 @@ def make_design(
         references=vectors,
         sha256=sha256,
         plan=plan,
-        config=configure(network, plan),
+        config=config,
     )
 
 
-def check_plan(plan: Plan, path: Path, network: Network, board: Board, sha256: str) -> None:
-    """Raise UserError unless a loaded plan is for this network and board, at a clock it has and in proved widths."""
+def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
+    """Raise UserError unless a loaded plan is for this network and board, at a clock it has."""
     if (plan.board, plan.network_sha256) != (board.name, sha256):
         raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
     if abs(board.family.clock_mhz(board, plan.clock_mhz) - plan.clock_mhz) > 1e-6:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
-    configure(network, plan)
-    for layer in plan.layers:
-        target = network.readout if layer.name == network.readout.name else network.node(layer.name)
-        assert isinstance(target, Population | Readout)
-        bounds = layer_bounds(network, target)
-        for field, bits in (
-            ("accumulator_bits", bounds.partial.bits),
-            ("current_bits", bounds.current.bits),
-            ("potential_bits", bounds.potential.bits),
-            ("membrane_bits", bounds.membrane.bits),
-        ):
+
+
+def check_widths(plan: Plan, network: Network) -> None:
+    """Raise UserError if a register of the plan is narrower than what was proved."""
+    for target in network.targets:
+        layer = plan.layer(target.name)
+        for field, bits in proved_widths(layer_bounds(network, target)).items():
             if getattr(layer, field) < bits:
-                raise UserError(f"{path}: layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
+                raise UserError(f"the plan's layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
 
 
 def self_test_vectors(design: Design) -> SelfTestVectors:

@@ -41,6 +41,8 @@ def find_bitstream(board: Board, folder: Path) -> Path:
     try:
         report = json.loads((folder / "report.json").read_text())
         built_for, bitstream = report["board"], report["bitstream"]
+        if not isinstance(bitstream, str | None):
+            raise TypeError("the bitstream is no path")
     except OSError as error:
         raise UserError(
             f"{folder} is not a build folder; run python -m gen.build --board {board.name} first"
@@ -51,7 +53,7 @@ def find_bitstream(board: Board, folder: Path) -> Path:
         raise UserError(f"{folder} was built for {built_for}, not for {board.name}")
     if bitstream is None:
         raise UserError(f"{folder} holds no bitstream; its report says which tools are missing")
-    if not isinstance(bitstream, str) or not (folder / bitstream).is_file():
+    if not (folder / bitstream).is_file():
         raise UserError(f"{folder / bitstream} is missing; build again")
     return folder / bitstream
 

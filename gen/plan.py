@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from boards.board import Board
 from gen.estimate import LayerEstimate, estimate_layer
 from gen.widths import LayerBounds, layer_bounds
-from hw.configuration import LayerConfig, TopConfig, configure
+from hw.configuration import configure
 from hw.errors import UserError
 from hw.network import Dense, Network, Population, Readout, Skip
 from hw.plan import LayerPlan, MemoryStyle, Plan
@@ -47,14 +47,13 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
     Raises:
         UserError: no plan fits; the message names the resource, by how much, the layer, and ways out.
     """
-    targets: list[Population | Readout] = [n for n in network.nodes if isinstance(n, Population)]
-    targets.append(network.readout)
-    bounds = {target.name: layer_bounds(network, target) for target in targets}
-    folds = {target.name: 1 for target in targets}
+    targets = {target.name: target for target in network.targets}
+    bounds = {name: layer_bounds(network, target) for name, target in targets.items()}
+    folds = dict.fromkeys(targets, 1)
     check_weights_fit(network, board)
     while True:
         layers = tuple(
-            plan_layer(network, board, target, folds[target.name], bounds[target.name], activity) for target in targets
+            plan_layer(network, board, target, folds[name], bounds[name], activity) for name, target in targets.items()
         )
         group = input_group(network, activity)
         plan = Plan(board=board.name, clock_mhz=clock_mhz, network_sha256=sha256, input_group=group, layers=layers)
@@ -67,7 +66,7 @@ def make_plan(network: Network, board: Board, clock_mhz: float, sha256: str, act
         widest = max(layers, key=lambda layer: layer.lanes)
         if widest.lanes <= NARROWEST:
             raise UserError(too_big(board, estimates))
-        folds[widest.name] = narrower(network_channels(network, widest.name), widest)
+        folds[widest.name] = narrower(targets[widest.name].shape[0], widest)
 
 
 def check_weights_fit(network: Network, board: Board) -> None:
@@ -113,11 +112,6 @@ def narrower(channels: int, layer: LayerPlan) -> int:
     return folds
 
 
-def network_channels(network: Network, name: str) -> int:
-    """Channels of the population or readout called ``name``."""
-    return network.readout.shape[0] if name == network.readout.name else network.shape(name)[0]
-
-
 def plan_layer(
     network: Network,
     board: Board,
@@ -137,7 +131,6 @@ def plan_layer(
     if isinstance(target, Population):
         lanes, group = lanes_and_group(lanes)
         cores = core_count(network, lanes, group, math.ceil(channels / lanes), projection, activity)
-    bits = bounds.partial.bits
     return LayerPlan(
         name=target.name,
         lanes=lanes,
@@ -146,11 +139,18 @@ def plan_layer(
         group=group,
         weight_memory="block",
         membrane_memory=small_memory(board, lanes // cores, cores * bounds.membrane.bits),
-        accumulator_bits=bits,
-        current_bits=bounds.current.bits,
-        potential_bits=bounds.potential.bits,
-        membrane_bits=bounds.membrane.bits,
+        **proved_widths(bounds),
     )
+
+
+def proved_widths(bounds: LayerBounds) -> dict[str, int]:
+    """The least width of each register that a :class:`LayerPlan` names."""
+    return {
+        "accumulator_bits": bounds.partial.bits,
+        "current_bits": bounds.current.bits,
+        "potential_bits": bounds.potential.bits,
+        "membrane_bits": bounds.membrane.bits,
+    }
 
 
 def lanes_and_group(lanes: int) -> tuple[int, int]:
@@ -205,9 +205,3 @@ def expected_cycles(network: Network, plan: Plan, activity: dict[str, list[float
             neurons=float(steps * layer.folds * max(layer.lanes // layer.cores, 4)),
         )
     return result
-
-
-def layer_estimates(board: Board, config: TopConfig) -> dict[str, LayerEstimate]:
-    """Estimated resources of every layer."""
-    layers: tuple[LayerConfig, ...] = config.layers
-    return {layer.name: estimate_layer(board.family, layer) for layer in layers}

@@ -6,7 +6,8 @@ from typing import Any
 
 from boards.board import Resources
 from gen.design import Design
-from gen.plan import expected_cycles, layer_estimates
+from gen.estimate import estimate_layer
+from gen.plan import expected_cycles
 from gen.toolrun import package_versions
 from hw.network import Skip
 
@@ -24,12 +25,12 @@ PACKAGES = (
 def layer_rows(design: Design) -> list[dict[str, Any]]:
     """One row a layer: size, parallelism, widths, expected cycles and estimated resources."""
     cycles = expected_cycles(design.network, design.plan, design.checkpoint.activity)
-    estimates = layer_estimates(design.board, design.config)
     rows = []
     for layer in design.config.layers:
         plan, expected = design.plan.layer(layer.name), cycles[layer.name]
         projection = next(design.network.projections_into(layer.name))
         assert not isinstance(projection, Skip)
+        estimate = asdict(estimate_layer(design.board.family, layer))
         rows.append(
             {
                 "name": layer.name,
@@ -44,7 +45,9 @@ def layer_rows(design: Design) -> list[dict[str, Any]]:
                 "potential_bits": plan.potential_bits,
                 "array_cycles": round(expected.array, 1),
                 "neuron_cycles": expected.neurons,
-                "estimated": {k: v for k, v in asdict(estimates[layer.name]).items() if k != "name"},
+                "estimated": {
+                    "estimated": {key: estimate[key] for key in ("lut", "ff", "bram")},
+                },
             }
         )
     return rows

@@ -276,6 +276,11 @@ class Network:
         """The projections that end in ``target``, in the order of the network."""
         return (projection for projection in self.projections if projection.target == target)
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What projections end in, in order: the populations, then the readout."""
+        return (*(node for node in self.nodes if isinstance(node, Population)), self.readout)
+
     def node(self, name: str) -> Node:
         """The input, population or pooling called ``name``; raises ``KeyError``."""
         return {node.name: node for node in (self.input, *self.nodes)}[name]
