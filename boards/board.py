@@ -59,6 +59,14 @@ class Family(ABC):
         """Block RAMs of one memory, in ``bram_unit``."""
 
     @abstractmethod
+    def lut_ram_luts(self, depth: int, width: int) -> int:
+        """LUTs of one memory in LUT RAM, or in flip-flops where the family has none."""
+
+    @abstractmethod
+    def rom_luts(self, depth: int, width: int) -> int:
+        """LUTs of one table of constants."""
+
+    @abstractmethod
     def clock_mhz(self, board: "Board", wanted: float) -> float:
         """The nearest frequency that the board's PLL can make of its oscillator."""
 

@@ -22,14 +22,16 @@ from rich.table import Table
 
 from boards.catalogue import CATALOGUE
 from boards.harness import BoardTop
-from gen.design import Design, make_design, self_test_vectors
+from gen.design import Design, add_plan_options, design_of, self_test_vectors
 from gen.report import make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
+from hw.configure import main_projection
 from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
 from hw.network import Network, Skip
 from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
+from hw.stream_order import from_stream_order
 from hw.weights import unpack_weights
 
 REPORT = "report.json"
@@ -71,12 +73,12 @@ def step_rtl(build: Build) -> None:
     (build.folder / "network.v").write_text(text)
     check_weight_memories(text, design.config)
     for layer in design.config.layers:
-        plan, projection = design.plan.layer(layer.name), next(design.network.projections_into(layer.name))
-        assert not isinstance(projection, Skip)
-        shape = (projection.weights.shape[0], projection.weights.shape[1])
-        words = layer.projection.weight_words
-        unpacked = unpack_weights(words, shape=shape, lanes=plan.lanes, folds=plan.folds, bits=projection.weight_bits)
-        if (unpacked != projection.weights).any():
+        ours, projection = layer.projection, main_projection(design.network, layer.name)
+        interleaved = tuple(word for row in zip(*ours.weight_words, strict=True) for word in row)
+        unpacked = unpack_weights(
+            interleaved, shape=ours.weights.shape, lanes=ours.lanes, folds=ours.folds, bits=ours.weight_bits
+        )
+        if (from_stream_order(unpacked, projection.weights.shape, ours.window.source) != projection.weights).any():
             raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
 
 
@@ -108,7 +110,7 @@ def step_synthesis(build: Build) -> None:
 def largest_layer(report: dict[str, Any], resource: str) -> str:
     """Name of the layer with the largest estimate of ``resource`` (LUTs stand in for what is not estimated)."""
     key = resource if resource in ("lut", "ff", "bram") else "lut"
-    return max(report["layers"], key=lambda row: row["estimated"][key])["name"]
+    return str(max(report["layers"], key=lambda row: row["estimated"][key])["name"])
 
 
 def step_bitstream(build: Build) -> None:
@@ -206,12 +208,10 @@ def parser() -> argparse.ArgumentParser:
         "bitstream that no installed tool can make.",
     )
     add = result.add_argument
-    add("--board", help="board name, see --list-boards")
+    add_plan_options(result, board=None)
     add("--ckpt", type=Path, help="checkpoint of snn.train")
     add("--out", type=Path, help="output folder (default build/BOARD)")
     add("--until", choices=tuple(STEPS), default="bitstream", help="last step (default bitstream)")
-    add("--clock-mhz", type=float, help="clock of the design (default the board's)")
-    add("--plan", type=Path, help="use this plan.json instead of making a plan")
     add("--list-boards", action="store_true", help="list the boards and what their tools can do here")
     return result
 
@@ -223,10 +223,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list_boards:
         list_boards(Console())
         return 0
-    if options.board is None or options.ckpt is None:
-        raise UserError("--board and --ckpt are both needed; --list-boards shows the boards")
     console = Console(stderr=True)
-    design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
+    design = design_of(options)
     if design.checkpoint.kind == "float":
         console.print(
             "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy"

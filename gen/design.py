@@ -1,5 +1,6 @@
 """One way from a checkpoint to the design that is built and simulated: the same inputs give the same plan."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +10,17 @@ from boards.board import Board
 from boards.catalogue import find_board
 from gen.checkpoint import Checkpoint, load_checkpoint
 from gen.fold import fold, references
-from gen.plan import make_plan, proved_widths
+from gen.planner import proved_widths
+from gen.plans import make_plan
 from gen.widths import layer_bounds
-from hw.beats import beat_words, input_beats
-from hw.configuration import TopConfig, configure
+from hw.configuration import TopConfig
+from hw.configure import configure
 from hw.errors import UserError
 from hw.network import Network, ReferenceVectors, encode
 from hw.network_file import network_sha256
 from hw.plan import Plan, load_plan
 from hw.selftest import SelfTestVectors
+from hw.stream_order import beat_words, stream_beats
 
 BLANK_SAMPLE_SEED = 1
 
@@ -35,8 +38,40 @@ class Design:
     config: TopConfig
 
 
+def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> None:
+    """The options that say which plan: the same in gen.plan, gen.build and sim.run, so that all mean the same one."""
+    add = parser.add_argument
+    standard = "" if board is None else f" (default {board})"
+    add("--board", default=board, help=f"board name, see gen.build --list-boards{standard}")
+    add("--clock-mhz", type=float, help="clock of the design (default the board's)")
+    add(
+        "--target-fps",
+        type=float,
+        help="the smallest design that does so many inferences a second (default the fastest on 80 %% of the board)",
+    )
+    add("--plan", type=Path, help="use this plan.json instead of making a plan")
+
+
+def design_of(options: argparse.Namespace) -> Design:
+    """The design that a command line with :func:`add_plan_options` and ``--ckpt`` asks for; raises UserError."""
+    if options.board is None or options.ckpt is None:
+        raise UserError("--board and --ckpt are both needed; gen.build --list-boards shows the boards")
+    return make_design(
+        options.ckpt,
+        options.board,
+        clock_mhz=options.clock_mhz,
+        target_fps=options.target_fps,
+        plan_file=options.plan,
+    )
+
+
 def make_design(
-    checkpoint: Path, board_name: str, *, clock_mhz: float | None = None, plan_file: Path | None = None
+    checkpoint: Path,
+    board_name: str,
+    *,
+    clock_mhz: float | None = None,
+    target_fps: float | None = None,
+    plan_file: Path | None = None,
 ) -> Design:
     """Read the checkpoint, fold it and plan it for the board.
 
@@ -44,6 +79,7 @@ def make_design(
         checkpoint: file of snn.train.
         board_name: see boards.catalogue.
         clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
+        target_fps: wanted inferences a second, for the smallest design; otherwise the fastest that fits well.
         plan_file: a saved plan to use instead of making one.
 
     Raises:
@@ -61,8 +97,12 @@ def make_design(
         raise UserError(f"{checkpoint}: a reference logit is none that this network could print")
     sha256 = network_sha256(network, vectors)
     if plan_file is None:
-        plan = make_plan(network, board, clock, sha256, loaded.activity)
+        if target_fps is not None and not 0 < target_fps < 1e12:
+            raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences a second")
+        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps)
     else:
+        if target_fps is not None:
+            raise UserError("--target-fps makes a new plan; leave out --plan or --target-fps")
         plan = load_plan(plan_file)
         check_plan(plan, plan_file, board, sha256)
         if clock_mhz is not None and plan.clock_mhz != clock:
@@ -101,9 +141,10 @@ def self_test_vectors(design: Design) -> SelfTestVectors:
     """The reference vectors as the on-chip harness replays them; without references one arbitrary sample, unchecked."""
     samples = design.references.samples
     if not len(samples):
-        generator = np.random.default_rng(BLANK_SAMPLE_SEED)
-        samples = generator.integers(0, 256, (1, *design.network.input.shape), dtype=np.uint8)
-    beats = input_beats(encode(samples, design.network.input), design.config.input)
+        generator, spec = np.random.default_rng(BLANK_SAMPLE_SEED), design.network.input
+        steps = () if spec.coding == "direct" else (design.network.timesteps,)
+        samples = generator.integers(0, 256, (1, *steps, *spec.shape), dtype=np.uint8)
+    beats = stream_beats(encode(samples, design.network.input), design.config.input)
     return SelfTestVectors(
         beats=beat_words(beats, design.config.input.burst_bits),
         logits=[int(logit) for logit in design.references.logits.reshape(-1)],

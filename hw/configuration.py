@@ -1,74 +1,174 @@
-"""What each hardware component is built from: derived once from network and plan, checked once."""
+"""What each hardware component is built from; :mod:`hw.configure` derives it once from network and plan."""
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
-from hw.errors import UserError
-from hw.network import Dense, InputSpec, IntArray, Leak, Network, Population, Readout
-from hw.plan import LayerPlan, MemoryStyle, Plan
+from hw.network import IntArray, Leak
+from hw.plan import MemoryStyle
 from hw.weights import pack_weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class BurstStream:
-    """Shape of a stream of bursts: fold -> timestep -> beat, each beat ``group`` neighbouring channels.
+    """Shape of a stream of bursts: position (raster) -> fold -> timestep -> beat of ``group`` neighbouring channels.
 
     Attributes:
-        group: G, channels a beat.
-        burst_bits: bits of one burst.
-        beats: beats of one timestep of one fold.
+        height, width: positions; 1 and 1 for dense populations.
         folds: folds of the population that sends it.
         steps: timesteps; 1 for a direct input, which is sent once for all of them.
+        beats: beats of one timestep of one fold.
+        group: G, channels a beat.
+        burst_bits: bits of one burst.
     """
 
+    height: int = 1
+    width: int = 1
+    folds: int = 1
+    steps: int
+    beats: int
     group: int
     burst_bits: int
-    beats: int
-    folds: int
-    steps: int
 
     @property
-    def rows(self) -> int:
+    def channels(self) -> int:
         """Channels of all folds, padding included."""
         return self.group * self.beats * self.folds
 
+    @property
+    def beats_per_position(self) -> int:
+        return self.folds * self.steps * self.beats
+
+    @property
+    def beats_per_inference(self) -> int:
+        return self.height * self.width * self.beats_per_position
+
 
 @dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """The windows that a projection looks through; a dense one has a single window as large as its source.
+
+    Attributes:
+        source: the stream that comes in.
+        kernel: height and width of a window.
+        stride, padding: as in :class:`hw.network.Conv2d`.
+        folds: how often every window is read.
+        rows_kept: source rows that the line buffer holds; 0 where nothing is kept and the beats pass as they come.
+        memory: what the line buffer is kept in.
+    """
+
+    source: BurstStream
+    kernel: tuple[int, int]
+    stride: int
+    padding: int
+    folds: int
+    rows_kept: int
+    memory: MemoryStyle
+
+    @property
+    def height(self) -> int:
+        """Windows above each other."""
+        return (self.source.height + 2 * self.padding - self.kernel[0]) // self.stride + 1
+
+    @property
+    def width(self) -> int:
+        """Windows beside each other."""
+        return (self.source.width + 2 * self.padding - self.kernel[1]) // self.stride + 1
+
+    @property
+    def words(self) -> int:
+        """Beats of one timestep of one window, all folds of the source."""
+        return self.kernel[0] * self.kernel[1] * self.source.folds * self.source.beats
+
+    @property
+    def sums(self) -> int:
+        """Accumulations of one inference where every timestep of a source is accumulated on its own."""
+        return self.height * self.width * self.folds * self.source.steps
+
+    def first_row(self, y: int) -> int:
+        """The first source row that windows from row ``y`` of windows downward look at."""
+        return min(max(y * self.stride - self.padding, 0), self.source.height)
+
+    @cached_property
+    def released(self) -> tuple[int, ...]:
+        """Source rows that no window needs any more after each row of windows."""
+        firsts = [0, *(self.first_row(y) for y in range(1, self.height)), self.source.height]
+        return tuple(after - before for before, after in pairwise(firsts))
+
+    @cached_property
+    def needed(self) -> tuple[int, ...]:
+        """Source rows that must be there, from the first unreleased one on, before each row of windows is read."""
+        result, first = [], 0
+        for y, released in enumerate(self.released):
+            end = min(y * self.stride - self.padding + self.kernel[0], self.source.height)
+            # Nothing begins before its source does, though windows may lie in the padding alone.
+            result.append(max(1 if y == 0 else 0, end - first, released))
+            first += released
+        return tuple(result)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ProjectionConfig:
     """What a :class:`hw.projection_engine.ProjectionEngine` is built from.
 
     Attributes:
-        source: the stream that comes in.
-        lanes, folds, cores: P, passes, M as in :class:`hw.plan.LayerPlan`.
+        source: name of the node whose bursts come in.
+        window: the windows it reads.
+        lanes, folds, cores, banks: P, passes, M and E as in :class:`hw.plan.LayerPlan`.
         merged_steps: timesteps that are accumulated into one sum (readout: all; populations: 1).
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weight_bits: B.
-        weight_words: the weight memory, see :func:`hw.weights.pack_weights`.
-        weight_memory: what it is kept in.
+        weights: int64 (channels, fan-in) in stream order.
+        weight_memory: what they are kept in.
         accumulator_bits: proved width of every partial sum.
     """
 
-    source: BurstStream
+    source: str
+    window: WindowConfig
     lanes: int
     folds: int
     cores: int
+    banks: int
     merged_steps: int
     repeats: int
     weight_bits: int
-    weight_words: tuple[int, ...]
+    weights: IntArray
     weight_memory: MemoryStyle
     accumulator_bits: int
 
     @property
-    def accumulations(self) -> int:
-        """Sums that each fold gives."""
-        return self.source.steps // self.merged_steps
+    def rows(self) -> int:
+        """Weight rows of one bank."""
+        return self.folds * self.window.words * self.window.source.group // self.banks
+
+    @cached_property
+    def weight_words(self) -> tuple[tuple[int, ...], ...]:
+        """The weight memory of each bank: the rows of every fold, dealt out to the banks one after the other."""
+        words = pack_weights(
+            self.weights,
+            lanes=self.lanes,
+            folds=self.folds,
+            rows=self.rows * self.banks // self.folds,
+            bits=self.weight_bits,
+        )
+        return tuple(words[bank :: self.banks] for bank in range(self.banks))
 
     @property
-    def replayed(self) -> bool:
-        """Whether the source must be kept: it is read once a fold, or arrives fold by fold."""
-        return self.folds > 1 or (self.source.folds > 1 and self.source.steps > 1)
+    def sums(self) -> int:
+        """Accumulations of one inference."""
+        return self.window.sums // self.merged_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipConfig:
+    """An identity connection into a population: ``weight`` for each burst; ``depth`` beats wait for their neurons."""
+
+    source: str
+    stream: BurstStream
+    weight: int
+    depth: int
+    memory: MemoryStyle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +186,7 @@ class NeuronConfig:
     reset: Literal["soft", "hard"]
     bias: tuple[int, ...]
     exponent: tuple[int, ...]
+    skips: tuple[SkipConfig, ...]
     membrane_memory: MemoryStyle
     accumulator_bits: int
     current_bits: int
@@ -95,6 +196,11 @@ class NeuronConfig:
     @property
     def burst_bits(self) -> int:
         return self.burst_ceiling.bit_length()
+
+    @property
+    def slots(self) -> int:
+        """Cycles in which all lanes go through the cores."""
+        return self.lanes // self.cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,130 +220,74 @@ class ReadoutConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerConfig:
-    """One layer: its projection, and either its neurons or the readout."""
+    """One layer: its projection, and either its neurons or the readout. ``output``: the stream that leaves neurons."""
 
     name: str
     projection: ProjectionConfig
     target: NeuronConfig | ReadoutConfig
+    output: BurstStream | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolingConfig:
+    """What a :class:`hw.pooling.PoolingStage` is built from; ``stream`` comes in, ``output`` leaves."""
+
+    name: str
+    source: str
+    kind: Literal["sum", "max"]
+    kernel: int
+    stream: BurstStream
+    output: BurstStream
+    memory: MemoryStyle
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopConfig:
-    """The whole network: input stream and the chain of layers, the readout last."""
+    """The whole network: input stream and all stages in topological order, the readout last."""
 
     input: BurstStream
-    layers: tuple[LayerConfig, ...]
+    stages: tuple[LayerConfig | PoolingConfig, ...]
 
+    @property
+    def layers(self) -> tuple[LayerConfig, ...]:
+        """The stages that have weights."""
+        return tuple(stage for stage in self.stages if isinstance(stage, LayerConfig))
 
-def configure(network: Network, plan: Plan) -> TopConfig:
-    """Derive the hardware of ``network`` under ``plan``.
-
-    Raises:
-        UserError: the network is not a chain of dense layers, or the plan is not one for it.
-    """
-    targets = [*network.nodes, network.readout]
-    if [layer.name for layer in plan.layers] != [target.name for target in targets]:
-        raise UserError("the plan's layers are not those of this network; leave out --plan to make a new one")
-    stream = input_stream(network.input, plan.input_group, network.steps(network.input.name))
-    first, source, layers = stream, network.input.name, list[LayerConfig]()
-    for target in targets:
-        projections = list(network.projections_into(target.name))
-        if len(projections) != 1 or not isinstance(projections[0], Dense) or projections[0].source != source:
-            raise UserError(f"layer {target.name}: hardware is generated for chains of dense layers, and this is none")
-        layer_plan, population = plan.layer(target.name), target if isinstance(target, Population) else None
-        check_plan(layer_plan, len(projections[0].weights))
-        projection = projection_config(projections[0], layer_plan, stream, network.timesteps, population is not None)
-        if population is None:
-            layers.append(LayerConfig(name=target.name, projection=projection, target=readout_config(network, plan)))
-        else:
-            neurons = neuron_config(population, layer_plan, network.timesteps)
-            layers.append(LayerConfig(name=target.name, projection=projection, target=neurons))
-            stream = BurstStream(
-                group=layer_plan.group,
-                burst_bits=neurons.burst_bits,
-                beats=layer_plan.lanes // layer_plan.group,
-                folds=layer_plan.folds,
-                steps=network.timesteps,
-            )
-        source = target.name
-    return TopConfig(input=first, layers=tuple(layers))
-
-
-def check_plan(plan: LayerPlan, channels: int) -> None:
-    """Raise UserError unless the plan's divisors fit together and cover ``channels``."""
-    fits = plan.lanes % plan.group == 0 and plan.group % plan.cores == 0
-    if plan.name == Readout.name:
-        fits = plan.group == plan.cores == 1
-    if not fits or plan.folds != math.ceil(channels / plan.lanes):
-        raise UserError(
-            f"layer {plan.name}: a plan of {plan.lanes} lanes, {plan.folds} folds, {plan.cores} cores and groups of "
-            f"{plan.group} does not divide {channels} channels evenly"
+    @property
+    def populations(self) -> tuple[tuple[str, NeuronConfig, BurstStream], ...]:
+        """Name, neurons and outgoing stream of every population."""
+        return tuple(
+            (layer.name, layer.target, layer.output)
+            for layer in self.layers
+            if isinstance(layer.target, NeuronConfig) and layer.output is not None
         )
 
+    @property
+    def readout(self) -> ReadoutConfig:
+        """The last stage's target."""
+        target = self.layers[-1].target
+        assert isinstance(target, ReadoutConfig)
+        return target
 
-def input_stream(spec: InputSpec, group: int, steps: int) -> BurstStream:
-    """The network's input, flat in (C, H, W) order, padded to whole beats."""
-    return BurstStream(
-        group=group, burst_bits=spec.bits, beats=math.ceil(math.prod(spec.shape) / group), folds=1, steps=steps
-    )
+    def stream(self, name: str) -> BurstStream:
+        """The stream that leaves the node called ``name``; raises KeyError."""
+        streams = {stage.name: stage.output for stage in self.stages if stage.output is not None}
+        return {"input": self.input, **streams}[name]
 
-
-def projection_config(
-    projection: Dense, plan: LayerPlan, source: BurstStream, timesteps: int, spiking: bool
-) -> ProjectionConfig:
-    """One layer's projection."""
-    words = pack_weights(
-        projection.weights, lanes=plan.lanes, folds=plan.folds, rows=source.rows, bits=projection.weight_bits
-    )
-    return ProjectionConfig(
-        source=source,
-        lanes=plan.lanes,
-        folds=plan.folds,
-        cores=plan.cores,
-        merged_steps=1 if spiking else source.steps,
-        repeats=timesteps // source.steps if spiking else 1,
-        weight_bits=projection.weight_bits,
-        weight_words=words,
-        weight_memory=plan.weight_memory,
-        accumulator_bits=plan.accumulator_bits,
-    )
-
-
-def neuron_config(population: Population, plan: LayerPlan, timesteps: int) -> NeuronConfig:
-    """One layer's neurons, padded to whole folds."""
-    channels = plan.lanes * plan.folds
-    return NeuronConfig(
-        lanes=plan.lanes,
-        folds=plan.folds,
-        cores=plan.cores,
-        group=plan.group,
-        timesteps=timesteps,
-        fraction_bits=population.fraction_bits,
-        burst_ceiling=population.burst_ceiling,
-        leak=population.leak,
-        reset=population.reset,
-        bias=padded(population.bias, channels),
-        exponent=padded(population.exponent, channels),
-        membrane_memory=plan.membrane_memory,
-        accumulator_bits=plan.accumulator_bits,
-        current_bits=plan.current_bits,
-        potential_bits=plan.potential_bits,
-        membrane_bits=plan.membrane_bits,
-    )
-
-
-def readout_config(network: Network, plan: Plan) -> ReadoutConfig:
-    """The readout; its bias counts once a timestep."""
-    readout, layer = network.readout, plan.layer(network.readout.name)
-    source = next(network.projections_into(readout.name)).source
-    return ReadoutConfig(
-        classes=len(readout.bias),
-        repeats=network.timesteps // network.steps(source),
-        bias=tuple((readout.bias * network.timesteps).tolist()),
-        exponent=tuple(readout.exponent.tolist()),
-        accumulator_bits=layer.accumulator_bits,
-        logit_bits=layer.current_bits,
-    )
+    def consumers(self, name: str) -> tuple[str, ...]:
+        """What the stream of ``name`` leads into: names of poolings and layers, and ``LAYER.skip_INDEX`` for skips."""
+        # Skips first: a layer is never told of a burst before the skip that waits beside it.
+        skips = [
+            f"{stage_name}.skip_{index}"
+            for stage_name, target, _ in self.populations
+            for index, skip in enumerate(target.skips)
+            if skip.source == name
+        ]
+        sources = {
+            stage.name: stage.source if isinstance(stage, PoolingConfig) else stage.projection.source
+            for stage in self.stages
+        }
+        return (*skips, *(stage for stage, source in sources.items() if source == name))
 
 
 def padded(values: IntArray, length: int) -> tuple[int, ...]:

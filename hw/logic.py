@@ -37,6 +37,19 @@ def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Valu
     return value, at_end
 
 
+def tree(terms: Sequence[Value]) -> Value:
+    """The sum of ``terms`` as a balanced tree of adders."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return tree(terms[:half]) + tree(terms[half:])
+
+
+def plane_sum(burst: Value, weight: int) -> Value:
+    """``weight * burst`` for a burst of few bits: ``weight << k`` for each set bit-plane k."""
+    return tree([Mux(burst[plane], Const(weight << plane), 0) for plane in range(len(burst))])
+
+
 def times_constant(value: Value, constant: int) -> Value:
     """``value * constant`` for a constant >= 0 as a sum of shifted copies: shifts and adders, no multiplier."""
     terms = [value << position for position in range(constant.bit_length()) if constant >> position & 1]

@@ -1,6 +1,6 @@
 """Neuron bank: M neuron cores, the membranes and constants of P neurons, and the packing of bursts into beats."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory, ReadPort
 from amaranth.lib.wiring import In, Out
@@ -34,6 +34,7 @@ class NeuronBank(wiring.Component):
     Ports:
         currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.handover.Handover` sends them.
         bursts: ``bursts_layout(group, burst_bits)``.
+        skip_0, ...: ``bursts_layout`` of each identity skip's stream, in the order of the neurons.
         tap: :class:`MembraneTap`.
     """
 
@@ -47,13 +48,17 @@ class NeuronBank(wiring.Component):
                 "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
                 "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
                 "tap": Out(MembraneTap(config.cores, config.membrane_bits)),
+                **{
+                    f"skip_{index}": In(stream.Signature(bursts_layout(skip.stream.group, skip.stream.burst_bits)))
+                    for index, skip in enumerate(config.skips)
+                },
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        slots = config.lanes // config.cores
+        slots = config.slots
         pause = max(0, self.write_latency - slots)
 
         # Where the neurons that are taken next stand; a pause follows each timestep of a bank with few slots.
@@ -63,7 +68,11 @@ class NeuronBank(wiring.Component):
         slot, slots_end = counter(m, "slot", slots, taken)
         step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
         first_row = self._first_row(m, slots, taken & slots_end & steps_end)
-        m.d.comb += [self.currents.ready.eq(advance & ~pausing), taken.eq(self.currents.valid & self.currents.ready)]
+        complete, skipped = self._skips(m, taken)
+        m.d.comb += [
+            self.currents.ready.eq(advance & ~pausing & complete),
+            taken.eq(self.currents.valid & self.currents.ready),
+        ]
         if pause:
             with m.If(taken & slots_end):
                 m.d.sync += pausing.eq(1)
@@ -106,6 +115,7 @@ class NeuronBank(wiring.Component):
                 core.advance.eq(advance),
                 core.sum.eq(self.currents.payload[index]),
                 core.first.eq(step == 0),
+                *(core.skips[f"skip_{number}"].eq(burst) for number, burst in enumerate(skipped[index])),
                 core.constants.eq(constants.data[index]),
                 core.membrane.eq(read.data[index]),
                 write.data[index].eq(core.next_membrane),
@@ -113,6 +123,24 @@ class NeuronBank(wiring.Component):
             ]
         self._pack(m, counts, written.valid, advance)
         return m
+
+    def _skips(self, m: Module, taken: Signal) -> tuple[Value, list[list[Value]]]:
+        """Whether every skip offers the bursts of the neurons that are taken next, and these bursts for each core.
+
+        A skip's beat serves several cycles where it is wider than the cores; it is taken with the last of them.
+        """
+        cores = self.config.cores
+        offered: list[Value] = []
+        bursts: list[list[Value]] = [[] for _ in range(cores)]
+        for index, skip in enumerate(self.config.skips):
+            beat = getattr(self, f"skip_{index}")
+            part, parts_end = counter(m, f"skip_part_{index}", skip.stream.group // cores, taken)
+            m.d.comb += beat.ready.eq(taken & parts_end)
+            offered.append(beat.valid)
+            for core in range(cores):
+                own = [beat.payload[channel] for channel in range(core, skip.stream.group, cores)]
+                bursts[core].append(Array(own)[part] if len(own) > 1 else own[0])
+        return (Cat(offered).all() if offered else Const(1, 1)), bursts
 
     def _first_row(self, m: Module, slots: int, fold_ends: Value) -> Value:
         """Row of the constants at which the fold in work begins."""

@@ -1,12 +1,12 @@
 """The QB-LIF neuron: leak, integrate, quantize to a saturated burst, reset."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.configuration import NeuronConfig
-from hw.logic import times_constant
+from hw.logic import plane_sum, times_constant, tree
 
 
 def constants_layout(config: NeuronConfig) -> data.StructLayout:
@@ -18,11 +18,18 @@ def constants_layout(config: NeuronConfig) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
+def skips_layout(config: NeuronConfig) -> data.StructLayout:
+    """The burst that each identity skip brings to one neuron: ``skip_0``, ``skip_1``, ..."""
+    return data.StructLayout(
+        {f"skip_{index}": unsigned(skip.stream.burst_bits) for index, skip in enumerate(config.skips)}
+    )
+
+
 class NeuronCore(wiring.Component):
     """One neuron a cycle through a pipeline that moves on where ``advance`` is 1 (arXiv 2604.25688, our reading)::
 
-        cycle 0   take ``sum`` and ``first``
-              1   current   = (sum << exponent) + bias                takes ``constants``
+        cycle 0   take ``sum`` and ``first``; skipped = sum of weight * burst over the identity skips
+              1   current   = (sum << exponent) + bias + skipped      takes ``constants``
               2   potential = (a * V >> p) + current, V = 0 if first  takes ``membrane``
               3   burst     = clamp((potential + 2^(F-1)) >> F, 0, K)
               4   gives ``burst`` and ``next_membrane``:
@@ -45,6 +52,7 @@ class NeuronCore(wiring.Component):
                 "advance": In(1),
                 "sum": In(signed(config.accumulator_bits)),
                 "first": In(1),
+                "skips": In(skips_layout(config)),
                 "constants": In(constants_layout(config)),
                 "membrane": In(signed(config.membrane_bits)),
                 "burst": Out(unsigned(config.burst_bits)),
@@ -64,6 +72,14 @@ class NeuronCore(wiring.Component):
         first_1 = Signal(reset_less=True)
         first_2 = Signal(reset_less=True)
 
+        current_in: Value = self.constants.bias
+        if config.skips:
+            weighted = [plane_sum(self.skips[f"skip_{i}"], skip.weight) for i, skip in enumerate(config.skips)]
+            skipped = Signal(tree(weighted).shape(), name="skipped", reset_less=True)
+            with m.If(self.advance):
+                m.d.sync += skipped.eq(tree(weighted))
+            current_in = current_in + skipped
+
         scaled = taken_sum << self.constants.exponent if any(config.exponent) else taken_sum
         leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift
         rounded = Signal(range(-(2**config.potential_bits >> fraction) - 1, (2**config.potential_bits >> fraction) + 2))
@@ -72,7 +88,7 @@ class NeuronCore(wiring.Component):
             m.d.sync += [
                 taken_sum.eq(self.sum),
                 first_1.eq(self.first),
-                current.eq(scaled + self.constants.bias),
+                current.eq(scaled + current_in),
                 first_2.eq(first_1),
                 potential.eq(current + Mux(first_2, 0, leaked)),
                 self.burst.eq(Mux(rounded < 0, 0, Mux(rounded > ceiling, ceiling, rounded))),

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from hw.errors import UserError
 
-VERSION = 1
+VERSION = 2
 MemoryStyle = Literal["block", "distributed", "logic"]
 
 
@@ -22,7 +22,9 @@ class LayerPlan:
         folds: passes over the source that cover all channels, ``ceil(channels / lanes)``.
         cores: M, neuron cores; each updates one neuron a cycle.
         group: G, channels a beat of the stream that leaves the layer; a multiple of ``cores`` (the readout: 1).
+        banks: E, events a cycle; the channels of every incoming beat are dealt out to as many weight memories.
         weight_memory: what the weights are kept in.
+        field_memory: what the receptive field's line buffer, if there is one, is kept in.
         membrane_memory: what the membranes are kept in.
         accumulator_bits: signed width that no partial sum of the synapse array leaves.
         current_bits: signed width of ``(sum << e) + bias`` (the readout: of a logit).
@@ -35,7 +37,9 @@ class LayerPlan:
     folds: int
     cores: int
     group: int
+    banks: int
     weight_memory: MemoryStyle
+    field_memory: MemoryStyle
     membrane_memory: MemoryStyle
     accumulator_bits: int
     current_bits: int
@@ -47,9 +51,21 @@ class LayerPlan:
             value = getattr(self, field.name)
             if field.type in (int, "int") and (type(value) is not int or not 1 <= value < 2**20):
                 raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from 1 upward")
-        for memory in (self.weight_memory, self.membrane_memory):
+        for memory in (self.weight_memory, self.field_memory, self.membrane_memory):
             if memory not in get_args(MemoryStyle):
                 raise ValueError(f"layer {self.name}: unknown memory {memory!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolingPlan:
+    """How a pooling is built: ``memory`` holds one row of unfinished windows."""
+
+    name: str
+    memory: MemoryStyle
+
+    def __post_init__(self) -> None:
+        if self.memory not in get_args(MemoryStyle):
+            raise ValueError(f"pooling {self.name}: unknown memory {self.memory!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +77,7 @@ class Plan:
     network_sha256: str
     input_group: int
     layers: tuple[LayerPlan, ...]
+    poolings: tuple[PoolingPlan, ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.input_group) is not int or not 1 <= self.input_group <= 256:
@@ -81,15 +98,20 @@ class Plan:
         """The plan of the layer called ``name``; raises KeyError."""
         return {layer.name: layer for layer in self.layers}[name]
 
+    def pooling(self, name: str) -> PoolingPlan:
+        """The plan of the pooling called ``name``; raises KeyError."""
+        return {pooling.name: pooling for pooling in self.poolings}[name]
+
 
 def load_plan(path: Path) -> Plan:
     """Read a plan that was saved as JSON; raises UserError when it is missing, damaged or of another version."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         if content.pop("version") != VERSION:
-            raise UserError(f"{path} is a plan of another version; make it again with gen.build")
+            raise UserError(f"{path} is a plan of another version; make it again with gen.plan")
         layers = tuple(LayerPlan(**layer) for layer in content.pop("layers"))
-        return Plan(layers=layers, **content)
+        poolings = tuple(PoolingPlan(**pooling) for pooling in content.pop("poolings"))
+        return Plan(layers=layers, poolings=poolings, **content)
     except OSError as error:
         raise UserError(f"cannot read plan {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

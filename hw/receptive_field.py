@@ -1,90 +1,113 @@
-"""Receptive field of a dense layer: keeps a whole input so that it can be read again, or in another order."""
+"""Receptive field: a line buffer that keeps source rows and reads them again, window by window."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import BurstStream
+from hw.configuration import WindowConfig
 from hw.logic import counter
-from hw.plan import MemoryStyle
 from hw.scanner import bursts_layout
+from hw.stream_register import StreamRegister
+from hw.window_walk import WindowWalk
 
 
-class DenseReceptiveField(wiring.Component):
-    """Double-buffered memory of one whole input, all timesteps of it.
+def leaving_layout(config: WindowConfig) -> data.StructLayout:
+    """A beat on its way out; ``last``: no other beat of its row of windows follows."""
+    return data.StructLayout({"bursts": bursts_layout(config.source.group, config.source.burst_bits), "last": 1})
 
-    The source arrives in the order fold of the source -> timestep -> beat; it leaves, once for every fold of the
-    layer that reads it, in the order timestep -> fold of the source -> beat. While one input is read the next
-    is written into the other half.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 2 cycles from an input's last beat to its first beat out.
+class ReceptiveField(wiring.Component):
+    """Keeps a ring of source rows and sends every window of them; a dense layer has one window, the whole source.
+
+    ::
+
+        arriving --> ring of rows | address | memory | register of two places --> leaving
+        cycle            0             2        3                 5
+
+    The source arrives in the order position -> fold of the source -> timestep -> beat. It leaves in the order of
+    :class:`hw.window_walk.WindowWalk`, which reads every window once for each fold of the layer; beats in the
+    padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
+    when the last beat of the last window that needs them has left, and new ones arrive meanwhile.
+
+    Throughput: one beat a cycle, and ``row_gap`` = 4 cycles more for each row of windows. Latency: ``latency`` = 5
+    cycles from the beat that completes the needed rows to the first beat out.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.
     """
 
-    latency = 2
+    latency = 5
+    row_gap = 4
 
-    def __init__(self, *, source: BurstStream, folds: int, memory: MemoryStyle) -> None:
-        self.source, self.folds, self.memory = source, folds, memory
-        layout = bursts_layout(source.group, source.burst_bits)
+    def __init__(self, config: WindowConfig) -> None:
+        self.config = config
+        layout = bursts_layout(config.source.group, config.source.burst_bits)
         super().__init__({"arriving": In(stream.Signature(layout)), "leaving": Out(stream.Signature(layout))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        source = self.source
-        beats = source.beats * source.folds * source.steps
-        m.submodules.buffer = buffer = Memory(
-            shape=self.arriving.payload.shape(),
-            depth=2 * 2 ** (beats - 1).bit_length(),
-            init=[],
-            attrs={"ram_style": self.memory},
+        config = self.config
+        m.submodules.walk = walk = WindowWalk(config)
+        depth = config.rows_kept * walk.row_words
+        m.submodules.rows = rows = Memory(
+            shape=self.arriving.payload.shape(), depth=max(2, depth), init=[], attrs={"ram_style": config.memory}
         )
-        write, read = buffer.write_port(), buffer.read_port()
-        full = Signal(2)
-        written_half = Signal()
-        read_half = Signal()
+        write, read = rows.write_port(), rows.read_port()
 
+        kept = Signal(range(config.rows_kept + 1))
+        row_done = Signal()
         m.d.comb += [
-            self.arriving.ready.eq(~full.bit_select(written_half, 1)),
+            self.arriving.ready.eq(kept != config.rows_kept),
             write.en.eq(self.arriving.valid & self.arriving.ready),
             write.data.eq(self.arriving.payload),
+            write.addr.eq(counter(m, "write_address", depth, write.en)[0]),
+            walk.next_row.eq(row_done),
         ]
-        position, input_ends = counter(m, "written", beats, write.en)
-        m.d.comb += write.addr.eq(Cat(position, written_half) if beats > 1 else written_half)
-        with m.If(write.en & input_ends):
-            m.d.sync += [full.bit_select(written_half, 1).eq(1), written_half.eq(~written_half)]
+        row_whole = write.en & counter(m, "written", walk.row_words, write.en)[1]
+        m.d.sync += kept.eq(kept + row_whole - Mux(row_done, walk.released, 0))
 
+        waiting = Signal(init=1)
         reading = Signal()
-        done = Signal()
-        m.d.comb += [
-            read.en.eq(~self.leaving.valid | self.leaving.ready),
-            reading.eq(read.en & full.bit_select(read_half, 1)),
-            self.leaving.payload.eq(read.data),
-        ]
-        address = self._count_reads(m, reading, done)
-        m.d.comb += read.addr.eq(Cat(address, read_half) if beats > 1 else read_half)
-        with m.If(read.en):
-            m.d.sync += self.leaving.valid.eq(reading)
-        with m.If(reading & done):
-            m.d.sync += [full.bit_select(read_half, 1).eq(0), read_half.eq(~read_half)]
-        return m
+        moving = Signal()
+        with m.If(waiting & (kept >= walk.needed)):
+            m.d.sync += [waiting.eq(0), reading.eq(1)]
+        with m.If(reading & moving & walk.last):
+            m.d.sync += reading.eq(0)
+        with m.If(row_done):
+            m.d.sync += waiting.eq(1)
 
-    def _count_reads(self, m: Module, reading: Signal, done: Signal) -> Signal:
-        """Address of the next beat to leave; drives ``done`` on the last one of an input."""
-        source = self.source
-        address = Signal(range(source.beats * source.folds * source.steps))
-        step_address = Signal.like(address, name="step_address")
-        beat_ends = counter(m, "beat", source.beats, reading)[1]
-        part_ends = beat_ends & counter(m, "part", source.folds, reading & beat_ends)[1]
-        step_ends = part_ends & counter(m, "step", source.steps, reading & part_ends)[1]
-        m.d.comb += done.eq(step_ends & counter(m, "pass", self.folds, reading & step_ends)[1])
-        with m.If(reading):
-            next_step = Mux(step_ends, 0, step_address + source.beats)
-            m.d.sync += address.eq(
-                Mux(part_ends, next_step, Mux(beat_ends, address + (source.steps - 1) * source.beats + 1, address + 1))
-            )
-            with m.If(part_ends):
-                m.d.sync += step_address.eq(next_step)
-        return address
+        # From here on every word carries with it whether it is there, lies inside, and is the last of its row.
+        addressed = Signal()
+        addressed_inside = Signal(reset_less=True)
+        addressed_last = Signal(reset_less=True)
+        fetched = Signal()
+        fetched_inside = Signal(reset_less=True)
+        fetched_last = Signal(reset_less=True)
+        with m.If(moving):
+            m.d.sync += [
+                addressed.eq(reading),
+                addressed_inside.eq(walk.inside),
+                addressed_last.eq(walk.last),
+                fetched.eq(addressed),
+                fetched_inside.eq(addressed_inside),
+                fetched_last.eq(addressed_last),
+            ]
+        address = Signal.like(walk.address, name="address", reset_less=True)
+        with m.If(moving):
+            m.d.sync += address.eq(walk.address)
+        m.submodules.register = register = StreamRegister(leaving_layout(config))
+        m.d.comb += [
+            walk.advance.eq(reading & moving),
+            moving.eq(register.arriving.ready),
+            read.en.eq(moving),
+            read.addr.eq(address),
+            register.arriving.valid.eq(fetched),
+            register.arriving.payload.bursts.eq(Mux(fetched_inside, read.data.as_value(), 0)),
+            register.arriving.payload.last.eq(fetched_last),
+            self.leaving.valid.eq(register.leaving.valid),
+            self.leaving.payload.eq(register.leaving.payload.bursts),
+            register.leaving.ready.eq(self.leaving.ready),
+            row_done.eq(self.leaving.valid & self.leaving.ready & register.leaving.payload.last),
+        ]
+        return m

@@ -1,11 +1,11 @@
 """Event scanner: finds the set bit-planes of a stream of bursts."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.configuration import BurstStream
+from hw.configuration import ProjectionConfig
 from hw.logic import counter, encode, select
 
 
@@ -14,82 +14,88 @@ def bursts_layout(group: int, burst_bits: int) -> data.ArrayLayout:
     return data.ArrayLayout(unsigned(burst_bits), group)
 
 
-def event_layout(rows: int, burst_bits: int) -> data.StructLayout:
-    """Payload of an event stream.
+def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
+    """Payload of an event stream: one event for each bank, taken at the same time.
 
-    ``row``: weight row; ``plane``: bit-plane k, the weight counts 2^k; ``spike``: 0 for an event that adds nothing
-    and only closes an accumulation; ``last``: this event closes the accumulation.
+    ``row``: weight row of that bank; ``plane``: bit-plane k, the weight counts 2^k; ``spike``: 0 for an event that
+    adds nothing; ``last``: these events close the accumulation.
     """
-    return data.StructLayout(
-        {"row": unsigned(bits_for(rows - 1)), "plane": unsigned(bits_for(burst_bits - 1)), "spike": 1, "last": 1}
+    event = data.StructLayout(
+        {"row": unsigned(bits_for(rows - 1)), "plane": unsigned(bits_for(burst_bits - 1)), "spike": 1}
     )
+    return data.StructLayout({"banks": data.ArrayLayout(event, banks), "last": 1})
 
 
 class EventScanner(wiring.Component):
-    """Turns beats of ``group`` bursts into one event for every set bit-plane, lowest channel and plane first.
+    """Turns beats of G bursts into one event for every set bit-plane, lowest channel and plane first.
 
-    Throughput: one event a cycle. A beat without spikes costs nothing while the beat before it is still being
+    The channels of a beat are dealt out to E banks, channel c to bank ``c % E``; each bank gives one event a cycle
+    until all of them are done with the beat, and a bank that is done before gives events without a spike.
+
+    Throughput: E events a cycle. A beat without spikes costs nothing while the beat before it is still being
     scanned and one cycle otherwise; the last beat of an accumulation always gives at least one event.
+    Where ``events`` is not taken everything here stands still.
     Latency: ``latency`` = 2 cycles from an accepted beat to its first event.
 
-    Args:
-        source: shape of the incoming stream, in the order timestep -> beat for every fold of this layer.
-        folds: how often this layer reads the source; fold f's rows start at ``f * source.rows``.
-        merged_steps: timesteps that make one accumulation.
-
     Ports:
-        bursts: ``bursts_layout(group, burst_bits)``.
-        events: ``event_layout(folds * rows, burst_bits)``.
+        bursts: ``bursts_layout(group, burst_bits)``, in the order fold -> timestep -> beat, window after window.
+        events: ``events_layout(banks, rows, burst_bits)``.
+        working: in this cycle a beat is taken or scanned; not while everything stands still. For taps.
     """
 
     latency = 2
 
-    def __init__(self, *, source: BurstStream, folds: int, merged_steps: int) -> None:
-        self.source, self.folds, self.merged_steps = source, folds, merged_steps
+    def __init__(self, config: ProjectionConfig) -> None:
+        self.config = config
+        source = config.window.source
         super().__init__(
             {
                 "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "events": Out(stream.Signature(event_layout(folds * source.rows, source.burst_bits))),
+                "events": Out(stream.Signature(events_layout(config.banks, config.rows, source.burst_bits))),
+                "working": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        banks = self.config.banks
+        source = self.config.window.source
         event = self.events.payload
 
-        # The beat being scanned: the planes still to be sent, the row of its first channel, whether it closes a sum.
+        # The beat being scanned: the planes still to be sent, the row of its first channels, whether it closes a sum.
         held = Signal()
         held_closes = Signal(reset_less=True)
-        held_row = Signal.like(event.row, name="held_row", reset_less=True)
+        held_row = Signal.like(event.banks[0].row, name="held_row", reset_less=True)
         pending = Signal(self.bursts.payload.shape(), reset_less=True)
 
-        occupied = Signal(self.source.group)
-        channel = Signal(self.source.group)
-        planes = Signal(self.source.burst_bits)
-        plane = Signal(self.source.burst_bits)
-        m.d.comb += [
-            occupied.eq(Cat(count.any() for count in pending)),
-            channel.eq(occupied & -occupied),
-            planes.eq(select(list(pending), channel)),
-            plane.eq(planes & -planes),
-        ]
-
-        sending = Signal()
+        advance = Signal()
         finishing = Signal()
-        m.d.comb += [
-            sending.eq(~self.events.valid | self.events.ready),
-            finishing.eq((occupied == channel) & (planes == plane) & sending),
-        ]
-        with m.If(sending):
-            m.d.sync += [
-                self.events.valid.eq(held),
-                event.row.eq(held_row + encode(channel)),
-                event.plane.eq(encode(plane)),
-                event.spike.eq(occupied.any()),
-                event.last.eq(held_closes & finishing),
+        finished = []
+        m.d.comb += advance.eq(self.events.ready)
+        for bank in range(banks):
+            counts = [pending[channel] for channel in range(bank, source.group, banks)]
+            occupied = Signal(len(counts), name=f"occupied_{bank}")
+            channel = Signal(len(counts), name=f"channel_{bank}")
+            planes = Signal(source.burst_bits, name=f"planes_{bank}")
+            plane = Signal(source.burst_bits, name=f"plane_{bank}")
+            m.d.comb += [
+                occupied.eq(Cat(count.any() for count in counts)),
+                channel.eq(occupied & -occupied),
+                planes.eq(select(counts, channel)),
+                plane.eq(planes & -planes),
             ]
-            for index, count in enumerate(pending):
-                m.d.sync += count.eq(count & ~Mux(channel[index], plane, 0))
+            finished.append((occupied == channel) & (planes == plane))
+            with m.If(advance):
+                m.d.sync += [
+                    event.banks[bank].row.eq(held_row + encode(channel)),
+                    event.banks[bank].plane.eq(encode(plane)),
+                    event.banks[bank].spike.eq(occupied.any()),
+                ]
+                for index, count in enumerate(counts):
+                    m.d.sync += count.eq(count & ~Mux(channel[index], plane, 0))
+        m.d.comb += finishing.eq(Cat(finished).all())
+        with m.If(advance):
+            m.d.sync += [self.events.valid.eq(held), event.last.eq(held_closes & finishing)]
 
         # A beat without spikes passes unless the end of a sum must be told.
         taken = Signal()
@@ -99,9 +105,10 @@ class EventScanner(wiring.Component):
         row = self._count_rows(m, taken, closes)
         m.d.comb += [
             empty.eq(~self.bursts.payload.as_value().any() & ~closes),
-            loading.eq(~held | finishing),
-            self.bursts.ready.eq(loading | empty),
+            loading.eq((~held | finishing) & advance),
+            self.bursts.ready.eq((~held | finishing | empty) & advance),
             taken.eq(self.bursts.valid & self.bursts.ready),
+            self.working.eq(advance & (held | taken)),
         ]
         with m.If(loading):
             m.d.sync += [
@@ -112,26 +119,29 @@ class EventScanner(wiring.Component):
             ]
         return m
 
-    def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Signal:
-        """Row of the arriving beat's first channel; drives ``closes`` where that beat ends an accumulation."""
-        source = self.source
-        row = Signal.like(self.events.payload.row, name="row")
+    def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Value:
+        """Row of the arriving beat's first channels; drives ``closes`` where that beat ends an accumulation."""
+        config = self.config
+        step_rows = config.window.words * config.window.source.group // config.banks
+        row = Signal.like(self.events.payload.banks[0].row, name="row")
         first_row = Signal.like(row, name="first_row")
         step_ends = Signal()
         step_closes = Signal()
         fold_ends = Signal()
         m.d.comb += [
-            step_ends.eq(counter(m, "beat", source.beats * source.folds, taken)[1]),
-            step_closes.eq(counter(m, "merged", self.merged_steps, taken & step_ends)[1]),
+            step_ends.eq(counter(m, "beat", config.window.words, taken)[1]),
+            step_closes.eq(counter(m, "merged", config.merged_steps, taken & step_ends)[1]),
             closes.eq(step_ends & step_closes),
-            fold_ends.eq(closes & counter(m, "step", source.steps // self.merged_steps, taken & closes)[1]),
+            fold_ends.eq(
+                closes & counter(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
+            ),
         ]
-        last_fold = counter(m, "fold", self.folds, taken & fold_ends)[1]
+        last_fold = counter(m, "fold", config.folds, taken & fold_ends)[1]
         with m.If(taken):
-            m.d.sync += row.eq(row + source.group)
+            m.d.sync += row.eq(row + config.window.source.group // config.banks)
             with m.If(step_ends):
                 m.d.sync += row.eq(first_row)
             with m.If(fold_ends):
-                next_row = Mux(last_fold, 0, first_row + source.rows)
+                next_row = Mux(last_fold, 0, first_row + step_rows)
                 m.d.sync += [first_row.eq(next_row), row.eq(next_row)]
         return row

@@ -1,17 +1,23 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
-from amaranth.hdl import Module, ResetSignal, Signal, signed
+from amaranth.hdl import Module, ResetSignal, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.configuration import ProjectionConfig
-from hw.scanner import event_layout
+from hw.logic import tree
+from hw.scanner import events_layout
 
 
 def sums_layout(lanes: int, bits: int) -> data.ArrayLayout:
     """Payload of a stream of accumulated sums, one for each lane."""
     return data.ArrayLayout(signed(bits), lanes)
+
+
+def array_latency(banks: int) -> int:
+    """Latency in cycles of a :class:`SynapseArray`: several events are added to each other in a cycle of their own."""
+    return 2 if banks == 1 else 3
 
 
 class SynapseArray(wiring.Component):
@@ -22,21 +28,22 @@ class SynapseArray(wiring.Component):
         event --> row address | weight memory | weight register | lanes: sum += w << plane --> sums
         cycle      0                1                 2
 
-    Throughput: one event a cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles from an
-    accepted closing event to its sums. While the sums are not taken the array stands still; after they are
-    taken every lane starts from 0. The memory's output has a register of its own, so that no block RAM drives
-    an adder. No width is ever exceeded: ``accumulator_bits`` bounds every partial sum in any order of events.
+    With E > 1 banks each has its own weight memory, and their shifted weights are added to each other before
+    the lanes: one cycle more.
+
+    Throughput: E events a cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 with
+    several banks) from accepted closing events to their sums. While the sums are not taken the array stands still;
+    after they are taken every lane starts from 0. A memory's output has a register of its own, so that no block RAM
+    drives an adder. No width is ever exceeded: ``accumulator_bits`` bounds every partial sum in any order of events.
 
     Ports:
-        events: ``event_layout(folds * rows, burst_bits)``.
+        events: ``events_layout(banks, rows, burst_bits)``.
         sums: ``sums_layout(lanes, accumulator_bits)``, one beat an accumulation.
     """
 
-    latency = 2
-
     def __init__(self, config: ProjectionConfig) -> None:
         self.config = config
-        events = event_layout(len(config.weight_words), config.source.burst_bits)
+        events = events_layout(config.banks, config.rows, config.window.source.burst_bits)
         super().__init__(
             {
                 "events": In(stream.Signature(events)),
@@ -44,43 +51,40 @@ class SynapseArray(wiring.Component):
             }
         )
 
+    @property
+    def latency(self) -> int:
+        return array_latency(self.config.banks)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, event = self.config, self.events.payload
-        row_layout = data.ArrayLayout(signed(config.weight_bits), config.lanes)
-        m.submodules.weights = weights = Memory(
-            shape=row_layout,
-            depth=len(config.weight_words),
-            init=[row_layout.from_bits(word) for word in config.weight_words],
-            attrs={"ram_style": config.weight_memory},
-        )
-        read = weights.read_port()
-
+        config = self.config
         moving = Signal()
         m.d.comb += [
             moving.eq(~self.sums.valid | self.sums.ready),
             self.events.ready.eq(moving),
-            read.en.eq(moving),
-            read.addr.eq(event.row),
         ]
-
         fetched = Signal()
-        fetched_event = Signal(self.events.payload.shape(), reset_less=True)
+        fetched_last = Signal()
         ready = Signal()
         last = Signal()
-        plane = Signal.like(event.plane, name="plane", reset_less=True)
-        weight = Signal(row_layout, reset_less=True)
         with m.If(moving):
             m.d.sync += [
                 fetched.eq(self.events.valid),
-                fetched_event.eq(event),
+                fetched_last.eq(self.events.payload.last),
                 ready.eq(fetched),
-                last.eq(fetched_event.last),
-                plane.eq(fetched_event.plane),
-                weight.eq(read.data),
+                last.eq(fetched_last),
             ]
-            with m.If(~fetched_event.spike):
-                m.d.sync += weight.eq(0)
+        shifted = [self._fetch(m, bank, moving) for bank in range(config.banks)]
+        increments: list[Value] = [shifted[0][lane] for lane in range(config.lanes)]
+        if config.banks > 1:
+            fetched_ready, fetched_closing, ready, last = ready, last, Signal(name="added"), Signal(name="added_last")
+            bits = config.weight_bits + config.window.source.burst_bits - 1 + (config.banks - 1).bit_length()
+            added = [Signal(signed(bits), name=f"added_{lane}", reset_less=True) for lane in range(config.lanes)]
+            with m.If(moving):
+                m.d.sync += [ready.eq(fetched_ready), last.eq(fetched_closing)]
+                for lane in range(config.lanes):
+                    m.d.sync += added[lane].eq(tree([bank[lane] for bank in shifted]))
+            increments = list(added)
 
         # One clear for both reasons leaves each lane a flip-flop with clear and enable behind its adder, and no more.
         clear = Signal()
@@ -92,7 +96,7 @@ class SynapseArray(wiring.Component):
             accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)
             total = Signal(signed(config.accumulator_bits), name=f"sum_{lane}")
             m.d.comb += [
-                total.eq(accumulator + (weight[lane] << plane)),
+                total.eq(accumulator + increments[lane]),
                 self.sums.payload[lane].eq(total),
             ]
             with m.If(clear):
@@ -100,3 +104,30 @@ class SynapseArray(wiring.Component):
             with m.Elif(ready & moving):
                 m.d.sync += accumulator.eq(total)
         return m
+
+    def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
+        """The bank's weights two cycles after its event, shifted by the event's plane; 0 where there is no spike."""
+        config, event = self.config, self.events.payload.banks[bank]
+        row_layout = data.ArrayLayout(signed(config.weight_bits), config.lanes)
+        m.submodules[f"weights_{bank}"] = weights = Memory(
+            shape=row_layout,
+            depth=max(2, config.rows),
+            init=[row_layout.from_bits(word) for word in config.weight_words[bank]],
+            attrs={"ram_style": config.weight_memory},
+        )
+        read = weights.read_port()
+        m.d.comb += [read.en.eq(moving), read.addr.eq(event.row)]
+        fetched_spike = Signal(name=f"fetched_spike_{bank}", reset_less=True)
+        fetched_plane = Signal.like(event.plane, name=f"fetched_plane_{bank}", reset_less=True)
+        plane = Signal.like(event.plane, name=f"plane_{bank}", reset_less=True)
+        weight = Signal(row_layout, name=f"weight_{bank}", reset_less=True)
+        with m.If(moving):
+            m.d.sync += [
+                fetched_spike.eq(event.spike & self.events.valid),
+                fetched_plane.eq(event.plane),
+                plane.eq(fetched_plane),
+                weight.eq(read.data),
+            ]
+            with m.If(~fetched_spike):
+                m.d.sync += weight.eq(0)
+        return [weight[lane] << plane for lane in range(config.lanes)]

@@ -1,14 +1,19 @@
 """The network as one component: a stream of bursts in, a stream of results out."""
 
+from typing import Any
+
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.configuration import LayerConfig, NeuronConfig, ReadoutConfig, TopConfig
+from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, TopConfig
+from hw.fork import Fork
 from hw.neuron_bank import MembraneTap, NeuronBank
+from hw.pooling import PoolingStage
 from hw.projection_engine import ProjectionEngine, projection_latency
 from hw.readout import Readout, result_layout
 from hw.scanner import bursts_layout
+from hw.skip_buffer import SkipBuffer
 
 
 class BurstTap(wiring.Signature):
@@ -20,29 +25,32 @@ class BurstTap(wiring.Signature):
 
 def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
     """Ports of :class:`NetworkTop`."""
-    readout = config.layers[-1].target
-    assert isinstance(readout, ReadoutConfig)
     ports = {
         "bursts": In(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
-        "results": Out(stream.Signature(result_layout(readout))),
+        "results": Out(stream.Signature(result_layout(config.readout))),
     }
-    for layer in config.layers:
-        if taps and isinstance(layer.target, NeuronConfig):
-            ports[f"tap_{layer.name}"] = Out(BurstTap(layer.target.group, layer.target.burst_bits))
-            ports[f"membranes_{layer.name}"] = Out(MembraneTap(layer.target.cores, layer.target.membrane_bits))
+    for stage in config.stages if taps else ():
+        if stage.output is not None:
+            ports[f"tap_{stage.name}"] = Out(BurstTap(stage.output.group, stage.output.burst_bits))
+        if isinstance(stage, LayerConfig):
+            ports[f"working_{stage.name}"] = Out(1)
+        if isinstance(stage, LayerConfig) and isinstance(stage.target, NeuronConfig):
+            ports[f"membranes_{stage.name}"] = Out(MembraneTap(stage.target.cores, stage.target.membrane_bits))
     return ports
 
 
 class NetworkTop(wiring.Component):
-    """A chain of layer engines that all work at the same time, on different timesteps and inputs.
+    """Layer engines and pooling stages that all work at the same time, on different positions and inputs.
+
+    Every stream leads into what reads it; one that several read is forked, and bursts of an identity skip wait in a
+    queue of their own (:class:`hw.skip_buffer.SkipBuffer`).
 
     Ports:
         bursts: the input's beats (docs/design.md, stream order); a direct input is sent once an inference.
         results: ``result_layout``; one beat a class.
-        tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and its membranes. The layers
-            inside are the same with taps and without.
-
-    Latency: ``latency`` cycles from an inference's only beat to its first result, for one timestep and one event.
+        tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and pooling, and the populations'
+            membranes. The stages inside are the same with taps and without.
+        working_NAME: with ``taps`` only, the layer's scanner works in this cycle.
     """
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
@@ -51,32 +59,65 @@ class NetworkTop(wiring.Component):
 
     @property
     def latency(self) -> int:
-        engines = sum(projection_latency(layer.projection) for layer in self.config.layers)
-        return engines + NeuronBank.latency * (len(self.config.layers) - 1) + Readout.latency
+        """Cycles from an inference's only beat to its first result, for one timestep, one event and no skip."""
+        cycles = Readout.latency
+        for stage in self.config.stages:
+            if isinstance(stage, PoolingConfig):
+                cycles += PoolingStage.latency
+            else:
+                cycles += projection_latency(stage.projection)
+                cycles += NeuronBank.latency if isinstance(stage.target, NeuronConfig) else 0
+        return cycles
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bursts = flipped(self.bursts)
-        for layer in self.config.layers:
-            m.submodules[f"{layer.name}_projection"] = engine = ProjectionEngine(layer.projection)
-            connect(m, bursts, engine.bursts)
-            if isinstance(layer.target, NeuronConfig):
-                m.submodules[f"{layer.name}_neurons"] = bank = NeuronBank(layer.target)
-                connect(m, engine.currents, bank.currents)
-                bursts = bank.bursts
-                if self.taps:
-                    self._tap(m, layer, bank)
+        branches = self._branches(m, "input", flipped(self.bursts))
+        for stage in self.config.stages:
+            if isinstance(stage, PoolingConfig):
+                m.submodules[stage.name] = pooling = PoolingStage(stage)
+                connect(m, branches[stage.name], pooling.arriving)
+                leaving = pooling.leaving
             else:
-                lanes_total = layer.projection.lanes * layer.projection.folds
-                m.submodules.readout = readout = Readout(layer.target, lanes_total=lanes_total)
-                connect(m, engine.currents, readout.currents)
-                connect(m, readout.results, flipped(self.results))
+                m.submodules[f"{stage.name}_projection"] = engine = ProjectionEngine(stage.projection)
+                connect(m, branches[stage.name], engine.bursts)
+                if self.taps:
+                    m.d.comb += getattr(self, f"working_{stage.name}").eq(engine.working)
+                if not isinstance(stage.target, NeuronConfig):
+                    self._read_out(m, stage, engine)
+                    continue
+                leaving = self._fire(m, stage.name, stage.target, engine, branches)
+            if self.taps:
+                tap = getattr(self, f"tap_{stage.name}")
+                m.d.comb += [tap.transferred.eq(leaving.valid & leaving.ready), tap.bursts.eq(leaving.payload)]
+            branches |= self._branches(m, stage.name, leaving)
         return m
 
-    def _tap(self, m: Module, layer: LayerConfig, bank: NeuronBank) -> None:
-        tap = getattr(self, f"tap_{layer.name}")
-        m.d.comb += [
-            tap.transferred.eq(bank.bursts.valid & bank.bursts.ready),
-            tap.bursts.eq(bank.bursts.payload),
-        ]
-        connect(m, bank.tap, flipped(getattr(self, f"membranes_{layer.name}")))
+    def _branches(self, m: Module, name: str, bursts: Any) -> dict[str, Any]:
+        """The stream of node ``name`` for each of its readers, skips behind their queues."""
+        readers = self.config.consumers(name)
+        streams = [bursts]
+        if len(readers) > 1:
+            m.submodules[f"{name}_fork"] = fork = Fork(bursts.payload.shape(), len(readers))
+            connect(m, bursts, fork.arriving)
+            streams = [getattr(fork, f"branch_{index}") for index in range(len(readers))]
+        return dict(zip(readers, streams, strict=True))
+
+    def _fire(
+        self, m: Module, name: str, target: NeuronConfig, engine: ProjectionEngine, branches: dict[str, Any]
+    ) -> Any:
+        """A population behind its projection and its skips; returns the stream that leaves it."""
+        m.submodules[f"{name}_neurons"] = bank = NeuronBank(target)
+        connect(m, engine.currents, bank.currents)
+        for index, skip in enumerate(target.skips):
+            m.submodules[f"{name}_skip_{index}"] = queue = SkipBuffer(skip)
+            connect(m, branches[f"{name}.skip_{index}"], queue.arriving)
+            connect(m, queue.leaving, getattr(bank, f"skip_{index}"))
+        if self.taps:
+            connect(m, bank.tap, flipped(getattr(self, f"membranes_{name}")))
+        return bank.bursts
+
+    def _read_out(self, m: Module, stage: LayerConfig, engine: ProjectionEngine) -> None:
+        lanes_total = stage.projection.lanes * stage.projection.folds
+        m.submodules.readout = readout = Readout(self.config.readout, lanes_total=lanes_total)
+        connect(m, engine.currents, readout.currents)
+        connect(m, readout.results, flipped(self.results))

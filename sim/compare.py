@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.configuration import LayerConfig, NeuronConfig, ReadoutConfig, TopConfig
+from hw.configuration import BurstStream, NeuronConfig, ReadoutConfig, TopConfig
 from hw.network import IntArray
+from hw.stream_order import stream_beats
 from sim.golden import Activations
 
 
@@ -60,14 +61,13 @@ def fields(payloads: list[int], count: int, bits: int, *, is_signed: bool) -> In
 def compare(config: TopConfig, golden: Activations, folder: Path) -> Comparison:
     """Compare every tap's bursts, the last membranes, the logits and the classes in ``folder``'s logs."""
     found: list[tuple[int, int, str]] = []
-    for layer in config.layers:
-        if isinstance(layer.target, NeuronConfig):
-            found.append(compare_bursts(layer, layer.target, golden, folder))
-            found.append(compare_membranes(layer, layer.target, golden, folder))
+    for stage in config.stages:
+        if stage.output is not None:
+            found.append(compare_bursts(stage.name, stage.output, golden, folder))
+    for name, neurons, _ in config.populations:
+        found.append(compare_membranes(name, neurons, golden, folder))
     results = read_log(folder / "results.log")
-    readout = config.layers[-1].target
-    assert isinstance(readout, ReadoutConfig)
-    logits, classes, cycles = unpack_results(results, readout)
+    logits, classes, cycles = unpack_results(results, config.readout)
     expected = golden.logits.numpy()
     found.append(differences("readout", logits, expected, ("inference", "class")))
     found.append(differences("class", classes[:, np.newaxis], golden.classes.numpy()[:, np.newaxis], ("inference", "")))
@@ -81,34 +81,28 @@ def compare(config: TopConfig, golden: Activations, folder: Path) -> Comparison:
     )
 
 
-def compare_bursts(
-    layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
-) -> tuple[int, int, str]:
-    """Every beat that left a population, in stream order: fold -> timestep -> channel."""
-    log = read_log(folder / f"tap_{layer.name}.log")
-    values = fields(log.payloads, neurons.group, neurons.burst_bits, is_signed=False)
-    bursts = golden.bursts[layer.name].numpy()
-    expected = padded(bursts.reshape(*bursts.shape[:2], -1), neurons.lanes * neurons.folds)
-    streamed = whole(values, (len(expected), neurons.folds, neurons.timesteps, neurons.lanes))
-    got = streamed.transpose(0, 2, 1, 3).reshape(len(streamed), neurons.timesteps, -1)
-    return surplus(values, expected) or differences(
-        f"bursts of {layer.name}, position (0, 0)", got, expected, ("inference", "timestep", "neuron")
-    )
+def compare_bursts(name: str, stream: BurstStream, golden: Activations, folder: Path) -> tuple[int, int, str]:
+    """Every beat that left a population or pooling, in stream order."""
+    log = read_log(folder / f"tap_{name}.log")
+    values = fields(log.payloads, stream.group, stream.burst_bits, is_signed=False)
+    expected = stream_beats(golden.bursts[name].numpy(), stream)
+    shape = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
+    expected = expected.reshape(len(expected), *shape)
+    axes = ("inference", "row", "column", "fold", "timestep", "beat", "channel of the beat")
+    return surplus(values, expected) or differences(f"bursts of {name}", whole(values, expected.shape), expected, axes)
 
 
-def compare_membranes(
-    layer: LayerConfig, neurons: NeuronConfig, golden: Activations, folder: Path
-) -> tuple[int, int, str]:
+def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, folder: Path) -> tuple[int, int, str]:
     """Every membrane after the last timestep; neurons that only fill up the last fold are not compared."""
-    log = read_log(folder / f"membranes_{layer.name}.log")
+    log = read_log(folder / f"membranes_{name}.log")
     values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
-    membranes = golden.membranes[layer.name].numpy()
-    expected = padded(membranes.reshape(len(membranes), -1), neurons.lanes * neurons.folds)
-    padding = np.arange(expected.shape[1]) >= membranes.reshape(len(membranes), -1).shape[1]
+    membranes = golden.membranes[name].numpy().transpose(0, 2, 3, 1)
+    missing = neurons.lanes * neurons.folds - membranes.shape[-1]
+    expected = np.pad(membranes, ((0, 0), (0, 0), (0, 0), (0, missing)))
+    padding = np.arange(expected.shape[-1]) >= membranes.shape[-1]
     got = np.where(padding, 0, whole(values, expected.shape))
-    return surplus(values, expected) or differences(
-        f"last membranes of {layer.name}, position (0, 0)", got, expected, ("inference", "neuron")
-    )
+    axes = ("inference", "row", "column", "neuron")
+    return surplus(values, expected) or differences(f"last membranes of {name}", got, expected, axes)
 
 
 def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:
@@ -121,12 +115,6 @@ def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray
     if (np.flatnonzero(ends) % readout.classes != readout.classes - 1).any() or len(ends) % readout.classes:
         raise ValueError("the results' last flag is not on every last class, and only there")
     return whole(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
-
-
-def padded(values: IntArray, length: int) -> IntArray:
-    """``values`` with zeros up to ``length`` along the last axis."""
-    missing = length - values.shape[-1]
-    return np.concatenate([values, np.zeros((*values.shape[:-1], missing), dtype=np.int64)], axis=-1)
 
 
 def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:

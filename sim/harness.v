@@ -51,11 +51,14 @@ module stream_source #(parameter WIDTH = 8, parameter BEATS = 1) (
   end
 endmodule
 
-// Writes cycle and payload of every beat to a log; its file is closed when stop rises.
-module recorder #(parameter WIDTH = 8, parameter NAME = "results") (
-  input wire clk, input wire rst, input wire [31:0] cycle, input wire stop,
-  input wire transferred, input wire [WIDTH-1:0] payload
+// Writes cycle and payload of every beat to a log; its file is closed when stop rises. complete: all beats that are
+// expected (BEATS an inference) have been seen.
+module recorder #(parameter WIDTH = 8, parameter NAME = "results", parameter BEATS = 1) (
+  input wire clk, input wire rst, input wire [31:0] cycle, input wire [31:0] inferences, input wire stop,
+  input wire transferred, input wire [WIDTH-1:0] payload, output wire complete
 );
+  reg [63:0] seen = 0;
+  assign complete = seen >= inferences * BEATS;
   reg [8*1024-1:0] name;
   integer file;
 
@@ -65,11 +68,36 @@ module recorder #(parameter WIDTH = 8, parameter NAME = "results") (
   end
 
   always @(posedge clk) begin
+    if (!rst && transferred) seen <= seen + 1;
     if (!rst && transferred && file != 0) $fwrite(file, "%0d %h\n", cycle, payload);
     if (stop && file != 0) begin
       $fwrite(file, "end\n");
       $fclose(file);
       file = 0;
+    end
+  end
+endmodule
+
+// Counts the cycles in which something works and writes their number to a log when stop rises.
+module cycle_counter #(parameter NAME = "working") (
+  input wire clk, input wire rst, input wire stop, input wire working
+);
+  reg [8*1024-1:0] name;
+  reg [63:0] count = 0;
+  reg written = 0;
+  integer file;
+
+  initial begin
+    if (!$value$plusargs({NAME, "=%s"}, name)) $fatal;
+    file = $fopen(name, "w");
+  end
+
+  always @(posedge clk) begin
+    if (!rst && working) count <= count + 1;
+    if (stop && !written) begin
+      $fwrite(file, "%0d\n", count);
+      $fclose(file);
+      written <= 1;
     end
   end
 endmodule

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from gen.design import Design, make_design
-from hw.beats import beat_words, input_beats
+from gen.cycles import PredictedCycles, predict
+from gen.design import Design, add_plan_options, design_of
+from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
+from hw.stream_order import beat_words, stream_beats
 from sim import golden
 from sim.compare import Comparison, compare
 from sim.golden import Activations
@@ -70,11 +72,13 @@ class Inferences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """One run: how it compares, and the cycle in which each inference's first beat was accepted."""
+    """One run: how it compares, the cycle in which each inference's first beat was accepted, and for how many cycles
+    each layer's scanner worked."""
 
     mode: Mode
     comparison: Comparison
     started: IntArray
+    worked: dict[str, int]
 
 
 def simulate(design: Design, simulation: Simulation, inferences: Inferences, mode: Mode) -> Outcome:
@@ -86,11 +90,13 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
     config = design.config
     folder = simulation.folder / mode.name.replace(" ", "_")
     folder.mkdir(exist_ok=True)
-    beats = input_beats(inferences.bursts, config.input)
+    beats = stream_beats(inferences.bursts, config.input)
     size = (config.input.group * config.input.burst_bits + 7) // 8
     words = beat_words(beats, config.input.burst_bits)
     (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
-    taps = [f"{kind}_{layer.name}" for layer in config.layers[:-1] for kind in ("tap", "membranes")]
+    taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
+    taps += [f"membranes_{name}" for name, _, _ in config.populations]
+    taps += [f"working_{layer.name}" for layer in config.layers]
     plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in (*taps, "results")}
     plusargs |= {
         "source": (folder / "source.bin").resolve(),
@@ -107,16 +113,19 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
         comparison = compare(config, inferences.golden, folder)
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
-    return Outcome(mode=mode, comparison=comparison, started=started)
+    worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
+    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked)
 
 
 def cycle_limit(design: Design, inferences: int) -> int:
     """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
     cycles = 0
     for layer in design.config.layers:
-        source = layer.projection.source
-        planes = source.rows * source.steps * source.burst_bits
-        cycles += layer.projection.folds * (2 * planes + design.network.timesteps * (layer.projection.lanes + 8))
+        projection = layer.projection
+        source = projection.window.source
+        planes = projection.window.words * source.group * source.burst_bits
+        turns = projection.repeats * (projection.lanes + 8)
+        cycles += source.beats_per_inference + projection.window.sums * (2 * planes + turns)
     return 1000 + 4 * cycles * inferences
 
 
@@ -167,6 +176,7 @@ def figures(
     by_mode = {outcome.mode: outcome for outcome in outcomes}
     full, spaced = by_mode[FULL_SPEED], by_mode[ONE_BY_ONE]
     classes, gaps = full.comparison.classes, np.diff(full.comparison.class_cycles)
+    predicted = predict(design.config, {name: b.numpy() for name, b in inferences.golden.bursts.items()})
     finished = min(len(spaced.started), len(spaced.comparison.class_cycles))
     latencies = spaced.comparison.class_cycles[:finished] - spaced.started[:finished]
     return {
@@ -177,7 +187,11 @@ def figures(
         "accuracy_rtl": float((classes == labels[: len(classes)]).sum() / len(labels)),
         "cycles_mean": float(gaps.mean()) if len(gaps) else None,
         "cycles_max": int(gaps.max()) if len(gaps) else None,
+        "cycles_predicted_mean": predicted.mean if len(gaps) else None,
         "latency_mean": float(latencies.mean()) if finished else None,
+        "layer_cycles": {name: worked / len(labels) for name, worked in full.worked.items()},
+        "layer_cycles_predicted": {name: worked / len(labels) for name, worked in predicted.worked.items()},
+        "prediction_exact": exactly(predicted, full),
         "lanes_busy": lanes_busy(design, inferences, full),
         "board": design.board.name,
         "network_sha256": design.sha256,
@@ -187,17 +201,24 @@ def figures(
     }
 
 
+def exactly(predicted: PredictedCycles, full: Outcome) -> bool:
+    """Whether every class left, and every layer worked, in just the cycles that were predicted."""
+    left = full.comparison.class_cycles - (full.started[0] if len(full.started) else 0)
+    return np.array_equal(left, predicted.finished) and full.worked == predicted.worked
+
+
 def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[str, float]:
-    """Accumulates done / (lanes x cycles) of every layer, from the first beat accepted to the last class."""
+    """Accumulates done / (lanes x banks x cycles) of every layer, from the first beat accepted to the last class."""
     if not len(full.started) or not len(full.comparison.class_cycles):
         return {}
     cycles = int(full.comparison.class_cycles[-1] - full.started[0])
     bursts = inferences.golden.bursts
-    return {
-        layer.name: golden.accumulates(projection, design.network, bursts[projection.source]) / (layer.lanes * cycles)
-        for layer in design.plan.layers
-        for projection in design.network.projections_into(layer.name)
-    }
+    result = {}
+    for layer in design.plan.layers:
+        projection = main_projection(design.network, layer.name)
+        done = golden.accumulates(projection, design.network, bursts[projection.source])
+        result[layer.name] = done / (layer.lanes * layer.banks * cycles)
+    return result
 
 
 def with_waves(design: Design, inferences: Inferences, failing: Outcome, simulator: str, folder: Path) -> Path:
@@ -228,9 +249,7 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--count", type=int, default=20, help="test images (default 20)")
-    add("--board", default="arty_a7", help="plan for this board (default arty_a7)")
-    add("--clock-mhz", type=float, help="clock of the plan (default the board's)")
-    add("--plan", type=Path, help="use this plan.json instead of making a plan")
+    add_plan_options(result, board="arty_a7")
     add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
     add("--waves", action="store_true", help="record waveforms of every run")
     add("--json", type=Path, help="also write the figures to this file")
@@ -255,7 +274,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
-    design = make_design(options.ckpt, options.board, clock_mhz=options.clock_mhz, plan_file=options.plan)
+    design = design_of(options)
     images = load(options.data, "test", options.data_dir).first(options.count)
     inferences = prepare(design, images)
     console = Console(stderr=True)
@@ -288,6 +307,8 @@ def print_report(report: dict[str, Any], seconds: float) -> None:
     print(f"accuracy: golden {report['accuracy_golden']:.2%}, RTL {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:
         print(f"cycles an image: mean {report['cycles_mean']:.1f}, max {report['cycles_max']}", end="; ")
+        verdict = "exactly" if report["prediction_exact"] else f"but {report['cycles_predicted_mean']:.1f}"
+        print(f"predicted {verdict}", end="; ")
         print(f"latency: mean {report['latency_mean']:.1f}")
         print("lanes busy: " + ", ".join(f"{name} {share:.1%}" for name, share in report["lanes_busy"].items()))
 

@@ -3,7 +3,7 @@
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Member
 
-from hw.configuration import NeuronConfig, TopConfig
+from hw.configuration import LayerConfig, TopConfig
 from hw.top import network_ports
 
 TEMPLATE = """\
@@ -25,14 +25,12 @@ module testbench (
   wire bursts_valid, bursts_ready, results_valid, results_ready;
   wire [{input_width}-1:0] bursts_payload;
   wire [{result_width}-1:0] results_payload;
+  wire [{count}-1:0] complete;
 {declarations}
   stream_source #(.WIDTH({input_width}), .BEATS({beats})) source (
     .clk(clk), .rst(rst), .cycle(cycle), .inferences_done(inferences_done),
     .valid(bursts_valid), .payload(bursts_payload), .ready(bursts_ready));
   stream_sink sink (.clk(clk), .ready(results_ready));
-  recorder #(.WIDTH({result_width}), .NAME("results")) results_recorder (
-    .clk(clk), .rst(rst), .cycle(cycle), .stop(stop),
-    .transferred(results_valid & results_ready), .payload(results_payload));
 {recorders}
   network network (
     .clk(clk), .rst(rst),
@@ -43,47 +41,62 @@ module testbench (
   always @(posedge clk) if (!rst) begin
     cycle <= cycle + 1;
     if (class_leaves) inferences_done <= inferences_done + 1;
-    stop <= inferences_done >= expected || cycle >= limit;
+    stop <= &complete || cycle >= limit;
     if (stop && !done) begin
       done <= 1;
-      timed_out <= inferences_done < expected;
+      timed_out <= !(&complete);
     end
   end
 endmodule
 `default_nettype wire
 """
+COUNTER = """\
+  cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(rst), .stop(stop), .working({name}));"""
 
 
 def testbench_verilog(config: TopConfig) -> str:
     """The testbench of :func:`gen.rtl.network_verilog` with taps; its logs are named by plusargs."""
     members = network_ports(config, taps=True)
-    declarations, recorders, connections = [], [], []
-    for layer in config.layers:
-        if not isinstance(layer.target, NeuronConfig):
-            continue
-        bursts, membranes = f"tap_{layer.name}", f"membranes_{layer.name}"
-        burst_width = layer.target.group * layer.target.burst_bits
-        membrane_width = layer.target.cores * layer.target.membrane_bits
-        declarations += [
-            f"  wire {bursts}_transferred, {membranes}_written, {membranes}_last;",
-            f"  wire [{burst_width}-1:0] {bursts};",
-            f"  wire [{membrane_width}-1:0] {membranes};",
-        ]
-        recorders += [
-            recorder(bursts, burst_width, f"{bursts}_transferred"),
-            recorder(membranes, membrane_width, f"{membranes}_written & {membranes}_last"),
-        ]
-        connections += [
-            f".{bursts}__transferred({bursts}_transferred), .{bursts}__bursts({bursts})",
-            f".{membranes}__written({membranes}_written), .{membranes}__last_step({membranes}_last)",
-            f".{membranes}__membranes({membranes})",
-        ]
+    declarations: list[str] = []
+    connections: list[str] = []
+    counters: list[str] = []
+    recorders = [
+        recorder(
+            "results",
+            payload_width(members, "results"),
+            "results_valid & results_ready",
+            "results_payload",
+            config.readout.classes,
+            0,
+        )
+    ]
+    for stage in config.stages:
+        if stage.output is not None:
+            name, width = f"tap_{stage.name}", stage.output.group * stage.output.burst_bits
+            declarations += [f"  wire {name}_transferred;", f"  wire [{width}-1:0] {name};"]
+            beats = stage.output.beats_per_inference
+            recorders.append(recorder(name, width, f"{name}_transferred", name, beats, len(recorders)))
+            connections.append(f".{name}__transferred({name}_transferred), .{name}__bursts({name})")
+        if isinstance(stage, LayerConfig):
+            name = f"working_{stage.name}"
+            declarations.append(f"  wire {name};")
+            counters.append(COUNTER.format(name=name))
+            connections.append(f".{name}({name})")
+    for layer, target, stream in config.populations:
+        name, width = f"membranes_{layer}", target.cores * target.membrane_bits
+        declarations += [f"  wire {name}_written, {name}_last;", f"  wire [{width}-1:0] {name};"]
+        beats = stream.height * stream.width * target.folds * target.slots
+        recorders.append(recorder(name, width, f"{name}_written & {name}_last", name, beats, len(recorders)))
+        connections.append(
+            f".{name}__written({name}_written), .{name}__last_step({name}_last), .{name}__membranes({name})"
+        )
     return TEMPLATE.format(
         input_width=payload_width(members, "bursts"),
         result_width=payload_width(members, "results"),
-        beats=config.input.beats * config.input.steps,
+        beats=config.input.beats_per_inference,
+        count=len(recorders),
         declarations="\n".join(declarations),
-        recorders="\n".join(recorders),
+        recorders="\n".join([*recorders, *counters]),
         connections="".join(f",\n    {connection}" for connection in connections),
     )
 
@@ -93,10 +106,10 @@ def payload_width(members: dict[str, Member], stream: str) -> int:
     return Shape.cast(members[stream].signature.members["payload"].shape).width
 
 
-def recorder(name: str, width: int, transferred: str) -> str:
-    """An instance that logs ``name`` where ``transferred`` holds."""
+def recorder(name: str, width: int, transferred: str, payload: str, beats: int, number: int) -> str:
+    """An instance that logs ``payload`` where ``transferred`` holds, ``beats`` times an inference."""
     return (
-        f'  recorder #(.WIDTH({width}), .NAME("{name}")) {name}_recorder (\n'
-        f"    .clk(clk), .rst(rst), .cycle(cycle), .stop(stop),\n"
-        f"    .transferred({transferred}), .payload({name}));"
+        f'  recorder #(.WIDTH({width}), .NAME("{name}"), .BEATS({beats})) {name}_recorder (\n'
+        f"    .clk(clk), .rst(rst), .cycle(cycle), .inferences(expected), .stop(stop),\n"
+        f"    .transferred({transferred}), .payload({payload}), .complete(complete[{number}]));"
     )

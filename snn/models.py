@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from hw.network import InputSpec, Leak, Shape
-from snn.bursts import Encoder, Flatten, SumPool2d
+from snn.bursts import Bursts, Encoder, Flatten, MaxPool2d, SumPool2d
 from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
 from snn.neuron import QBLIF
 
@@ -26,6 +26,8 @@ class ModelOptions:
     input_bits: int = 4
     hidden: tuple[int, ...] = (128,)
     channels: tuple[int, ...] = (16, 32)
+    convolutions: tuple[int, ...] = ()
+    pooling: Literal["sum", "max"] = "sum"
     leak: tuple[int, int] = (1, 1)
     reset: Literal["soft", "hard"] = "soft"
     alpha: float = 2.0
@@ -43,6 +45,11 @@ class ModelOptions:
             alpha=self.alpha,
             learn_scale=self.learn_scale,
         )
+
+    def convolution(self, inputs: int, outputs: int, *, stride: int = 1) -> SpikingLayer:
+        """A 3x3 convolution that keeps height and width (divided by ``stride``), and its neurons."""
+        projection = QuantConv2d(inputs, outputs, 3, stride=stride, padding=1, weight_bits=self.weight_bits)
+        return SpikingLayer(projection, self.neuron())
 
 
 def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Readout]:
@@ -75,36 +82,84 @@ class MLP(nn.Module):
 
 
 class CNN(nn.Module):
-    """3x3 convolution and 2x2 sum pooling for each entry of ``channels``, then an MLP head."""
+    """For each entry of ``channels`` a stage of 3x3 convolutions and 2x2 pooling, then an MLP head.
+
+    ``convolutions`` says how many convolutions each stage has; one where it is empty.
+    """
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__()
-        self.encoder = options.encoder()
-        self.pool, self.flatten = SumPool2d(2), Flatten()
+        self.encoder, self.flatten = options.encoder(), Flatten()
         inputs, height, width = options.input_shape
-        self.convolutions = nn.ModuleList()
-        for outputs in options.channels:
-            projection = QuantConv2d(inputs, outputs, 3, padding=1, weight_bits=options.weight_bits)
-            self.convolutions.append(SpikingLayer(projection, options.neuron()))
+        depths = options.convolutions or (1,) * len(options.channels)
+        if len(depths) != len(options.channels):
+            raise UserError(f"--convolutions names {len(depths)} stages, --channels {len(options.channels)}")
+        stages = []
+        for outputs, depth in zip(options.channels, depths, strict=True):
+            convolutions = [options.convolution(inputs if index == 0 else outputs, outputs) for index in range(depth)]
+            pool = SumPool2d(2) if options.pooling == "sum" else MaxPool2d(2)
+            stages.append(nn.Sequential(*convolutions, pool))
             inputs, height, width = outputs, height // 2, width // 2
         if not height * width:
             raise UserError(
                 f"{len(options.channels)} poolings leave nothing of {options.input_shape}; take fewer --channels"
             )
+        self.stages = nn.ModuleList(stages)
         self.hidden, self.readout = dense_head(inputs * height * width, options)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""
         bursts = self.encoder(samples)
-        for layer in self.convolutions:
-            bursts = self.pool(layer(bursts))
+        for stage in self.stages:
+            bursts = stage(bursts)
         bursts = self.flatten(bursts)
         for layer in self.hidden:
             bursts = layer(bursts)
         return self.readout(bursts)
 
 
-MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {"mlp": MLP, "cnn": CNN}
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions; what comes in is added to the second one's membranes with its own integer weight."""
+
+    def __init__(self, channels: int, options: ModelOptions) -> None:
+        super().__init__()
+        self.first = options.convolution(channels, channels)
+        self.second = options.convolution(channels, channels)
+
+    def forward(self, bursts: Bursts) -> Bursts:
+        """Bursts of the same shape."""
+        return self.second(self.first(bursts), bursts)
+
+
+class ResNet(nn.Module):
+    """For each entry of ``channels`` a 3x3 convolution (stride 2 from the second on) and a residual block, then an
+    MLP head."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__()
+        self.encoder, self.flatten = options.encoder(), Flatten()
+        inputs, height, width = options.input_shape
+        stages = []
+        for index, outputs in enumerate(options.channels):
+            stride = 1 if index == 0 else 2
+            entry = options.convolution(inputs, outputs, stride=stride)
+            stages.append(nn.Sequential(entry, ResidualBlock(outputs, options)))
+            inputs, height, width = outputs, -(-height // stride), -(-width // stride)
+        self.stages = nn.ModuleList(stages)
+        self.hidden, self.readout = dense_head(inputs * height * width, options)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""
+        bursts = self.encoder(samples)
+        for stage in self.stages:
+            bursts = stage(bursts)
+        bursts = self.flatten(bursts)
+        for layer in self.hidden:
+            bursts = layer(bursts)
+        return self.readout(bursts)
+
+
+MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet}
 
 
 def make_model(name: str, options: ModelOptions) -> nn.Module:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError, check_output_file, command_line
 from snn import checkpoint, data, quantization
+from snn.augment import Augmentation
 from snn.bursts import Encoder
 from snn.models import MODELS, ModelOptions, make_model
 from snn.neuron import QBLIF
@@ -39,7 +40,11 @@ RANGES: dict[str, tuple[float, float]] = {
     "qat_learning_rate": (1e-9, 10),
     "weight_decay": (0, 1),
     "label_smoothing": (0, 0.99),
+    "convolutions": (1, 64),
     "shift": (0, 16),
+    "rotate": (0, 180),
+    "stretch": (0, 0.9),
+    "distillation": (0, 1),
     "seed": (0, 2**63 - 1),
 }
 RESUMED_STATE = ("recipe", "model", "optimizer", "schedule", "epoch", "random")
@@ -56,13 +61,20 @@ class Recipe:
     qat_learning_rate: float
     weight_decay: float
     label_smoothing: float
-    shift: int
     flip: bool
+    shift: int
+    rotate: float
+    stretch: float
+    distillation: float
     seed: int
 
     @property
     def epochs(self) -> int:
         return self.float_epochs + self.qat_epochs
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(flip=self.flip, shift=self.shift, rotate=self.rotate, stretch=self.stretch)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +96,9 @@ def parser() -> argparse.ArgumentParser:
         help="checkpoint to write; beside it a .csv log of every epoch and a .json record of the run",
     )
     add("--hidden", type=int, nargs="*", default=[128], help="neurons of each hidden dense layer (default 128)")
-    add("--channels", type=int, nargs="*", default=[16, 32], help="channels of each convolution (cnn)")
+    add("--channels", type=int, nargs="*", default=[16, 32], help="channels of each stage (cnn, resnet; default 16 32)")
+    add("--convolutions", type=int, nargs="*", default=[], help="convolutions of each stage (cnn; default one in each)")
+    add("--pooling", choices=("sum", "max"), default="sum", help="2x2 pooling behind each stage (cnn; default sum)")
     add("--timesteps", type=int, default=4, help="T (default 4)")
     add("--burst-bits", type=int, default=2, help="b; a burst counts to 2^b - 1 (default 2)")
     add("--weight-bits", type=int, default=4, help="signed bits of a weight (default 4)")
@@ -98,8 +112,17 @@ def parser() -> argparse.ArgumentParser:
     add("--qat-learning-rate", type=float, default=1e-3, help="peak of the integer phase (default 1e-3)")
     add("--weight-decay", type=float, default=1e-4, help="on weights only (default 1e-4)")
     add("--label-smoothing", type=float, default=0.05, help="cross-entropy label smoothing (default 0.05)")
-    add("--shift", type=int, default=0, help="augment: shift training images by up to so many pixels (default 0)")
     add("--flip", action="store_true", help="augment: mirror training images left to right at random")
+    add("--shift", type=int, default=0, help="augment: shift training images by up to so many pixels (default 0)")
+    add("--rotate", type=float, default=0.0, help="augment: turn them by up to so many degrees (default 0)")
+    add("--stretch", type=float, default=0.0, help="augment: stretch or shrink them by up to this share (default 0)")
+    add("--teacher", type=Path, help="checkpoint of a trained network to learn from as well")
+    add(
+        "--distillation",
+        type=float,
+        default=0.5,
+        help="with --teacher: share of the loss that follows the teacher's answers (default 0.5)",
+    )
     add("--seed", type=int, default=1, help="seed of weights and order (default 1)")
     add("--resume", action="store_true", help="go on from OUT.resume")
     return result
@@ -134,8 +157,15 @@ def command_of(options: argparse.Namespace) -> str:
 class Training:
     """One training run: model, optimizer and where it stands. The phase follows from the epoch alone."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, images: data.Images, test: data.Images) -> None:
-        self.model, self.recipe, self.images, self.test = model, recipe, images, test
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        images: data.Images,
+        test: data.Images,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        self.model, self.recipe, self.images, self.test, self.teacher = model, recipe, images, test, teacher
         self.pixels, self.labels = torch.from_numpy(images.pixels.copy()), torch.from_numpy(images.labels.copy())
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.epoch = 0
@@ -167,7 +197,7 @@ class Training:
         batches = len(self.labels) // recipe.batch
         order = torch.randperm(len(self.labels), generator=self.random)[: batches * recipe.batch]
         for chosen in order.split(recipe.batch):
-            loss = self._loss(self._augmented(self.pixels[chosen]), self.labels[chosen])
+            loss = self._loss(recipe.augmentation(self.pixels[chosen], self.random), self.labels[chosen])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -179,21 +209,14 @@ class Training:
         return float(total / batches)
 
     def _loss(self, samples: Tensor, labels: Tensor) -> Tensor:
-        timesteps = next(m.timesteps for m in self.model.modules() if isinstance(m, Encoder))
-        logits = self.model(samples) / timesteps
-        return nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-
-    def _augmented(self, samples: Tensor) -> Tensor:
-        if self.recipe.flip:
-            mirrored = torch.rand(len(samples), generator=self.random) < 0.5
-            samples = torch.where(mirrored.view(-1, 1, 1, 1), samples.flip(3), samples)
-        if self.recipe.shift:
-            reach = self.recipe.shift
-            down, right = torch.randint(2 * reach + 1, (2,), generator=self.random).tolist()
-            height, width = samples.shape[2:]
-            samples = nn.functional.pad(samples, (reach, reach, reach, reach))
-            samples = samples[:, :, down : down + height, right : right + width]
-        return samples
+        logits = mean_logits(self.model, samples)
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self.teacher is None:
+            return loss
+        share = self.recipe.distillation
+        with torch.no_grad():
+            answers = mean_logits(self.teacher, samples).softmax(dim=1)
+        return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
 
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` needs to go on as if nothing had happened."""
@@ -211,6 +234,13 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.random.set_state(state["random"])
+
+
+def mean_logits(model: nn.Module, samples: Tensor) -> Tensor:
+    """The model's logits, (batch, classes), as a mean over its timesteps."""
+    timesteps = next(module.timesteps for module in model.modules() if isinstance(module, Encoder))
+    logits: Tensor = model(samples) / timesteps
+    return logits
 
 
 @torch.no_grad()
@@ -276,13 +306,16 @@ def main(arguments: list[str] | None = None) -> int:
         input_bits=options.input_bits,
         hidden=tuple(options.hidden),
         channels=tuple(options.channels),
+        convolutions=tuple(options.convolutions),
+        pooling=options.pooling,
         reset=options.reset,
         learn_scale=not options.fixed_scale,
     )
     if recipe.batch > len(images.labels):
         raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
     model = make_model(options.model, model_options)
-    training = Training(model, recipe, images, test)
+    teacher = None if options.teacher is None else checkpoint.load_model(options.teacher)
+    training = Training(model, recipe, images, test, teacher)
     score = train(training, options.out, options.resume)
     if recipe.qat_epochs == 0:
         print("note: no integer phase was asked for; gen.build will round this float network")

@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from boards.catalogue import find_board
-from gen.plan import make_plan
-from hw.network import Dense, InputSpec, Leak, Network, Population, Readout
+from gen.plans import make_plan
+from hw.configure import input_stream
+from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
 from hw.plan import Plan
 
 
@@ -60,15 +61,61 @@ def random_network(
 
 
 def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]) -> Plan:
-    """The planner's plan, with fields of single layers replaced: ``plan_for(net, hidden_0={"lanes": 4})``."""
+    """The planner's plan, with fields of single layers replaced: ``plan_for(net, hidden_0={"lanes": 4})``.
+
+    Where anything is replaced, layers have one bank unless ``changes`` says otherwise.
+    """
     plan = make_plan(network, find_board(board), 100.0, "0" * 64, {})
-    channels = {target.name: target.shape[0] for target in (*network.nodes, network.readout)}
+    if not changes:
+        return plan
+    channels = {target.name: target.shape[0] for target in network.targets}
     layers = []
     for layer in plan.layers:
-        fields = dict(changes.get(layer.name, {}))
+        fields = {"banks": 1, **changes.get(layer.name, {})}
         lanes = fields.get("lanes", layer.lanes)
         layers.append(dataclasses.replace(layer, **fields, folds=math.ceil(channels[layer.name] / lanes)))
     return dataclasses.replace(plan, layers=tuple(layers))
+
+
+def random_plan(network: Network, seed: int) -> Plan:
+    """A plan that the planner would hardly make: lanes, cores, groups, banks and memories drawn at random."""
+    random = np.random.default_rng(seed)
+
+    def divisor(number: int, multiple_of: int = 1) -> int:
+        found = [d for d in range(1, number + 1) if number % d == 0 and d % multiple_of == 0]
+        return int(found[random.integers(len(found))])
+
+    planned = make_plan(network, find_board("arty_a7"), 100.0, "0" * 64, {})
+    origins: dict[str, str] = {"input": "input"}
+    for node in network.nodes:
+        origins[node.name] = origins[node.source] if isinstance(node, Pooling) else node.name
+    skips = {p.target: origins[p.source] for p in network.projections if isinstance(p, Skip)}
+    widths = input_stream(network, 1).channels
+    groups: dict[str, int] = {"input": divisor(widths)}
+    lanes: dict[str, int] = {}
+    layers = []
+    for layer in planned.layers:
+        target = next(target for target in network.targets if target.name == layer.name)
+        source = origins[next(p.source for p in network.projections_into(target.name) if not isinstance(p, Skip))]
+        count = int(random.integers(1, target.shape[0] + 1))
+        cores, group = 1, 1
+        if target.name in skips:
+            count = lanes[skips[target.name]]
+            cores = divisor(groups[skips[target.name]])
+        if target.name != "readout":
+            cores = cores if target.name in skips else divisor(count)
+            group = divisor(count, cores)
+        lanes[target.name], groups[target.name] = count, group
+        folds = math.ceil(target.shape[0] / count)
+        styles = {field: ("block", "distributed")[random.integers(2)] for field in ("field_memory", "membrane_memory")}
+        weights = ("block", "logic")[random.integers(2)]
+        banks = divisor(groups[source])
+        layers.append(
+            dataclasses.replace(
+                layer, lanes=count, folds=folds, cores=cores, group=group, banks=banks, weight_memory=weights, **styles
+            )
+        )
+    return dataclasses.replace(planned, input_group=groups["input"], layers=tuple(layers))
 
 
 def random_bursts(network: Network, count: int, seed: int = 0, density: float = 0.5) -> np.ndarray:
@@ -77,3 +124,82 @@ def random_bursts(network: Network, count: int, seed: int = 0, density: float = 
     shape = (count, network.steps("input"), *network.input.shape)
     bursts = random.integers(0, network.input.burst_ceiling + 1, shape)
     return np.where(random.random(shape) < density, bursts, 0)
+
+
+def random_convolutions(seed: int) -> Network:
+    """A small random network of convolutions, poolings, identity skips and dense layers, every option drawn."""
+    random = np.random.default_rng(seed)
+
+    def pick(*options):
+        return options[random.integers(len(options))]
+
+    timesteps, channels = pick(1, 2, 3), pick(1, 2, 3)
+    shape = (channels, int(random.integers(3, 8)), int(random.integers(3, 8)))
+    spec = InputSpec(shape=shape, coding=pick("direct", "events"), bits=pick(1, 2, 3))
+    nodes: list[Population | Pooling] = []
+    projections: list[Dense | Conv2d | Skip] = []
+
+    def constants(count):
+        return {"bias": random.integers(-30, 50, count), "exponent": random.integers(0, pick(1, 3), count)}
+
+    def population(name, shape):
+        leak = pick((1, 1), (1, 0), (3, 2), (0, 1))
+        return Population(
+            name=name,
+            shape=shape,
+            fraction_bits=pick(3, 4, 5),
+            burst_ceiling=pick(1, 2, 3, 5),
+            leak=Leak(multiplier=leak[0], shift=leak[1]),
+            reset=pick("soft", "hard"),
+            **constants(shape[0]),
+        )
+
+    def weights(bits, *size):
+        return random.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), size)
+
+    def convolve(source, before, name, outputs, kernel, stride, padding):
+        bits = pick(1, 2, 4)
+        size = tuple((extent + 2 * padding - k) // stride + 1 for extent, k in zip(before[1:], kernel, strict=True))
+        projections.append(
+            Conv2d(
+                source=source,
+                target=name,
+                weights=weights(bits, outputs, before[0], *kernel),
+                weight_bits=bits,
+                stride=stride,
+                padding=padding,
+            )
+        )
+        nodes.append(population(name, (outputs, *size)))
+        return nodes[-1].shape
+
+    source, at = "input", shape
+    for index in range(int(random.integers(1, 3))):
+        kernel = (int(random.integers(1, min(4, at[1]) + 1)), int(random.integers(1, min(4, at[2]) + 1)))
+        at = convolve(source, at, f"conv_{index}", int(random.integers(1, 6)), kernel, pick(1, 1, 2), pick(0, 1, 2))
+        source = f"conv_{index}"
+        if random.random() < 0.4:
+            convolve(source, at, f"inner_{index}", int(random.integers(1, 5)), (3, 3), 1, 1)
+            at = convolve(f"inner_{index}", nodes[-1].shape, f"sum_{index}", at[0], (3, 3), 1, 1)
+            projections.append(Skip(source=source, target=f"sum_{index}", weight=int(random.integers(-20, 40))))
+            source = f"sum_{index}"
+        if min(at[1:]) >= 2 and random.random() < 0.5:
+            nodes.append(Pooling(name=f"pool_{index}", source=source, kind=pick("sum", "max"), kernel=2))
+            source, at = f"pool_{index}", (at[0], at[1] // 2, at[2] // 2)
+    if random.random() < 0.5:
+        hidden = int(random.integers(2, 7))
+        fan_in = int(np.prod(at))
+        projections.append(Dense(source=source, target="dense", weights=weights(4, hidden, fan_in), weight_bits=4))
+        nodes.append(population("dense", (hidden, 1, 1)))
+        source, at = "dense", (hidden, 1, 1)
+    classes = int(random.integers(2, 5))
+    projections.append(
+        Dense(source=source, target="readout", weights=weights(4, classes, int(np.prod(at))), weight_bits=4)
+    )
+    return Network(
+        timesteps=timesteps,
+        input=spec,
+        nodes=tuple(nodes),
+        projections=tuple(projections),
+        readout=Readout(fraction_bits=4, **constants(classes)),
+    )

@@ -1,46 +1,82 @@
 """The integer form written as slowly and plainly as possible: one neuron, one synapse, one step at a time."""
 
-from hw.network import Dense, Network
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.network import Conv2d, Dense, Network, Pooling, Population, Skip
 
 
-def scalar_run(network: Network, bursts) -> tuple[list[list[list[int]]], list[list[int]], list[int]]:
-    """Bursts [population][t][neuron], last membranes [population][neuron] and logits of one input of a dense chain."""
-    stream = [[int(value) for value in step.reshape(-1)] for step in bursts]
-    all_bursts, all_membranes = [], []
-    for population in network.nodes:
-        weights = next(p for p in network.projections if p.target == population.name)
-        assert isinstance(weights, Dense)
-        membranes = [0] * population.shape[0]
-        fired = []
+@dataclass
+class ScalarRun:
+    """One inference: bursts of every node (steps, C, H, W), last membranes of every population (C, H, W), logits."""
+
+    bursts: dict[str, np.ndarray]
+    membranes: dict[str, np.ndarray]
+    logits: list[int]
+
+
+def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: int, y: int, x: int) -> int:
+    """What enters one neuron at one timestep: weighted bursts, shifted, and its bias; skips unshifted."""
+    total, skipped = 0, 0
+    for projection in network.projections_into(target.name):
+        steps = bursts[projection.source]
+        source = steps[t if len(steps) > 1 else 0]
+        if isinstance(projection, Skip):
+            skipped += projection.weight * int(source[c, y, x])
+        elif isinstance(projection, Dense):
+            for weight, burst in zip(projection.weights[c].tolist(), source.reshape(-1).tolist(), strict=True):
+                total += weight * burst
+        else:
+            assert isinstance(projection, Conv2d)
+            _, channels, height, width = projection.weights.shape
+            for j in range(channels):
+                for ky in range(height):
+                    for kx in range(width):
+                        row = y * projection.stride - projection.padding + ky
+                        column = x * projection.stride - projection.padding + kx
+                        if 0 <= row < source.shape[1] and 0 <= column < source.shape[2]:
+                            total += int(projection.weights[c, j, ky, kx]) * int(source[j, row, column])
+    return total * 2 ** int(target.exponent[c]) + int(target.bias[c]) + skipped
+
+
+def fire(network: Network, population: Population, bursts: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bursts (T, C, H, W) and last membranes (C, H, W) of one population."""
+    fired = np.zeros((network.timesteps, *population.shape), dtype=np.int64)
+    last = np.zeros(population.shape, dtype=np.int64)
+    a, p = population.leak.multiplier, population.leak.shift
+    unit = 2**population.fraction_bits
+    for c, y, x in np.ndindex(*population.shape):
+        membrane = 0
         for t in range(network.timesteps):
-            inputs = stream[t if len(stream) > 1 else 0]
-            counts = []
-            for neuron in range(population.shape[0]):
-                total = 0
-                for j, n in enumerate(inputs):
-                    total += int(weights.weights[neuron, j]) * n
-                a, p = population.leak.multiplier, population.leak.shift
-                potential = (a * membranes[neuron]) // 2**p
-                potential += total * 2 ** int(population.exponent[neuron]) + int(population.bias[neuron])
-                unit = 2**population.fraction_bits
-                count = min(max((potential + unit // 2) // unit, 0), population.burst_ceiling)
-                if population.reset == "soft":
-                    membranes[neuron] = potential - count * unit
-                else:
-                    membranes[neuron] = 0 if count > 0 else potential
-                counts.append(count)
-            fired.append(counts)
-        all_bursts.append(fired)
-        all_membranes.append(membranes)
-        stream = fired
-    weights = next(p for p in network.projections if p.target == "readout")
-    assert isinstance(weights, Dense)
-    logits = []
-    for k in range(len(network.readout.bias)):
-        total = 0
-        for t in range(network.timesteps):
-            inputs = stream[t if len(stream) > 1 else 0]
-            dot = sum(int(w) * n for w, n in zip(weights.weights[k], inputs, strict=True))
-            total += dot * 2 ** int(network.readout.exponent[k]) + int(network.readout.bias[k])
-        logits.append(total)
-    return all_bursts, all_membranes, logits
+            potential = (a * membrane) // 2**p + current(network, population, bursts, t, c, y, x)
+            count = min(max((potential + unit // 2) // unit, 0), population.burst_ceiling)
+            fresh = 0 if count > 0 else potential
+            membrane = potential - count * unit if population.reset == "soft" else fresh
+            fired[t, c, y, x] = count
+        last[c, y, x] = membrane
+    return fired, last
+
+
+def pool(network: Network, pooling: Pooling, source: np.ndarray) -> np.ndarray:
+    """Sum or maximum of every window, (steps, C, H, W)."""
+    size = pooling.kernel
+    result = np.zeros((len(source), *network.shape(pooling.name)), dtype=np.int64)
+    for t, c, y, x in np.ndindex(*result.shape):
+        window = [int(source[t, c, y * size + i, x * size + j]) for i in range(size) for j in range(size)]
+        result[t, c, y, x] = sum(window) if pooling.kind == "sum" else max(window)
+    return result
+
+
+def scalar_run(network: Network, bursts: np.ndarray) -> ScalarRun:
+    """One inference of any network from its input bursts (steps, C, H, W)."""
+    result = ScalarRun(bursts={network.input.name: np.asarray(bursts)}, membranes={}, logits=[])
+    for node in network.nodes:
+        if isinstance(node, Pooling):
+            result.bursts[node.name] = pool(network, node, result.bursts[node.source])
+        else:
+            result.bursts[node.name], result.membranes[node.name] = fire(network, node, result.bursts)
+    for c in range(len(network.readout.bias)):
+        parts = [current(network, network.readout, result.bursts, t, c, 0, 0) for t in range(network.timesteps)]
+        result.logits.append(sum(parts))
+    return result

@@ -12,7 +12,15 @@ ALLOWED = {
     "sim": {"sim", "hw", "gen", "boards", "snn.data"},
     "studies": {"studies", "hw", "gen", "boards", "snn", "sim"},
 }
-LIGHT = ("hw/network.py", "hw/network_file.py", "hw/beats.py", "hw/errors.py", "hw/plan.py", "snn/data.py")
+LIGHT = (
+    "hw/network.py",
+    "hw/network_file.py",
+    "hw/stream_order.py",
+    "hw/configuration.py",
+    "hw/errors.py",
+    "hw/plan.py",
+    "snn/data.py",
+)
 """What the host driver needs runs without torch and Amaranth."""
 
 

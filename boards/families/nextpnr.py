@@ -20,6 +20,14 @@ class NextpnrFamily(Family):
     def block_rams(self, depth: int, width: int) -> float:
         return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in self.block_shapes)
 
+    def lut_ram_luts(self, depth: int, width: int) -> int:
+        # Four bits of sixteen words take two LUTs as memory and one that decodes their write address.
+        blocks, groups = math.ceil(depth / 16), math.ceil(width / 4)
+        return blocks * groups * 3 + (blocks - 1) * width
+
+    def rom_luts(self, depth: int, width: int) -> int:
+        return math.ceil(depth / 16) * width
+
     def synthesis(self, board: Board) -> list[Command]:
         return [Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", "top.ys"), log="yosys.log")]
 

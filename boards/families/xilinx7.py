@@ -103,6 +103,15 @@ class Xilinx7(Family):
     def block_rams(self, depth: int, width: int) -> float:
         return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in HALF_BLOCK_SHAPES) / 2
 
+    def lut_ram_luts(self, depth: int, width: int) -> int:
+        # RAM32M: six bits of 32 words in four LUTs; RAM64M: three bits of 64 words.
+        bits, rows = (6, 32) if depth <= 32 else (3, 64)
+        blocks = math.ceil(depth / rows)
+        return blocks * math.ceil(width / bits) * 4 + (blocks - 1) * math.ceil(width / 3)
+
+    def rom_luts(self, depth: int, width: int) -> int:
+        return math.ceil(depth / 64) * width
+
     def clock_mhz(self, board: Board, wanted: float) -> float:
         return solve_dividers(board.oscillator_mhz, wanted).mhz
 

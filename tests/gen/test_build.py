@@ -28,7 +28,7 @@ def test_until_rtl(digits_checkpoint, tmp_path):
     assert set(report) >= KEYS
     assert report["plan_sha256"] == load_plan(out / "plan.json").sha256
     assert report["bitstream"] is None
-    assert [(row["inputs"], row["neurons"]) for row in report["layers"]] == [(64, 32), (32, 10)]
+    assert [(row["inputs"], row["channels"]) for row in report["layers"]] == [(64, 32), (32, 10)]
     network, references = load_network(out / "network.safetensors")
     assert len(references.logits) == 16
     assert "module network(" in (out / "network.v").read_text()

@@ -9,7 +9,7 @@ from boards.catalogue import CATALOGUE
 from boards.harness import BoardTop
 from gen.design import make_design, self_test_vectors
 from gen.rtl import check_weight_memories, modules, network_verilog
-from hw.configuration import configure
+from hw.configure import configure
 from hw.top import NetworkTop
 from tests.networks import plan_for, random_network
 
@@ -57,7 +57,7 @@ def test_without_taps_the_layers_are_the_built_ones(config):
     # What a tap looks at becomes an output of its module; without taps nothing of them is left.
     assert "tap_" not in built["network"]
     assert "tap_hidden_0" in tapped["network"]
-    untapped = [name for name in built if "neurons" not in name and name != "network"]
+    untapped = [name for name in built if not name.endswith(("_neurons", "_projection", ".scanner", "network"))]
     assert all(strip_counters(built[name]) == strip_counters(tapped[name]) for name in untapped)
 
 
@@ -78,12 +78,13 @@ def test_names_are_readable(config):
 def test_a_wrong_weight_in_the_verilog_is_found(config):
     text = network_verilog(config)
     check_weight_memories(text, config)
-    words = list(config.layers[1].projection.weight_words)
-    words[3] ^= 1
-    projection = dataclasses.replace(config.layers[1].projection, weight_words=tuple(words))
-    layers = (config.layers[0], dataclasses.replace(config.layers[1], projection=projection), config.layers[2])
+    first, changed, last = config.stages
+    weights = changed.projection.weights.copy()
+    weights[2, 3] ^= 1
+    projection = dataclasses.replace(changed.projection, weights=weights)
+    stages = (first, dataclasses.replace(changed, projection=projection), last)
     with pytest.raises(RuntimeError, match="hidden_1"):
-        check_weight_memories(text, dataclasses.replace(config, layers=layers))
+        check_weight_memories(text, dataclasses.replace(config, stages=stages))
 
 
 def test_every_board_elaborates(digits_checkpoint):

@@ -1,37 +1,50 @@
 """Every component says how many cycles lie between what goes in and what comes out of it; here they are counted."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
-from hw.configuration import BurstStream, configure
+from hw.configuration import BurstStream, PoolingConfig, SkipConfig
+from hw.configure import configure
 from hw.handover import Handover
 from hw.neuron_bank import NeuronBank
+from hw.pooling import PoolingStage
 from hw.projection_engine import ProjectionEngine
 from hw.readout import Readout
-from hw.receptive_field import DenseReceptiveField
+from hw.receptive_field import ReceptiveField
 from hw.scanner import EventScanner
+from hw.skip_buffer import SkipBuffer
 from hw.stream_register import StreamRegister
 from hw.synapse_array import SynapseArray
 from hw.top import NetworkTop
+from tests.hw.configs import dense_window, projection
 from tests.hw.streams import run
 from tests.networks import plan_for, random_network
 
 # One beat makes one sum, and one sum one beat, so that what is counted is latency alone.
 NETWORK = random_network(1, sizes=(2, 4, 1), timesteps=1)
+PLAN = plan_for(NETWORK, hidden_0={"lanes": 4, "cores": 4, "group": 4}, readout={"lanes": 1, "cores": 1, "group": 1})
+BEATS = dataclasses.replace(PLAN, input_group=2)
 CONFIG = configure(
     NETWORK,
-    plan_for(NETWORK, hidden_0={"lanes": 4, "cores": 4, "group": 4}, readout={"lanes": 1, "cores": 1, "group": 1}),
+    BEATS,
 )
-SOURCE = BurstStream(group=2, burst_bits=2, beats=1, folds=1, steps=1)
+SOURCE = BurstStream(group=2, burst_bits=2, beats=1, steps=1)
+POOLED = PoolingConfig(name="pool", source="input", kind="sum", kernel=1, stream=SOURCE, output=SOURCE, memory="block")
+SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
 HIDDEN, READOUT = CONFIG.layers
-CLOSING = {"row": 0, "plane": 0, "spike": 1, "last": 1}
+CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
 
 
 def cases():
     yield lambda: StreamRegister(4), "arriving", "leaving", 5
-    yield lambda: EventScanner(source=SOURCE, folds=1, merged_steps=1), "bursts", "events", [1, 0]
+    yield lambda: EventScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64))), "bursts", "events", [1, 0]
     yield lambda: SynapseArray(HIDDEN.projection), "events", "sums", CLOSING
     yield lambda: Handover(lanes=4, cores=2, bits=8, repeats=1), "sums", "currents", [1, 2, 3, 4]
-    yield lambda: DenseReceptiveField(source=SOURCE, folds=2, memory="block"), "arriving", "leaving", [1, 2]
+    yield lambda: ReceptiveField(dense_window(SOURCE, 2, kept=True)), "arriving", "leaving", [1, 2]
+    yield lambda: PoolingStage(POOLED), "arriving", "leaving", [1, 2]
+    yield lambda: SkipBuffer(SKIP), "arriving", "leaving", [1, 2]
     yield lambda: NeuronBank(HIDDEN.target), "currents", "bursts", [1, 2, 3, 4]
     yield lambda: Readout(READOUT.target, lanes_total=1), "currents", "results", [1]
     yield lambda: ProjectionEngine(HIDDEN.projection), "bursts", "currents", [1, 0]

@@ -5,13 +5,16 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.configuration import NeuronConfig
+from hw.configuration import BurstStream, NeuronConfig, SkipConfig
 from hw.network import Leak
 from hw.neuron_core import NeuronCore
 
+SKIP = SkipConfig(
+    source="input", stream=BurstStream(group=1, burst_bits=2, beats=1, steps=1), weight=37, depth=1, memory="block"
+)
 CONFIG = NeuronConfig(
     lanes=1, folds=1, cores=1, group=1, timesteps=1, fraction_bits=4, burst_ceiling=3, leak=Leak(), reset="soft",
-    bias=(63, -64), exponent=(2, 0), membrane_memory="logic", accumulator_bits=10, current_bits=13,
+    bias=(63, -64), exponent=(2, 0), skips=(), membrane_memory="logic", accumulator_bits=10, current_bits=13,
     potential_bits=16, membrane_bits=14,
 )  # fmt: skip
 VARIANTS = [
@@ -21,13 +24,17 @@ VARIANTS = [
     dataclasses.replace(CONFIG, leak=Leak(multiplier=0, shift=1), burst_ceiling=1),
     dataclasses.replace(CONFIG, leak=Leak(multiplier=1, shift=0), fraction_bits=1, burst_ceiling=7),
     dataclasses.replace(CONFIG, fraction_bits=12, exponent=(0, 0)),
+    dataclasses.replace(CONFIG, skips=(SKIP, dataclasses.replace(SKIP, weight=-7)), current_bits=14, potential_bits=17),
 ]
 
 
-def expected(config: NeuronConfig, total: int, bias: int, exponent: int, membrane: int) -> tuple[int, int]:
+def expected(
+    config: NeuronConfig, total: int, bias: int, exponent: int, membrane: int, skipped: int
+) -> tuple[int, int]:
     """Burst and next membrane by the integer form, in Python's own integers."""
     unit = 2**config.fraction_bits
     potential = config.leak.multiplier * membrane // 2**config.leak.shift + total * 2**exponent + bias
+    potential += sum(skip.weight * skipped for skip in config.skips)
     burst = min(max((2 * potential + unit) // (2 * unit), 0), config.burst_ceiling)
     if config.reset == "hard":
         return burst, 0 if burst else potential
@@ -35,7 +42,14 @@ def expected(config: NeuronConfig, total: int, bias: int, exponent: int, membran
 
 
 NEURONS = st.lists(
-    st.tuples(st.integers(-512, 511), st.integers(-64, 63), st.integers(0, 2), st.integers(-4096, 4095), st.booleans()),
+    st.tuples(
+        st.integers(-512, 511),
+        st.integers(-64, 63),
+        st.integers(0, 2),
+        st.integers(-4096, 4095),
+        st.booleans(),
+        st.integers(0, 3),
+    ),
     min_size=1,
     max_size=40,
 )
@@ -47,14 +61,14 @@ NEURONS = st.lists(
 def test_pipeline_is_the_integer_form(config, neurons):
     dut = NeuronCore(config)
     if not any(config.exponent):
-        neurons = [(total, bias, 0, membrane, first) for total, bias, _, membrane, first in neurons]
+        neurons = [(total, bias, 0, *others) for total, bias, _, *others in neurons]
     got = []
 
     async def process(ctx):
         ctx.set(dut.advance, 1)
         for cycle in range(len(neurons) + dut.latency):
             for delay, drive in (
-                (0, lambda n: (ctx.set(dut.sum, n[0]), ctx.set(dut.first, n[4]))),
+                (0, lambda n: offer(ctx, dut, n)),
                 (dut.constants_latency, lambda n: ctx.set(dut.constants, constants(config, n))),
                 (dut.membrane_latency, lambda n: ctx.set(dut.membrane, n[3])),
             ):
@@ -68,9 +82,19 @@ def test_pipeline_is_the_integer_form(config, neurons):
     simulator.add_clock(1e-6)
     simulator.add_testbench(process)
     simulator.run()
-    wanted = [expected(config, total, bias, e, 0 if first else membrane) for total, bias, e, membrane, first in neurons]
+    wanted = [
+        expected(config, total, bias, exponent, 0 if first else membrane, skipped)
+        for total, bias, exponent, membrane, first, skipped in neurons
+    ]
     assert got[: len(wanted)] == wanted
 
 
 def constants(config: NeuronConfig, neuron) -> dict[str, int]:
     return {"bias": neuron[1], "exponent": neuron[2]} if any(config.exponent) else {"bias": neuron[1]}
+
+
+def offer(ctx, dut: NeuronCore, neuron) -> None:
+    ctx.set(dut.sum, neuron[0])
+    ctx.set(dut.first, neuron[4])
+    for index in range(len(dut.config.skips)):
+        ctx.set(dut.skips[f"skip_{index}"], neuron[5])

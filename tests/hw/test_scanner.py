@@ -1,67 +1,75 @@
 import random
 
+import numpy as np
 import pytest
 
 from hw.configuration import BurstStream
 from hw.scanner import EventScanner
+from tests.hw.configs import projection
 from tests.hw.streams import PAUSES, put, run, through
 
 
-def expected_events(beats, source: BurstStream, folds: int, merged: int) -> list[tuple[int, int, bool, bool]]:
-    """(row, plane, spike, last) of every event, computed from the bursts alone."""
-    events = []
-    per_step = source.beats * source.folds
+def expected_events(beats, source: BurstStream, folds: int, merged: int, banks: int):
+    """For every accumulation: the (row, plane) of every event of each bank, in order, from the bursts alone."""
+    accumulations = []
+    per_step, share = source.beats * source.folds, source.group // banks
     index = 0
     while index < len(beats):
         for fold in range(folds):
             for _ in range(source.steps // merged):
-                found = []
+                found = [[] for _ in range(banks)]
                 for _ in range(merged):
                     for beat in range(per_step):
-                        for lane, count in enumerate(beats[index]):
-                            row = fold * source.rows + beat * source.group + lane
-                            found += [(row, k) for k in range(source.burst_bits) if count >> k & 1]
+                        for channel, count in enumerate(beats[index]):
+                            row = (fold * per_step + beat) * share + channel // banks
+                            found[channel % banks] += [(row, k) for k in range(source.burst_bits) if count >> k & 1]
                         index += 1
-                events += [(row, plane, True, False) for row, plane in found]
-                if any(beats[index - 1]):
-                    events[-1] = (*events[-1][:3], True)
-                else:
-                    events.append((0, 0, False, True))
-    return events
+                accumulations.append(found)
+    return accumulations
 
 
 CASES = [
-    (BurstStream(group=4, burst_bits=2, beats=3, folds=1, steps=2), 1, 1),
-    (BurstStream(group=1, burst_bits=1, beats=5, folds=1, steps=1), 1, 1),
-    (BurstStream(group=3, burst_bits=4, beats=2, folds=2, steps=3), 2, 1),
-    (BurstStream(group=8, burst_bits=2, beats=1, folds=1, steps=4), 3, 4),
+    (BurstStream(group=4, burst_bits=2, beats=3, steps=2), 1, 1, 1),
+    (BurstStream(group=1, burst_bits=1, beats=5, steps=1), 1, 1, 1),
+    (BurstStream(group=3, burst_bits=4, beats=2, folds=2, steps=3), 2, 1, 3),
+    (BurstStream(group=8, burst_bits=2, beats=1, steps=4), 3, 4, 2),
+    (BurstStream(group=8, burst_bits=2, beats=3, steps=1), 1, 1, 4),
 ]
 
 
 @pytest.mark.parametrize("pauses", PAUSES)
 @pytest.mark.parametrize("density", [0.05, 0.3, 1.0])
-@pytest.mark.parametrize(("source", "folds", "merged"), CASES)
-def test_every_set_plane_once_in_order(source, folds, merged, density, pauses):
+@pytest.mark.parametrize(("source", "folds", "merged", "banks"), CASES)
+def test_every_set_plane_once_in_order(source, folds, merged, banks, density, pauses):
     chance = random.Random(repr((source, density)))
     count = source.beats * source.folds * source.steps * folds * 4
     top = 2**source.burst_bits - 1
     beats = [
         [chance.randint(1, top) if chance.random() < density else 0 for _ in range(source.group)] for _ in range(count)
     ]
-    dut = EventScanner(source=source, folds=folds, merged_steps=merged)
-    expected = expected_events(beats, source, folds, merged)
-    taken = through(dut, dut.bursts, dut.events, beats, len(expected), pauses)
+    weights = np.zeros((folds, source.channels), dtype=np.int64)
+    dut = EventScanner(projection(source, weights, folds=folds, banks=banks, merged_steps=merged))
+    expected = expected_events(beats, source, folds, merged, banks)
+    # An accumulation takes as many cycles as its beats' fullest banks have planes, its last beat at least one.
+    cycles, per_sum = 0, len(beats) // len(expected)
+    for place, beat in enumerate(beats):
+        cost = max(sum(n.bit_count() for n in beat[bank::banks]) for bank in range(banks))
+        cycles += max(cost, int(place % per_sum == per_sum - 1))
     shape = dut.events.payload.shape()
-    got = [shape.from_bits(word) for word in taken]
-    for event, (row, plane, spike, last) in zip(got, expected, strict=True):
-        assert (event.spike, event.last) == (spike, last)
-        if spike:
-            assert (event.row, event.plane) == (row, plane)
+    events = [shape.from_bits(word) for word in through(dut, dut.bursts, dut.events, beats, cycles, pauses)]
+    got = [[[] for _ in range(banks)]]
+    for event in events:
+        for bank in range(banks):
+            if event.banks[bank].spike:
+                got[-1][bank].append((event.banks[bank].row, event.banks[bank].plane))
+        if event.last:
+            got.append([[] for _ in range(banks)])
+    assert got[:-1] == expected
 
 
 def test_beats_without_spikes_cost_nothing_behind_a_busy_beat():
-    source = BurstStream(group=4, burst_bits=4, beats=8, folds=1, steps=1)
-    dut = EventScanner(source=source, folds=1, merged_steps=1)
+    source = BurstStream(group=4, burst_bits=4, beats=8, steps=1)
+    dut = EventScanner(projection(source, np.zeros((1, 32), dtype=np.int64)))
     beats = [[15, 15, 15, 15], *[[0] * 4] * 6, [1, 0, 0, 0]] * 3
     cycles = []
 

@@ -1,8 +1,8 @@
 import pytest
 
-from hw.beats import beat_words, input_beats
-from hw.configuration import configure
+from hw.configure import configure
 from hw.selftest import SelfTest, SelfTestVectors
+from hw.stream_order import beat_words, stream_beats
 from hw.top import NetworkTop
 from tests.hw.streams import run
 from tests.networks import plan_for, random_bursts, random_network
@@ -17,10 +17,10 @@ def test_lights_up_only_for_the_right_logits(wrong):
     network = random_network(3, sizes=(10, 8, 4))
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)
-    logits = [logit for inference in bursts for logit in scalar_run(network, inference)[2]]
+    logits = [logit for inference in bursts for logit in scalar_run(network, inference).logits]
     if wrong is not None:
         logits[wrong] += 1
-    beats = beat_words(input_beats(bursts, config.input), config.input.burst_bits)
+    beats = beat_words(stream_beats(bursts, config.input), config.input.burst_bits)
     m = Module()
     m.submodules.network = top = NetworkTop(config)
     m.submodules.test = test = SelfTest(config, SelfTestVectors(beats=beats, logits=logits))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout
 from sim import golden
-from tests.networks import random_bursts, random_network
-from tests.reference import scalar_run
+from tests.networks import random_bursts, random_convolutions, random_network
+from tests.reference import ScalarRun, scalar_run
 
 
 @settings(max_examples=40, deadline=None)
@@ -24,12 +24,26 @@ def test_every_intermediate(seed, **options):
     bursts = random_bursts(network, 3, seed)
     result = golden.run(network, bursts)
     for number, inference in enumerate(bursts):
-        all_bursts, all_membranes, logits = scalar_run(network, inference)
-        for index, population in enumerate(network.nodes):
-            assert result.bursts[population.name][number].flatten(1).tolist() == all_bursts[index]
-            assert result.membranes[population.name][number].flatten().tolist() == all_membranes[index]
-        assert result.logits[number].tolist() == logits
-        assert int(result.classes[number]) == logits.index(max(logits))
+        same(result, number, scalar_run(network, inference))
+
+
+def same(result: golden.Activations, number: int, expected: ScalarRun) -> None:
+    """Every burst, last membrane and logit of one inference, and its class."""
+    for name, bursts in expected.bursts.items():
+        assert result.bursts[name][number].tolist() == bursts.tolist()
+    for name, membranes in expected.membranes.items():
+        assert result.membranes[name][number].tolist() == membranes.tolist()
+    assert result.logits[number].tolist() == expected.logits
+    assert int(result.classes[number]) == expected.logits.index(max(expected.logits))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_intermediate_of_convolutions_poolings_and_skips(seed):
+    network = random_convolutions(seed)
+    bursts = random_bursts(network, 2, seed)
+    result = golden.run(network, bursts)
+    for number, inference in enumerate(bursts):
+        same(result, number, scalar_run(network, inference))
 
 
 def test_accumulates_are_counted_plane_by_plane():

@@ -49,7 +49,10 @@ def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch,
 def test_user_errors(tmp_path, fails):
     out = tmp_path / "model.pt"
     assert "imagenet" in fails(train.main, "--data", "imagenet", "--out", out)
-    assert "resnet" in fails(train.main, "--data", "digits", "--model", "resnet", "--out", out)
+    assert "vgg" in fails(train.main, "--data", "digits", "--model", "vgg", "--out", out)
+    assert "--convolutions" in fails(
+        train.main, "--data", "digits", "--model", "cnn", "--convolutions", 1, "--out", out
+    )
     assert "nowhere" in fails(train.main, "--data", "digits", "--out", tmp_path / "nowhere" / "model.pt")
     assert "resume" in fails(train.main, "--data", "digits", "--out", out, "--resume")
     for option, value in (

@@ -1,0 +1,158 @@
+"""The order in which a receptive field reads its line buffer."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from hw.configuration import WindowConfig
+from hw.logic import counter
+
+
+class WindowWalk(wiring.Component):
+    """Addresses of one row of windows after the other: window -> fold -> timestep -> row -> column -> fold of the
+    source -> beat.
+
+    The line buffer is a ring of source rows. Every register moves by a constant, so there is no multiplication:
+    ``address = start of the ring's row + start of the column + word inside the position``.
+
+    Throughput: one address a cycle. Latency: ``latency`` = 0; the outputs belong to the word that is read when
+    ``advance`` is 1.
+
+    Ports:
+        advance: move on to the next word.
+        next_row: go on with the next row of windows; not together with ``advance``.
+        address: word in the line buffer.
+        inside: 0 where the word lies in the padding.
+        last: the last word of a row of windows.
+        needed, released: of the row of windows, as in :class:`hw.configuration.WindowConfig`.
+    """
+
+    latency = 0
+
+    def __init__(self, config: WindowConfig) -> None:
+        self.config = config
+        self.row_words = config.source.width * config.source.beats_per_position
+        super().__init__(
+            {
+                "advance": In(1),
+                "next_row": In(1),
+                "address": Out(range(config.rows_kept * self.row_words)),
+                "inside": Out(1),
+                "last": Out(1),
+                "needed": Out(range(config.rows_kept + 1)),
+                "released": Out(range(config.rows_kept + 1)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, source = self.config, self.config.source
+        issued = self.advance
+
+        beats_end = counter(m, "beat", source.beats, issued)[1]
+        column_ends = beats_end & counter(m, "part", source.folds, issued & beats_end)[1]
+        row_ends = column_ends & counter(m, "column", config.kernel[1], issued & column_ends)[1]
+        step_ends = row_ends & counter(m, "row", config.kernel[0], issued & row_ends)[1]
+        fold_ends = step_ends & counter(m, "step", source.steps, issued & step_ends)[1]
+        window_ends = fold_ends & counter(m, "fold", config.folds, issued & fold_ends)[1]
+        windows_end = counter(m, "x", config.width, issued & window_ends)[1]
+        y, rows_of_windows_end = counter(m, "y", config.height, self.next_row)
+
+        row_start, row_inside = self._rows(m, row_ends, step_ends, y, rows_of_windows_end)
+        column_start, column_inside = self._columns(m, column_ends, row_ends, window_ends, windows_end)
+        word = self._words(m, beats_end, column_ends, step_ends, fold_ends)
+        m.d.comb += [
+            self.address.eq(row_start + column_start + word),
+            self.inside.eq(row_inside & column_inside),
+            self.last.eq(window_ends & windows_end),
+            self.needed.eq(table(config.needed, y)),
+            self.released.eq(table(config.released, y)),
+        ]
+        return m
+
+    def _rows(self, m: Module, row_ends: Value, step_ends: Value, y: Value, y_ends: Value) -> tuple[Value, Value]:
+        """Where the ring's current row starts, and whether that row of the window lies inside the source."""
+        config = self.config
+        size = config.rows_kept * self.row_words
+        window_start = Signal(range(size), name="window_start")
+        row_start = Signal(range(size), name="row_start")
+        distances = table([rows * self.row_words for rows in config.released], y)
+        next_start = Signal(range(2 * size), name="next_start")
+        wrapped = Signal(range(size), name="wrapped")
+        m.d.comb += [
+            next_start.eq(window_start + distances),
+            wrapped.eq(Mux(next_start >= size, next_start - size, next_start)),
+        ]
+
+        inside: Value = Const(1, 1)
+        if config.padding:
+            height = config.source.height
+            reach = height + config.padding + config.stride + config.kernel[0]
+            top = Signal(signed(bits_for(reach) + 1), init=-config.padding, name="top")
+            source_row = Signal.like(top, name="source_row")
+            with m.If(self.next_row):
+                following = Mux(y_ends, -config.padding, top + config.stride)
+                m.d.sync += [top.eq(following), source_row.eq(following)]
+            with m.If(self.advance & row_ends):
+                m.d.sync += source_row.eq(Mux(step_ends, top, source_row + 1))
+            inside = (source_row >= 0) & (source_row < height)
+
+        with m.If(self.advance & row_ends & inside):
+            ring_ends = row_start == size - self.row_words
+            m.d.sync += row_start.eq(Mux(ring_ends, 0, row_start + self.row_words))
+        with m.If(self.advance & step_ends):
+            m.d.sync += row_start.eq(window_start)
+        with m.If(self.next_row):
+            m.d.sync += [window_start.eq(wrapped), row_start.eq(wrapped)]
+        return row_start, inside
+
+    def _columns(
+        self, m: Module, column_ends: Value, row_ends: Value, window_ends: Value, windows_end: Value
+    ) -> tuple[Value, Value]:
+        """Where the current column starts in its row, and whether it lies inside the source."""
+        config, width = self.config, self.config.source.width
+        words = config.source.beats_per_position
+
+        def walk(name: str, unit: int) -> Signal:
+            """``unit`` times the source column of the current word."""
+            reach = unit * (width + config.padding + config.stride + config.kernel[1])
+            left = Signal(signed(bits_for(reach) + 1), init=-config.padding * unit, name=f"left_{name}")
+            current = Signal.like(left, name=f"source_{name}")
+            following = Mux(windows_end, -config.padding * unit, left + config.stride * unit)
+            with m.If(self.advance & column_ends):
+                m.d.sync += current.eq(Mux(row_ends, Mux(window_ends, following, left), current + unit))
+            with m.If(self.advance & window_ends):
+                m.d.sync += left.eq(following)
+            return current
+
+        start = walk("column_words", words)
+        if not config.padding:
+            return start, Const(1, 1)
+        column = start if words == 1 else walk("column", 1)
+        return start, (column >= 0) & (column < width)
+
+    def _words(self, m: Module, beats_end: Value, column_ends: Value, step_ends: Value, fold_ends: Value) -> Value:
+        """The word inside a position: fold of the source -> timestep -> beat, all but the timestep being walked."""
+        source = self.config.source
+        if source.beats_per_position == 1:
+            return Const(0)
+        word = Signal(unsigned(bits_for(source.beats_per_position - 1)), name="word")
+        step_start = Signal(range(max(2, source.steps * source.beats)), name="step_start")
+        following = Mux(fold_ends, 0, step_start + source.beats)
+        with m.If(self.advance):
+            m.d.sync += word.eq(Mux(beats_end, word + (source.steps - 1) * source.beats + 1, word + 1))
+            with m.If(column_ends):
+                m.d.sync += word.eq(step_start)
+            with m.If(step_ends):
+                m.d.sync += [step_start.eq(following), word.eq(following)]
+        return word
+
+
+def table(values: Sequence[int], index: Value) -> Value:
+    """``values[index]``, a constant where all are equal."""
+    if len(set(values)) == 1:
+        return Const(values[0])
+    return Array(Const(value, bits_for(max(values))) for value in values)[index]

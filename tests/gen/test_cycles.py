@@ -1,0 +1,74 @@
+"""The exact cycle model against the hardware, cycle by cycle, in Amaranth's simulator."""
+
+import numpy as np
+import pytest
+
+from gen.cycles import predict
+from hw.configure import configure
+from hw.stream_order import stream_beats
+from hw.top import NetworkTop
+from sim import golden
+from tests.hw.streams import get, put, run
+from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
+
+
+def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0) -> None:
+    """Every class leaves in the predicted cycle, and every scanner works as many cycles as predicted."""
+    config = configure(network, plan)
+    bursts = random_bursts(network, count, seed, density)
+    known = {name: values.numpy() for name, values in golden.run(network, bursts).bursts.items()}
+    predicted = predict(config, known)
+
+    dut = NetworkTop(config, taps=True)
+    beats = [beat for inference in stream_beats(bursts, config.input).tolist() for beat in inference]
+    worked = {layer.name: 0 for layer in config.layers}
+    finished: list[int] = []
+    begins: list[int] = []
+    cycle = [0]
+
+    async def producer(ctx):
+        await put(ctx, dut.bursts, beats, 0.0)
+
+    async def consumer(ctx):
+        await get(ctx, dut.results, count * len(network.readout.bias), 0.0)
+        expected = predicted.worked
+        for _ in range(20_000):
+            if all(worked[name] >= expected[name] for name in worked):
+                break
+            await ctx.tick()
+
+    async def watcher(ctx):
+        taps = [getattr(dut, f"working_{name}") for name in worked]
+        ports = (dut.bursts.valid, dut.bursts.ready, dut.results.valid, dut.results.ready, dut.results.payload.last)
+        async for _, _, valid, ready, done, read, last, *busy in ctx.tick().sample(*ports, *taps):
+            if valid and ready and not begins:
+                begins.append(cycle[0])
+            if done and read and last:
+                finished.append(cycle[0])
+            for name, one in zip(worked, busy, strict=True):
+                worked[name] += one
+            cycle[0] += 1
+
+    run(dut, producer, consumer, background=[watcher])
+    assert (np.array(finished) - begins[0]).tolist() == predicted.finished.tolist()
+    assert worked == predicted.worked
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_convolutions(seed):
+    network = random_convolutions(seed)
+    check(network, random_plan(network, seed), count=3, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("density", [0.1, 0.7])
+def test_random_dense_networks(seed, density):
+    random = np.random.default_rng(seed)
+    sizes = tuple(int(size) for size in random.integers(2, 14, random.integers(2, 5)))
+    network = random_network(seed, sizes=sizes, coding=("direct", "events")[seed % 2], timesteps=1 + seed % 3)
+    check(network, random_plan(network, seed), seed=seed, density=density)
+
+
+def test_planned_network():
+    network = random_network(3, sizes=(40, 24, 10))
+    check(network, plan_for(network))

@@ -1,0 +1,126 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from boards.catalogue import find_board
+from gen.activity import expected_cycles
+from gen.plans import SHARE_OF_BOARD, alternatives, evaluate, make_plan
+from hw.configure import configure
+from hw.errors import UserError
+from hw.plan import load_plan
+from tests.networks import plan_for, random_convolutions, random_network
+
+
+def test_the_same_network_gets_the_same_plan():
+    one, other = (plan_for(random_network(1)) for _ in range(2))
+    assert one == other
+    assert one.sha256 == other.sha256
+    assert dataclasses.replace(one, clock_mhz=50.0).sha256 != one.sha256
+
+
+@pytest.mark.parametrize("make", [random_network, random_convolutions])
+def test_saved_and_loaded(tmp_path, make):
+    plan = plan_for(make(8))
+    path = tmp_path / "plan.json"
+    path.write_text(plan.to_json())
+    assert load_plan(path) == plan
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.pop("layers"),
+        lambda c: c.update(version=7),
+        lambda c: c["layers"][0].pop("lanes"),
+        lambda c: c["layers"][0].update(colour="red"),
+        lambda c: c["layers"][0].update(lanes="many"),
+        lambda c: c["layers"][0].update(lanes=0),
+        lambda c: c.update(input_group=-1),
+        lambda c: c.update(poolings=[{"name": "pool", "memory": "paper"}]),
+    ],
+)
+def test_damaged_plans_are_refused(tmp_path, change):
+    content = json.loads(plan_for(random_network(1)).to_json())
+    change(content)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"plan\.json"):
+        load_plan(path)
+
+
+@pytest.mark.parametrize("neurons", [1, 3, 7, 10, 31, 75, 127, 128])
+def test_lanes_cover_the_neurons_with_few_to_spare(neurons):
+    network = random_network(1, sizes=(20, neurons, 10))
+    plan = plan_for(network)
+    layer = plan.layer("hidden_0")
+    assert neurons <= layer.lanes * layer.folds < neurons + 4 * layer.folds
+    configure(network, plan)
+
+
+def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
+    network = random_network(1, sizes=(64, 200, 10))
+    slow = None
+    for name in ("icebreaker", "ulx3s_12f", "ulx3s_85f"):
+        board = find_board(name)
+        plan = make_plan(network, board, 24.0, "", {})
+        found = evaluate(network, board, plan, {})
+        assert not found.excess(board, SHARE_OF_BOARD)
+        assert slow is None or found.slowest <= slow
+        slow = found.slowest
+
+
+@pytest.mark.parametrize("fps", [1e4, 5e4, 2e5])
+def test_a_wanted_rate_is_reached_by_a_smaller_design(fps):
+    network, board = random_network(1, sizes=(100, 60, 10)), find_board("arty_a7")
+    fastest = evaluate(network, board, make_plan(network, board, 100.0, "", {}), {})
+    wanted = evaluate(network, board, make_plan(network, board, 100.0, "", {}, fps), {})
+    assert wanted.slowest <= 100e6 / fps
+    assert wanted.total("lut") < fastest.total("lut")
+
+
+def test_a_rate_out_of_reach_names_the_layer():
+    with pytest.raises(UserError, match=r"layer (hidden_0|readout) cannot .* --target-fps"):
+        make_plan(random_network(1, sizes=(100, 60, 10)), find_board("arty_a7"), 100.0, "", {}, 9e7)
+
+
+def test_too_much_memory_says_by_how_much_and_what_would_help():
+    network = random_network(1, sizes=(784, 128, 10))
+    with pytest.raises(UserError, match=r"too big for icebreaker.*SB_RAM40.*too many.*hidden_0.*fewer"):
+        make_plan(network, find_board("icebreaker"), 24.0, "", {})
+    with pytest.raises(UserError, match=r"too big for ulx3s_12f.*the board ulx3s_"):
+        make_plan(random_network(1, sizes=(784, 400, 10)), find_board("ulx3s_12f"), 80.0, "", {})
+
+
+def test_expected_cycles_follow_the_activity():
+    network = random_network(1, sizes=(64, 8, 4), timesteps=3)
+    config = configure(network, plan_for(network, hidden_0={}, readout={}))
+    quiet = expected_cycles(network, config, {"input": [10.0], "hidden_0": [1.0, 1.0, 1.0]})
+    busy = expected_cycles(network, config, {"input": [100.0], "hidden_0": [8.0, 8.0, 8.0]})
+    assert math.isclose(busy["hidden_0"].array, 100, rel_tol=0.1)
+    assert quiet["hidden_0"].array < 70
+    assert busy["readout"].array > quiet["readout"].array
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_alternatives_are_a_pareto_front(seed):
+    network, board = random_convolutions(seed), find_board("arty_a7")
+    front = alternatives(network, board, 100.0, "", {})
+    measures = [(one.slowest, one.total("lut"), one.total("bram")) for one in front]
+    for ours in measures:
+        assert not any(theirs != ours and all(a <= b for a, b in zip(theirs, ours, strict=True)) for theirs in measures)
+    for one in front:
+        assert configure(network, one.plan).stages
+
+
+@pytest.mark.parametrize("neurons", [9, 11, 17, 18, 99])
+def test_every_network_gets_a_plan_or_a_reason(neurons):
+    network = random_network(1, sizes=(16, neurons, neurons, neurons, 9))
+    board = find_board("icebreaker")
+    roomy = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=3_000, bram=10_000))
+    try:
+        plan = make_plan(network, roomy, 24.0, "", {})
+    except UserError:
+        return
+    configure(network, plan)

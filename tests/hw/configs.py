@@ -1,0 +1,45 @@
+"""Configurations of single components for tests."""
+
+import numpy as np
+
+from hw.configuration import BurstStream, ProjectionConfig, WindowConfig
+
+
+def dense_window(source: BurstStream, folds: int, *, kept: bool = False) -> WindowConfig:
+    """One window as large as the source."""
+    return WindowConfig(
+        source=source,
+        kernel=(source.height, source.width),
+        stride=1,
+        padding=0,
+        folds=folds,
+        rows_kept=2 * source.height if kept else 0,
+        memory="block",
+    )
+
+
+def projection(
+    source: BurstStream,
+    weights: np.ndarray,
+    *,
+    folds: int = 1,
+    banks: int = 1,
+    merged_steps: int = 1,
+    weight_bits: int = 4,
+    accumulator_bits: int = 24,
+) -> ProjectionConfig:
+    """A dense projection whose beats pass as they come; ``weights``: (channels, source.channels)."""
+    return ProjectionConfig(
+        source="input",
+        window=dense_window(source, folds),
+        lanes=-(-len(weights) // folds),
+        folds=folds,
+        cores=1,
+        banks=banks,
+        merged_steps=merged_steps,
+        repeats=1,
+        weight_bits=weight_bits,
+        weights=weights,
+        weight_memory="block",
+        accumulator_bits=accumulator_bits,
+    )

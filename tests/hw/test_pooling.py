@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from hw.configuration import BurstStream, PoolingConfig
+from hw.pooling import PoolingStage
+from tests.hw.streams import PAUSES, through
+
+
+def stage(size, kernel, kind, folds, steps, beats) -> PoolingConfig:
+    shape = {"folds": folds, "steps": steps, "beats": beats, "group": 2}
+    largest = 3 * kernel**2 if kind == "sum" else 3
+    return PoolingConfig(
+        name="pool",
+        source="layer",
+        kind=kind,
+        kernel=kernel,
+        stream=BurstStream(height=size[0], width=size[1], burst_bits=2, **shape),
+        output=BurstStream(height=size[0] // kernel, width=size[1] // kernel, burst_bits=largest.bit_length(), **shape),
+        memory="block",
+    )
+
+
+@pytest.mark.parametrize("kind", ["sum", "max"])
+@pytest.mark.parametrize(
+    ("size", "kernel", "words"),
+    [
+        ((4, 6), 2, (1, 1, 1)),
+        ((5, 5), 2, (2, 2, 1)),
+        ((6, 7), 3, (1, 1, 2)),
+        ((2, 2), 2, (1, 3, 1)),
+        ((3, 2), 2, (1, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("pauses", PAUSES)
+def test_every_window(size, kernel, words, kind, pauses):
+    config = stage(size, kernel, kind, *words)
+    images = np.random.default_rng(2).integers(0, 4, (3, *size, int(np.prod(words)), 2))
+    height, width = config.output.height, config.output.width
+    kept = images[:, : height * kernel, : width * kernel]
+    split = kept.reshape(3, height, kernel, width, kernel, -1, 2)
+    pooled = split.sum(axis=(2, 4)) if kind == "sum" else split.max(axis=(2, 4))
+    dut = PoolingStage(config)
+    expected = pooled.reshape(-1, 2).tolist()
+    got = through(dut, dut.arriving, dut.leaving, images.reshape(-1, 2).tolist(), len(expected), pauses)
+    assert [list(dut.leaving.payload.shape().from_bits(word)) for word in got] == expected
