@@ -61,6 +61,17 @@ def stage_cycles(network: Network, stage: LayerConfig | PoolingConfig, activity:
     return StageCycles(arrival=window.source.beats_per_inference, array=array, neurons=neurons)
 
 
+def expected_accumulates(network: Network, layer: LayerConfig, activity: Activity) -> float:
+    """Expected additions of one weight into one neuron an inference; windows in the padding are not left out."""
+    projection = layer.projection
+    window = projection.window
+    synapses = window.kernel[0] * window.kernel[1] * network.shape(projection.source)[0]
+    if window.source.height * window.source.width == 1:
+        synapses = math.prod(network.shape(projection.source))
+    seen = window.height * window.width * synapses * sum(densities(network, projection.source, activity))
+    return seen * len(projection.weights)
+
+
 def densities(network: Network, node: str, activity: Activity) -> list[float]:
     """Mean set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
     neurons = math.prod(network.shape(node))

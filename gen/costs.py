@@ -41,6 +41,22 @@ def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
     return shared.reshape(len(bursts), *shape)
 
 
+def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
+    """Additions of one weight into one neuron that the source's bursts cause, plane by plane."""
+    window, source = projection.window, projection.window.source
+    beats = stream_beats(bursts, source)
+    planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
+    positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
+    # How many windows look at each position.
+    looks = np.zeros((source.height + 2 * window.padding, source.width + 2 * window.padding), dtype=np.int64)
+    for y in range(window.height):
+        for x in range(window.width):
+            top, left = y * window.stride, x * window.stride
+            looks[top : top + window.kernel[0], left : left + window.kernel[1]] += 1
+    inner = looks[window.padding :, window.padding :][: source.height, : source.width]
+    return int((positions * inner).sum()) * len(projection.weights)
+
+
 def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
     """Cost of every beat of a layer whose source passes as it comes: (inferences, accumulations, beats)."""
     sums = projection.window.source.steps // projection.merged_steps

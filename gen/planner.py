@@ -29,7 +29,8 @@ from hw.network import Network, Pooling, Population, Skip, Target
 from hw.plan import LayerPlan, MemoryStyle, Plan, PoolingPlan
 
 WIDEST_GROUP = 32
-BANKS = (1, 2, 4, 8)
+MOST_BANKS = 8
+LARGEST_MULTIPLE = 8
 EQUAL_WEIGHTS: Mapping[str, float] = {"lut": 1.0, "ff": 1.0, "bram": 1.0}
 INPUT_GROUPS = (1, 2, 4, 7, 8, 14, 16, 28, 32)
 
@@ -92,26 +93,39 @@ class Planner:
         if weights != self.weights:
             self.known.clear()
             self.weights = dict(weights)
+        # A layer that is too slow gets a source whose lanes can be sent in wider beats, or, where skips tie its lanes
+        # to those of others, more lanes.
+        multiples = dict.fromkeys(self.channels, 1)
         sets = self._linked()
-        options = [lane_counts(self.channels[min(names)]) for names in sets]
+        options = [lane_counts(self.channels[min(names)], 1) for names in sets]
         while True:
-            lanes = {name: widths[-1] for names, widths in zip(sets, options, strict=True) for name in names}
+            lanes = {name: [widths[-1]] for names, widths in zip(sets, options, strict=True) for name in names}
+            for name, multiple in multiples.items():
+                lanes.setdefault(name, lane_counts(self.channels[name], multiple))
             try:
                 return self._pass(limit, lanes)
             except TooSlowError as error:
-                stuck = next((widths for names, widths in zip(sets, options, strict=True) if error.layer in names), [])
-                if len(stuck) < 2:
+                source = self._origin(main_projection(self.network, error.layer).source)
+                tied = [
+                    widths
+                    for names, widths in zip(sets, options, strict=True)
+                    if names & {error.layer, source} and len(widths) > 1
+                ]
+                if tied:
+                    tied[0].pop()
+                elif multiples.get(source, LARGEST_MULTIPLE) < LARGEST_MULTIPLE:
+                    multiples[source] = 4 if multiples[source] == 1 else LARGEST_MULTIPLE
+                else:
                     raise
-                stuck.pop()
 
-    def _pass(self, limit: float, lanes: dict[str, int]) -> Draft:
-        """One run from input to readout, with the lanes of some layers given."""
+    def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
+        """One run from input to readout; ``lanes``: what each layer may have."""
         draft = Draft()
         for node in (*self.network.nodes, self.network.readout):
             if isinstance(node, Pooling):
                 self._add_pooling(draft, node)
             else:
-                self._add_layer(draft, node, limit, lanes.get(node.name))
+                self._add_layer(draft, node, limit, lanes[node.name])
         return draft
 
     def _add_pooling(self, draft: Draft, pooling: Pooling) -> None:
@@ -126,7 +140,7 @@ class Planner:
         draft.poolings[pooling.name] = PoolingPlan(name=pooling.name, memory=memory)
         draft.stages.append(dataclasses.replace(config, memory=memory))
 
-    def _add_layer(self, draft: Draft, target: Target, limit: float, lanes: int | None) -> None:
+    def _add_layer(self, draft: Draft, target: Target, limit: float, lanes: list[int]) -> None:
         """Choose the cheapest way to build ``target``, and with it the width of its source's beats."""
         source = self._source(target)
         fewest, best = math.inf, None
@@ -148,16 +162,15 @@ class Planner:
         draft.stages.append(best.config)
 
     def _choices(
-        self, draft: Draft, target: Target, stream: BurstStream, limit: float, lanes: int | None
+        self, draft: Draft, target: Target, stream: BurstStream, limit: float, lanes: list[int]
     ) -> Iterator[Choice]:
         """Ways to build ``target`` behind ``stream``: lanes, banks, and as few cores as stay under the limit."""
         streams = self._streams(draft)
         streams[self._source(target)] = stream
-        channels = target.shape[0]
-        for count in lane_counts(channels) if lanes is None else [lanes]:
-            for banks in BANKS:
-                if stream.group % banks:
-                    continue
+        for count in lanes:
+            for banks in divisors(stream.group):
+                if banks > MOST_BANKS:
+                    break
                 for cores in self._cores(draft, target, count, limit):
                     key = (target.name, stream, count, banks, cores)
                     if key not in self.known:
@@ -331,14 +344,9 @@ def divisors(number: int) -> list[int]:
     return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
 
 
-def lane_counts(channels: int) -> list[int]:
-    """Numbers of lanes worth trying, descending: what covers the channels in whole folds, and the next multiple of 4
-    where that has too few divisors to be sent in wide beats."""
-    found = set()
-    for folds in range(1, channels + 1):
-        lanes = math.ceil(channels / folds)
-        rounded = -(-lanes // 4) * 4
-        found |= {lanes} if widest_group(lanes, 1) >= min(lanes, 4) else {rounded}
+def lane_counts(channels: int, multiple: int) -> list[int]:
+    """Numbers of lanes worth trying, descending: what covers the channels in whole folds, in steps of ``multiple``."""
+    found = {math.ceil(math.ceil(channels / folds) / multiple) * multiple for folds in range(1, channels + 1)}
     return sorted(found, reverse=True)
 
 

@@ -72,10 +72,12 @@ def make_plan(
         limit = clock_mhz * 1e6 / target_fps * HEADROOM
         chosen = within(planner, limit, clock_mhz, sha256, 1.0)
         if chosen.excess(board, 1.0):
+            chosen = candidate(planner, planner.draft(limit), clock_mhz, sha256)
             raise UserError(too_big(chosen, board, 1.0, f"at {target_fps:g} inferences a second"))
         return chosen.plan
     best = within(planner, math.inf, clock_mhz, sha256, SHARE_OF_BOARD)
     if best.excess(board, SHARE_OF_BOARD):
+        best = candidate(planner, planner.draft(math.inf), clock_mhz, sha256)
         raise UserError(too_big(best, board, SHARE_OF_BOARD, "even at its narrowest"))
     # Limits form a geometric series, and what fits at one limit fits at every larger one.
     slowest, fits, too_fast = best.slowest, 0, fewest_steps(best.slowest) + 1
@@ -142,7 +144,8 @@ def alternatives(network: Network, board: Board, clock_mhz: float, sha256: str, 
             found.append(candidate(planner, planner.draft(limit), clock_mhz, sha256))
         except TooSlowError:
             break
-    return [one for one in found if not any(dominates(other, one) for other in found)]
+    different = {(one.slowest, one.total("lut"), one.total("bram")): one for one in found}.values()
+    return [one for one in different if not any(dominates(other, one) for other in different)]
 
 
 def dominates(one: Candidate, other: Candidate) -> bool:

@@ -20,6 +20,9 @@ from hw.network import Conv2d, Dense, Network, Pooling, Population, Readout, Ski
 from hw.plan import LayerPlan, Plan
 from hw.stream_order import stream_order
 
+SLACK_ROWS = 2
+"""Rows that a skip holds beyond those without which all would stand still, so that its source can go on meanwhile."""
+
 
 def configure(network: Network, plan: Plan) -> TopConfig:
     """Derive the hardware of ``network`` under ``plan``.
@@ -213,7 +216,7 @@ def skip_config(
             f"layer {plan.name}: the skip comes from {skip.source}, which the layer's own projection does not depend on"
         )
     lead = max(ahead(row) - row for row in range(output.height))
-    depth = lead * stream.width * stream.beats_per_position
+    depth = (lead + SLACK_ROWS) * stream.width * stream.beats_per_position
     return SkipConfig(source=skip.source, stream=stream, weight=skip.weight, depth=depth, memory=plan.field_memory)
 
 

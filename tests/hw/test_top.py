@@ -1,6 +1,7 @@
 """Whole random networks in Amaranth's simulator against the scalar statement of the integer form."""
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from amaranth.hdl import ClockDomain, Module
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hw.configure import configure
+from hw.configuration import TopConfig
+from hw.configure import SLACK_ROWS, configure
 from hw.errors import UserError
+from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout, Skip
 from hw.stream_order import stream_beats
 from hw.top import NetworkTop
 from tests.hw.streams import get, put, run
@@ -131,10 +134,123 @@ def test_random_networks(lanes, sizes, **options):
     check(network, plan_for(network, **changes), count=2, seed=options["seed"])
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_random_convolutions(seed):
+def check_random(seed: int) -> None:
+    """A random network under a random plan, with and without stalls."""
     network = random_convolutions(seed)
     check(network, random_plan(network, seed), count=2, seed=seed, pauses=((0.0, 0.0), (0.3, 0.3))[seed % 2])
+
+
+SEEDS = st.integers(0, 10**9)
+RANDOM = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=20, **RANDOM)
+@given(seed=SEEDS)
+def test_random_networks_of_every_kind(seed):
+    check_random(seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, **RANDOM)
+@given(seed=SEEDS)
+def test_two_hundred_random_networks_of_every_kind(seed):
+    check_random(seed)
+
+
+LONG = 8000
+"""Cycles after which a run that takes a quarter of that must have come to a stop."""
+
+
+def residual_network(height: int = 6, width: int = 3) -> Network:
+    """A convolution and a residual block of two 3x3 convolutions behind it."""
+    numbers = np.random.default_rng(5)
+    channels, shape = 3, (3, height, width)
+
+    def weights(*size):
+        return numbers.integers(-8, 8, size)
+
+    def population(name):
+        return Population(
+            name=name,
+            shape=shape,
+            fraction_bits=4,
+            burst_ceiling=3,
+            leak=Leak(),
+            reset="soft",
+            bias=numbers.integers(-20, 30, channels),
+            exponent=np.zeros(channels, dtype=np.int64),
+        )
+
+    def convolution(source, target, inputs):
+        return Conv2d(source=source, target=target, weights=weights(channels, inputs, 3, 3), weight_bits=4, padding=1)
+
+    return Network(
+        timesteps=2,
+        input=InputSpec(shape=(1, height, width), coding="direct", bits=2),
+        nodes=tuple(population(name) for name in ("entry", "inner", "outer")),
+        projections=(
+            convolution("input", "entry", 1),
+            convolution("entry", "inner", channels),
+            convolution("inner", "outer", channels),
+            Skip(source="entry", target="outer", weight=23),
+            Dense(source="outer", target="readout", weights=weights(4, 3 * height * width), weight_bits=4),
+        ),
+        readout=Readout(fraction_bits=4, bias=weights(4), exponent=np.zeros(4, dtype=np.int64)),
+    )
+
+
+def with_skip_depth(config: TopConfig, depth: int) -> TopConfig:
+    """The same hardware with another depth of its one skip."""
+    stages = []
+    for stage in config.stages:
+        if stage.name == "outer":
+            skip = dataclasses.replace(stage.target.skips[0], depth=depth)
+            stage = dataclasses.replace(stage, target=dataclasses.replace(stage.target, skips=(skip,)))
+        stages.append(stage)
+    return dataclasses.replace(config, stages=tuple(stages))
+
+
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.9), (0.3, 0.6)])
+def test_a_skip_without_slack_never_stands_still_and_with_less_room_does(pauses):
+    network = residual_network()
+    config = configure(network, plan_for(network))
+    skip = next(target.skips[0] for name, target, _ in config.populations if name == "outer")
+    row = skip.stream.width * skip.stream.beats_per_position
+    least = skip.depth - SLACK_ROWS * row
+    # Both convolutions look one row ahead: with the row in work, three rows wait.
+    assert least == 3 * row
+    bursts = random_bursts(network, 3)
+    beats = [beat for inference in stream_beats(bursts, config.input).tolist() for beat in inference]
+    expected = [logit for inference in bursts for logit in scalar_run(network, inference).logits]
+
+    def results(depth: int) -> list[int]:
+        """The results that have come out after many more cycles than the run takes."""
+        dut = NetworkTop(with_skip_depth(config, depth))
+        found: list[int] = []
+
+        async def both_ends(ctx):
+            chance = random.Random(1)
+            waiting = list(beats)
+            for _ in range(LONG):
+                valid = ctx.get(dut.bursts.valid) or (bool(waiting) and chance.random() >= pauses[0])
+                ctx.set(dut.bursts.valid, valid)
+                ctx.set(dut.bursts.payload, waiting[0] if waiting else [0])
+                ready = chance.random() >= pauses[1]
+                ctx.set(dut.results.ready, ready)
+                ports = (dut.bursts.ready, dut.results.valid, dut.results.payload.logit)
+                _, _, taken, offered, logit = await ctx.tick().sample(*ports)
+                if valid and taken:
+                    waiting.pop(0)
+                    ctx.set(dut.bursts.valid, 0)
+                if offered and ready:
+                    found.append(logit)
+
+        run(dut, both_ends)
+        return found
+
+    assert results(least) == expected
+    # The queue's own two registers and the fork hold three beats more than its memory does.
+    assert len(results(least - 4)) < len(expected)
 
 
 def test_reset_in_the_middle_leaves_no_trace():

