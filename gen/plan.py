@@ -23,7 +23,7 @@ from gen.design import Design, add_plan_options, design_of
 from gen.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
 from hw.configuration import LayerConfig
 from hw.errors import UserError, check_output_file, command_line
-from hw.network import IntArray
+from hw.network import IntArray, encode
 
 DEFAULT_COUNT = 20
 
@@ -33,12 +33,11 @@ def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) 
 
     Only this option of this command line looks at data, so what it needs is imported here.
     """
-    from hw.network import encode
-    from sim import golden
+    from sim.golden import run
     from snn.data import load
 
     images = load(data, "test", data_dir).first(count)
-    known = golden.run(design.network, encode(images.pixels, design.network.input))
+    known = run(design.network, encode(images.pixels, design.network.input))
     return {name: bursts.numpy() for name, bursts in known.bursts.items()}
 
 
