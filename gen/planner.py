@@ -31,6 +31,8 @@ from hw.plan import LayerPlan, MemoryStyle, Plan, PoolingPlan
 WIDEST_GROUP = 32
 MOST_BANKS = 8
 LARGEST_MULTIPLE = 8
+DEEPEST_TABLE = 64
+"""Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
 EQUAL_WEIGHTS: Mapping[str, float] = {"lut": 1.0, "ff": 1.0, "bram": 1.0}
 INPUT_GROUPS = (1, 2, 4, 7, 8, 14, 16, 28, 32)
 
@@ -229,7 +231,7 @@ class Planner:
     def cheapest_memory(self, memory: MemoryShape) -> MemoryStyle:
         """Block RAM or LUTs, whichever takes the smaller share of the board."""
         family, budget = self.board.family, self.board.budget
-        if memory.writable and not family.has_lut_ram:
+        if (memory.writable and not family.has_lut_ram) or (not memory.writable and memory.depth > DEEPEST_TABLE):
             return "block"
         style: MemoryStyle = "distributed" if memory.writable else "logic"
         luts = sum(memory_features(family, dataclasses.replace(memory, style=style)).values())

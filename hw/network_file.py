@@ -29,8 +29,8 @@ from hw.network import (
 )
 
 FORMAT = "qblif-network"
-VERSION = 1
-KINDS = {
+VERSION = 2
+TYPES = {
     "input": InputSpec,
     "population": Population,
     "pooling": Pooling,
@@ -47,7 +47,7 @@ def network_bytes(network: Network, references: ReferenceVectors) -> bytes:
 
     def describe(part: Any, label: str) -> dict[str, Any]:
         description: dict[str, Any] = {
-            "kind": next(kind for kind, cls in KINDS.items() if type(part) is cls),
+            "type": next(name for name, cls in TYPES.items() if type(part) is cls),
         }
         for field in fields(part):
             value = getattr(part, field.name)
@@ -109,7 +109,7 @@ def network_from(structure: dict[str, Any], tensors: dict[str, np.ndarray]) -> t
 
     def build(description: dict[str, Any], label: str) -> Any:
         arguments = dict(description)
-        cls = KINDS[arguments.pop("kind")]
+        cls = TYPES[arguments.pop("type")]
         for field in fields(cls):
             if f"{label}.{field.name}" in tensors:
                 arguments[field.name] = tensors[f"{label}.{field.name}"]

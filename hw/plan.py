@@ -103,15 +103,21 @@ class Plan:
         return {pooling.name: pooling for pooling in self.poolings}[name]
 
 
+def plan_from(content: dict[str, Any]) -> Plan:
+    """The plan that :meth:`Plan.to_json` wrote; raises ValueError, KeyError or TypeError for anything else."""
+    fields_left = {key: value for key, value in content.items() if key != "version"}
+    layers = tuple(LayerPlan(**layer) for layer in fields_left.pop("layers"))
+    poolings = tuple(PoolingPlan(**pooling) for pooling in fields_left.pop("poolings"))
+    return Plan(layers=layers, poolings=poolings, **fields_left)
+
+
 def load_plan(path: Path) -> Plan:
     """Read a plan that was saved as JSON; raises UserError when it is missing, damaged or of another version."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        if content.pop("version") != VERSION:
+        if content["version"] != VERSION:
             raise UserError(f"{path} is a plan of another version; make it again with gen.plan")
-        layers = tuple(LayerPlan(**layer) for layer in content.pop("layers"))
-        poolings = tuple(PoolingPlan(**pooling) for pooling in content.pop("poolings"))
-        return Plan(layers=layers, poolings=poolings, **content)
+        return plan_from(content)
     except OSError as error:
         raise UserError(f"cannot read plan {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

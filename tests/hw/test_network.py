@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from hw.errors import UserError
-from hw.network import Dense, InputSpec, Leak, NetworkError, ReferenceVectors, encode
+from hw.network import Dense, InputSpec, Leak, NetworkError, Pooling, ReferenceVectors, Skip, encode
 from hw.network_file import load_network, network_sha256, save_network
-from tests.networks import random_network
+from tests.networks import random_convolutions, random_network
 
 NO_REFERENCES = ReferenceVectors(
     samples=np.zeros((0, 12, 1, 1), dtype=np.uint8),
@@ -33,6 +33,22 @@ def test_event_counts_are_clipped():
 def test_samples_of_the_wrong_kind_are_refused(samples):
     with pytest.raises(NetworkError):
         encode(samples, InputSpec(shape=(1, 2, 2), coding="direct", bits=2))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_convolutions_poolings_and_skips_saved_and_loaded_again(seed, tmp_path):
+    network = random_convolutions(seed)
+    path = tmp_path / "network.safetensors"
+    save_network(path, network, NO_REFERENCES)
+    loaded, references = load_network(path)
+    assert network_sha256(loaded, references) == network_sha256(network, NO_REFERENCES)
+    assert [node.name for node in loaded.nodes] == [node.name for node in network.nodes]
+    for ours, theirs in zip(network.nodes, loaded.nodes, strict=True):
+        if isinstance(ours, Pooling):
+            assert ours == theirs
+    for one, other in zip(network.projections, loaded.projections, strict=True):
+        assert type(one) is type(other)
+        assert one == other if isinstance(one, Skip) else np.array_equal(one.weights, other.weights)
 
 
 def test_saved_and_loaded_again(tmp_path):

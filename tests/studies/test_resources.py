@@ -1,0 +1,49 @@
+"""The resource model against synthesis."""
+
+import pytest
+
+from gen.resources import constants
+from studies import resources
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return [(specimen, row) for specimen, row in resources.measured_specimens() if row["shipped"]]
+
+
+def test_shipped_networks_were_measured_on_both_families(measured):
+    found = {(row["family"], row["name"]) for _, row in measured}
+    for family in ("xilinx7", "ecp5"):
+        assert len([name for kind, name in found if kind == family]) >= 6
+
+
+def test_block_rams_are_counted_exactly(measured):
+    for specimen, row in measured:
+        assert resources.counted_brams(specimen) == row["bram"], (row["family"], row["name"])
+        assert row["dsp"] == 0
+
+
+@pytest.mark.parametrize("resource", ["lut", "ff"])
+def test_the_model_is_within_its_tolerance(measured, resource):
+    for specimen, row in measured:
+        costs = constants(row["family"])[resource]
+        ratio = resources.predicted(costs, specimen) / row[resource]
+        assert abs(ratio - 1) <= resources.TOLERANCE, (row["family"], row["name"], ratio)
+
+
+def test_the_committed_constants_are_those_that_fit_gives():
+    found = resources.measured_specimens()
+    for family in ("xilinx7", "ecp5"):
+        rows = [(specimen, row) for specimen, row in found if row["family"] == family]
+        for resource in ("lut", "ff"):
+            assert resources.fit(rows, resource) == pytest.approx(constants(family)[resource], rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["xilinx7", "ecp5"])
+def test_a_measurement_is_repeatable(family):
+    specimen, row = next((specimen, row) for specimen, row in resources.measured_specimens() if row["family"] == family)
+    again = resources.measure(specimen)
+    assert {key: again[key] for key in ("lut", "ff", "bram", "dsp")} == {
+        key: row[key] for key in ("lut", "ff", "bram", "dsp")
+    }
