@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from boards.catalogue import find_board
 from gen.cycles import predict
+from gen.plans import evaluate, make_plan
 from hw.configure import configure
 from hw.stream_order import stream_beats
 from hw.top import NetworkTop
 from sim import golden
+from studies.random_networks import Sketch
+from studies.random_networks import random_network as sketched_network
 from tests.hw.streams import get, put, run
 from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
 
@@ -79,3 +83,25 @@ def test_random_dense_networks(seed, density):
 def test_planned_network():
     network = random_network(3, sizes=(40, 24, 10))
     check(network, plan_for(network))
+
+
+KINDS = {
+    "dense": Sketch(name="", shape=(40, 1, 1), layers=[24], timesteps=3),
+    "conv": Sketch(name="", shape=(1, 6, 6), layers=[(6, 1)]),
+    "strided": Sketch(name="", shape=(2, 7, 7), layers=[(4, 2), (6, 2)]),
+    "pooled": Sketch(name="", shape=(1, 8, 8), layers=[(4, 1), "pool", (6, 1), "pool"], pooling="sum"),
+    "residual": Sketch(name="", shape=(1, 5, 5), layers=[(4, 1), "residual", "residual"]),
+    "multi-fold": Sketch(name="", shape=(2, 5, 5), layers=[(12, 1), 14], timesteps=1),
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_of_network_as_planned(kind):
+    network = sketched_network(KINDS[kind], classes=4)
+    board = find_board("arty_a7")
+    fastest = evaluate(network, board, make_plan(network, board, 100.0, "", {}), {})
+    check(network, fastest.plan, count=3)
+    # At a third of that rate layers are folded.
+    slower = make_plan(network, board, 100.0, "", {}, 1e8 / fastest.slowest / 3)
+    assert kind != "multi-fold" or max(layer.folds for layer in slower.layers) > 1
+    check(network, slower, count=2)

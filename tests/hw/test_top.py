@@ -157,6 +157,47 @@ def test_two_hundred_random_networks_of_every_kind(seed):
     check_random(seed)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [((7, 7), 2, 3), ((5, 3), 1, 2), ((1, 7), 1, 0), ((6, 6), 3, 1)]
+)
+def test_large_kernels(kernel, stride, padding):
+    numbers = np.random.default_rng(4)
+    height, width = ((extent + 2 * padding - k) // stride + 1 for extent, k in zip((8, 9), kernel, strict=True))
+    population = Population(
+        name="conv",
+        shape=(5, height, width),
+        fraction_bits=5,
+        burst_ceiling=3,
+        leak=Leak(multiplier=3, shift=2),
+        reset="soft",
+        bias=numbers.integers(-20, 30, 5),
+        exponent=np.zeros(5, dtype=np.int64),
+    )
+    network = Network(
+        timesteps=2,
+        input=InputSpec(shape=(2, 8, 9), coding="events", bits=2),
+        nodes=(population,),
+        projections=(
+            Conv2d(
+                source="input",
+                target="conv",
+                weights=numbers.integers(-8, 8, (5, 2, *kernel)),
+                weight_bits=4,
+                stride=stride,
+                padding=padding,
+            ),
+            Dense(
+                source="conv",
+                target="readout",
+                weights=numbers.integers(-8, 8, (3, 5 * height * width)),
+                weight_bits=4,
+            ),
+        ),
+        readout=Readout(fraction_bits=4, bias=numbers.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64)),
+    )
+    check(network, random_plan(network, 3), count=2)
+
+
 LONG = 8000
 """Cycles after which a run that takes a quarter of that must have come to a stop."""
 
