@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from hw.configuration import (
     BurstStream,
@@ -150,7 +151,7 @@ def window_config(projection: Dense | Conv2d, plan: LayerPlan, source: BurstStre
     if isinstance(projection, Conv2d):
         kernel = (projection.weights.shape[2], projection.weights.shape[3])
         stride, padding = projection.stride, projection.padding
-    windows = WindowConfig(
+    window = WindowConfig(
         source=source,
         kernel=kernel,
         stride=stride,
@@ -159,20 +160,11 @@ def window_config(projection: Dense | Conv2d, plan: LayerPlan, source: BurstStre
         rows_kept=0,
         memory=plan.field_memory,
     )
-    passes = windows.words == source.folds * source.beats and windows.height * windows.width == 1
+    passes = window.words == source.folds * source.beats and window.height * window.width == 1
     if passes and plan.folds == 1 and (source.folds == 1 or source.steps == 1):
-        return windows
+        return window
     # What the largest window needs stays; meanwhile as many rows can arrive as will be released at once.
-    kept = max(windows.needed) + max(windows.released)
-    return WindowConfig(
-        source=source,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        folds=plan.folds,
-        rows_kept=kept,
-        memory=plan.field_memory,
-    )
+    return replace(window, rows_kept=max(window.needed) + max(window.released))
 
 
 def projection_config(

@@ -1,6 +1,6 @@
 """Named models. Each is an ordinary ``nn.Module`` over :mod:`snn.layers`; add one by adding an entry to MODELS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -81,31 +81,21 @@ class MLP(nn.Module):
         return self.readout(bursts)
 
 
-class CNN(nn.Module):
-    """For each entry of ``channels`` a stage of 3x3 convolutions and 2x2 pooling, then an MLP head.
+class Staged(nn.Module):
+    """Convolutional stages and an MLP head behind them.
 
-    ``convolutions`` says how many convolutions each stage has; one where it is empty.
+    Args:
+        options: what every model is made with.
+        stages: from the input on.
+        shape: (C, H, W) of the bursts that leave the last stage.
     """
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: ModelOptions, stages: Sequence[nn.Module], shape: Shape) -> None:
         super().__init__()
         self.encoder, self.flatten = options.encoder(), Flatten()
-        inputs, height, width = options.input_shape
-        depths = options.convolutions or (1,) * len(options.channels)
-        if len(depths) != len(options.channels):
-            raise UserError(f"--convolutions names {len(depths)} stages, --channels {len(options.channels)}")
-        stages = []
-        for outputs, depth in zip(options.channels, depths, strict=True):
-            convolutions = [options.convolution(inputs if index == 0 else outputs, outputs) for index in range(depth)]
-            pool = SumPool2d(2) if options.pooling == "sum" else MaxPool2d(2)
-            stages.append(nn.Sequential(*convolutions, pool))
-            inputs, height, width = outputs, height // 2, width // 2
-        if not height * width:
-            raise UserError(
-                f"{len(options.channels)} poolings leave nothing of {options.input_shape}; take fewer --channels"
-            )
         self.stages = nn.ModuleList(stages)
-        self.hidden, self.readout = dense_head(inputs * height * width, options)
+        channels, height, width = shape
+        self.hidden, self.readout = dense_head(channels * height * width, options)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""
@@ -116,6 +106,28 @@ class CNN(nn.Module):
         for layer in self.hidden:
             bursts = layer(bursts)
         return self.readout(bursts)
+
+
+def cnn(options: ModelOptions) -> Staged:
+    """For each entry of ``channels`` a stage of 3x3 convolutions and 2x2 pooling, then an MLP head.
+
+    ``convolutions`` says how many convolutions each stage has; one where it is empty.
+    """
+    inputs, height, width = options.input_shape
+    depths = options.convolutions or (1,) * len(options.channels)
+    if len(depths) != len(options.channels):
+        raise UserError(f"--convolutions names {len(depths)} stages, --channels {len(options.channels)}")
+    stages = []
+    for outputs, depth in zip(options.channels, depths, strict=True):
+        convolutions = [options.convolution(inputs if index == 0 else outputs, outputs) for index in range(depth)]
+        pool = SumPool2d(2) if options.pooling == "sum" else MaxPool2d(2)
+        stages.append(nn.Sequential(*convolutions, pool))
+        inputs, height, width = outputs, height // 2, width // 2
+    if not height * width:
+        raise UserError(
+            f"{len(options.channels)} poolings leave nothing of {options.input_shape}; take fewer --channels"
+        )
+    return Staged(options, stages, (inputs, height, width))
 
 
 class ResidualBlock(nn.Module):
@@ -131,35 +143,20 @@ class ResidualBlock(nn.Module):
         return self.second(self.first(bursts), bursts)
 
 
-class ResNet(nn.Module):
+def resnet(options: ModelOptions) -> Staged:
     """For each entry of ``channels`` a 3x3 convolution (stride 2 from the second on) and a residual block, then an
     MLP head."""
-
-    def __init__(self, options: ModelOptions) -> None:
-        super().__init__()
-        self.encoder, self.flatten = options.encoder(), Flatten()
-        inputs, height, width = options.input_shape
-        stages = []
-        for index, outputs in enumerate(options.channels):
-            stride = 1 if index == 0 else 2
-            entry = options.convolution(inputs, outputs, stride=stride)
-            stages.append(nn.Sequential(entry, ResidualBlock(outputs, options)))
-            inputs, height, width = outputs, -(-height // stride), -(-width // stride)
-        self.stages = nn.ModuleList(stages)
-        self.hidden, self.readout = dense_head(inputs * height * width, options)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """Logits (batch, classes) of raw samples: uint8 (batch, C, H, W)."""
-        bursts = self.encoder(samples)
-        for stage in self.stages:
-            bursts = stage(bursts)
-        bursts = self.flatten(bursts)
-        for layer in self.hidden:
-            bursts = layer(bursts)
-        return self.readout(bursts)
+    inputs, height, width = options.input_shape
+    stages = []
+    for index, outputs in enumerate(options.channels):
+        stride = 1 if index == 0 else 2
+        entry = options.convolution(inputs, outputs, stride=stride)
+        stages.append(nn.Sequential(entry, ResidualBlock(outputs, options)))
+        inputs, height, width = outputs, -(-height // stride), -(-width // stride)
+    return Staged(options, stages, (inputs, height, width))
 
 
-MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet}
+MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {"mlp": MLP, "cnn": cnn, "resnet": resnet}
 
 
 def make_model(name: str, options: ModelOptions) -> nn.Module:
