@@ -1,5 +1,6 @@
 """The shipped networks do what is said of them, on all test images."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from hw.errors import UserError
 from hw.network import Skip, encode
 from sim import golden
 from snn.checkpoint import load_model
-from snn.data import load
+from snn.data import Images, load
 
 SHIPPED = {
     "digits_mlp": ("digits", 0.95),
@@ -28,15 +29,20 @@ SHIPPED = {
 LONG = ("fashion_mnist_cnn", "cifar10_cnn")
 
 
+def images_of(data: str) -> Images:
+    """The test set, from where it can be had or from the folder that QBLIF_DATA names."""
+    folder = os.environ.get("QBLIF_DATA")
+    for place in [None, *([Path(folder)] if folder else [])]:
+        with contextlib.suppress(UserError):
+            return load(data, "test", place)
+    pytest.skip(f"no {data} here; QBLIF_DATA may name a folder that holds it")
+
+
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in SHIPPED])
 def test_trained_model_and_golden_print_the_same_logits_on_every_test_image(name, zoo):
     data, least = SHIPPED[name]
     path = zoo / f"{name}.pt"
-    folder = os.environ.get("QBLIF_DATA")
-    try:
-        images = load(data, "test", Path(folder) if folder else None)
-    except UserError as error:
-        pytest.skip(f"set QBLIF_DATA to a folder that holds it: {error}")
+    images = images_of(data)
     network, model = fold(load_checkpoint(path)), load_model(path)
     grid = 2.0**network.readout.fraction_bits
     right = 0

@@ -329,6 +329,30 @@ def test_reset_in_the_middle_leaves_no_trace():
     run(m, producer)
 
 
+def test_a_second_projection_with_weights_is_refused():
+    network = random_network(7, sizes=(10, 8, 4))
+    second = Dense(source="input", target="readout", weights=np.zeros((4, 10), dtype=np.int64), weight_bits=4)
+    with pytest.raises(UserError, match="readout: hardware is generated for one dense or convolutional projection"):
+        plan_for(dataclasses.replace(network, projections=(*network.projections, second)))
+
+
+def test_a_skip_between_unlike_lanes_is_refused():
+    network = residual_network()
+    plan = plan_for(network)
+    layers = [
+        dataclasses.replace(layer, lanes=1, folds=3, cores=1, group=1) if layer.name == "outer" else layer
+        for layer in plan.layers
+    ]
+    layers = [dataclasses.replace(layer, banks=1) for layer in layers]
+    if plan.layer("entry").lanes == 1:
+        layers = [
+            dataclasses.replace(layer, lanes=3, folds=1, cores=1, group=3) if layer.name == "outer" else layer
+            for layer in layers
+        ]
+    with pytest.raises(UserError, match="outer: the skip from entry"):
+        configure(network, dataclasses.replace(plan, layers=tuple(layers)))
+
+
 def test_a_plan_that_does_not_divide_is_refused():
     network = random_network(7, sizes=(10, 8, 4))
     plan = plan_for(network)
