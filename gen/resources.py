@@ -82,8 +82,8 @@ def self_test_resources(family: Family, config: TopConfig, samples: int) -> Stag
     costs = constants(family.name)
     return StageResources(
         name="self-test",
-        lut=costs["lut"]["self_test"],
-        ff=costs["ff"]["self_test"],
+        lut=costs["lut"].get("self_test", 0.0),
+        ff=costs["ff"].get("self_test", 0.0),
         bram=sum(block_rams(family, shape) for shape in shapes),
     )
 
