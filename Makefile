@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow resources lint types venv icarus prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
 	@echo "make test       lint, types and tests"
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
+	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
 
@@ -22,6 +23,10 @@ test: venv lint types
 test-slow: venv
 	-@$(RUN) -m sim.install_icarus
 	$(RUN) -m pytest -m slow
+
+resources: venv
+	$(RUN) -m studies.resources measure
+	$(RUN) -m studies.resources fit
 
 lint: venv
 	$(RUN) -m ruff check .
