@@ -6,8 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, TopConfig
-from hw.network import Network
+from gen.costs import passing_costs, window_costs
+from gen.timing import ArrayTiming
+from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, ProjectionConfig, TopConfig
+from hw.network import IntArray, Network
 from hw.neuron_bank import NeuronBank
 from hw.pooling import PoolingStage
 from hw.receptive_field import ReceptiveField
@@ -32,13 +34,26 @@ class StageCycles:
         return max(self.arrival, self.array, self.neurons)
 
 
-def expected_cycles(network: Network, config: TopConfig, activity: Activity) -> dict[str, StageCycles]:
+def expected_cycles(
+    network: Network, config: TopConfig, activity: Activity, inputs: IntArray | None = None
+) -> dict[str, StageCycles]:
     """Expected cycles of every stage."""
-    return {stage.name: stage_cycles(network, stage, activity) for stage in config.stages}
+    return {stage.name: stage_cycles(network, stage, activity, inputs) for stage in config.stages}
 
 
-def stage_cycles(network: Network, stage: LayerConfig | PoolingConfig, activity: Activity) -> StageCycles:
-    """Expected cycles of one stage."""
+def stage_cycles(
+    network: Network, stage: LayerConfig | PoolingConfig, activity: Activity, inputs: IntArray | None = None
+) -> StageCycles:
+    """Expected cycles of one stage.
+
+    Args:
+        network: the network.
+        stage: one of its stages.
+        activity: what is known of its bursts.
+        inputs: bursts of some inputs, (count, steps, C, H, W). With them the cycles of layers that read the input are
+            those of these inputs, scaled to the mean activity: the spikes of pictures come in clusters, which
+            independent events do not.
+    """
     if isinstance(stage, PoolingConfig):
         stream = stage.stream
         positions = stream.height * stream.width
@@ -47,10 +62,16 @@ def stage_cycles(network: Network, stage: LayerConfig | PoolingConfig, activity:
     projection, target = stage.projection, stage.target
     window = projection.window
     windows = window.height * window.width * projection.folds
-    array = windows * sum(
-        accumulation_cycles(window.words, window.source.group, projection.banks, density)
-        for density in densities(network, projection.source, activity)
-    )
+    if projection.source == network.input.name and inputs is not None:
+        array = sampled_cycles(projection, inputs) * projection.folds
+        planes = sum(float((inputs >> plane & 1).sum()) for plane in range(network.input.bits)) / len(inputs)
+        if projection.source in activity and planes:
+            array *= max(1.0, sum(activity[projection.source]) / planes)
+    else:
+        array = windows * sum(
+            accumulation_cycles(window.words, window.source.group, projection.banks, density)
+            for density in densities(network, projection.source, activity)
+        )
     if window.rows_kept:
         array += window.height * ReceptiveField.row_gap
     neurons = 0.0
@@ -59,6 +80,29 @@ def stage_cycles(network: Network, stage: LayerConfig | PoolingConfig, activity:
         loads = windows * target.timesteps / projection.repeats
         neurons = windows * target.timesteps * turn + loads
     return StageCycles(arrival=window.source.beats_per_inference, array=array, neurons=neurons)
+
+
+class _Idle:
+    """Neurons that take every sum at once."""
+
+    def feed(self, valid: int) -> int:
+        return valid - 1
+
+
+def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
+    """Cycles an inference that the scanner works, in one fold, on given inputs that are always there."""
+    array = ArrayTiming(projection, _Idle())
+    if projection.window.rows_kept:
+        costs = window_costs(inputs, projection)
+        fields = (costs.after_first, costs.after_busy, costs.closing)
+        for after_first, after_busy, closing in zip(*(field.reshape(-1).tolist() for field in fields), strict=True):
+            array.accumulate(None, after_first, after_busy, closing)
+    else:
+        for accumulation in passing_costs(inputs, projection).reshape(-1, projection.window.words).tolist():
+            for cost in accumulation[:-1]:
+                array.take(0, cost, closes=False)
+            array.take(0, accumulation[-1], closes=True)
+    return array.worked / len(inputs)
 
 
 def expected_accumulates(network: Network, layer: LayerConfig, activity: Activity) -> float:

@@ -16,7 +16,7 @@ from gen.widths import layer_bounds
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
-from hw.network import Network, ReferenceVectors, encode
+from hw.network import IntArray, Network, ReferenceVectors, encode
 from hw.network_file import network_sha256
 from hw.plan import Plan, load_plan
 from hw.selftest import SelfTestVectors
@@ -36,6 +36,16 @@ class Design:
     sha256: str
     plan: Plan
     config: TopConfig
+
+    @property
+    def inputs(self) -> IntArray | None:
+        """Bursts of the reference inputs."""
+        return reference_inputs(self.network, self.references)
+
+
+def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
+    """Bursts of the reference inputs; None without references."""
+    return encode(references.samples, network.input) if len(references.samples) else None
 
 
 def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> None:
@@ -99,7 +109,7 @@ def make_design(
     if plan_file is None:
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences a second")
-        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps)
+        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, reference_inputs(network, vectors))
     else:
         if target_fps is not None:
             raise UserError("--target-fps makes a new plan; leave out --plan or --target-fps")

@@ -170,13 +170,13 @@ def main(arguments: list[str] | None = None) -> int:
     with console.status("looking for a plan"):
         design = design_of(options)
         board, clock, activity = design.board, design.plan.clock_mhz, design.checkpoint.activity
-        chosen = evaluate(design.network, board, design.plan, activity)
+        chosen = evaluate(design.network, board, design.plan, activity, design.inputs)
     exact = None
     if options.data is not None:
         with console.status(f"exact cycles of {options.count} images"):
             exact = measure(design, options.data, options.data_dir, options.count)
     with console.status("looking for alternatives"):
-        front = alternatives(design.network, board, clock, design.sha256, activity)
+        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs)
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean
     kind = "expected" if exact is None else f"exact, {options.count} images"

@@ -25,7 +25,7 @@ from gen.widths import LayerBounds, layer_bounds
 from hw.configuration import BurstStream, LayerConfig, NeuronConfig, PoolingConfig
 from hw.configure import input_stream, layer_config, main_projection, pooling_config
 from hw.errors import UserError
-from hw.network import Network, Pooling, Population, Skip, Target
+from hw.network import IntArray, Network, Pooling, Population, Skip, Target
 from hw.plan import LayerPlan, MemoryStyle, Plan, PoolingPlan
 
 WIDEST_GROUP = 32
@@ -73,10 +73,11 @@ class Planner:
         network: the network.
         board: where it shall run.
         activity: mean set bit-planes a node sends, per timestep; half of all are assumed where it is missing.
+        inputs: bursts of some inputs, see :func:`gen.activity.stage_cycles`.
     """
 
-    def __init__(self, network: Network, board: Board, activity: Activity) -> None:
-        self.network, self.board, self.activity = network, board, activity
+    def __init__(self, network: Network, board: Board, activity: Activity, inputs: IntArray | None = None) -> None:
+        self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
         self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
         self.channels = {target.name: target.shape[0] for target in network.targets}
         self.known: dict[tuple[object, ...], Choice] = {}
@@ -208,7 +209,7 @@ class Planner:
         config = layer_config(target, plan, streams, self.network, draft.stages)
         plan = self._with_memories(plan, config)
         config = layer_config(target, plan, streams, self.network, draft.stages)
-        cycles = stage_cycles(self.network, config, self.activity)
+        cycles = stage_cycles(self.network, config, self.activity, self.inputs)
         return Choice(plan=plan, config=config, cycles=cycles.bottleneck, price=self.price(config))
 
     def price(self, config: LayerConfig) -> float:

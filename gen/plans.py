@@ -11,13 +11,14 @@ from gen.resources import StageResources, self_test_resources, stage_resources
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
-from hw.network import Network
+from hw.network import IntArray, Network
 from hw.plan import Plan
 
 SHARE_OF_BOARD = 0.8
 """Of each resource, where no rate is asked for: what is left is room for place and route."""
-HEADROOM = 0.95
-"""Share of the cycles of a wanted rate that the expected cycles may take, since they are only expected."""
+HEADROOM = 0.9
+"""Share of the cycles of a wanted rate that the expected cycles may take: they are only expected, and layers wait for
+each other."""
 STEPS_PER_OCTAVE = 4
 ROUNDS, DEARER = 4, 3.0
 """How often, and by how much, a resource that is exceeded is made dearer."""
@@ -60,6 +61,7 @@ def make_plan(
     sha256: str,
     activity: Activity,
     target_fps: float | None = None,
+    inputs: IntArray | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest that reaches ``target_fps`` inferences a second, or, without
     that, the fastest that stays within 80 % of the board.
@@ -67,7 +69,7 @@ def make_plan(
     Raises:
         UserError: no plan fits or is fast enough; the message names what is missing, and ways out.
     """
-    planner = Planner(network, board, activity)
+    planner = Planner(network, board, activity, inputs)
     if target_fps is not None:
         limit = clock_mhz * 1e6 / target_fps * HEADROOM
         chosen = within(planner, limit, clock_mhz, sha256, 1.0)
@@ -119,24 +121,34 @@ def fewest_steps(cycles: float) -> int:
 
 def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str) -> Candidate:
     """A finished draft with its expected cycles and resources."""
-    return evaluate(planner.network, planner.board, planner.plan(draft, clock_mhz, sha256), planner.activity)
+    plan = planner.plan(draft, clock_mhz, sha256)
+    return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs)
 
 
-def evaluate(network: Network, board: Board, plan: Plan, activity: Activity) -> Candidate:
+def evaluate(
+    network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
+) -> Candidate:
     """What a plan is expected to need."""
     config = configure(network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]
     return Candidate(
         plan=plan,
         config=config,
-        cycles=expected_cycles(network, config, activity),
+        cycles=expected_cycles(network, config, activity, inputs),
         resources=(*stages, self_test_resources(board.family, config, REFERENCES)),
     )
 
 
-def alternatives(network: Network, board: Board, clock_mhz: float, sha256: str, activity: Activity) -> list[Candidate]:
+def alternatives(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    inputs: IntArray | None = None,
+) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit."""
-    planner = Planner(network, board, activity)
+    planner = Planner(network, board, activity, inputs)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256)]
     for step in range(1, fewest_steps(found[0].slowest)):
         limit = found[0].slowest * 2 ** (-step / 2)

@@ -48,7 +48,7 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     """The report as far as it is known before synthesis; the later steps fill in what is null."""
-    candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity)
+    candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
     expected = candidate.slowest
     return {
         "board": design.board.name,

@@ -30,6 +30,13 @@ class Consumer(Protocol):
         """Offer the next beat from cycle ``at`` on; returns the cycle in which it is taken."""
 
 
+class Neurons(Protocol):
+    """What a hand-over's ring turns for."""
+
+    def feed(self, valid: int) -> int:
+        """A ring that turns from cycle ``valid`` on; returns the cycle in which its last beat is taken."""
+
+
 class PipelineClock:
     """Time inside a pipeline that stands still as a whole: ``local`` counts only the cycles in which it moves."""
 
@@ -167,7 +174,7 @@ class NeuronBankTiming:
 class ArrayTiming:
     """Scanner, synapse array and hand-over of one layer. ``worked`` counts the cycles in which the scanner works."""
 
-    def __init__(self, projection: ProjectionConfig, neurons: NeuronBankTiming | ReadoutTiming) -> None:
+    def __init__(self, projection: ProjectionConfig, neurons: Neurons) -> None:
         self.neurons = neurons
         self.latency = EventScanner.latency - 1 + array_latency(projection.banks)
         self.clock = PipelineClock()

@@ -23,7 +23,7 @@ def built(checkpoint, out, board: str, *options: str) -> dict:
 
 @pytest.mark.parametrize(
     ("network", "board", "fps"),
-    [("fashion_mnist_mlp", "ulx3s_85f", "200000"), ("fashion_mnist_cnn", "ulx3s_45f", "5500")],
+    [("fashion_mnist_mlp", "ulx3s_85f", "200000"), ("fashion_mnist_cnn", "ulx3s_45f", "5200")],
 )
 def test_to_a_bitstream_on_a_ulx3s(network, board, fps, zoo, tmp_path):
     out = tmp_path / board
@@ -37,7 +37,7 @@ def test_to_a_bitstream_on_a_ulx3s(network, board, fps, zoo, tmp_path):
     [
         ("mnist_mlp75", ("--clock-mhz", "100", "--target-fps", "850000"), 4000),
         ("mnist_mlp128", ("--clock-mhz", "100", "--target-fps", "850000"), 6000),
-        ("fashion_mnist_cnn", ("--target-fps", "5500"), 20_800),
+        ("fashion_mnist_cnn", ("--target-fps", "5200"), 20_800),
     ],
 )
 def test_fits_an_arty(network, options, luts, zoo, tmp_path):
@@ -51,7 +51,7 @@ def test_fits_an_arty(network, options, luts, zoo, tmp_path):
 @pytest.mark.parametrize(
     ("network", "data", "options", "count"),
     [
-        ("fashion_mnist_cnn", "fashion_mnist", ("--board", "ulx3s_45f", "--target-fps", "5500"), 50),
+        ("fashion_mnist_cnn", "fashion_mnist", ("--board", "ulx3s_45f", "--target-fps", "5200"), 50),
         ("digits_resnet", "digits", ("--target-fps", "20000"), 60),
     ],
 )
