@@ -139,7 +139,12 @@ def test_interrupted_leaves_nothing_that_looks_finished(digits_checkpoint, tmp_p
         subprocess.run([*command, "--out", str(out), "--until", "network"], check=True, capture_output=True)
         old = (out / "report.json").read_bytes()
     process = subprocess.Popen(
-        [*command, "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, "--out", str(out)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "out.partial" / "yosys.log").exists():
         assert process.poll() is None
