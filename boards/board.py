@@ -45,14 +45,30 @@ CHECKED_COUNTS = "check -assert; tee -q -o top.stat.json stat -json -top top"
 """Yosys commands at the end of a synthesis: refuse conflicting drivers, then count the cells."""
 
 
-def packed_blocks(depth: int, width: int, shapes: Sequence[tuple[int, int]]) -> int:
-    """Blocks of a memory as yosys packs it: the bits of a word's every run of ``rows`` addresses side by side.
+@dataclass(frozen=True)
+class BlockShape:
+    """Rows and bits that a block RAM can have, and the bits that one of its write enables governs."""
+
+    rows: int
+    bits: int
+    enabled: int
+
+
+def packed_blocks(depth: int, width: int, writable: bool, shapes: Sequence[BlockShape]) -> int:
+    """Blocks of a memory as yosys packs it: runs of ``rows`` addresses side by side, each under its own write enables.
 
     Args:
         depth, width: words and bits of the memory.
-        shapes: (rows, bits) that a block can have.
+        writable: whether it has a write port.
+        shapes: those of the family's block.
     """
-    return min(math.ceil(math.ceil(depth / rows) * width / bits) for rows, bits in shapes)
+
+    def blocks(shape: BlockShape) -> int:
+        runs = math.ceil(depth / shape.rows)
+        taken = math.ceil(width / shape.enabled) * shape.enabled if writable and runs > 1 else width
+        return math.ceil(runs * taken / shape.bits)
+
+    return min(blocks(shape) for shape in shapes)
 
 
 class Family(ABC):
@@ -67,7 +83,7 @@ class Family(ABC):
     has_lut_ram: bool
 
     @abstractmethod
-    def block_rams(self, depth: int, width: int) -> float:
+    def block_rams(self, depth: int, width: int, writable: bool) -> float:
         """Block RAMs of one memory, in ``bram_unit``."""
 
     @abstractmethod

@@ -236,7 +236,7 @@ class Planner:
             return "block"
         style: MemoryStyle = "distributed" if memory.writable else "logic"
         luts = sum(memory_features(family, dataclasses.replace(memory, style=style)).values())
-        blocks = family.block_rams(memory.depth, memory.width)
+        blocks = family.block_rams(memory.depth, memory.width, memory.writable)
         in_luts = self.weights["lut"] * luts / budget.lut < self.weights["bram"] * blocks / budget.bram
         return style if in_luts else "block"
 

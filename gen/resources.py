@@ -153,7 +153,7 @@ def membrane_memory(neurons: NeuronConfig) -> MemoryShape:
 
 def block_rams(family: Family, memory: MemoryShape) -> float:
     """Block RAMs of a memory, in the family's unit."""
-    return family.block_rams(memory.depth, memory.width) if memory.style == "block" else 0.0
+    return family.block_rams(memory.depth, memory.width, memory.writable) if memory.style == "block" else 0.0
 
 
 def memory_features(family: Family, memory: MemoryShape) -> Features:

@@ -72,13 +72,14 @@ class Inferences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """One run: how it compares, the cycle in which each inference's first beat was accepted, and for how many cycles
-    each layer's scanner worked."""
+    """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
+    each layer's scanner worked, and how many seconds the simulator took."""
 
     mode: Mode
     comparison: Comparison
     started: IntArray
     worked: dict[str, int]
+    seconds: float
 
 
 def simulate(design: Design, simulation: Simulation, inferences: Inferences, mode: Mode) -> Outcome:
@@ -107,14 +108,16 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
         "inferences": len(inferences.bursts),
         "limit": cycle_limit(design, len(inferences.bursts)),
     }
+    begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
+    seconds = time.monotonic() - begin
     started = np.array([int(line) for line in (folder / "source.log").read_text().split()], dtype=np.int64)
     try:
         comparison = compare(config, inferences.golden, folder)
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
     worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
-    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked)
+    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
 
 
 def cycle_limit(design: Design, inferences: int) -> int:
@@ -193,6 +196,7 @@ def figures(
         "layer_cycles_predicted": {name: worked / len(labels) for name, worked in predicted.worked.items()},
         "prediction_exact": exactly(predicted, full),
         "lanes_busy": lanes_busy(design, inferences, full),
+        "simulated_images_per_second": len(labels) / full.seconds,
         "board": design.board.name,
         "network_sha256": design.sha256,
         "plan_sha256": design.plan.sha256,
@@ -302,7 +306,8 @@ def main(arguments: list[str] | None = None) -> int:
 def print_report(report: dict[str, Any], seconds: float) -> None:
     """The figures for people."""
     print(
-        f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s"
+        f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s; "
+        f"{report['simulated_images_per_second']:.1f} images a second at full speed"
     )
     print(f"accuracy: golden {report['accuracy_golden']:.2%}, RTL {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:

