@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow resources lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow resources tools lint types venv icarus prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
@@ -16,7 +16,7 @@ help:
 demo: venv
 	$(RUN) -m studies.demo
 
-test: venv lint types
+test: venv tools lint types
 	-@$(RUN) -m sim.install_icarus
 	$(RUN) -m pytest -n 2
 
@@ -27,6 +27,11 @@ test-slow: venv
 resources: venv
 	$(RUN) -m studies.resources measure
 	$(RUN) -m studies.resources fit
+
+# Each tool is compiled for this machine when it runs first, and two first runs at a time would disturb each other.
+tools: venv
+	@for tool in yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack; do \
+	  $(VENV)/bin/yowasp-$$tool --version >/dev/null 2>&1 || true; done
 
 lint: venv
 	$(RUN) -m ruff check .

@@ -134,6 +134,10 @@ def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
     """Raise UserError unless a loaded plan is for this network and board, at a clock it has."""
     if (plan.board, plan.network_sha256) != (board.name, sha256):
         raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
+    memories = [pooling.memory for pooling in plan.poolings]
+    memories += [memory for layer in plan.layers for memory in (layer.field_memory, layer.membrane_memory)]
+    if "distributed" in memories and not board.family.has_lut_ram:
+        raise UserError(f"{path}: {board.name} has no distributed memory; keep everything that is written in block")
     if abs(board.family.clock_mhz(board, plan.clock_mhz) - plan.clock_mhz) > 1e-6:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
 

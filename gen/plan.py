@@ -53,6 +53,7 @@ class Measured:
 def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Measured:
     """The exact cycle model on test images; raises UserError."""
     bursts = golden_bursts(design, data, data_dir, count)
+    count = len(bursts[design.network.input.name])
     done = {
         layer.name: accumulates(bursts[layer.projection.source], layer.projection) / count
         for layer in design.config.layers
@@ -179,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
         front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs)
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean
-    kind = "expected" if exact is None else f"exact, {options.count} images"
+    kind = "expected" if exact is None else f"exact, {exact.count} images"
     words = f"{cycles:.1f} cycles ({kind}), {clock * 1e6 / cycles:,.0f} inferences/s at {clock:g} MHz"
     output = Console(width=None if sys.stdout.isatty() else 140)
     output.print(layer_table(rows, chosen, board, words))

@@ -108,7 +108,7 @@ class Planner:
             try:
                 return self._pass(limit, lanes)
             except TooSlowError as error:
-                source = self._origin(main_projection(self.network, error.layer).source)
+                source = self.network.origin(main_projection(self.network, error.layer).source)
                 tied = [
                     widths
                     for names, widths in zip(sets, options, strict=True)
@@ -184,7 +184,7 @@ class Planner:
         """The fewest neuron cores with which the neurons of ``lanes`` lanes stay under ``limit`` cycles."""
         if not isinstance(target, Population):
             return [1]
-        skipped = [draft.groups.get(self._origin(skip.source), 0) for skip in self._skips(target)]
+        skipped = [draft.groups.get(self.network.origin(skip.source), 0) for skip in self._skips(target)]
         _, height, width = target.shape
         turns = height * width * math.ceil(target.shape[0] / lanes) * self.network.timesteps
         common = math.gcd(lanes, *skipped)
@@ -235,7 +235,8 @@ class Planner:
         if (memory.writable and not family.has_lut_ram) or (not memory.writable and memory.depth > DEEPEST_TABLE):
             return "block"
         style: MemoryStyle = "distributed" if memory.writable else "logic"
-        luts = sum(memory_features(family, dataclasses.replace(memory, style=style)).values())
+        features = memory_features(family, dataclasses.replace(memory, style=style))
+        luts = features.get("lut_ram", 0) + features.get("rom", 0)
         blocks = family.block_rams(memory.depth, memory.width, memory.writable)
         in_luts = self.weights["lut"] * luts / budget.lut < self.weights["bram"] * blocks / budget.bram
         return style if in_luts else "block"
@@ -246,16 +247,11 @@ class Planner:
     def _source(self, target: Target) -> str:
         return main_projection(self.network, target.name).source
 
-    def _origin(self, name: str) -> str:
-        """The input or population whose beats the node ``name`` passes on: poolings keep their width."""
-        node = self.network.node(name)
-        return self._origin(node.source) if isinstance(node, Pooling) else name
-
     def _linked(self) -> list[set[str]]:
         """Populations that must have the same lanes, since skips lead from one into the other."""
         linked: list[set[str]] = []
         for target in self.network.targets:
-            names = {target.name} | {self._origin(skip.source) for skip in self._skips(target)} - {"input"}
+            names = {target.name} | {self.network.origin(skip.source) for skip in self._skips(target)} - {"input"}
             if len(names) > 1:
                 touching = [other for other in linked if other & names]
                 linked = [other for other in linked if not other & names] + [names.union(*touching)]
@@ -263,11 +259,11 @@ class Planner:
 
     def _decided(self, draft: Draft, source: str) -> int:
         """The width of the beats of ``source``, as wide as possible where no reader has chosen it yet."""
-        return draft.groups.get(self._origin(source), self._groups(draft, source)[-1])
+        return draft.groups.get(self.network.origin(source), self._groups(draft, source)[-1])
 
     def _groups(self, draft: Draft, source: str) -> list[int]:
         """Beat widths that the stream of ``source`` can have."""
-        origin = self._origin(source)
+        origin = self.network.origin(source)
         if origin in draft.groups:
             return [draft.groups[origin]]
         if origin == self.network.input.name:
@@ -280,7 +276,7 @@ class Planner:
 
     def _decide(self, draft: Draft, source: str, group: int) -> None:
         """Fix the width of the beats of ``source`` in everything that was chosen with another one."""
-        origin = self._origin(source)
+        origin = self.network.origin(source)
         draft.groups[origin] = group
         if origin == self.network.input.name:
             draft.input_group = group

@@ -1,6 +1,8 @@
 """Looking for a plan: the smallest that is fast enough, the fastest that fits, and the alternatives between."""
 
 import math
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from boards.board import Board
@@ -19,7 +21,14 @@ SHARE_OF_BOARD = 0.8
 HEADROOM = 0.9
 """Share of the cycles of a wanted rate that the expected cycles may take: they are only expected, and layers wait for
 each other."""
-STEPS_PER_OCTAVE = 4
+FINEST_STEP = 1 / 32
+"""Octaves of cycles to which the fastest design that fits is found."""
+STEPS_PER_OCTAVE = 2
+"""Of the limits at which alternatives are looked for."""
+TIGHTER_LIMITS, TIGHTER_STEP = 4, 1 / 8
+"""Limits below a wanted one, in octaves, at which a design may turn out smaller: layers are chosen one by one."""
+NARROWEST_LIMITS = 8
+"""Halves of an octave below no limit at all at which a design may still turn out smaller."""
 ROUNDS, DEARER = 4, 3.0
 """How often, and by how much, a resource that is exceeded is made dearer."""
 REFERENCES = 16
@@ -48,6 +57,10 @@ class Candidate:
         """``lut``, ``ff`` or ``bram`` of all stages."""
         return sum(getattr(stage, resource) for stage in self.resources)
 
+    def share(self, board: Board) -> float:
+        """Share of the board that the design takes: of its LUTs, flip-flops and block RAMs together."""
+        return sum(self.total(key) / getattr(board.budget, key) for key in ("lut", "ff", "bram"))
+
     def excess(self, board: Board, share: float) -> dict[str, float]:
         """By how much each resource exceeds its share of the board; empty if all fit."""
         over = {key: self.total(key) - share * getattr(board.budget, key) for key in ("lut", "ff", "bram")}
@@ -63,59 +76,84 @@ def make_plan(
     target_fps: float | None = None,
     inputs: IntArray | None = None,
 ) -> Plan:
-    """The plan for ``network`` on ``board``: the smallest that reaches ``target_fps`` inferences a second, or, without
-    that, the fastest that stays within 80 % of the board.
+    """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
+    without that, the fastest found that stays within 80 % of the board.
 
     Raises:
         UserError: no plan fits or is fast enough; the message names what is missing, and ways out.
     """
     planner = Planner(network, board, activity, inputs)
-    if target_fps is not None:
-        limit = clock_mhz * 1e6 / target_fps * HEADROOM
-        chosen = within(planner, limit, clock_mhz, sha256, 1.0)
-        if chosen.excess(board, 1.0):
-            chosen = candidate(planner, planner.draft(limit), clock_mhz, sha256)
-            raise UserError(too_big(chosen, board, 1.0, f"at {target_fps:g} inferences a second"))
-        return chosen.plan
-    best = within(planner, math.inf, clock_mhz, sha256, SHARE_OF_BOARD)
-    if best.excess(board, SHARE_OF_BOARD):
-        best = candidate(planner, planner.draft(math.inf), clock_mhz, sha256)
-        raise UserError(too_big(best, board, SHARE_OF_BOARD, "even at its narrowest"))
-    # Limits form a geometric series, and what fits at one limit fits at every larger one.
-    slowest, fits, too_fast = best.slowest, 0, fewest_steps(best.slowest) + 1
-    while too_fast - fits > 1:
-        middle = (fits + too_fast) // 2
+    search = Search(planner, clock_mhz, sha256)
+    return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
+
+
+class Search:
+    """Looks for the limit of cycles an inference at which the planner gives what is wanted."""
+
+    def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
+        self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
+        self.board = planner.board
+
+    def smallest(self, target_fps: float) -> Candidate:
+        """The smallest design found that reaches ``target_fps`` inferences a second; raises UserError."""
+        limit = self.clock_mhz * 1e6 / target_fps * HEADROOM
+        found = [self._within(limit, 1.0)]
+        for step in range(1, TIGHTER_LIMITS + 1):
+            with suppress(TooSlowError):
+                found.append(self._within(limit * 2 ** (-step * TIGHTER_STEP), 1.0))
+        fitting = [one for one in found if not one.excess(self.board, 1.0)]
+        if not fitting:
+            raise UserError(too_big(self._candidate(limit), self.board, 1.0, f"at {target_fps:g} inferences a second"))
+        return min(fitting, key=lambda one: one.share(self.board))
+
+    def fastest(self) -> Candidate:
+        """The fastest design found that stays within 80 % of the board; raises UserError."""
+        narrowest = self._candidate(math.inf)
+        cycles = narrowest.slowest
+        best, fits = None, 0.0
+        for step in range(NARROWEST_LIMITS):
+            fits = step / 2
+            best = self._fitting(cycles * 2**-fits if step else math.inf)
+            if best is not None:
+                break
+        if best is None:
+            raise UserError(too_big(narrowest, self.board, SHARE_OF_BOARD, "even at its narrowest"))
+        too_fast = math.log2(max(2.0, cycles))
+        while too_fast - fits > FINEST_STEP:
+            middle = (fits + too_fast) / 2
+            tried = self._fitting(cycles * 2**-middle)
+            if tried is None:
+                too_fast = middle
+            else:
+                best, fits = tried, middle
+        return best
+
+    def _fitting(self, limit: float) -> Candidate | None:
+        """The design under ``limit`` cycles, or None where there is none or it exceeds 80 % of the board."""
         try:
-            tried = within(planner, slowest * 2 ** (-middle / STEPS_PER_OCTAVE), clock_mhz, sha256, SHARE_OF_BOARD)
+            tried = self._within(limit, SHARE_OF_BOARD)
         except TooSlowError:
-            too_fast = middle
-            continue
-        if tried.excess(board, SHARE_OF_BOARD):
-            too_fast = middle
-        else:
-            best, fits = tried, middle
-    return best.plan
+            return None
+        return None if tried.excess(self.board, SHARE_OF_BOARD) else tried
 
+    def _within(self, limit: float, share: float) -> Candidate:
+        """The cheapest design under ``limit`` cycles; where it exceeds its share of the board, what it has too little
+        of is made dearer a few times. Whether it fits in the end has to be asked. Raises TooSlowError."""
+        weights = dict(EQUAL_WEIGHTS)
+        for _ in range(ROUNDS):
+            found = self._candidate(limit, weights)
+            excess = found.excess(self.board, share)
+            if not excess:
+                break
+            weights = {key: weight * (DEARER if key in excess else 1) for key, weight in weights.items()}
+        return found
 
-def within(planner: Planner, limit: float, clock_mhz: float, sha256: str, share: float) -> Candidate:
-    """The cheapest design under ``limit`` cycles; where it exceeds its share of the board, what it has too little of
-    is made dearer a few times. Whether it fits in the end has to be asked.
-
-    Raises:
-        TooSlowError: a layer cannot stay under the limit.
-    """
-    weights = dict(EQUAL_WEIGHTS)
-    for _ in range(ROUNDS):
-        found = candidate(planner, planner.draft(limit, weights), clock_mhz, sha256)
-        excess = found.excess(planner.board, share)
-        if not excess:
-            break
-        weights = {key: weight * (DEARER if key in excess else 1) for key, weight in weights.items()}
-    return found
+    def _candidate(self, limit: float, weights: Mapping[str, float] = EQUAL_WEIGHTS) -> Candidate:
+        return candidate(self.planner, self.planner.draft(limit, weights), self.clock_mhz, self.sha256)
 
 
 def fewest_steps(cycles: float) -> int:
-    """Steps of the series of limits from ``cycles`` down to one cycle."""
+    """Steps of the series of alternatives' limits from ``cycles`` down to one cycle."""
     return math.ceil(math.log2(max(2.0, cycles)) * STEPS_PER_OCTAVE)
 
 
@@ -151,7 +189,7 @@ def alternatives(
     planner = Planner(network, board, activity, inputs)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256)]
     for step in range(1, fewest_steps(found[0].slowest)):
-        limit = found[0].slowest * 2 ** (-step / 2)
+        limit = found[0].slowest * 2 ** (-step / STEPS_PER_OCTAVE)
         try:
             found.append(candidate(planner, planner.draft(limit), clock_mhz, sha256))
         except TooSlowError:

@@ -9,6 +9,7 @@ from gen.design import Design
 from gen.plans import Candidate, evaluate
 from gen.toolrun import package_versions
 from hw.configuration import LayerConfig
+from hw.configure import main_projection
 
 PACKAGES = (
     "amaranth",
@@ -35,7 +36,7 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
         if isinstance(stage, LayerConfig):
             plan, projection = design.plan.layer(stage.name), stage.projection
             row |= {
-                "inputs": projection.weights.shape[1],
+                "inputs": main_projection(design.network, stage.name).weights[0].size,
                 "channels": projection.weights.shape[0],
                 "weight_bits": projection.weight_bits,
                 **{key: getattr(plan, key) for key in PLAN_FIELDS},

@@ -154,11 +154,6 @@ class ProjectionConfig:
         )
         return tuple(words[bank :: self.banks] for bank in range(self.banks))
 
-    @property
-    def sums(self) -> int:
-        """Accumulations of one inference."""
-        return self.window.sums // self.merged_steps
-
 
 @dataclass(frozen=True, kw_only=True)
 class SkipConfig:

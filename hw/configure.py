@@ -21,6 +21,8 @@ from hw.network import Conv2d, Dense, Network, Pooling, Population, Readout, Ski
 from hw.plan import LayerPlan, Plan
 from hw.stream_order import stream_order
 
+MOST_IDLE_LANES = 64
+"""Lanes that no neuron uses; more would be a mistake in a plan."""
 SLACK_ROWS = 2
 """Rows that a skip holds beyond those without which all would stand still, so that its source can go on meanwhile."""
 
@@ -35,6 +37,7 @@ def configure(network: Network, plan: Plan) -> TopConfig:
     named = [layer.name for layer in plan.layers], [pooling.name for pooling in plan.poolings]
     if named != ([target.name for target in network.targets], poolings):
         raise UserError("the plan's layers are not those of this network; leave out --plan to make a new one")
+    check_readers(network)
     streams = {network.input.name: input_stream(network, plan.input_group)}
     stages: list[LayerConfig | PoolingConfig] = []
     for node in (*network.nodes, network.readout):
@@ -46,6 +49,21 @@ def configure(network: Network, plan: Plan) -> TopConfig:
         if output is not None:
             streams[node.name] = output
     return TopConfig(input=streams[network.input.name], stages=tuple(stages))
+
+
+def check_readers(network: Network) -> None:
+    """Raise UserError where the bursts of a node lead nowhere, or a skip begins at the input."""
+    read = {projection.source for projection in network.projections}
+    read |= {node.source for node in network.nodes if isinstance(node, Pooling)}
+    for node in (network.input, *network.nodes):
+        if node.name not in read:
+            raise UserError(f"nothing reads the bursts of {node.name}; take it out of the network")
+    for projection in network.projections:
+        if isinstance(projection, Skip) and network.origin(projection.source) == network.input.name:
+            raise UserError(
+                f"layer {projection.target}: no hardware is generated for a skip that begins at the input; "
+                f"put a layer between"
+            )
 
 
 def main_projection(network: Network, target: str) -> Dense | Conv2d:
@@ -141,6 +159,8 @@ def check_plan(plan: LayerPlan, channels: int, source: BurstStream) -> None:
             f"layer {plan.name}: a plan of {plan.lanes} lanes, {plan.folds} folds, {plan.cores} cores and groups of "
             f"{plan.group} does not divide {channels} channels evenly"
         )
+    if plan.lanes >= channels + MOST_IDLE_LANES:
+        raise UserError(f"layer {plan.name}: a plan of {plan.lanes} lanes for {channels} channels leaves them idle")
     if source.group % plan.banks:
         raise UserError(f"layer {plan.name}: beats of {source.group} channels cannot be dealt to {plan.banks} banks")
 

@@ -253,6 +253,10 @@ class Network:
             any(not isinstance(projection, Skip) for projection in incoming),
             f"{node.name}: no dense or convolutional projection leads into it",
         )
+        require(
+            not (isinstance(node, Readout) and any(isinstance(projection, Skip) for projection in incoming)),
+            f"{node.name}: an identity skip leads into the readout, which has no membranes",
+        )
         for projection in incoming:
             require(
                 projection.source in known, f"{node.name}: its source {projection.source!r} does not come before it"
@@ -300,9 +304,14 @@ class Network:
             return self.burst_ceiling(node.source) * (node.kernel**2 if node.kind == "sum" else 1)
         return node.burst_ceiling
 
+    def origin(self, name: str) -> str:
+        """The input or population whose bursts the node called ``name`` passes on, through any poolings."""
+        node = self.node(name)
+        return self.origin(node.source) if isinstance(node, Pooling) else name
+
     def steps(self, name: str) -> int:
         """How many timesteps the stream of ``name`` carries: a direct input is sent once for all of them."""
-        return 1 if name == self.input.name and self.input.coding == "direct" else self.timesteps
+        return 1 if self.origin(name) == self.input.name and self.input.coding == "direct" else self.timesteps
 
 
 def projected_shape(projection: Projection, source: Shape) -> Shape:

@@ -4,11 +4,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from hw.errors import UserError
 
 VERSION = 2
+WIDEST_REGISTER = 60
+"""Bits; no sum of a network reaches beyond 2^50."""
 MemoryStyle = Literal["block", "distributed", "logic"]
 
 
@@ -51,9 +53,12 @@ class LayerPlan:
             value = getattr(self, field.name)
             if field.type in (int, "int") and (type(value) is not int or not 1 <= value < 2**20):
                 raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from 1 upward")
-        for memory in (self.weight_memory, self.field_memory, self.membrane_memory):
-            if memory not in get_args(MemoryStyle):
-                raise ValueError(f"layer {self.name}: unknown memory {memory!r}")
+            if field.name.endswith("_bits") and value > WIDEST_REGISTER:
+                raise ValueError(f"layer {self.name}: {field.name} {value} is more than {WIDEST_REGISTER}")
+        if self.weight_memory not in ("block", "logic"):
+            raise ValueError(f"layer {self.name}: weights are kept in block or logic, not in {self.weight_memory!r}")
+        for memory in (self.field_memory, self.membrane_memory):
+            check_writable(self.name, memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +69,13 @@ class PoolingPlan:
     memory: MemoryStyle
 
     def __post_init__(self) -> None:
-        if self.memory not in get_args(MemoryStyle):
-            raise ValueError(f"pooling {self.name}: unknown memory {self.memory!r}")
+        check_writable(self.name, self.memory)
+
+
+def check_writable(name: str, memory: str) -> None:
+    """Raise ValueError unless ``memory`` is one that can be written."""
+    if memory not in ("block", "distributed"):
+        raise ValueError(f"{name}: what is written is kept in block or distributed memory, not in {memory!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ class NetworkTop(wiring.Component):
         branches = self._branches(m, "input", flipped(self.bursts))
         for stage in self.config.stages:
             if isinstance(stage, PoolingConfig):
-                m.submodules[stage.name] = pooling = PoolingStage(stage)
+                m.submodules[f"{stage.name}_pooling"] = pooling = PoolingStage(stage)
                 connect(m, branches[stage.name], pooling.arriving)
                 leaving = pooling.leaving
             else:

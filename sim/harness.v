@@ -5,7 +5,7 @@
 // Offers the beats of a binary file (big-endian, whole bytes a beat), with random gaps, or inference by inference.
 // Writes the cycle of every inference's first beat to a log.
 module stream_source #(parameter WIDTH = 8, parameter BEATS = 1) (
-  input wire clk, input wire rst, input wire [31:0] cycle, input wire [31:0] inferences_done,
+  input wire clk, input wire rst, input wire [63:0] cycle, input wire [31:0] inferences_done,
   output reg valid, output reg [WIDTH-1:0] payload, input wire ready
 );
   localparam BYTES = (WIDTH + 7) / 8;
@@ -54,7 +54,7 @@ endmodule
 // Writes cycle and payload of every beat to a log; its file is closed when stop rises. complete: all beats that are
 // expected (BEATS an inference) have been seen.
 module recorder #(parameter WIDTH = 8, parameter NAME = "results", parameter BEATS = 1) (
-  input wire clk, input wire rst, input wire [31:0] cycle, input wire [31:0] inferences, input wire stop,
+  input wire clk, input wire rst, input wire [63:0] cycle, input wire [31:0] inferences, input wire stop,
   input wire transferred, input wire [WIDTH-1:0] payload, output wire complete
 );
   reg [63:0] seen = 0;

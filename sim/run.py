@@ -17,9 +17,11 @@ from rich.console import Console
 
 from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of
+from hw.configuration import PoolingConfig, TopConfig
 from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
+from hw.pooling import PoolingStage
 from hw.stream_order import beat_words, stream_beats
 from sim import golden
 from sim.compare import Comparison, compare
@@ -106,7 +108,7 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
         "sink_gap": mode.sink_gap,
         "one_by_one": mode.one_by_one,
         "inferences": len(inferences.bursts),
-        "limit": cycle_limit(design, len(inferences.bursts)),
+        "limit": cycle_limit(config, len(inferences.bursts)),
     }
     begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
@@ -120,10 +122,14 @@ def simulate(design: Design, simulation: Simulation, inferences: Inferences, mod
     return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
 
 
-def cycle_limit(design: Design, inferences: int) -> int:
+def cycle_limit(config: TopConfig, inferences: int) -> int:
     """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
-    cycles = 0
-    for layer in design.config.layers:
+    cycles = config.input.beats_per_inference
+    for stage in config.stages:
+        if isinstance(stage, PoolingConfig):
+            stream = stage.stream
+            cycles += stream.height * stream.width * max(stream.beats_per_position, PoolingStage.write_latency)
+    for layer in config.layers:
         projection = layer.projection
         source = projection.window.source
         planes = projection.window.words * source.group * source.burst_bits

@@ -14,7 +14,8 @@ module testbench (
   output reg done /*verilator public_flat_rd*/,
   output reg timed_out /*verilator public_flat_rd*/
 );
-  reg [31:0] cycle, expected, limit, inferences_done;
+  reg [63:0] cycle, limit;
+  reg [31:0] expected, inferences_done;
   reg stop;
   initial begin
     cycle = 0; inferences_done = 0; stop = 0; done = 0; timed_out = 0;

@@ -8,7 +8,7 @@ import numpy as np
 
 from boards.catalogue import find_board
 from gen.plans import make_plan
-from hw.configure import input_stream
+from hw.configure import input_stream, main_projection
 from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
 from hw.plan import Plan
 
@@ -18,6 +18,7 @@ def random_network(
     *,
     sizes: tuple[int, ...] = (12, 8, 5),
     timesteps: int = 3,
+    fraction_bits: int = 5,
     burst_ceiling: int = 3,
     weight_bits: int = 4,
     input_bits: int = 2,
@@ -42,7 +43,7 @@ def random_network(
                 Population(
                     name=name,
                     shape=(outputs, 1, 1),
-                    fraction_bits=5,
+                    fraction_bits=fraction_bits,
                     burst_ceiling=burst_ceiling,
                     leak=Leak(multiplier=leak[0], shift=leak[1]),
                     reset=reset,
@@ -86,17 +87,14 @@ def random_plan(network: Network, seed: int) -> Plan:
         return int(found[random.integers(len(found))])
 
     planned = make_plan(network, find_board("arty_a7"), 100.0, "0" * 64, {})
-    origins: dict[str, str] = {"input": "input"}
-    for node in network.nodes:
-        origins[node.name] = origins[node.source] if isinstance(node, Pooling) else node.name
-    skips = {p.target: origins[p.source] for p in network.projections if isinstance(p, Skip)}
+    skips = {p.target: network.origin(p.source) for p in network.projections if isinstance(p, Skip)}
     widths = input_stream(network, 1).channels
     groups: dict[str, int] = {"input": divisor(widths)}
     lanes: dict[str, int] = {}
     layers = []
     for layer in planned.layers:
         target = next(target for target in network.targets if target.name == layer.name)
-        source = origins[next(p.source for p in network.projections_into(target.name) if not isinstance(p, Skip))]
+        source = network.origin(main_projection(network, target.name).source)
         count = int(random.integers(1, target.shape[0] + 1))
         cores, group = 1, 1
         if target.name in skips:
@@ -174,6 +172,9 @@ def random_convolutions(seed: int) -> Network:
         return nodes[-1].shape
 
     source, at = "input", shape
+    if random.random() < 0.2:
+        nodes.append(Pooling(name="first", source="input", kind=pick("sum", "max"), kernel=2))
+        source, at = "first", (at[0], at[1] // 2, at[2] // 2)
     for index in range(int(random.integers(1, 3))):
         kernel = (int(random.integers(1, min(4, at[1]) + 1)), int(random.integers(1, min(4, at[2]) + 1)))
         at = convolve(source, at, f"conv_{index}", int(random.integers(1, 6)), kernel, pick(1, 1, 2), pick(0, 1, 2))

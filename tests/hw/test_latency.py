@@ -1,4 +1,4 @@
-"""Every component says how many cycles lie between what goes in and what comes out of it; here they are counted."""
+"""How many cycles lie between what goes into a component and what comes out, as it says and as it is counted."""
 
 import dataclasses
 

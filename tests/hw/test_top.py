@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hw.configuration import TopConfig
 from hw.configure import SLACK_ROWS, configure
 from hw.errors import UserError
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout, Skip
+from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
 from hw.stream_order import stream_beats
 from hw.top import NetworkTop
 from tests.hw.streams import get, put, run
@@ -359,3 +359,24 @@ def test_a_plan_that_does_not_divide_is_refused():
     broken = dataclasses.replace(plan, layers=(dataclasses.replace(plan.layers[0], group=3), plan.layers[1]))
     with pytest.raises(UserError, match="hidden_0"):
         configure(network, broken)
+
+
+@pytest.mark.parametrize("coding", ["direct", "events"])
+def test_a_pooled_input_into_the_readout(coding):
+    network = Network(
+        timesteps=3,
+        input=InputSpec(shape=(1, 4, 4), coding=coding, bits=2),
+        nodes=(Pooling(name="pool", source="input", kind="sum", kernel=2),),
+        projections=(Dense(source="pool", target="readout", weights=np.arange(-6, 6).reshape(3, 4), weight_bits=4),),
+        readout=Readout(fraction_bits=4, bias=np.array([3, -4, 5]), exponent=np.array([0, 1, 0])),
+    )
+    check(network, plan_for(network))
+
+
+def test_bursts_that_nothing_reads_are_refused():
+    network = random_network(1)
+    idle = dataclasses.replace(network.nodes[0], name="idle")
+    weights = dataclasses.replace(network.projections[0], target="idle")
+    changed = dataclasses.replace(network, nodes=(*network.nodes, idle), projections=(*network.projections, weights))
+    with pytest.raises(UserError, match="nothing reads the bursts of idle"):
+        plan_for(changed)

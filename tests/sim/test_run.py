@@ -4,15 +4,19 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from boards.tools import find_tool
+from gen.cycles import predict
 from gen.design import make_design
-from hw.network import Population
-from sim import run
-from sim.run import FULL_SPEED, prepare, simulate
+from hw.configure import configure
+from hw.network import Dense, InputSpec, Network, Pooling, Population, Readout
+from sim import golden, run
+from sim.run import FULL_SPEED, cycle_limit, prepare, simulate
 from sim.simulator import build
 from snn.data import load
+from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
 
 needs_icarus = pytest.mark.skipif(
     find_tool("iverilog") is None, reason="Icarus Verilog is not installed and no Debian package gives it (make icarus)"
@@ -108,3 +112,25 @@ def test_user_errors(digits_checkpoint, fashion_checkpoint, tmp_path, fails):
     assert "plan.json" in fails(
         run.main, "--ckpt", digits_checkpoint, "--data", "digits", "--plan", tmp_path / "plan.json"
     )
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_network_is_taken_for_one_that_hangs(seed):
+    network = random_convolutions(seed)
+    config = configure(network, random_plan(network, seed))
+    bursts = random_bursts(network, 3, seed, density=1.0)
+    known = {name: values.numpy() for name, values in golden.run(network, bursts).bursts.items()}
+    assert 2 * int(predict(config, known).finished[-1]) < cycle_limit(config, 3)
+
+
+def test_a_pooling_alone_may_take_all_the_time():
+    network = Network(
+        timesteps=1,
+        input=InputSpec(shape=(1, 56, 56), coding="direct", bits=1),
+        nodes=(Pooling(name="pool", source="input", kind="max", kernel=28),),
+        projections=(Dense(source="pool", target="readout", weights=np.ones((2, 4), dtype=np.int64), weight_bits=2),),
+        readout=Readout(fraction_bits=4, bias=np.zeros(2, dtype=np.int64), exponent=np.zeros(2, dtype=np.int64)),
+    )
+    config = configure(network, plan_for(network))
+    known = {name: values.numpy() for name, values in golden.run(network, random_bursts(network, 9)).bursts.items()}
+    assert int(predict(config, known).finished[-1]) < cycle_limit(config, 9)
