@@ -180,7 +180,7 @@ def window_config(projection: Dense | Conv2d, plan: LayerPlan, source: BurstStre
         rows_kept=0,
         memory=plan.field_memory,
     )
-    passes = window.words == source.folds * source.beats and window.height * window.width == 1
+    passes = source.height * source.width == 1 and window.height * window.width == 1 and kernel == (1, 1)
     if passes and plan.folds == 1 and (source.folds == 1 or source.steps == 1):
         return window
     # What the largest window needs stays; meanwhile as many rows can arrive as will be released at once.

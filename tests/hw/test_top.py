@@ -380,3 +380,29 @@ def test_bursts_that_nothing_reads_are_refused():
     changed = dataclasses.replace(network, nodes=(*network.nodes, idle), projections=(*network.projections, weights))
     with pytest.raises(UserError, match="nothing reads the bursts of idle"):
         plan_for(changed)
+
+
+def test_one_window_that_leaves_positions_out():
+    rng = np.random.default_rng(0)
+    network = Network(
+        timesteps=2,
+        input=InputSpec(shape=(2, 2, 2), coding="events", bits=2),
+        nodes=(
+            Population(
+                name="conv",
+                shape=(3, 1, 1),
+                fraction_bits=3,
+                burst_ceiling=3,
+                leak=Leak(multiplier=1, shift=1),
+                reset="soft",
+                bias=np.array([4, 2, 9]),
+                exponent=np.zeros(3, dtype=np.int64),
+            ),
+        ),
+        projections=(
+            Conv2d(source="input", target="conv", weights=rng.integers(-8, 8, (3, 2, 1, 1)), weight_bits=4, stride=2),
+            Dense(source="conv", target="readout", weights=rng.integers(-8, 8, (2, 3)), weight_bits=4),
+        ),
+        readout=Readout(fraction_bits=4, bias=np.array([3, -4]), exponent=np.array([0, 1])),
+    )
+    check(network, plan_for(network))
