@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow resources tools lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow formal resources tools lint types venv icarus prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
 	@echo "make test       lint, types and tests"
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
+	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -24,13 +25,16 @@ test-slow: venv
 	-@$(RUN) -m sim.install_icarus
 	$(RUN) -m pytest -m slow
 
+formal: venv tools
+	$(RUN) -m tests.formal.prove --out docs/proofs.md
+
 resources: venv
 	$(RUN) -m studies.resources measure
 	$(RUN) -m studies.resources fit
 
 # Each tool is compiled for this machine when it runs first, and two first runs at a time would disturb each other.
 tools: venv
-	@for tool in yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack; do \
+	@for tool in boolector yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack; do \
 	  $(VENV)/bin/yowasp-$$tool --version >/dev/null 2>&1 || true; done
 
 lint: venv

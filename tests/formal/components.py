@@ -1,0 +1,72 @@
+"""Small components of every kind, for proofs about them."""
+
+import dataclasses
+
+import numpy as np
+
+from hw.configuration import BurstStream, PoolingConfig, ProjectionConfig, SkipConfig, WindowConfig
+from hw.configure import configure
+from hw.fork import Fork
+from hw.handover import Handover
+from hw.neuron_bank import NeuronBank
+from hw.pooling import PoolingStage
+from hw.readout import Readout
+from hw.receptive_field import ReceptiveField
+from hw.scanner import EventScanner
+from hw.skip_buffer import SkipBuffer
+from hw.stream_register import StreamRegister
+from hw.synapse_array import SynapseArray
+from tests.hw.configs import projection
+from tests.networks import plan_for, random_network
+
+BEATS = BurstStream(steps=1, beats=2, group=2, burst_bits=2)
+"""Two beats of two channels."""
+IMAGE = BurstStream(height=3, width=3, steps=1, beats=1, group=1, burst_bits=1)
+NETWORK = random_network(7, sizes=(4, 2, 2), timesteps=2, fraction_bits=3)
+CONFIG = configure(
+    NETWORK, plan_for(NETWORK, hidden_0={"lanes": 2, "cores": 1, "group": 2}, readout={"lanes": 2, "cores": 1})
+)
+SKIP = SkipConfig(source="input", stream=IMAGE, weight=1, depth=3, memory="block")
+
+
+def scanned(banks: int, folds: int = 1) -> ProjectionConfig:
+    """A projection of four channels into two neurons."""
+    weights = np.array([[-8, 7, 3, -1], [5, -8, -8, 2]])
+    return projection(BEATS, weights, folds=folds, banks=banks, accumulator_bits=8)
+
+
+def window(kernel: int, stride: int, padding: int, folds: int = 1) -> WindowConfig:
+    """Windows over a narrow image, which keep as many rows as :mod:`hw.configure` would."""
+    source = dataclasses.replace(IMAGE, width=2)
+    draft = WindowConfig(
+        source=source, kernel=(kernel, kernel), stride=stride, padding=padding, folds=folds, rows_kept=0, memory="block"
+    )
+    return dataclasses.replace(draft, rows_kept=max(draft.needed) + max(draft.released))
+
+
+def pooling(kind: str) -> PoolingConfig:
+    """2 x 2 pooling; the image's last row and column are dropped."""
+    bits = 3 if kind == "sum" else 1
+    output = dataclasses.replace(IMAGE, height=1, width=1, burst_bits=bits)
+    return PoolingConfig(
+        name="pool", source="input", kind=kind, kernel=2, stream=IMAGE, output=output, memory="distributed"
+    )
+
+
+HIDDEN, READOUT = CONFIG.layers
+
+STAGES = {
+    "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
+    "skip buffer": (lambda: SkipBuffer(SKIP), "arriving", "leaving"),
+    "receptive field": (lambda: ReceptiveField(window(2, 1, 1)), "arriving", "leaving"),
+    "event scanner": (lambda: EventScanner(scanned(1)), "bursts", "events"),
+    "event scanner, two banks": (lambda: EventScanner(scanned(2)), "bursts", "events"),
+    "synapse array": (lambda: SynapseArray(scanned(1)), "events", "sums"),
+    "synapse array, two banks": (lambda: SynapseArray(scanned(2)), "events", "sums"),
+    "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),
+    "neuron bank": (lambda: NeuronBank(HIDDEN.target), "currents", "bursts"),
+    "pooling": (lambda: PoolingStage(pooling("sum")), "arriving", "leaving"),
+    "readout": (lambda: Readout(READOUT.target, lanes_total=2), "currents", "results"),
+    "fork": (lambda: Fork(4, 2), "arriving", "branch_0"),
+}
+"""How to make each component, and its arriving and its leaving stream."""

@@ -1,0 +1,242 @@
+"""Proofs about one neuron: it is the integer form, its counter saturates, its widths suffice."""
+
+import dataclasses
+from collections.abc import Callable
+
+from amaranth.hdl import Array, Const, Mux, Shape, Signal, Value, ValueLike, signed, unsigned
+
+from gen.widths import layer_bounds
+from hw.configuration import BurstStream, NeuronConfig, SkipConfig
+from hw.configure import configure
+from hw.network import Network
+from hw.neuron_core import NeuronCore
+from tests.formal.proof import Proof, Statement
+from tests.networks import plan_for, random_network
+
+WIDE = 40
+"""Bits in which nothing of these small networks can overflow."""
+
+
+def network(**options: object) -> Network:
+    """One population behind twelve inputs."""
+    return random_network(7, sizes=(12, 4, 3), **options)
+
+
+NETWORKS = {
+    "F 5, K 3, leak 1/2, soft": network(),
+    "F 3, K 7, no leak, soft": network(fraction_bits=3, burst_ceiling=7, leak=(1, 0)),
+    "F 8, K 5, leak 3/4, soft": network(fraction_bits=8, burst_ceiling=5, leak=(3, 2), weight_bits=6),
+    "F 1, K 1, leak 1/2, hard": network(fraction_bits=1, burst_ceiling=1, reset="hard"),
+    "F 4, K 2, forgetting, hard": network(fraction_bits=4, burst_ceiling=2, leak=(0, 1), reset="hard"),
+    "F 6, K 3, leak 5/8, hard, 2-bit weights": network(fraction_bits=6, leak=(5, 3), reset="hard", weight_bits=2),
+}
+
+
+def neurons(source: Network) -> NeuronConfig:
+    """What the population's neuron bank is built from."""
+    target = configure(source, plan_for(source)).layers[0].target
+    assert isinstance(target, NeuronConfig)
+    return target
+
+
+def with_skips(config: NeuronConfig) -> NeuronConfig:
+    """The same with two identity skips, and two bits more for them."""
+    stream = BurstStream(steps=1, beats=1, group=1, burst_bits=2)
+    skips = tuple(
+        SkipConfig(source="input", stream=stream, weight=weight, depth=2, memory="distributed") for weight in (-11, 37)
+    )
+    wider = {name: getattr(config, name) + 2 for name in ("current_bits", "potential_bits", "membrane_bits")}
+    return dataclasses.replace(config, skips=skips, **wider)
+
+
+SETTINGS = {name: neurons(source) for name, source in NETWORKS.items()}
+SETTINGS["F 5, K 3, leak 1/2, soft, two skips"] = with_skips(SETTINGS["F 5, K 3, leak 1/2, soft"])
+SOFT = {name: config for name, config in SETTINGS.items() if config.reset == "soft"}
+
+
+def fits(value: Value, bits: int) -> Value:
+    """Whether a signed register of ``bits`` holds ``value``."""
+    return (value >= -(1 << bits - 1)) & (value < (1 << bits - 1))
+
+
+def clamp(value: Value, ceiling: int) -> Value:
+    """``min(max(value, 0), ceiling)``."""
+    return Mux(value < 0, 0, Mux(value > ceiling, ceiling, value))
+
+
+class IntegerForm:
+    """A neuron core and, beside it, docs/design.md's integer form in wide numbers, a register behind each step.
+
+    ``holds``: a neuron has come through, and its current and potential fit the registers of ``config`` (of which
+    "widths suffice" is the proof). The claims here tie every register of the core to its step of the formula.
+    """
+
+    def __init__(self, s: Statement, config: NeuronConfig) -> None:
+        self.core = core = NeuronCore(config)
+        registers = s.add(core)
+        s.free(core.advance, core.sum, core.first, core.membrane, core.constants, core.skips)
+        wide = signed(WIDE)
+
+        def step(value: ValueLike) -> Signal:
+            return s.kept(value, core.advance)
+
+        taken, first = step(core.sum), step(core.first)
+        s.claim((registers["taken_sum"] == taken) & (registers["first_1"] == first))
+        skipped: Value = Const(0)
+        if config.skips:
+            bursts = [core.skips[f"skip_{index}"] * skip.weight for index, skip in enumerate(config.skips)]
+            skipped = step(s.name(sum(bursts), wide))
+            s.claim(registers["skipped"] == skipped)
+        exponent = core.constants.exponent if any(config.exponent) else Const(0)
+        current, first = step(s.name((taken << exponent) + core.constants.bias + skipped, wide)), step(first)
+        defined = fits(current, config.current_bits)
+        s.claim((registers["first_2"] == first) & (~defined | (registers["current"] == current)))
+
+        leaked = s.name((config.leak.multiplier * core.membrane) >> config.leak.shift, wide)
+        potential = step(s.name(Mux(first, 0, leaked) + current, wide))
+        defined = step(defined) & fits(potential, config.potential_bits)
+        s.claim(~defined | (registers["potential"] == potential))
+        self.potential, defined = step(potential), step(defined)
+        s.claim(~defined | (registers["settled"] == self.potential))
+
+        rounded = s.name((self.potential + (1 << config.fraction_bits - 1)) >> config.fraction_bits, wide)
+        self.burst = clamp(rounded, config.burst_ceiling)
+        after = self.potential - (self.burst << config.fraction_bits)
+        self.membrane = s.name(after if config.reset == "soft" else Mux(self.burst > 0, 0, self.potential), wide)
+        through = step(step(step(step(Const(1, 1)))))
+        self.holds = through & defined
+        s.claim(~self.holds | (core.burst == self.burst))
+
+
+def burst(s: Statement, config: NeuronConfig) -> None:
+    form = IntegerForm(s, config)
+    for count in {0, 1, config.burst_ceiling}:
+        s.witness(form.holds & (form.core.burst == count))
+
+
+def membrane(s: Statement, config: NeuronConfig) -> None:
+    form = IntegerForm(s, config)
+    stored = form.holds & fits(form.membrane, config.membrane_bits)
+    s.claim(~stored | (form.core.next_membrane == form.membrane))
+    s.witness(stored & (form.core.burst > 0))
+    s.witness(stored & (form.core.next_membrane < 0))
+
+
+def soft_reset(s: Statement, config: NeuronConfig) -> None:
+    form = IntegerForm(s, config)
+    stored = form.holds & fits(form.membrane, config.membrane_bits)
+    s.claim(~stored | (form.potential == form.core.next_membrane + (form.core.burst << config.fraction_bits)))
+    s.witness(stored & (form.core.burst == config.burst_ceiling))
+
+
+def ceiling(s: Statement, config: NeuronConfig) -> None:
+    """Without any assumption: neither widths nor constants nor inputs need be those of a network."""
+    form = IntegerForm(s, config)
+    s.claim(form.core.burst <= config.burst_ceiling)
+    s.witness(form.core.burst == config.burst_ceiling)
+
+
+def saturation(s: Statement, config: NeuronConfig) -> None:
+    form = IntegerForm(s, config)
+    half, unit = 1 << config.fraction_bits - 1, 1 << config.fraction_bits
+    full = form.potential >= config.burst_ceiling * unit - half
+    s.claim(~form.holds | (full == (form.core.burst == config.burst_ceiling)))
+    s.claim(~form.holds | ((form.potential < half) == (form.core.burst == 0)))
+    s.witness(form.holds & (form.core.burst == config.burst_ceiling))
+    s.witness(form.holds & (form.potential < 0))
+
+
+def standing_still(s: Statement, config: NeuronConfig) -> None:
+    core = IntegerForm(s, config).core
+    stopped = s.kept(~core.advance, 1)
+    outputs = (core.burst, core.next_membrane)
+    for output in outputs:
+        s.claim(~stopped | (output == s.kept(output, 1)))
+    s.witness(stopped & (core.burst > 0))
+
+
+def widths(s: Statement, source: Network) -> None:
+    """One neuron in a loop with its membrane over T timesteps; then it begins again, so T steps are all there is."""
+    population = next(node for node in source.nodes if node.name == "hidden_0")
+    config, bounds, wide = neurons(source), layer_bounds(source, population), signed(WIDE)
+    channel = s.chosen(range(population.shape[0]), "channel")
+    s.assume(channel < population.shape[0])
+    total, state = Signal(wide, name="sum"), Signal(wide, name="membrane")
+    s.free(total)
+
+    def own(values: object, shape: Shape = wide) -> Value:
+        return Array(Const(int(value), shape) for value in values)[channel]
+
+    s.assume((total >= own(bounds.partial.low)) & (total <= own(bounds.partial.high)))
+    current = s.name((total << own(population.exponent, unsigned(3))) + own(population.bias), wide)
+    potential = s.name(((config.leak.multiplier * state) >> config.leak.shift) + current, wide)
+    fired = clamp((potential + (1 << config.fraction_bits - 1)) >> config.fraction_bits, config.burst_ceiling)
+    after = potential - (fired << config.fraction_bits) if config.reset == "soft" else Mux(fired > 0, 0, potential)
+    step = Signal(range(source.timesteps))
+    last = step == source.timesteps - 1
+    s.module.d.sync += [state.eq(Mux(last, 0, after)), step.eq(Mux(last, 0, step + 1))]
+    s.claim(fits(total, config.accumulator_bits))
+    s.claim(fits(current, config.current_bits))
+    s.claim(fits(potential, config.potential_bits))
+    s.claim(fits(s.name(after, wide), config.membrane_bits))
+    s.witness(last & (potential > 0))
+    s.witness(last & ~fits(potential, config.potential_bits - 1))
+
+
+def at(settings: dict, build: Callable) -> dict[str, Callable[[Statement], None]]:
+    """``build`` at every setting."""
+    return {name: lambda s, setting=setting: build(s, setting) for name, setting in settings.items()}
+
+
+PROOFS = [
+    Proof(
+        name="neuron core: burst",
+        claim="n = clamp((M + 2^(F-1)) >> F, 0, K) of M = ((a V) >> p) + (sum << e) + bias + skips, for all inputs",
+        circuits=at(SETTINGS, burst),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: membrane",
+        claim="V = M - n 2^F (soft reset), or 0 where n > 0 and M elsewhere (hard reset)",
+        circuits=at(SETTINGS, membrane),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: soft reset",
+        claim="M = V + n 2^F: nothing of the potential is lost",
+        circuits=at(SOFT, soft_reset),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: ceiling",
+        claim="no burst is larger than K, whatever the inputs",
+        circuits=at(SETTINGS, ceiling),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: saturation",
+        claim="the counter is at K just where M >= (K - 1/2) 2^F, at 0 just where M < 2^(F-1), and never wraps",
+        circuits=at(SETTINGS, saturation),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: standing still",
+        claim="without advance burst and membrane stay as they are",
+        circuits=at(SETTINGS, standing_still),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="widths suffice",
+        claim="within the bounds of the interval analysis no sum, current, potential or membrane exceeds its register; "
+        "all T timesteps of any inference",
+        circuits=at(NETWORKS, widths),
+        unbounded=False,
+        depth=4,
+    ),
+]

