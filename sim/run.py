@@ -8,7 +8,6 @@ import contextlib
 import json
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,125 +16,17 @@ from rich.console import Console
 
 from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of
-from hw.configuration import PoolingConfig, TopConfig
 from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
-from hw.pooling import PoolingStage
-from hw.stream_order import beat_words, stream_beats
 from sim import golden
-from sim.compare import Comparison, compare
-from sim.golden import Activations
+from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
-from snn.data import LOADERS, Images, load
+from snn.data import LOADERS, load
 
 DEFAULT_FOLDER = Path("build/sim")
-STALL_SHARE = 100
-"""Out of 256: how likely source and sink pause in a cycle of the stalled run."""
 LATENCY_INFERENCES = 16
 EXIT_MISMATCH = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mode:
-    """One way of offering the inferences."""
-
-    name: str
-    source_gap: int = 0
-    sink_gap: int = 0
-    one_by_one: int = 0
-
-
-FULL_SPEED = Mode(name="full speed")
-STALLED = Mode(name="random stalls", source_gap=STALL_SHARE, sink_gap=STALL_SHARE)
-ONE_BY_ONE = Mode(name="one by one", one_by_one=1)
-REFERENCES = Mode(name="references")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Inferences:
-    """What is run: input bursts (count, steps, C, H, W) and all that the golden model computes for them."""
-
-    bursts: IntArray
-    golden: Activations
-
-    def first(self, count: int) -> "Inferences":
-        """The first ``count`` of them."""
-        known = self.golden
-        return Inferences(
-            bursts=self.bursts[:count],
-            golden=Activations(
-                bursts={name: values[:count] for name, values in known.bursts.items()},
-                membranes={name: values[:count] for name, values in known.membranes.items()},
-                logits=known.logits[:count],
-            ),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
-    """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
-    each layer's scanner worked, and how many seconds the simulator took."""
-
-    mode: Mode
-    comparison: Comparison
-    started: IntArray
-    worked: dict[str, int]
-    seconds: float
-
-
-def simulate(design: Design, simulation: Simulation, inferences: Inferences, mode: Mode) -> Outcome:
-    """Run inferences through the simulated network and compare all it does with the golden model.
-
-    Raises:
-        SimulationError: the network hung, or what it sent is no sequence of results at all.
-    """
-    config = design.config
-    folder = simulation.folder / mode.name.replace(" ", "_")
-    folder.mkdir(exist_ok=True)
-    beats = stream_beats(inferences.bursts, config.input)
-    size = (config.input.group * config.input.burst_bits + 7) // 8
-    words = beat_words(beats, config.input.burst_bits)
-    (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
-    taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
-    taps += [f"membranes_{name}" for name, _, _ in config.populations]
-    taps += [f"working_{layer.name}" for layer in config.layers]
-    plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in (*taps, "results")}
-    plusargs |= {
-        "source": (folder / "source.bin").resolve(),
-        "source_log": (folder / "source.log").resolve(),
-        "source_gap": mode.source_gap,
-        "sink_gap": mode.sink_gap,
-        "one_by_one": mode.one_by_one,
-        "inferences": len(inferences.bursts),
-        "limit": cycle_limit(config, len(inferences.bursts)),
-    }
-    begin = time.monotonic()
-    simulation.run(plusargs, folder / "simulation.log")
-    seconds = time.monotonic() - begin
-    started = np.array([int(line) for line in (folder / "source.log").read_text().split()], dtype=np.int64)
-    try:
-        comparison = compare(config, inferences.golden, folder)
-    except ValueError as error:
-        raise SimulationError(f"{error} (recorded in {folder})") from error
-    worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
-    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
-
-
-def cycle_limit(config: TopConfig, inferences: int) -> int:
-    """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
-    cycles = config.input.beats_per_inference
-    for stage in config.stages:
-        if isinstance(stage, PoolingConfig):
-            stream = stage.stream
-            cycles += stream.height * stream.width * max(stream.beats_per_position, PoolingStage.write_latency)
-    for layer in config.layers:
-        projection = layer.projection
-        source = projection.window.source
-        planes = projection.window.words * source.group * source.burst_bits
-        turns = projection.repeats * (projection.lanes + 8)
-        cycles += source.beats_per_inference + projection.window.sums * (2 * planes + turns)
-    return 1000 + 4 * cycles * inferences
 
 
 def replay(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
@@ -265,16 +156,6 @@ def parser() -> argparse.ArgumentParser:
     add("--json", type=Path, help="also write the figures to this file")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for built simulations (default {DEFAULT_FOLDER})")
     return result
-
-
-def prepare(design: Design, images: Images) -> Inferences:
-    """Encode the images and run the golden model; raises UserError when they are not the network's kind of input."""
-    if images.pixels.shape[1:] != design.network.input.shape:
-        raise UserError(
-            f"images of shape {images.pixels.shape[1:]}, but the network takes {design.network.input.shape}"
-        )
-    bursts = encode(images.pixels, design.network.input)
-    return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
 
 
 @command_line

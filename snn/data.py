@@ -34,7 +34,11 @@ class Images:
 
     def first(self, count: int | None) -> "Images":
         """The first ``count`` images, or all of them."""
-        return Images(pixels=self.pixels[:count], labels=self.labels[:count])
+        return self.range(0, count)
+
+    def range(self, start: int, end: int | None) -> "Images":
+        """The images from ``start`` up to, without, ``end``."""
+        return Images(pixels=self.pixels[start:end], labels=self.labels[start:end])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from gen.cycles import predict
 from gen.design import make_design
 from hw.configure import configure
 from hw.network import Dense, InputSpec, Network, Pooling, Population, Readout
-from sim import golden, run
-from sim.run import FULL_SPEED, cycle_limit, prepare, simulate
+from sim import golden, inferences, run
+from sim.inferences import FULL_SPEED, cycle_limit, prepare, simulate
 from sim.simulator import build
 from snn.data import load
 from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
@@ -98,7 +98,7 @@ def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_d
 
 
 def test_a_hang_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_dir, monkeypatch, capsys):
-    monkeypatch.setattr(run, "cycle_limit", lambda *_: 50)
+    monkeypatch.setattr(inferences, "cycle_limit", lambda *_: 50)
     arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
     assert run.main([*arguments, "--board", "icebreaker"]) == 1
     errors = capsys.readouterr().err

@@ -1,0 +1,224 @@
+"""Command line: a whole test set through the simulated hardware, in shards, on all cores or on a cluster.
+
+python -m sim.exhaustive --ckpt model.pt --data fashion_mnist
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress, TimeRemainingColumn
+
+from gen.design import Design, add_plan_options, design_of
+from hw.errors import UserError, check_output_file, command_line
+from sim.inferences import FULL_SPEED, prepare, simulate
+from sim.simulator import SIMULATORS, Simulation, SimulationError, build
+from snn.data import LOADERS, Images, load
+
+DEFAULT_FOLDER = Path("build/exhaustive")
+DEFAULT_SHARD = 200
+EXIT_MISMATCH = 1
+
+
+@lru_cache(maxsize=1)
+def prepared(text: str) -> tuple[Design, Simulation, Images]:
+    """Design, simulation and images of a run's options (as JSON), once a process."""
+    options = options_from(text)
+    design = design_of(options)
+    simulation = build(design.config, options.simulator, options.work_dir, waves=False)
+    return design, simulation, load(options.data, "test", options.data_dir).first(options.count)
+
+
+def options_to(options: argparse.Namespace) -> str:
+    """The options as text that a worker understands."""
+    return json.dumps({key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()})
+
+
+def options_from(text: str) -> argparse.Namespace:
+    """The inverse of :func:`options_to`."""
+    paths = ("ckpt", "data_dir", "plan", "work_dir", "json")
+    content = json.loads(text)
+    return argparse.Namespace(
+        **{key: Path(value) if key in paths and value is not None else value for key, value in content.items()}
+    )
+
+
+def run_shard(text: str, first: int) -> dict[str, Any]:
+    """Simulate one shard, every beat held against the golden model; returns its figures.
+
+    Raises:
+        SimulationError: the network hung.
+    """
+    design, simulation, images = prepared(text)
+    options = options_from(text)
+    shard = images.range(first, first + options.shard)
+    inferences = prepare(design, shard)
+    folder = simulation.folder / f"shard_{first}"
+    outcome = simulate(design, simulation, inferences, FULL_SPEED, folder)
+    comparison = outcome.comparison
+    cycles = np.diff(comparison.class_cycles)
+    return {
+        "first": first,
+        "images": len(shard.labels),
+        "mismatches": comparison.mismatches,
+        "what": comparison.first,
+        "right": int((comparison.classes == shard.labels[: len(comparison.classes)]).sum()),
+        "cycles": int(cycles.sum()),
+        "gaps": len(cycles),
+        "seconds": outcome.seconds,
+    }
+
+
+def shard_file(folder: Path, first: int) -> Path:
+    """Where a finished shard's figures are kept, so that a run that was interrupted goes on."""
+    return folder / f"{first:08}.json"
+
+
+def finished_shards(folder: Path) -> dict[int, dict[str, Any]]:
+    """What earlier runs have finished."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        with contextlib.suppress(ValueError, KeyError):
+            figures = json.loads(path.read_text())
+            found[int(figures["first"])] = figures
+    return found
+
+
+def keep(folder: Path, figures: dict[str, Any]) -> None:
+    """Keep a shard's figures; a file is there whole or not at all."""
+    path = shard_file(folder, figures["first"])
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(figures) + "\n")
+    partial.replace(path)
+
+
+def distributed() -> ModuleType:
+    """The library ``distributed``; raises UserError where it is not installed."""
+    try:
+        import distributed
+    except ImportError as error:
+        raise UserError("dask.distributed is not installed; pip install 'qblif[cluster]'") from error
+    return distributed
+
+
+def results(options: argparse.Namespace, missing: list[int]) -> Iterator[dict[str, Any]]:
+    """Figures of the missing shards as they come, from a local cluster or the scheduler that was named."""
+    library = distributed()
+    with contextlib.ExitStack() as stack:
+        if options.scheduler is None:
+            address = stack.enter_context(
+                library.LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
+            )
+        else:
+            address = options.scheduler
+        try:
+            client = stack.enter_context(library.Client(address, timeout="10s"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"no scheduler answers at {options.scheduler}: {error}") from error
+        text = options_to(options)
+        for _, figures in library.as_completed(
+            client.map(run_shard, [text] * len(missing), missing), with_results=True
+        ):
+            yield figures
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m sim.exhaustive``."""
+    result = argparse.ArgumentParser(
+        prog="python -m sim.exhaustive",
+        description="Simulate a whole test set at full speed, in shards side by side, and compare every beat, logit "
+        "and class with the integer golden model. What is finished is kept: the same command goes on where it was "
+        "interrupted. Exit code 1 means a mismatch.",
+    )
+    add = result.add_argument
+    add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    add("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    add("--data-dir", type=Path, help="folder with the data set's files")
+    add_plan_options(result, board="arty_a7")
+    add("--count", type=int, help="only the first so many test images")
+    add("--shard", type=int, default=DEFAULT_SHARD, help=f"images a shard (default {DEFAULT_SHARD})")
+    add("--workers", type=int, default=os.cpu_count(), help="processes of the local cluster (default: one a core)")
+    add("--scheduler", help="address of a dask scheduler whose workers see the same files")
+    add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
+    add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for simulations and shards (default {DEFAULT_FOLDER})")
+    add("--json", type=Path, help="also write the figures to this file")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    for name in ("shard", "workers", "count"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} must be at least 1, not {value}")
+    check_output_file(options.json, "--json")
+    distributed()
+    design, simulation, images = prepared(options_to(options))
+    prepare(design, images.first(1))
+    total = len(images.labels)
+    run = (design.plan.sha256, design.sha256, simulation.folder.name, options.data, str(options.shard))
+    folder = options.work_dir / f"shards-{hashlib.sha256(' '.join(run).encode()).hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = {first: min(options.shard, total - first) for first in range(0, total, options.shard)}
+    found = {first: one for first, one in finished_shards(folder).items() if one["images"] == shards.get(first)}
+    try:
+        with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn()) as progress:
+            bar = progress.add_task("images", total=total)
+            progress.advance(bar, sum(one["images"] for one in found.values()))
+            for figures in results(options, [first for first in shards if first not in found]):
+                keep(folder, figures)
+                found[figures["first"]] = figures
+                progress.advance(bar, figures["images"])
+    except SimulationError as error:
+        print(f"mismatch: {error}", file=sys.stderr)
+        return EXIT_MISMATCH
+    report = summary(design, simulation, [found[first] for first in shards])
+    print_summary(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return EXIT_MISMATCH if report["mismatches"] else 0
+
+
+def summary(design: Design, simulation: Simulation, shards: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all shards together."""
+    images = sum(shard["images"] for shard in shards)
+    gaps = sum(shard["gaps"] for shard in shards)
+    return {
+        "images": images,
+        "mismatches": sum(shard["mismatches"] for shard in shards),
+        "first_mismatches": [f"from image {s['first']}: {s['what']}" for s in shards if s["mismatches"]][:10],
+        "accuracy_rtl": sum(shard["right"] for shard in shards) / images,
+        "cycles_mean": sum(shard["cycles"] for shard in shards) / gaps if gaps else None,
+        "shards": len(shards),
+        "simulated_images_per_second": images / sum(shard["seconds"] for shard in shards),
+        "board": design.board.name,
+        "network_sha256": design.sha256,
+        "plan_sha256": design.plan.sha256,
+        "simulator": simulation.simulator,
+        "version": simulation.version,
+    }
+
+
+def print_summary(report: dict[str, Any]) -> None:
+    """The figures for people."""
+    print(f"{report['images']} images in {report['shards']} shards, {report['mismatches']} mismatches")
+    for line in report["first_mismatches"]:
+        print(f"  {line}")
+    print(f"accuracy of the RTL: {report['accuracy_rtl']:.2%}")
+    if report["cycles_mean"] is not None:
+        print(f"cycles an image: mean {report['cycles_mean']:.1f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Whole test sets in shards."""
+
+import json
+import sys
+
+import pytest
+
+from gen.checkpoint import load_checkpoint
+from gen.fold import fold
+from hw.network import encode
+from sim import exhaustive, golden
+from snn.data import load
+
+
+@pytest.fixture
+def command(digits_checkpoint, tmp_path):
+    folder = tmp_path / "exhaustive"
+    words = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "50", "--shard", "20", "--workers", "1"]
+    return [*words, "--work-dir", str(folder), "--json", str(tmp_path / "run.json")], folder, tmp_path / "run.json"
+
+
+def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys):
+    words, folder, report_file = command
+    assert exhaustive.main(words) == 0
+    report = json.loads(report_file.read_text())
+    images = load("digits", "test", None).first(50)
+    network = fold(load_checkpoint(digits_checkpoint))
+    classes = golden.run(network, encode(images.pixels, network.input)).classes.numpy()
+    assert (report["images"], report["shards"], report["mismatches"]) == (50, 3, 0)
+    assert report["accuracy_rtl"] == (classes == images.labels).mean()
+
+    # A shard that is kept counts as it stands, and one that is missing is run.
+    kept = sorted(folder.glob("shards-*/*.json"))
+    figures = json.loads(kept[0].read_text())
+    kept[0].write_text(json.dumps(figures | {"mismatches": 3, "what": "planted"}))
+    kept[2].unlink()
+    assert exhaustive.main(words) == exhaustive.EXIT_MISMATCH
+    assert "planted" in capsys.readouterr().out
+    assert sorted(folder.glob("shards-*/*.json")) == kept
+
+
+@pytest.mark.parametrize("options", [["--shard", "0"], ["--workers", "0"], ["--scheduler", "nowhere.invalid:1"]])
+def test_user_errors(command, options, capsys):
+    assert exhaustive.main([*command[0], *options]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_library_is_optional(command, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert exhaustive.main(command[0]) == 2
+    assert "qblif[cluster]" in capsys.readouterr().err
