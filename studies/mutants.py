@@ -1,0 +1,180 @@
+"""The bugs that :mod:`studies.mutations` plants: realistic mistakes in the hardware and the generator."""
+
+from dataclasses import dataclass
+
+HARDWARE = ("tests/hw/test_top.py", "tests/hw", "tests/gen/test_cycles.py", "tests/formal", "tests/sim/test_run.py")
+GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One planted bug.
+
+    Attributes:
+        what: the mistake, for people.
+        file: where it is made.
+        old, new: the code before and after; ``old`` stands in the file once.
+        tests: what is run against it, the likeliest first.
+    """
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = HARDWARE
+
+
+def hardware(component: str, what: str, old: str, new: str) -> Mutant:
+    """A mistake in ``hw/``."""
+    first = f"tests/hw/test_{component}.py"
+    return Mutant(what=f"{component}: {what}", file=f"hw/{component}.py", old=old, new=new, tests=(first, *HARDWARE))
+
+
+def generator(module: str, what: str, old: str, new: str) -> Mutant:
+    """A mistake in ``gen/``."""
+    first = f"tests/gen/test_{module}.py"
+    return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
+
+
+MUTANTS = (
+    hardware("neuron_core", "half a unit too little is rounded", "(1 << fraction - 1)", "(1 << fraction - 2)"),
+    hardware(
+        "neuron_core", "rounding left out", "(potential + (1 << fraction - 1)) >> fraction", "potential >> fraction"
+    ),
+    hardware("neuron_core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
+    hardware("neuron_core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
+    hardware("neuron_core", "leak shifts one place too far", ">> config.leak.shift", ">> (config.leak.shift + 1)"),
+    hardware("neuron_core", "the first timestep keeps the old membrane", "Mux(first_2, 0, leaked)", "leaked"),
+    hardware("neuron_core", "soft reset left out", "settled - (self.burst << fraction)", "settled"),
+    hardware("neuron_core", "hard reset from the second burst on", "self.burst.any()", "(self.burst > 1)"),
+    hardware("neuron_core", "exponent left out", "taken_sum << self.constants.exponent if", "taken_sum if"),
+    hardware("neuron_core", "the current is kept as the potential", "settled.eq(potential)", "settled.eq(current)"),
+    hardware(
+        "neuron_bank",
+        "membranes written one slot off",
+        "write.addr.eq(written.slot)",
+        "write.addr.eq(written.slot ^ 1)",
+    ),
+    hardware("neuron_bank", "membranes written while all stands still", "advance & written.valid", "written.valid"),
+    hardware("neuron_bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
+    hardware("neuron_bank", "constants of the first fold for all", "first_row + slot", "slot"),
+    hardware("neuron_bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
+    hardware("neuron_bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
+    hardware(
+        "scanner",
+        "rows counted from the wrong fold",
+        "Mux(last_fold, 0, first_row + step_rows)",
+        "Mux(last_fold, 0, first_row)",
+    ),
+    hardware("scanner", "one bank decides that a beat is done", "Cat(finished).all()", "finished[0]"),
+    hardware("scanner", "an empty closing beat is dropped", ".any() & ~closes", ".any()"),
+    hardware("scanner", "loads while events wait", "(~held | finishing) & advance", "(~held | finishing)"),
+    hardware("scanner", "a spike is never without", "spike.eq(occupied.any())", "spike.eq(1)"),
+    hardware("synapse_array", "the plane of the event before", "plane.eq(fetched_plane)", "plane.eq(event.plane)"),
+    hardware(
+        "synapse_array",
+        "no clear after a sum",
+        "clear.eq(ResetSignal() | (ready & moving & last))",
+        "clear.eq(ResetSignal())",
+    ),
+    hardware(
+        "synapse_array",
+        "reset forgets the accumulators",
+        "clear.eq(ResetSignal() | (ready & moving & last))",
+        "clear.eq(ready & moving & last)",
+    ),
+    hardware("synapse_array", "an event without spike adds", "with m.If(~fetched_spike):", "with m.If(0):"),
+    hardware(
+        "synapse_array", "stall of the sums ignored", "moving.eq(~self.sums.valid | self.sums.ready)", "moving.eq(1)"
+    ),
+    hardware(
+        "handover",
+        "the ring turns the wrong way",
+        "(lane + self.cores) % self.lanes",
+        "(lane - self.cores) % self.lanes",
+    ),
+    hardware("handover", "one turn too few", "~(turn_ends & last_turn)", "~turn_ends"),
+    hardware(
+        "receptive_field",
+        "rows released too early",
+        "row_done.eq(self.leaving.valid & self.leaving.ready & register.leaving.payload.last)",
+        "row_done.eq(self.leaving.valid & register.leaving.payload.last)",
+    ),
+    hardware(
+        "receptive_field", "padding is not 0", "Mux(fetched_inside, read.data.as_value(), 0)", "read.data.as_value()"
+    ),
+    hardware(
+        "receptive_field",
+        "a row too little is waited for",
+        "waiting & (kept >= walk.needed)",
+        "waiting & (kept + 1 >= walk.needed)",
+    ),
+    hardware(
+        "window_walk",
+        "rows below the source count as inside",
+        "(source_row >= 0) & (source_row < height)",
+        "(source_row >= 0)",
+    ),
+    hardware("window_walk", "the ring wraps one row late", "next_start >= size", "next_start > size"),
+    hardware("window_walk", "columns step without stride", "left + config.stride * unit", "left + unit"),
+    hardware(
+        "pooling",
+        "maximum of signed bursts",
+        "Mux(so_far > burst, so_far, burst)",
+        "Mux(so_far.as_signed() > burst.as_signed(), so_far, burst)",
+    ),
+    hardware("pooling", "no pause for short positions", "pause = max(0, self.write_latency - words)", "pause = 0"),
+    hardware(
+        "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * size) &", "kept.eq("
+    ),
+    hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
+    hardware("skip_buffer", "one beat too many", "level != depth", "level != depth + 1"),
+    hardware("readout", "ties go to the highest class", "(logit > best)", "(logit >= best)"),
+    hardware(
+        "readout", "the best of the inference before counts", "(logit_class == 0) | (logit > best)", "logit > best"
+    ),
+    hardware("stream_register", "the spare beat is lost", "spare_full | self.arriving.valid", "self.arriving.valid"),
+    hardware("selftest", "a wrong logit is not noticed", "self.failed.eq(1)", "self.failed.eq(0)"),
+    Mutant(
+        what="weights: lanes swapped",
+        file="hw/weights.py",
+        old="field << (lane * bits) for lane, field in enumerate(row)",
+        new="field << (lane * bits) for lane, field in enumerate(row[::-1])",
+    ),
+    Mutant(
+        what="configure: banks dealt row by row the wrong way",
+        file="hw/configuration.py",
+        old="words[bank :: self.banks]",
+        new="words[bank * self.rows : (bank + 1) * self.rows]",
+    ),
+    Mutant(
+        what="configure: a skip one row too short",
+        file="hw/configure.py",
+        old="(lead + SLACK_ROWS)",
+        new="(lead - 1)",
+    ),
+    Mutant(
+        what="stream order: channels before rows",
+        file="hw/stream_order.py",
+        old="full.transpose(0, 2, 3, 1).reshape(len(weights), -1)",
+        new="full.transpose(0, 3, 2, 1).reshape(len(weights), -1)",
+    ),
+    generator("widths", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
+    generator("widths", "only the last timestep's potential", "potential.union(now)", "now"),
+    generator(
+        "widths",
+        "positive and negative weights cancel",
+        "low += np.minimum(weights, 0).sum(axis=1)",
+        "low += np.minimum(weights.sum(axis=1), 0)",
+    ),
+    generator("fold", "rounds half down", "np.floor(scaled + 0.5)", "np.ceil(scaled - 0.5)"),
+    generator(
+        "fold", "epsilon left out", 'floats(numbers, "variance", name) + epsilon', 'floats(numbers, "variance", name)'
+    ),
+    generator(
+        "fold",
+        "the bias is not divided by the scale",
+        "np.floor(offset / scale * unit + 0.5)",
+        "np.floor(offset * unit + 0.5)",
+    ),
+)
