@@ -54,6 +54,17 @@ class BlockShape:
     enabled: int
 
 
+SHAPES_OF_18_KBIT = (
+    BlockShape(16384, 1, 1),
+    BlockShape(8192, 2, 2),
+    BlockShape(4096, 4, 4),
+    BlockShape(2048, 9, 9),
+    BlockShape(1024, 18, 9),
+    BlockShape(512, 36, 9),
+)
+"""Of an ECP5's block RAM, and of half of a Xilinx 7's."""
+
+
 def packed_blocks(depth: int, width: int, writable: bool, shapes: Sequence[BlockShape]) -> int:
     """Blocks of a memory as yosys packs it: runs of ``rows`` addresses side by side, each under its own write enables.
 

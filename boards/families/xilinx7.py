@@ -10,8 +10,8 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import (
     CHECKED_COUNTS,
+    SHAPES_OF_18_KBIT,
     UNAMBIGUOUS_NAMES,
-    BlockShape,
     Board,
     Command,
     Family,
@@ -21,14 +21,6 @@ from boards.board import (
 from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
-HALF_BLOCK_SHAPES = (
-    BlockShape(16384, 1, 1),
-    BlockShape(8192, 2, 2),
-    BlockShape(4096, 4, 4),
-    BlockShape(2048, 9, 9),
-    BlockShape(1024, 18, 9),
-    BlockShape(512, 36, 9),
-)
 OPENXC7_TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
 VIVADO_SCRIPT = """\
 #!/bin/sh
@@ -117,7 +109,7 @@ class Xilinx7(Family):
     has_lut_ram = True
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
-        return packed_blocks(depth, width, writable, HALF_BLOCK_SHAPES) / 2
+        return packed_blocks(depth, width, writable, SHAPES_OF_18_KBIT) / 2
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
         # RAM32M: six bits of 32 words in four LUTs; RAM64M: three bits of 64 words.
