@@ -1,0 +1,226 @@
+"""What host and device say to each other: one statement for the hardware, its driver and the tests. Needs numpy alone.
+
+Both ways a frame is COBS of ``kind, id, data, CRC-32`` (all little-endian; the CRC is zlib's, over what stands before
+it), closed by a zero byte. Every request is answered by one frame, in order::
+
+    request                       answer
+    IDENTIFY  id                  IDENTIFY | ANSWER  id  Identity.to_bytes()
+    INFER     id  bursts          INFER    | ANSWER  id  winner (2 bytes), logits (logit_bytes each, signed)
+    COUNTERS  id                  COUNTERS | ANSWER  id  counters (4 bytes each, in the order of counter_names)
+    RESET     id                  RESET    | ANSWER  id
+    anything else                 an Error           id  that is expected next
+
+Requests are numbered modulo 256: a request whose id is not the one expected next is refused, so none is lost without
+notice. ``IDENTIFY`` and ``RESET`` are taken under any id, and the count goes on from there. At most ``window``
+requests may be unanswered at a time; more may be refused as ``BUSY``.
+"""
+
+import enum
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.configuration import BurstStream
+from hw.network import InputSpec, IntArray, Shape, encode
+from hw.stream_order import stream_beats
+
+MAGIC = b"QBLF"
+VERSION = 1
+HEADER_BYTES = 2
+CRC_BYTES = 4
+COUNTER_BYTES = 4
+WINNER_BYTES = 2
+ANSWER = 0x80
+BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
+"""What a link may run at; a driver that is not told tries them in turn."""
+CODINGS = ("direct", "events")
+
+
+class Command(enum.IntEnum):
+    """Kinds of requests."""
+
+    IDENTIFY = 1
+    INFER = 2
+    COUNTERS = 3
+    RESET = 4
+
+
+class Error(enum.IntEnum):
+    """Kinds of answers to what is no proper request."""
+
+    CORRUPT = 0xE1
+    """The CRC or the COBS framing is wrong."""
+    SHORT = 0xE2
+    """Less than its command needs."""
+    OVERSIZED = 0xE3
+    """More than its command takes."""
+    UNKNOWN = 0xE4
+    """No such command."""
+    OUT_OF_ORDER = 0xE5
+    """Not the id that is expected next."""
+    BUSY = 0xE6
+    """More requests than the window allows; there was no room for this one."""
+
+
+class ProtocolError(Exception):
+    """Bytes that are no part of this protocol, or of another version of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a device says of itself.
+
+    Attributes:
+        network_sha256: 32 bytes, of the network file.
+        shape: (C, H, W) of the input.
+        coding, bits: as in :class:`hw.network.InputSpec`.
+        timesteps: T.
+        stream: the input's beats, as ``INFER`` takes them.
+        classes, logit_bytes: logits of an answer, and bytes of each.
+        fraction_bits: F of the readout: a logit counts ``2^-F``.
+        clock_hz, baud: of the design and its link.
+        window: requests that may be unanswered at a time.
+        counters: names of the activity counters, in order.
+    """
+
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sB32s3HBBH5HHBBIIB")
+
+    network_sha256: bytes
+    shape: Shape
+    coding: Literal["direct", "events"]
+    bits: int
+    timesteps: int
+    stream: BurstStream
+    classes: int
+    logit_bytes: int
+    fraction_bits: int
+    clock_hz: int
+    baud: int
+    window: int
+    counters: tuple[str, ...]
+
+    @property
+    def input(self) -> InputSpec:
+        """How samples become bursts."""
+        return InputSpec(shape=self.shape, coding=self.coding, bits=self.bits)
+
+    @property
+    def inference_bytes(self) -> int:
+        """Data bytes of an ``INFER`` request."""
+        return inference_bytes(self.stream)
+
+    @property
+    def result_bytes(self) -> int:
+        """Data bytes of its answer."""
+        return WINNER_BYTES + self.classes * self.logit_bytes
+
+    def to_bytes(self) -> bytes:
+        """As the device answers ``IDENTIFY``; :meth:`from_bytes` is the inverse."""
+        stream = self.stream
+        return (
+            self.LAYOUT.pack(
+                MAGIC,
+                VERSION,
+                self.network_sha256,
+                *self.shape,
+                CODINGS.index(self.coding),
+                self.bits,
+                self.timesteps,
+                stream.height,
+                stream.width,
+                stream.steps,
+                stream.beats,
+                stream.group,
+                self.classes,
+                self.logit_bytes,
+                self.fraction_bits,
+                self.clock_hz,
+                self.baud,
+                self.window,
+            )
+            + "\0".join(self.counters).encode()
+        )
+
+    @classmethod
+    def from_bytes(cls, answer: bytes) -> "Identity":
+        """Read what a device answered.
+
+        Raises:
+            ProtocolError: another protocol, or another version of this one.
+        """
+        if len(answer) < cls.LAYOUT.size or answer[: len(MAGIC)] != MAGIC:
+            raise ProtocolError("this is no QB-LIF device")
+        fields = cls.LAYOUT.unpack_from(answer)
+        if fields[1] != VERSION:
+            raise ProtocolError(f"the device speaks version {fields[1]} of the protocol, this driver version {VERSION}")
+        _, _, sha256, *shape, coding, bits, timesteps, height, width, steps, beats, group = fields[:14]
+        classes, logit_bytes, fraction_bits, clock_hz, baud, window = fields[14:]
+        return cls(
+            network_sha256=sha256,
+            shape=(shape[0], shape[1], shape[2]),
+            coding="events" if CODINGS[coding] == "events" else "direct",
+            bits=bits,
+            timesteps=timesteps,
+            stream=BurstStream(height=height, width=width, steps=steps, beats=beats, group=group, burst_bits=bits),
+            classes=classes,
+            logit_bytes=logit_bytes,
+            fraction_bits=fraction_bits,
+            clock_hz=clock_hz,
+            baud=baud,
+            window=window,
+            counters=tuple(answer[cls.LAYOUT.size :].decode().split("\0")),
+        )
+
+
+def inference_bytes(stream: BurstStream) -> int:
+    """Bytes of one inference's bursts: all bits of all beats, without a gap."""
+    return math.ceil(stream.beats_per_inference * stream.group * stream.burst_bits / 8)
+
+
+def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
+    """Data of the ``INFER`` request of each sample.
+
+    Args:
+        samples: as :func:`hw.network.encode` takes them; raises its NetworkError for anything else.
+        identity: the device's.
+    """
+    beats = stream_beats(encode(samples, identity.input), identity.stream)
+    bits = beats.reshape(len(beats), -1, 1) >> np.arange(identity.bits) & 1
+    packed = np.packbits(bits.astype(np.uint8).reshape(len(beats), -1), axis=1, bitorder="little")
+    return [row.tobytes() for row in packed]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Results:
+    """``logits``: int64 (count, classes), as the golden model prints them; ``winners``: int64 (count,)."""
+
+    logits: IntArray
+    winners: IntArray
+
+
+def unpack_results(answers: list[bytes], identity: Identity) -> Results:
+    """What the ``INFER`` answers' data say; raises ProtocolError where one has another length."""
+    size = identity.logit_bytes
+    if any(len(answer) != identity.result_bytes for answer in answers):
+        raise ProtocolError(f"an answer to an inference has not {identity.result_bytes} bytes")
+    winners = [int.from_bytes(answer[:WINNER_BYTES], "little") for answer in answers]
+    logits = [
+        [int.from_bytes(answer[at : at + size], "little", signed=True) for at in range(WINNER_BYTES, len(answer), size)]
+        for answer in answers
+    ]
+    return Results(
+        logits=np.array(logits, dtype=np.int64).reshape(len(answers), identity.classes),
+        winners=np.array(winners, dtype=np.int64),
+    )
+
+
+def unpack_counters(answer: bytes, identity: Identity) -> dict[str, int]:
+    """What the ``COUNTERS`` answer's data say, by name; raises ProtocolError where it has another length."""
+    if len(answer) != COUNTER_BYTES * len(identity.counters):
+        raise ProtocolError(f"{len(answer)} bytes of counters, but the device has {len(identity.counters)} counters")
+    values = struct.unpack(f"<{len(identity.counters)}I", answer)
+    return dict(zip(identity.counters, values, strict=True))
