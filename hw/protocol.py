@@ -5,8 +5,8 @@ it), closed by a zero byte. Every request is answered by one frame, in order::
 
     request                       answer
     IDENTIFY  id                  IDENTIFY | ANSWER  id  Identity.to_bytes()
-    INFER     id  bursts          INFER    | ANSWER  id  winner (2 bytes), logits (logit_bytes each, signed)
-    COUNTERS  id                  COUNTERS | ANSWER  id  counters (4 bytes each, in the order of counter_names)
+    INFER     id  bursts          INFER    | ANSWER  id  logits (logit_bytes each, signed), winner (2 bytes)
+    COUNTERS  id                  COUNTERS | ANSWER  id  counters (4 bytes each, in the order of Identity.counters)
     RESET     id                  RESET    | ANSWER  id
     anything else                 an Error           id  that is expected next
 
@@ -19,6 +19,7 @@ import enum
 import math
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ CODINGS = ("direct", "events")
 
 
 class Command(enum.IntEnum):
-    """Kinds of requests."""
+    """Kinds of requests; an answer's kind is its request's with :data:`ANSWER` set, as it is in every :class:`Error`."""
 
     IDENTIFY = 1
     INFER = 2
@@ -207,11 +208,12 @@ def unpack_results(answers: list[bytes], identity: Identity) -> Results:
     size = identity.logit_bytes
     if any(len(answer) != identity.result_bytes for answer in answers):
         raise ProtocolError(f"an answer to an inference has not {identity.result_bytes} bytes")
-    winners = [int.from_bytes(answer[:WINNER_BYTES], "little") for answer in answers]
+    ends = [at * size for at in range(identity.classes + 1)]
     logits = [
-        [int.from_bytes(answer[at : at + size], "little", signed=True) for at in range(WINNER_BYTES, len(answer), size)]
+        [int.from_bytes(answer[begin:end], "little", signed=True) for begin, end in pairwise(ends)]
         for answer in answers
     ]
+    winners = [int.from_bytes(answer[ends[-1] :], "little") for answer in answers]
     return Results(
         logits=np.array(logits, dtype=np.int64).reshape(len(answers), identity.classes),
         winners=np.array(winners, dtype=np.int64),
