@@ -2,7 +2,7 @@
 
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 
-from boards.board import Board, Loader, Resources
+from boards.board import Board, Loader, Resources, Uart
 from boards.families.xilinx7 import Xilinx7
 
 BOARDS = [
@@ -17,6 +17,7 @@ BOARDS = [
         default_clock_mhz=100.0,
         budget=budget,
         loader=Loader(board=loader),
+        uart=Uart(bridge="FT2232HQ", baud=3_000_000),
     )
     for name, title, part, platform, budget, loader in (
         (

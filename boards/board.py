@@ -38,6 +38,22 @@ class Loader:
     sram: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Uart:
+    """The serial line to the host.
+
+    Attributes:
+        bridge: the chip that makes USB of it.
+        baud: the fastest rate that is known to work through it.
+        name, number: the platform's resource.
+    """
+
+    bridge: str
+    baud: int
+    name: str = "uart"
+    number: int = 0
+
+
 UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
 """Yosys command. The alias ``x[3]`` of an array's element 3 and bit 3 of ``x`` would be one name to abc."""
 
@@ -157,6 +173,7 @@ class Board:
         default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
         budget: what the chip has; our limit where tools allow more.
         loader: for gen.flash.
+        uart: for the host; None where the board has no serial line of its own.
     """
 
     name: str
@@ -169,3 +186,4 @@ class Board:
     default_clock_mhz: float
     budget: Resources
     loader: Loader
+    uart: Uart | None = None

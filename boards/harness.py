@@ -1,17 +1,21 @@
-"""The board's top: clock, network, self-test and LEDs.
+"""The board's top: clock, pins, and the device.
 
-LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 self-test failed, 3 and up the class in binary.
+LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 busy, then the class in binary, on colour LEDs where
+there are some.
 """
 
-from amaranth.build import ResourceError
-from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
-from amaranth.lib import io
-from amaranth.lib.wiring import connect
+from collections.abc import Iterator
+from typing import Any
 
-from boards.board import Board
+from amaranth.build import ResourceError
+from amaranth.hdl import ClockDomain, Elaboratable, Module, ResetSignal
+from amaranth.lib import io
+
+from boards.board import Board, Uart
 from hw.configuration import TopConfig
-from hw.selftest import SelfTest, SelfTestVectors
-from hw.top import NetworkTop
+from hw.device import Device
+from hw.link.configuration import LinkConfig
+from hw.selftest import SelfTestVectors
 
 
 class BoardTop(Elaboratable):
@@ -19,31 +23,59 @@ class BoardTop(Elaboratable):
 
     Args:
         board: the board.
-        clock_mhz: the clock of the one ``sync`` domain.
+        clock_mhz: the clock of both domains.
         config: the network.
         vectors: what the self-test replays.
+        link: the host link; None for a board without a serial line.
     """
 
-    def __init__(self, board: Board, clock_mhz: float, config: TopConfig, vectors: SelfTestVectors) -> None:
-        self.board, self.clock_mhz, self.config, self.vectors = board, clock_mhz, config, vectors
+    def __init__(
+        self, board: Board, clock_mhz: float, config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None
+    ) -> None:
+        self.board, self.clock_mhz = board, clock_mhz
+        self.device = Device(config, vectors, link, round(clock_mhz * 1e6))
 
-    def elaborate(self, platform: object) -> Module:
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
+        m.domains.sync = sync = ClockDomain()
+        m.domains.network = network = ClockDomain()
+        # One signal, not one driven by the other: both domains tick in the same instant of every simulation.
+        network.clk = sync.clk
         m.submodules.clock_generator = self.board.family.clock_generator(self.board, self.clock_mhz)
-        m.submodules.network = network = NetworkTop(self.config)
-        m.submodules.self_test = test = SelfTest(self.config, self.vectors)
-        connect(m, test.bursts, network.bursts)
-        connect(m, network.results, test.results)
-
-        heartbeat = Signal(range(int(self.clock_mhz * 1e6)))
-        m.d.sync += heartbeat.eq(heartbeat + 1)
-        lights = Cat(heartbeat[-1], test.passed, test.failed, test.winner)
-        for number in range(len(lights)):
-            try:
-                pin = platform.request("led", number, dir="-")  # type: ignore[attr-defined]
-            except ResourceError:
-                break
-            m.submodules[f"led_{number}"] = led = io.Buffer("o", pin)
-            m.d.comb += led.o.eq(lights[number])
+        m.submodules.device = device = self.device
+        m.d.comb += network.rst.eq(ResetSignal("sync") | device.restart)
+        if self.board.uart is not None:
+            self._connect_line(m, platform, self.board.uart)
+        lights = (device.heartbeat, device.passed, device.busy)
+        pins = light_pins(platform, len(lights))
+        for index, (light, pin) in enumerate(zip((*lights, *device.winner), pins, strict=False)):
+            m.submodules[f"light_{index}"] = buffer = io.Buffer("o", pin)
+            m.d.comb += buffer.o.eq(light)
         return m
+
+    def _connect_line(self, m: Module, platform: Any, uart: Uart) -> None:
+        pins = platform.request(uart.name, uart.number, dir="-")
+        m.submodules.receive = receive = io.Buffer("i", pins.rx)
+        m.submodules.transmit = transmit = io.Buffer("o", pins.tx)
+        m.d.comb += [self.device.receive.eq(receive.i), transmit.o.eq(self.device.transmit)]
+
+
+def light_pins(platform: Any, status: int) -> Iterator[Any]:
+    """The board's LEDs in order: ``status`` plain ones, the green ones of its colour LEDs, the other plain ones."""
+    plain = requested(platform, "led")
+    for _, pin in zip(range(status), plain, strict=False):
+        yield pin
+    for colours in requested(platform, "rgb_led"):
+        yield colours.g
+    yield from plain
+
+
+def requested(platform: Any, name: str) -> Iterator[Any]:
+    """The resources called ``name``, from number 0 on."""
+    number = 0
+    while True:
+        try:
+            yield platform.request(name, number, dir="-")
+        except ResourceError:
+            return
+        number += 1

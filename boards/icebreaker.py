@@ -2,7 +2,7 @@
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from boards.board import Board, Loader, Resources
+from boards.board import Board, Loader, Resources, Uart
 from boards.families.ice40 import ICE40
 
 BOARDS = [
@@ -17,5 +17,6 @@ BOARDS = [
         default_clock_mhz=21.0,
         budget=Resources(lut=5_280, ff=5_280, bram=30, dsp=8),
         loader=Loader(board="ice40_generic", sram=False),
+        uart=Uart(bridge="FT2232H", baud=3_000_000),
     )
 ]

@@ -7,7 +7,7 @@ from amaranth_boards.ulx3s import (
     ULX3S_85F_Platform,
 )
 
-from boards.board import Board, Loader, Resources
+from boards.board import Board, Loader, Resources, Uart
 from boards.families.ecp5 import ECP5
 
 SIZES = {
@@ -29,6 +29,7 @@ BOARDS = [
         default_clock_mhz=80.0,
         budget=budget,
         loader=Loader(board="ulx3s"),
+        uart=Uart(bridge="FT231X", baud=3_000_000),
     )
     for size, (platform, budget) in SIZES.items()
 ]

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from boards.catalogue import CATALOGUE
-from boards.harness import BoardTop
-from gen.design import Design, add_plan_options, design_of, self_test_vectors
+from gen.board_top import board_top
+from gen.design import Design, add_plan_options, design_of
 from gen.report import make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
@@ -86,8 +86,7 @@ def step_synthesis(build: Build) -> None:
     """Synthesise the board's top and hold what it needs against the board."""
     design = build.design
     board, family = design.board, design.board.family
-    top = BoardTop(board, design.plan.clock_mhz, design.config, self_test_vectors(design))
-    for name, text in family.files(board, top, design.plan.clock_mhz).items():
+    for name, text in family.files(board, board_top(design), design.plan.clock_mhz).items():
         path = build.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)

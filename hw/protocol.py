@@ -42,7 +42,7 @@ CODINGS = ("direct", "events")
 
 
 class Command(enum.IntEnum):
-    """Kinds of requests; an answer's kind is its request's with :data:`ANSWER` set, as it is in every :class:`Error`."""
+    """Kinds of requests; an answer's kind is its request's with :data:`ANSWER` set, as in every :class:`Error`."""
 
     IDENTIFY = 1
     INFER = 2

@@ -23,10 +23,12 @@ class SelfTestVectors:
 
 
 class SelfTest(wiring.Component):
-    """Offers the reference inputs without a pause and compares what comes back.
+    """Offers the reference inputs one after the other, for ever, and compares what comes back.
 
     Ports:
         bursts, results: to and from :class:`hw.top.NetworkTop`.
+        allowed: another inference may begin; one that has begun is finished.
+        complete: every input has been offered at least once.
         winner: class of the last inference.
         finished: for one cycle, an inference has ended.
         passed: every logit so far was right, and all vectors have been seen at least once.
@@ -39,6 +41,7 @@ class SelfTest(wiring.Component):
 
     def __init__(self, config: TopConfig, vectors: SelfTestVectors) -> None:
         self.vectors = vectors
+        self.beats_per_inference = config.input.beats_per_inference
         readout = config.layers[-1].target
         assert isinstance(readout, ReadoutConfig)
         self.readout = readout
@@ -46,6 +49,8 @@ class SelfTest(wiring.Component):
             {
                 "bursts": Out(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
                 "results": In(stream.Signature(result_layout(readout))),
+                "allowed": In(1),
+                "complete": Out(1),
                 "winner": Out(result_layout(readout).members["winner"]),
                 "finished": Out(1),
                 "passed": Out(1),
@@ -75,13 +80,18 @@ class SelfTest(wiring.Component):
             attrs={"ram_style": "block"},
         )
         read = samples.read_port()
-        next_beat, _ = counter(m, "next_beat", len(beats), read.en)
+        fetching = Signal()
+        next_beat, all_offered = counter(m, "next_beat", len(beats), fetching)
+        beat, _ = counter(m, "beat", self.beats_per_inference, fetching)
         m.d.comb += [
             read.en.eq(~self.bursts.valid | self.bursts.ready),
+            fetching.eq(read.en & ((beat != 0) | self.allowed)),
             read.addr.eq(next_beat),
             self.bursts.payload.eq(read.data),
         ]
-        m.d.sync += self.bursts.valid.eq(1)
+        m.d.sync += self.complete.eq(self.complete | (fetching & all_offered))
+        with m.If(read.en):
+            m.d.sync += self.bursts.valid.eq(fetching)
 
     def _check(self, m: Module, taken: Signal) -> None:
         logits = self.vectors.logits

@@ -6,8 +6,8 @@ import pytest
 from amaranth.back import rtlil
 
 from boards.catalogue import CATALOGUE
-from boards.harness import BoardTop
-from gen.design import make_design, self_test_vectors
+from gen.board_top import board_top
+from gen.design import make_design
 from gen.rtl import check_weight_memories, modules, network_verilog
 from hw.configure import configure
 from hw.top import NetworkTop
@@ -38,9 +38,7 @@ def test_no_multiplier_anywhere(config):
 @pytest.mark.parametrize("board", ["ulx3s_85f", "icebreaker", "arty_a7"])
 def test_no_multiplier_in_the_board_top(board, digits_checkpoint):
     design = make_design(digits_checkpoint, board)
-    files = design.board.family.files(
-        design.board, BoardTop(design.board, design.plan.clock_mhz, design.config, self_test_vectors(design)), 24.0
-    )
+    files = design.board.family.files(design.board, board_top(design), 24.0)
     text = files.get("top.il") or files["top.v"]
     assert "$mul" not in text
     assert " * " not in text.replace("(* ", "").replace(" *)", "").replace("/* ", "").replace(" */", "")
@@ -90,5 +88,5 @@ def test_a_wrong_weight_in_the_verilog_is_found(config):
 def test_every_board_elaborates(digits_checkpoint):
     for name, board in CATALOGUE.items():
         design = make_design(digits_checkpoint, name)
-        top = BoardTop(board, design.plan.clock_mhz, design.config, self_test_vectors(design))
+        top = board_top(design)
         assert board.family.files(board, top, design.plan.clock_mhz)

@@ -1,0 +1,63 @@
+"""The board's top of a design, with a host link that knows the network."""
+
+import math
+
+from boards.board import Board, Uart
+from boards.harness import BoardTop
+from gen.design import Design, self_test_vectors
+from hw.configuration import TopConfig
+from hw.device import counter_widths
+from hw.errors import UserError
+from hw.link.configuration import SMALLEST_DIVISOR, LinkConfig, window
+from hw.network import Network
+from hw.protocol import BAUD_RATES, Identity, inference_bytes
+
+LARGEST_BAUD_ERROR = 0.015
+"""Over the ten bits of a byte that moves the last sample by less than a sixth of a bit."""
+
+
+def baud_rate(uart: Uart, clock_hz: float) -> tuple[int, int]:
+    """The fastest rate that the board's bridge and the clock allow, and its clock cycles a bit; raises UserError."""
+    for baud in BAUD_RATES:
+        divisor = round(clock_hz / baud)
+        exact = baud <= uart.baud and divisor >= SMALLEST_DIVISOR
+        if exact and abs(clock_hz / divisor / baud - 1) <= LARGEST_BAUD_ERROR:
+            return baud, divisor
+    raise UserError(f"no baud rate can be made of {clock_hz / 1e6:g} MHz; take another --clock-mhz")
+
+
+def link_config(board: Board, clock_mhz: float, network: Network, config: TopConfig, sha256: str) -> LinkConfig | None:
+    """The link of a network on a board; None for a board without a serial line.
+
+    Args:
+        board, clock_mhz: what the network is built for.
+        network, config: the network and its hardware.
+        sha256: of the network file, as hexadecimal text.
+    """
+    if board.uart is None:
+        return None
+    clock_hz = round(clock_mhz * 1e6)
+    baud, divisor = baud_rate(board.uart, clock_hz)
+    identity = Identity(
+        network_sha256=bytes.fromhex(sha256),
+        shape=network.input.shape,
+        coding=network.input.coding,
+        bits=network.input.bits,
+        timesteps=network.timesteps,
+        stream=config.input,
+        classes=config.readout.classes,
+        logit_bytes=math.ceil(config.readout.logit_bits / 8),
+        fraction_bits=network.readout.fraction_bits,
+        clock_hz=clock_hz,
+        baud=baud,
+        window=window(inference_bytes(config.input)),
+        counters=tuple(counter_widths(config)),
+    )
+    return LinkConfig(identity=identity, divisor=divisor, memory="distributed" if board.family.has_lut_ram else "block")
+
+
+def board_top(design: Design) -> BoardTop:
+    """The top of a design, as it is flashed."""
+    board, clock_mhz = design.board, design.plan.clock_mhz
+    link = link_config(board, clock_mhz, design.network, design.config, design.sha256)
+    return BoardTop(board, clock_mhz, design.config, self_test_vectors(design), link)

@@ -1,0 +1,142 @@
+"""The whole device but for its clock and pins: network, self-test, host link and lights."""
+
+from amaranth.hdl import DomainRenamer, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from hw.configuration import LayerConfig, TopConfig
+from hw.link.configuration import LinkConfig
+from hw.link.counters import ActivityCounters
+from hw.link.host_link import HostLink
+from hw.logic import counter, tree
+from hw.readout import result_layout
+from hw.selftest import SelfTest, SelfTestVectors
+from hw.sharing import NetworkShare
+from hw.top import NetworkTop
+
+NETWORK = DomainRenamer("network")
+
+
+def counter_widths(config: TopConfig) -> dict[str, int]:
+    """Name of every activity counter and the width of what it may count in one cycle.
+
+    ``inferences`` finished and ``cycles`` in which any was under way; of every stream the bursts that were sent, and of
+    every layer the cycles in which it scanned some.
+    """
+
+    def most_bursts(group: int, bits: int) -> int:
+        return int(group * (2**bits - 1)).bit_length()
+
+    widths = {"inferences": 1, "cycles": 1, "bursts_input": most_bursts(config.input.group, config.input.burst_bits)}
+    for stage in config.stages:
+        if stage.output is not None:
+            widths[f"bursts_{stage.name}"] = most_bursts(stage.output.group, stage.output.burst_bits)
+        if isinstance(stage, LayerConfig):
+            widths[f"scanning_{stage.name}"] = 1
+    return widths
+
+
+class Device(wiring.Component):
+    """After a reset the self-test replays its inputs, first all of them at full speed, then two a second; the first
+    inference of a host takes the network over for good.
+
+    It has two domains: ``sync``, and ``network`` of the same clock, which is reset by ``restart`` too.
+
+    Args:
+        config: the network.
+        vectors: what the self-test replays.
+        link: the host link; None where the board has no serial line.
+        clock_hz: of both domains.
+
+    Ports:
+        receive, transmit: the serial lines.
+        restart: resets the domain ``network``.
+        heartbeat: blinks once a second, four times as fast when a logit of the self-test was wrong.
+        passed: the self-test has seen all its inputs, and every logit was right.
+        busy: an inference was under way in the last quarter of a second.
+        winner: class of the last inference.
+    """
+
+    def __init__(self, config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None, clock_hz: int) -> None:
+        self.config, self.vectors, self.link, self.clock_hz = config, vectors, link, clock_hz
+        super().__init__(
+            {
+                "receive": In(1, init=1),
+                "transmit": Out(1, init=1),
+                "restart": Out(1),
+                "heartbeat": Out(1),
+                "passed": Out(1),
+                "busy": Out(1),
+                "winner": Out(result_layout(config.readout).members["winner"]),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        network = NetworkTop(self.config, taps=self.link is not None)
+        share, test = NetworkShare(self.config), SelfTest(self.config, self.vectors)
+        m.submodules.network = NETWORK(network)
+        m.submodules.share = NETWORK(share)
+        m.submodules.self_test = NETWORK(test)
+        connect(m, share.bursts, network.bursts)
+        connect(m, network.results, share.results)
+        connect(m, test.bursts, share.test_bursts)
+        connect(m, share.test_results, test.results)
+
+        tick, quarter = self._clockwork(m)
+        m.d.comb += [
+            test.allowed.eq(share.test_may_begin & (~test.complete | tick)),
+            self.passed.eq(test.passed),
+            self.heartbeat.eq(Mux(test.failed, quarter[0], quarter[1])),
+        ]
+        with m.If(share.active | tick):
+            m.d.sync += self.busy.eq(share.active)
+        with m.If(network.results.valid & network.results.payload.last):
+            m.d.sync += self.winner.eq(network.results.payload.winner)
+
+        if self.link is not None:
+            m.submodules.link = link = HostLink(self.link, self.config)
+            connect(m, link.bursts, share.link_bursts)
+            connect(m, share.link_results, link.results)
+            m.d.comb += [
+                link.receive.eq(self.receive),
+                self.transmit.eq(link.transmit),
+                self.restart.eq(link.restart),
+            ]
+            self._count(m, network, share, link)
+        return m
+
+    def _clockwork(self, m: Module) -> tuple[Signal, Signal]:
+        """One cycle in every half second, and the quarters of a second modulo four."""
+        cycles_end = counter(m, "quarter_cycle", max(2, self.clock_hz // 4), 1)[1]
+        quarter = Signal(2)
+        tick = Signal()
+        m.d.comb += tick.eq(cycles_end & quarter[0])
+        m.d.sync += quarter.eq(quarter + cycles_end)
+        return tick, quarter
+
+    def _count(self, m: Module, network: NetworkTop, share: NetworkShare, link: HostLink) -> None:
+        """What the network does for the host is counted; bursts are added up in a cycle of their own."""
+        counters = ActivityCounters(counter_widths(self.config))
+        m.submodules.counters = NETWORK(counters)
+        increments = counters.increments
+        results = share.link_results
+        m.d.comb += [
+            increments.inferences.eq(results.valid & results.ready & results.payload.last),
+            increments.cycles.eq(share.linked & share.active),
+            counters.turn.eq(link.turn),
+            link.counter.eq(counters.byte),
+        ]
+        streams = {"input": (share.bursts.valid & share.bursts.ready, share.bursts.payload)}
+        for stage in self.config.stages:
+            if stage.output is not None:
+                tap = getattr(network, f"tap_{stage.name}")
+                streams[stage.name] = (tap.transferred, tap.bursts)
+            if isinstance(stage, LayerConfig):
+                working = getattr(network, f"working_{stage.name}")
+                m.d.comb += getattr(increments, f"scanning_{stage.name}").eq(working & share.linked)
+        for name, (transferred, bursts) in streams.items():
+            increment = getattr(increments, f"bursts_{name}")
+            sent = Signal.like(increment, name=f"{name}_bursts")
+            m.d.network += sent.eq(Mux(transferred & share.linked, tree(list(bursts)), 0))
+            m.d.comb += increment.eq(sent)

@@ -1,0 +1,156 @@
+"""Answerer: the frame that answers each job, and the checksum behind it."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.configuration import ReadoutConfig
+from hw.link.cobs import framed_layout
+from hw.link.configuration import LinkConfig
+from hw.link.requests import job_layout
+from hw.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNER_BYTES, Command
+from hw.readout import result_layout
+
+
+class Answerer(wiring.Component):
+    """Answers jobs one after the other; an inference's when its results come.
+
+    Throughput: one byte a cycle and a cycle more for each logit; two cycles a byte of identity and counters.
+
+    Ports:
+        jobs: ``job_layout()``; a job is taken when its answer has left.
+        results: of the network.
+        counter, turn: byte of the activity counters that comes next, and the request for the one behind it.
+        leaving: ``framed_layout()``, without checksum.
+    """
+
+    def __init__(self, config: LinkConfig, readout: ReadoutConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "jobs": In(stream.Signature(job_layout())),
+                "results": In(stream.Signature(result_layout(readout))),
+                "counter": In(8),
+                "turn": Out(1),
+                "leaving": Out(stream.Signature(framed_layout())),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        identity = self.config.identity
+        job, result, leaving = self.jobs.payload, self.results.payload, self.leaving.payload
+        m.submodules.identity = rom = Memory(
+            shape=8, depth=len(identity.to_bytes()), init=identity.to_bytes(), attrs={"ram_style": "block"}
+        )
+        read = rom.read_port()
+        counter_bytes = COUNTER_BYTES * len(identity.counters)
+
+        # What is sent next: the lowest of ``left + 1`` bytes of ``word``, the frame's last ones if it is ``closing``.
+        word = Signal(signed(8 * max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
+        left = Signal(range(max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
+        closing = Signal()
+        kind = Signal(8)
+        position = Signal(range(max(rom.depth, counter_bytes)))
+        winner = Signal.like(result.winner, name="winner")
+        all_results = Signal()
+        sent = Signal()
+        m.d.comb += [
+            read.en.eq(1),
+            read.addr.eq(position),
+            leaving.byte.eq(word[:8]),
+            leaving.last.eq(closing & (left == 0)),
+            sent.eq(self.leaving.valid & self.leaving.ready),
+            self.jobs.ready.eq(sent & leaving.last),
+        ]
+        with m.FSM(name="state"):
+            with m.State("IDLE"), m.If(self.jobs.valid):
+                m.d.sync += [
+                    word.eq(Cat(job.kind | ANSWER, job.id, Const(0, 1))),
+                    left.eq(HEADER_BYTES - 1),
+                    kind.eq(job.kind),
+                    position.eq(0),
+                    all_results.eq(0),
+                    closing.eq(1),
+                ]
+                m.next = "SEND"
+                with m.Switch(job.kind), m.Case(Command.INFER, Command.IDENTIFY, Command.COUNTERS):
+                    m.d.sync += closing.eq(0)
+            with m.State("SEND"):
+                m.d.comb += self.leaving.valid.eq(1)
+                with m.If(sent):
+                    m.d.sync += [word.eq(word >> 8), left.eq(left - 1)]
+                with m.If(sent & (left == 0)):
+                    m.next = "IDLE"
+                    with m.If(~closing), m.Switch(kind):
+                        with m.Case(Command.INFER):
+                            m.next = "RESULT"
+                        with m.Case(Command.IDENTIFY):
+                            m.next = "IDENTITY"
+                        with m.Case(Command.COUNTERS):
+                            m.next = "COUNTER"
+            with m.State("RESULT"):
+                with m.If(all_results):
+                    m.d.sync += [word.eq(winner), left.eq(WINNER_BYTES - 1), closing.eq(1)]
+                    m.next = "SEND"
+                with m.Else():
+                    m.d.comb += self.results.ready.eq(1)
+                    m.d.sync += [word.eq(result.logit), left.eq(identity.logit_bytes - 1), winner.eq(result.winner)]
+                    with m.If(self.results.valid):
+                        m.d.sync += all_results.eq(result.last)
+                        m.next = "SEND"
+            with m.State("IDENTITY"):
+                m.d.sync += [word.eq(read.data), left.eq(0), closing.eq(position == rom.depth - 1)]
+                m.d.sync += position.eq(position + 1)
+                m.next = "SEND"
+            with m.State("COUNTER"):
+                m.d.comb += self.turn.eq(1)
+                m.d.sync += [word.eq(self.counter), left.eq(0), closing.eq(position == counter_bytes - 1)]
+                m.d.sync += position.eq(position + 1)
+                m.next = "SEND"
+        return m
+
+
+class FrameSealer(wiring.Component):
+    """Sends a frame's CRC-32 behind it, lowest byte first. Throughput: one byte a cycle.
+
+    Ports:
+        arriving, leaving: ``framed_layout()``.
+    """
+
+    def __init__(self) -> None:
+        layout = framed_layout()
+        super().__init__({"arriving": In(stream.Signature(layout)), "leaving": Out(stream.Signature(layout))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
+        position = Signal(range(CRC_BYTES))
+        sent = Signal()
+        m.d.comb += [sent.eq(self.leaving.valid & self.leaving.ready), crc.data.eq(self.arriving.payload.byte)]
+        with m.FSM(name="state"):
+            with m.State("BODY"):
+                m.d.comb += [
+                    self.leaving.valid.eq(self.arriving.valid),
+                    self.leaving.payload.byte.eq(self.arriving.payload.byte),
+                    self.arriving.ready.eq(self.leaving.ready),
+                    crc.valid.eq(sent),
+                ]
+                with m.If(sent & self.arriving.payload.last):
+                    m.next = "CRC"
+            with m.State("CRC"):
+                m.d.comb += [
+                    self.leaving.valid.eq(1),
+                    self.leaving.payload.byte.eq(
+                        Array(crc.crc[8 * index :][:8] for index in range(CRC_BYTES))[position]
+                    ),
+                    self.leaving.payload.last.eq(position == CRC_BYTES - 1),
+                ]
+                with m.If(sent):
+                    m.d.sync += position.eq(position + 1)
+                    with m.If(position == CRC_BYTES - 1):
+                        m.d.comb += crc.start.eq(1)
+                        m.next = "BODY"
+        return m

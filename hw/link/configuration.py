@@ -1,0 +1,57 @@
+"""What the host link is built from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from hw.plan import MemoryStyle
+from hw.protocol import CRC_BYTES, HEADER_BYTES, Identity
+
+SMALLEST_BUFFER = 512
+BUFFERED_FRAMES = 4
+LARGEST_WINDOW = 64
+SMALLEST_DIVISOR = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkConfig:
+    """Identity and line of a device.
+
+    Attributes:
+        identity: what the device says of itself.
+        divisor: clock cycles a bit of the line, 4 at least.
+        memory: what small buffers are kept in.
+    """
+
+    identity: Identity
+    divisor: int
+    memory: MemoryStyle
+
+    def __post_init__(self) -> None:
+        if self.divisor < SMALLEST_DIVISOR:
+            raise ValueError(f"{self.divisor} cycles a bit are fewer than {SMALLEST_DIVISOR}")
+
+    @cached_property
+    def longest_frame(self) -> int:
+        """Bytes of an ``INFER`` request before stuffing."""
+        return longest_frame(self.identity.inference_bytes)
+
+    @cached_property
+    def buffer_bytes(self) -> int:
+        """Bytes that the ring of requests holds."""
+        return buffer_bytes(self.identity.inference_bytes)
+
+
+def longest_frame(inference_bytes: int) -> int:
+    """Bytes of an ``INFER`` request before stuffing."""
+    return HEADER_BYTES + inference_bytes + CRC_BYTES
+
+
+def buffer_bytes(inference_bytes: int) -> int:
+    """A power of two that holds some of the longest frames."""
+    wanted = BUFFERED_FRAMES * longest_frame(inference_bytes)
+    return max(SMALLEST_BUFFER, 1 << (wanted - 1).bit_length())
+
+
+def window(inference_bytes: int) -> int:
+    """Requests that may be unanswered at a time, since the ring has room for as many."""
+    return min(LARGEST_WINDOW, buffer_bytes(inference_bytes) // longest_frame(inference_bytes))

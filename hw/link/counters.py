@@ -1,0 +1,46 @@
+"""Activity counters that are read as one ring of bytes."""
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.protocol import COUNTER_BYTES
+
+
+class ActivityCounters(wiring.Component):
+    """Counters of 32 bits that start from 0 again after 2^32 - 1, one behind the other in a ring.
+
+    To be read the ring is turned by bytes, so no selector is needed; after a whole turn all is as it was. Nothing may
+    be counted during a turn.
+
+    Args:
+        widths: name and width of every counter's increment.
+
+    Ports:
+        increments: by name, what is added in this cycle.
+        turn: the ring moves on to the next byte.
+        byte: the one that is read now, lowest byte of the first counter first.
+    """
+
+    def __init__(self, widths: Mapping[str, int]) -> None:
+        self.names = tuple(widths)
+        super().__init__(
+            {
+                "increments": In(wiring.Signature({name: Out(width) for name, width in widths.items()})),
+                "turn": In(1),
+                "byte": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ring = Signal(data.ArrayLayout(8 * COUNTER_BYTES, len(self.names)))
+        m.d.comb += self.byte.eq(ring.as_value()[:8])
+        with m.If(self.turn):
+            m.d.sync += ring.as_value().eq(ring.as_value().rotate_right(8))
+        with m.Else():
+            for index, name in enumerate(self.names):
+                m.d.sync += ring[index].eq(ring[index] + getattr(self.increments, name))
+        return m

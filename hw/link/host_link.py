@@ -1,0 +1,99 @@
+"""The host link: from the serial line to the network and back."""
+
+from amaranth.hdl import DomainRenamer, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.configuration import TopConfig
+from hw.link.answers import Answerer, FrameSealer
+from hw.link.cobs import CobsDecoder, CobsEncoder
+from hw.link.configuration import LinkConfig
+from hw.link.receiver import FrameReceiver
+from hw.link.requests import BeatUnpacker, RequestReader
+from hw.link.uart import UartReceiver, UartTransmitter
+from hw.readout import result_layout
+from hw.scanner import bursts_layout
+
+JOBS = 16
+NETWORK = DomainRenamer("network")
+
+
+class HostLink(wiring.Component):
+    """Serves the requests of :mod:`hw.protocol`.
+
+    ::
+
+        receive line -> CobsDecoder -> FrameReceiver -> RequestReader -> BeatUnpacker -> bursts
+                                                             | jobs
+        transmit line <- CobsEncoder <- FrameSealer <- Answerer <- results
+
+    What receives frames is in the domain ``sync``; what a ``RESET`` restarts, the network too, is in ``network``, which
+    has the same clock and is also reset by ``restart``.
+
+    Ports:
+        receive, transmit: the serial lines.
+        bursts, results: to and from the network.
+        counter, turn: as of :class:`hw.link.answers.Answerer`.
+        serving: a request is being read or answered.
+        restart: for one cycle, to reset the domain ``network``.
+    """
+
+    def __init__(self, config: LinkConfig, top: TopConfig) -> None:
+        self.config, self.top = config, top
+        super().__init__(
+            {
+                "receive": In(1, init=1),
+                "transmit": Out(1, init=1),
+                "bursts": Out(stream.Signature(bursts_layout(top.input.group, top.input.burst_bits))),
+                "results": In(stream.Signature(result_layout(top.readout))),
+                "counter": In(8),
+                "turn": Out(1),
+                "serving": Out(1),
+                "restart": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.uart_receiver = uart_receiver = UartReceiver(config.divisor)
+        m.submodules.decoder = decoder = CobsDecoder()
+        m.submodules.receiver = receiver = FrameReceiver(config)
+        connect(m, uart_receiver.leaving, decoder.arriving)
+        connect(m, decoder.leaving, receiver.decoded)
+
+        reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
+        jobs = SyncFIFOBuffered(width=16, depth=JOBS)
+        answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
+        encoder, uart_transmitter = CobsEncoder(config.memory), UartTransmitter(config.divisor)
+        m.submodules.reader = NETWORK(reader)
+        m.submodules.unpacker = NETWORK(unpacker)
+        m.submodules.jobs = NETWORK(jobs)
+        m.submodules.answerer = NETWORK(answerer)
+        m.submodules.sealer = NETWORK(sealer)
+        m.submodules.encoder = NETWORK(encoder)
+        m.submodules.uart_transmitter = uart_transmitter
+        connect(m, receiver.records, reader.records)
+        connect(m, reader.inference, unpacker.arriving)
+        connect(m, unpacker.bursts, flipped(self.bursts))
+        connect(m, flipped(self.results), answerer.results)
+        connect(m, answerer.leaving, sealer.arriving)
+        connect(m, sealer.leaving, encoder.arriving)
+        connect(m, encoder.leaving, uart_transmitter.arriving)
+        m.d.comb += [
+            jobs.w_data.eq(reader.jobs.payload.as_value()),
+            jobs.w_en.eq(reader.jobs.valid),
+            reader.jobs.ready.eq(jobs.w_rdy),
+            answerer.jobs.payload.eq(jobs.r_data),
+            answerer.jobs.valid.eq(jobs.r_rdy),
+            jobs.r_en.eq(answerer.jobs.ready),
+            reader.idle.eq(jobs.level == 0),
+            uart_receiver.line.eq(self.receive),
+            self.transmit.eq(uart_transmitter.line),
+            answerer.counter.eq(self.counter),
+            self.turn.eq(answerer.turn),
+            self.serving.eq(receiver.records.valid | ~reader.idle),
+            self.restart.eq(receiver.restart),
+        ]
+        return m

@@ -1,0 +1,149 @@
+"""Frame receiver: keeps what is proper, and leaves a note in the place of what is not."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.link.cobs import decoded_layout
+from hw.link.configuration import LinkConfig
+from hw.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
+
+
+class FrameReceiver(wiring.Component):
+    """Turns frames into records: ``kind, id`` and the data of an inference.
+
+    A frame is written into a ring as it comes and becomes a record when its end proves it right. In the place of any
+    other frame the record is ``Error, id that is expected next``, so all are answered in their order. Where there is
+    no room even for that, a faulty frame goes unanswered.
+
+    ``RESET`` empties the ring: everything behind is restarted and begins with its record.
+
+    Throughput: one byte a cycle, three cycles for the end of a frame. Latency: 2 cycles from the end to the record.
+
+    Ports:
+        decoded: ``decoded_layout()``.
+        records: bytes; how many belong to a record follows from its kind.
+        restart: for one cycle, before the record of a ``RESET`` leaves.
+    """
+
+    def __init__(self, config: LinkConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "decoded": In(stream.Signature(decoded_layout())),
+                "records": Out(stream.Signature(8)),
+                "restart": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        depth, longest = config.buffer_bytes, config.longest_frame
+        m.submodules.ring = ring = Memory(shape=8, depth=depth, init=[], attrs={"ram_style": "block"})
+        write, read = ring.write_port(), ring.read_port()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
+
+        # Addresses with one bit more than the memory has: where the next byte goes, where whole records end, what is
+        # read next.
+        written = Signal(range(2 * depth))
+        committed = Signal.like(written)
+        fetched = Signal.like(written)
+        space = Signal(range(depth + 1))
+        m.d.comb += [space.eq(depth - (written - fetched)[: len(written)]), write.addr.eq(written[:-1])]
+
+        byte = self.decoded.payload.byte
+        length = Signal(range(longest + 2))
+        kind = Signal(8)
+        identifier = Signal(8)
+        expected = Signal(8)
+        no_room = Signal()
+        note_kind = Signal(8)
+        error = Signal(8)
+        m.d.comb += [error.eq(self._verdict(m, length, kind, identifier, expected, no_room, crc.match_detected))]
+        restarting = Signal()
+        m.d.sync += self.restart.eq(restarting)
+        with m.FSM(name="state"):
+            with m.State("RECEIVE"):
+                m.d.comb += [self.decoded.ready.eq(1), crc.data.eq(byte), write.data.eq(byte)]
+                with m.If(self.decoded.valid & ~self.decoded.payload.end):
+                    m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & (space != 0))]
+                    m.d.sync += [
+                        length.eq(Mux(length > longest, length, length + 1)),
+                        written.eq(written + write.en),
+                        no_room.eq(no_room | (space == 0)),
+                    ]
+                    with m.If(length == 0):
+                        m.d.sync += kind.eq(byte)
+                    with m.If(length == 1):
+                        m.d.sync += identifier.eq(byte)
+                with m.Elif(self.decoded.valid):
+                    m.d.comb += crc.start.eq(1)
+                    m.d.sync += [length.eq(0), no_room.eq(0), note_kind.eq(Mux(error == 0, kind, error))]
+                    with m.If(error == 0):
+                        m.d.sync += expected.eq(identifier + 1)
+                    with m.If(error != 0):
+                        m.d.sync += written.eq(committed)
+                        m.next = "NOTE KIND"
+                    with m.Elif(kind == Command.RESET):
+                        m.d.comb += restarting.eq(1)
+                        m.d.sync += [written.eq(0), committed.eq(0)]
+                        m.next = "NOTE KIND"
+                    with m.Else():
+                        end = (written - CRC_BYTES)[: len(written)]
+                        m.d.sync += [written.eq(end), committed.eq(end)]
+            with m.State("NOTE KIND"):
+                m.d.comb += [write.data.eq(note_kind), write.en.eq(space >= HEADER_BYTES)]
+                m.next = "RECEIVE"
+                with m.If(write.en):
+                    m.d.sync += written.eq(written + 1)
+                    m.next = "NOTE ID"
+            with m.State("NOTE ID"):
+                m.d.comb += [write.data.eq(Mux(note_kind == Command.RESET, identifier, expected)), write.en.eq(1)]
+                m.d.sync += [written.eq(written + 1), committed.eq(written + 1)]
+                m.next = "RECEIVE"
+
+        m.d.comb += [
+            read.addr.eq(fetched[:-1]),
+            read.en.eq(~self.records.valid | self.records.ready),
+            self.records.payload.eq(read.data),
+        ]
+        with m.If(read.en):
+            m.d.sync += [self.records.valid.eq(fetched != committed), fetched.eq(fetched + (fetched != committed))]
+        with m.If(restarting):
+            m.d.sync += [self.records.valid.eq(0), fetched.eq(0)]
+        return m
+
+    def _verdict(
+        self,
+        m: Module,
+        length: Value,
+        kind: Value,
+        identifier: Value,
+        expected: Value,
+        no_room: Value,
+        matches: Value,
+    ) -> Value:
+        """The error of the frame that ends now, or 0."""
+        shortest = HEADER_BYTES + CRC_BYTES
+        wanted = Mux(kind == Command.INFER, self.config.longest_frame, shortest)
+        any_order = (kind == Command.IDENTIFY) | (kind == Command.RESET)
+        known = any_order | (kind == Command.INFER) | (kind == Command.COUNTERS)
+        checks = (
+            (length < shortest, Error.SHORT),
+            (length > self.config.longest_frame, Error.OVERSIZED),
+            (~self.decoded.payload.whole, Error.CORRUPT),
+            (~matches, Error.CORRUPT),
+            (~known, Error.UNKNOWN),
+            (length < wanted, Error.SHORT),
+            (length > wanted, Error.OVERSIZED),
+            (no_room & (kind != Command.RESET), Error.BUSY),
+            (~any_order & (identifier != expected), Error.OUT_OF_ORDER),
+        )
+        verdict = Signal(8, name="verdict")
+        for position, (found, error) in enumerate(checks):
+            with m.If(found) if position == 0 else m.Elif(found):
+                m.d.comb += verdict.eq(error)
+        return verdict

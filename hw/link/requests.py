@@ -1,0 +1,117 @@
+"""Request reader: announces every record to the answerer and feeds inferences to the network."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.configuration import BurstStream
+from hw.link.configuration import LinkConfig
+from hw.logic import counter
+from hw.protocol import Command
+from hw.scanner import bursts_layout
+
+
+def job_layout() -> data.StructLayout:
+    """Payload of the stream of jobs: what is to be answered."""
+    return data.StructLayout({"kind": 8, "id": 8})
+
+
+class RequestReader(wiring.Component):
+    """Reads records. An inference is announced and fed; all else is announced when everything before is answered, and
+    what comes behind waits for its answer, so that counters are read while they stand still.
+
+    Throughput: one byte a cycle, three cycles more a record.
+
+    Ports:
+        records: bytes of :class:`hw.link.receiver.FrameReceiver`.
+        idle: everything announced so far is answered.
+        jobs: ``job_layout()``.
+        inference: data bytes of inferences.
+    """
+
+    def __init__(self, config: LinkConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "records": In(stream.Signature(8)),
+                "idle": In(1),
+                "jobs": Out(stream.Signature(job_layout())),
+                "inference": Out(stream.Signature(8)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        job = self.jobs.payload
+        feeding = Signal()
+        fed = counter(m, "fed", self.config.identity.inference_bytes, feeding)[1]
+        with m.FSM(name="state"):
+            with m.State("KIND"):
+                m.d.comb += self.records.ready.eq(1)
+                with m.If(self.records.valid):
+                    m.d.sync += job.kind.eq(self.records.payload)
+                    m.next = "ID"
+            with m.State("ID"):
+                m.d.comb += self.records.ready.eq(1)
+                with m.If(self.records.valid):
+                    m.d.sync += job.id.eq(self.records.payload)
+                    m.next = "WAIT"
+            with m.State("WAIT"), m.If((job.kind == Command.INFER) | self.idle):
+                m.next = "ANNOUNCE"
+            with m.State("ANNOUNCE"):
+                m.d.comb += self.jobs.valid.eq(1)
+                with m.If(self.jobs.ready):
+                    with m.If(job.kind == Command.INFER):
+                        m.next = "FEED"
+                    with m.Else():
+                        m.next = "ANSWER"
+            with m.State("FEED"):
+                m.d.comb += [
+                    self.inference.valid.eq(self.records.valid),
+                    self.inference.payload.eq(self.records.payload),
+                    self.records.ready.eq(self.inference.ready),
+                    feeding.eq(self.records.valid & self.inference.ready),
+                ]
+                with m.If(feeding & fed):
+                    m.next = "KIND"
+            with m.State("ANSWER"), m.If(self.idle):
+                m.next = "KIND"
+        return m
+
+
+class BeatUnpacker(wiring.Component):
+    """Gathers beats from bytes, a bit a cycle, the lowest first; what is left of an inference's last byte is dropped.
+
+    Ports:
+        arriving: bytes.
+        bursts: ``bursts_layout(group, burst_bits)`` of the stream.
+    """
+
+    def __init__(self, stream_shape: BurstStream) -> None:
+        self.stream_shape = stream_shape
+        layout = bursts_layout(stream_shape.group, stream_shape.burst_bits)
+        super().__init__({"arriving": In(stream.Signature(8)), "bursts": Out(stream.Signature(layout))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = Signal(8)
+        left = Signal(range(9))
+        beat = self.bursts.payload.as_value()
+        moving = Signal()
+        m.d.comb += [
+            self.arriving.ready.eq(left == 0),
+            moving.eq((left != 0) & (~self.bursts.valid | self.bursts.ready)),
+        ]
+        beat_ends = counter(m, "bit", len(beat), moving)[1]
+        inference_ends = counter(m, "beat", self.stream_shape.beats_per_inference, moving & beat_ends)[1]
+        with m.If(self.bursts.ready):
+            m.d.sync += self.bursts.valid.eq(0)
+        with m.If(moving):
+            m.d.sync += [bits.eq(bits >> 1), left.eq(left - 1), beat.eq(Cat(beat, bits[0])[1:])]
+            with m.If(beat_ends):
+                m.d.sync += self.bursts.valid.eq(1)
+                with m.If(inference_ends):
+                    m.d.sync += left.eq(0)
+        with m.If(self.arriving.valid & self.arriving.ready):
+            m.d.sync += [bits.eq(self.arriving.payload), left.eq(8)]
+        return m

@@ -1,0 +1,196 @@
+"""The whole device over its serial lines, against the arithmetic written out neuron by neuron."""
+
+import dataclasses
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from amaranth.hdl import ClockDomain, Module, ResetSignal
+
+from boards.catalogue import find_board
+from gen.board_top import link_config
+from hw.configure import configure
+from hw.device import Device
+from hw.network import encode
+from hw.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
+from hw.selftest import SelfTestVectors
+from hw.stream_order import beat_words, stream_beats
+from tests.hw.link.serial import answers, frame, receive, send
+from tests.hw.streams import run
+from tests.networks import plan_for, random_convolutions, random_network, random_plan
+from tests.reference import scalar_run
+
+DIVISOR = 4
+QUIET = -1
+SHA256 = "0123456789abcdef" * 4
+
+
+class Bench:
+    """A device and what its self-test replays: one sample with the right logits."""
+
+    def __init__(self, network, plan, self_test_wrong=False):
+        self.network, self.config = network, configure(network, plan)
+        board = find_board("ulx3s_12f")
+        self.link = link_config(board, 12.0, network, self.config, SHA256)
+        assert self.link.divisor == DIVISOR
+        sample = self.samples(1, seed=99)
+        logits = self.expected(sample)[0]
+        beats = stream_beats(encode(sample, network.input), self.config.input)
+        vectors = SelfTestVectors(
+            beats=beat_words(beats, self.config.input.burst_bits),
+            logits=[logit + self_test_wrong for logit in logits],
+        )
+        self.device = Device(self.config, vectors, self.link, clock_hz=8000)
+        self.line = bytearray()
+
+    @property
+    def identity(self):
+        return self.link.identity
+
+    def samples(self, count, seed):
+        generator, spec = np.random.default_rng(seed), self.network.input
+        if spec.coding == "direct":
+            return generator.integers(0, 256, (count, *spec.shape), dtype=np.uint8)
+        return generator.integers(0, 4, (count, self.network.timesteps, *spec.shape))
+
+    def expected(self, samples):
+        return [list(scalar_run(self.network, bursts).logits) for bursts in encode(samples, self.network.input)]
+
+    def requests(self, samples, first_id):
+        data = pack_samples(samples, self.identity)
+        return b"".join(frame(Command.INFER, (first_id + index) % 256, one) for index, one in enumerate(data))
+
+    def talk(self, *parts, cycles=60_000):
+        """Send each part, then wait for as many answers as it says, or until the line is QUIET; returns all answers."""
+
+        async def host(ctx):
+            wanted = 0
+            for data, count in parts:
+                await send(ctx, self.device.receive, data, DIVISOR)
+                heard = -1
+                while count == QUIET and heard != len(self.line):
+                    heard = len(self.line)
+                    await ctx.tick().repeat(1500)
+                wanted = len(answers(bytes(self.line))) if count == QUIET else wanted + count
+                while len(answers(bytes(self.line))) < wanted:
+                    await ctx.tick().repeat(50)
+
+        async def listen(ctx):
+            await receive(ctx, self.device.transmit, DIVISOR, self.line)
+
+        module = Module()
+        module.domains.sync = sync = ClockDomain()
+        module.domains.network = network = ClockDomain()
+        network.clk = sync.clk
+        module.submodules.device = self.device
+        module.d.comb += network.rst.eq(ResetSignal("sync") | self.device.restart)
+        run(module, host, background=[listen], cycles=cycles)
+        return answers(bytes(self.line))
+
+
+@pytest.fixture
+def bench():
+    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    return Bench(network, plan_for(network))
+
+
+def test_identity(bench):
+    [answer] = bench.talk((frame(Command.IDENTIFY, 77), 1))
+    assert (answer.kind, answer.identifier) == (Command.IDENTIFY | ANSWER, 77)
+    identity = Identity.from_bytes(answer.data)
+    assert identity == bench.identity
+    assert identity.network_sha256.hex() == SHA256
+    assert identity.shape == (11, 1, 1)
+    assert identity.classes == 5
+
+
+CASES = [
+    (lambda: random_network(5, sizes=(11, 7, 5), input_bits=3), 0),
+    (lambda: random_network(6, sizes=(9, 6, 3), input_bits=2, coding="events", timesteps=4), 1),
+    (lambda: random_convolutions(2), 2),
+    (lambda: random_convolutions(3), 3),
+]
+
+
+@pytest.mark.parametrize(("make", "seed"), CASES)
+def test_inferences_and_counters(make, seed):
+    network = make()
+    bench = Bench(network, random_plan(network, seed))
+    samples = bench.samples(3, seed=1)
+    found = bench.talk(
+        (frame(Command.IDENTIFY, 200), 1),
+        (bench.requests(samples, 201), 3),
+        (frame(Command.COUNTERS, 204), 1),
+        (frame(Command.COUNTERS, 205), 1),
+    )
+    assert [answer.identifier for answer in found] == [200, 201, 202, 203, 204, 205]
+    results = unpack_results([answer.data for answer in found[1:4]], bench.identity)
+    expected = bench.expected(samples)
+    assert results.logits.tolist() == expected
+    assert results.winners.tolist() == [int(np.argmax(logits)) for logits in expected]
+    counters = unpack_counters(found[4].data, bench.identity)
+    assert unpack_counters(found[5].data, bench.identity) == counters
+    assert counters["inferences"] == 3
+    assert counters["bursts_input"] == encode(samples, network.input).sum()
+    for node in network.nodes:
+        runs = [scalar_run(network, bursts) for bursts in encode(samples, network.input)]
+        assert counters[f"bursts_{node.name}"] == sum(int(np.sum(one.bursts[node.name])) for one in runs), node.name
+    assert all(counters[name] <= counters["cycles"] for name in counters if name.startswith("scanning_"))
+    assert all(counters[name] > 0 for name in counters if name.startswith("scanning_"))
+
+
+def test_reset_in_the_middle_of_an_inference(bench):
+    samples = bench.samples(2, seed=7)
+    requests = bench.requests(samples, 1)
+    found = bench.talk(
+        (frame(Command.IDENTIFY, 0), 1),
+        (requests + frame(Command.RESET, 99), QUIET),
+        (bench.requests(samples, 100), 2),
+        (frame(Command.COUNTERS, 102), 1),
+    )
+    assert (found[-4].kind, found[-4].identifier) == (Command.RESET | ANSWER, 99)
+    results = unpack_results([answer.data for answer in found[-3:-1]], bench.identity)
+    assert results.logits.tolist() == bench.expected(samples)
+    assert unpack_counters(found[-1].data, bench.identity)["inferences"] == 2
+
+
+def test_garbage_never_spoils_the_next_answer(bench):
+    chance = random.Random(5)
+    sample = bench.samples(1, seed=8)
+    garbage = b"".join(chance.randbytes(chance.randint(1, 20)) + b"\0" for _ in range(40))
+    found = bench.talk((garbage + b"\0", QUIET), (frame(Command.IDENTIFY, 3) + bench.requests(sample, 4), QUIET))
+    assert all(answer.kind in set(Error) for answer in found[:-2])
+    assert len(found) > 20
+    assert found[-2].kind == Command.IDENTIFY | ANSWER
+    assert unpack_results([found[-1].data], bench.identity).logits.tolist() == bench.expected(sample)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_lights_without_a_host(wrong):
+    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    bench = Bench(network, plan_for(network), self_test_wrong=wrong)
+    seen = []
+
+    async def watch(ctx):
+        for _ in range(16_000):
+            await ctx.tick()
+            seen.append((ctx.get(bench.device.heartbeat), ctx.get(bench.device.passed), ctx.get(bench.device.winner)))
+
+    module = Module()
+    module.domains.sync = sync = ClockDomain()
+    module.domains.network = domain = ClockDomain()
+    domain.clk = sync.clk
+    module.submodules.device = bench.device
+    run(module, watch)
+    blinks = sum(after[0] > before[0] for before, after in pairwise(seen))
+    assert blinks == (4 if wrong else 2)
+    assert seen[-1][1] == (not wrong)
+    assert seen[-1][2] == int(np.argmax(bench.expected(bench.samples(1, seed=99))[0]))
+
+
+def test_too_few_cycles_a_bit_are_refused():
+    network = random_network(5, sizes=(11, 7, 5))
+    link = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), SHA256)
+    with pytest.raises(ValueError, match="3 cycles"):
+        dataclasses.replace(link, divisor=3)

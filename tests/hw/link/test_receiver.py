@@ -1,0 +1,149 @@
+"""The frame receiver against a few lines of Python that say what each frame deserves."""
+
+import random
+import zlib
+
+import pytest
+
+from boards.catalogue import find_board
+from gen.board_top import link_config
+from hw.configure import configure
+from hw.link.receiver import FrameReceiver
+from hw.protocol import Command, Error
+from tests.hw.streams import get, run
+from tests.networks import plan_for, random_network
+
+SIZE = 21
+
+
+@pytest.fixture(scope="module")
+def link():
+    network = random_network(1, sizes=(40, 3), input_bits=4)
+    config = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), "00" * 32)
+    assert config.identity.inference_bytes == SIZE
+    return config
+
+
+def body(kind: int, identifier: int, data: bytes = b"") -> bytes:
+    """A frame's bytes before stuffing."""
+    plain = bytes([kind, identifier]) + data
+    return plain + zlib.crc32(plain).to_bytes(4, "little")
+
+
+class Judge:
+    """What proper and other frames become, where there is always room."""
+
+    def __init__(self):
+        self.expected = 0
+
+    def record(self, frame: bytes, whole: bool) -> bytes:
+        """The record of the next frame; ``whole`` is the decoder's word."""
+        kind, identifier = (*frame, 0, 0)[:2]
+        size = SIZE if kind == Command.INFER else 0
+        error = None
+        if len(frame) < 6:
+            error = Error.SHORT
+        elif len(frame) > 6 + SIZE:
+            error = Error.OVERSIZED
+        elif not whole or zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "little"):
+            error = Error.CORRUPT
+        elif kind not in set(Command):
+            error = Error.UNKNOWN
+        elif len(frame) != 6 + size:
+            error = Error.SHORT if len(frame) < 6 + size else Error.OVERSIZED
+        elif kind in (Command.INFER, Command.COUNTERS) and identifier != self.expected:
+            error = Error.OUT_OF_ORDER
+        if error is not None:
+            return bytes([error, self.expected])
+        self.expected = (identifier + 1) % 256
+        return frame[:-4]
+
+
+def random_frame(chance: random.Random, expected: int) -> tuple[bytes, bool]:
+    """Proper ones most of the time, each kind of mistake now and then."""
+    kind = chance.choice([Command.IDENTIFY, Command.INFER, Command.INFER, Command.COUNTERS, 0, 0x55, 255])
+    identifier = expected if chance.random() < 0.8 else chance.randrange(256)
+    size = SIZE if kind == Command.INFER else 0
+    if chance.random() < 0.2:
+        size = max(0, size + chance.randint(-3, 30))
+    frame = bytearray(body(kind, identifier, chance.randbytes(size)))
+    if chance.random() < 0.15:
+        frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.1:
+        frame = frame[: chance.randrange(len(frame))]
+    return bytes(frame), chance.random() < 0.95
+
+
+async def offer(ctx, port, frames):
+    """Frames as the decoder sends them."""
+    for frame, whole in frames:
+        for beat in [*({"byte": byte, "end": 0, "whole": 0} for byte in frame), {"byte": 0, "end": 1, "whole": whole}]:
+            ctx.set(port.payload, beat)
+            ctx.set(port.valid, 1)
+            await ctx.tick().until(port.ready)
+            ctx.set(port.valid, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_frame_becomes_its_record(link, seed):
+    chance, judge = random.Random(seed), Judge()
+    frames, wanted = [], []
+    for _ in range(200):
+        frames.append(random_frame(chance, judge.expected))
+        wanted.append(judge.record(*frames[-1]))
+    assert {record[0] for record in wanted} >= {*Error} - {Error.BUSY}
+    dut = FrameReceiver(link)
+    taken = []
+
+    async def host(ctx):
+        await offer(ctx, dut.decoded, frames)
+
+    async def device(ctx):
+        taken.extend(await get(ctx, dut.records, len(b"".join(wanted)), 0.1 * seed))
+
+    run(dut, host, device)
+    assert bytes(taken) == b"".join(wanted)
+
+
+def test_a_full_ring_keeps_the_window_and_refuses_the_rest(link):
+    window, count = link.identity.window, link.identity.window + 30
+    frames = [(body(Command.INFER, index, bytes([index] * SIZE)), True) for index in range(count)]
+    dut = FrameReceiver(link)
+    taken = bytearray()
+
+    async def process(ctx):
+        await offer(ctx, dut.decoded, frames)
+        ctx.set(dut.records.ready, 1)
+        for _ in range(2000):
+            _, _, valid, byte = await ctx.tick().sample(dut.records.valid, dut.records.payload)
+            if valid:
+                taken.append(byte)
+
+    run(dut, process)
+    kept = 0
+    while taken[:1] == bytes([Command.INFER]):
+        assert taken[: 2 + SIZE] == bytes([Command.INFER, kept] + [kept] * SIZE)
+        del taken[: 2 + SIZE]
+        kept += 1
+    assert window <= kept < count
+    notes = [taken[at : at + 2] for at in range(0, len(taken), 2)]
+    assert notes[0] == bytes([Error.BUSY, kept])
+    assert {note[0] for note in notes} <= {Error.BUSY, Error.OUT_OF_ORDER}
+    assert {note[1] for note in notes} == {kept}
+
+
+def test_a_reset_empties_even_a_full_ring(link):
+    frames = [(body(Command.INFER, index, bytes(SIZE)), True) for index in range(link.identity.window + 30)]
+    dut = FrameReceiver(link)
+    restarts = []
+
+    async def host(ctx):
+        await offer(ctx, dut.decoded, [*frames, (body(Command.RESET, 9), True), (body(Command.COUNTERS, 10), True)])
+        assert await get(ctx, dut.records, 4, 0.0) == [Command.RESET, 9, Command.COUNTERS, 10]
+
+    async def watch(ctx):
+        async for _, _, restart in ctx.tick().sample(dut.restart):
+            restarts.append(restart)
+
+    run(dut, host, background=[watch])
+    assert sum(restarts) == 1
