@@ -53,7 +53,7 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
         window=window(inference_bytes(config.input)),
         counters=tuple(counter_widths(config)),
     )
-    return LinkConfig(identity=identity, divisor=divisor, memory="distributed" if board.family.has_lut_ram else "block")
+    return LinkConfig(identity=identity, divisor=divisor)
 
 
 def board_top(design: Design) -> BoardTop:

@@ -9,7 +9,7 @@ from boards.board import Board
 from boards.catalogue import CATALOGUE
 from gen.activity import Activity, StageCycles, expected_cycles
 from gen.planner import EQUAL_WEIGHTS, Draft, Planner, TooSlowError
-from gen.resources import StageResources, self_test_resources, stage_resources
+from gen.resources import StageResources, link_resources, self_test_resources, stage_resources
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
@@ -173,8 +173,14 @@ def evaluate(
         plan=plan,
         config=config,
         cycles=expected_cycles(network, config, activity, inputs),
-        resources=(*stages, self_test_resources(board.family, config, REFERENCES)),
+        resources=(*stages, *harness_resources(board, config)),
     )
+
+
+def harness_resources(board: Board, config: TopConfig) -> list[StageResources]:
+    """What stands around the network on the board."""
+    around = [self_test_resources(board.family, config, REFERENCES)]
+    return around if board.uart is None else [*around, link_resources(board.family, config)]
 
 
 def alternatives(

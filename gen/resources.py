@@ -13,8 +13,13 @@ from pathlib import Path
 
 from boards.board import Family
 from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, ProjectionConfig, TopConfig, WindowConfig
+from hw.device import counter_widths
+from hw.link.cobs import BLOCK_DEPTH
+from hw.link.configuration import buffer_bytes
+from hw.link.host_link import JOBS
 from hw.neuron_core import constants_layout
 from hw.plan import MemoryStyle
+from hw.protocol import COUNTER_BYTES, Identity, inference_bytes
 
 CONSTANTS = Path(__file__).with_name("resource_constants.json")
 Features = Counter[str]
@@ -86,6 +91,44 @@ def self_test_resources(family: Family, config: TopConfig, samples: int) -> Stag
         ff=costs["ff"].get("self_test", 0.0),
         bram=sum(block_rams(family, shape) for shape in shapes),
     )
+
+
+def link_resources(family: Family, config: TopConfig) -> StageResources:
+    """Resources of the host link of a network."""
+    features = link_features(config)
+    memories = link_memories(family, config)
+    for memory in memories:
+        features += memory_features(family, memory)
+    costs = constants(family.name)
+    return StageResources(
+        name="host link",
+        lut=sum(costs["lut"].get(name, 0.0) * amount for name, amount in features.items()),
+        ff=sum(costs["ff"].get(name, 0.0) * amount for name, amount in features.items()),
+        bram=sum(block_rams(family, memory) for memory in memories),
+    )
+
+
+def link_features(config: TopConfig) -> Features:
+    """What the host link is made of, memories apart."""
+    counters = counter_widths(config)
+    return Features(
+        link=1,
+        link_counter=8 * COUNTER_BYTES * len(counters),
+        link_increment=sum(counters.values()),
+        link_beat=config.input.group * config.input.burst_bits,
+    )
+
+
+def link_memories(family: Family, config: TopConfig) -> list[MemoryShape]:
+    """The ring of requests, the identity, a block of an answer and the jobs."""
+    small: MemoryStyle = "distributed" if family.has_lut_ram else "block"
+    identity = Identity.LAYOUT.size + len("\0".join(counter_widths(config)))
+    return [
+        MemoryShape(depth=buffer_bytes(inference_bytes(config.input)), width=8, style="block", writable=True),
+        MemoryShape(depth=identity, width=8, style="block", writable=False),
+        MemoryShape(depth=BLOCK_DEPTH, width=8, style="block", writable=True),
+        MemoryShape(depth=JOBS, width=16, style=small, writable=True),
+    ]
 
 
 def memories(stage: LayerConfig | PoolingConfig) -> list[MemoryShape]:

@@ -28,12 +28,16 @@ from scipy.optimize import nnls
 from boards.board import Board
 from boards.catalogue import find_board
 from boards.harness import BoardTop
+from gen.board_top import link_config
 from gen.design import make_design, self_test_vectors
 from gen.plans import REFERENCES, make_plan
 from gen.resources import (
     CONSTANTS,
     Features,
+    MemoryShape,
     block_rams,
+    link_features,
+    link_memories,
     memories,
     memory_features,
     self_test_resources,
@@ -43,6 +47,7 @@ from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, command_line
+from hw.link.configuration import LinkConfig
 from hw.network import Leak
 from hw.plan import Plan, plan_from
 from hw.selftest import SelfTestVectors
@@ -96,6 +101,10 @@ GUESSES: dict[str, dict[str, float]] = {
         "lut_ram": 1.0,
         "rom": 1.0,
         "self_test": 120.0,
+        "link": 550.0,
+        "link_counter": 1.2,
+        "link_increment": 2.0,
+        "link_beat": 0.5,
     },
     "ff": {
         "accumulator": 2.0,
@@ -114,6 +123,10 @@ GUESSES: dict[str, dict[str, float]] = {
         "stage": 60.0,
         "rom_register": 1.0,
         "self_test": 150.0,
+        "link": 420.0,
+        "link_counter": 1.0,
+        "link_increment": 1.0,
+        "link_beat": 1.0,
     },
 }
 """What one of each feature might cost: LUTs or flip-flops a bit, or each."""
@@ -126,7 +139,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Specimen:
-    """One design on one board, ready to be synthesised or to be estimated."""
+    """One design on one board, ready to be synthesised or to be estimated; shipped ones with their host link."""
 
     name: str
     shipped: bool
@@ -134,6 +147,7 @@ class Specimen:
     plan: Plan
     config: TopConfig
     vectors: SelfTestVectors
+    link: LinkConfig | None
 
 
 def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Specimen:
@@ -148,7 +162,7 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     )
     logits = random.integers(-(2**6), 2**6, REFERENCES * config.readout.classes)
     vectors = SelfTestVectors(beats=beats.tolist(), logits=logits.tolist())
-    return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors)
+    return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors, link=None)
 
 
 def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
@@ -157,7 +171,13 @@ def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
     if plan is not None:
         design = dataclasses.replace(design, plan=plan, config=configure(design.network, plan))
     return Specimen(
-        name=name, shipped=True, board=board, plan=design.plan, config=design.config, vectors=self_test_vectors(design)
+        name=name,
+        shipped=True,
+        board=board,
+        plan=design.plan,
+        config=design.config,
+        vectors=self_test_vectors(design),
+        link=link_config(board, design.plan.clock_mhz, design.network, design.config, design.sha256),
     )
 
 
@@ -173,7 +193,7 @@ def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
 def measure(specimen: Specimen) -> Row:
     """Synthesise a design and count what its netlist takes."""
     board, family = specimen.board, specimen.board.family
-    top = BoardTop(board, specimen.plan.clock_mhz, specimen.config, specimen.vectors)
+    top = BoardTop(board, specimen.plan.clock_mhz, specimen.config, specimen.vectors, specimen.link)
     with tempfile.TemporaryDirectory() as folder:
         for name, text in family.files(board, top, specimen.plan.clock_mhz).items():
             path = Path(folder) / name
@@ -192,20 +212,29 @@ def measure(specimen: Specimen) -> Row:
 
 
 def design_features(specimen: Specimen) -> Features:
-    """Features of the whole design, self-test included."""
+    """Features of the whole design, all that stands around the network included."""
+    family = specimen.board.family
     total = Features(self_test=1)
+    if specimen.link is not None:
+        total += link_features(specimen.config)
     for stage in specimen.config.stages:
         total += stage_features(stage)
-        for memory in memories(stage):
-            total += memory_features(specimen.board.family, memory)
+    for memory in design_memories(specimen):
+        total += memory_features(family, memory)
     return total
+
+
+def design_memories(specimen: Specimen) -> list[MemoryShape]:
+    """Every memory of the stages and of the host link."""
+    found = [memory for stage in specimen.config.stages for memory in memories(stage)]
+    return found if specimen.link is None else [*found, *link_memories(specimen.board.family, specimen.config)]
 
 
 def counted_brams(specimen: Specimen) -> float:
     """Block RAMs that the model counts, the self-test's included."""
     family = specimen.board.family
-    stages = sum(block_rams(family, memory) for stage in specimen.config.stages for memory in memories(stage))
-    return stages + self_test_resources(family, specimen.config, REFERENCES).bram
+    counted = sum(block_rams(family, memory) for memory in design_memories(specimen))
+    return counted + self_test_resources(family, specimen.config, REFERENCES).bram
 
 
 def fit(rows: list[tuple[Specimen, Row]], resource: str) -> dict[str, float]:

@@ -5,9 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.plan import MemoryStyle
-
 LONGEST_BLOCK = 254
+BLOCK_DEPTH = 256
 
 
 def decoded_layout() -> data.StructLayout:
@@ -69,13 +68,12 @@ class CobsEncoder(wiring.Component):
         leaving: bytes for the line.
     """
 
-    def __init__(self, memory: MemoryStyle) -> None:
-        self.memory = memory
+    def __init__(self) -> None:
         super().__init__({"arriving": In(stream.Signature(framed_layout())), "leaving": Out(stream.Signature(8))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.block = block = Memory(shape=8, depth=256, init=[], attrs={"ram_style": self.memory})
+        m.submodules.block = block = Memory(shape=8, depth=BLOCK_DEPTH, init=[], attrs={"ram_style": "block"})
         write, read = block.write_port(), block.read_port()
         byte, last = self.arriving.payload.byte, self.arriving.payload.last
         length = Signal(8)

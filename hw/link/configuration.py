@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from hw.plan import MemoryStyle
 from hw.protocol import CRC_BYTES, HEADER_BYTES, Identity
 
 SMALLEST_BUFFER = 512
@@ -19,12 +18,10 @@ class LinkConfig:
     Attributes:
         identity: what the device says of itself.
         divisor: clock cycles a bit of the line, 4 at least.
-        memory: what small buffers are kept in.
     """
 
     identity: Identity
     divisor: int
-    memory: MemoryStyle
 
     def __post_init__(self) -> None:
         if self.divisor < SMALLEST_DIVISOR:

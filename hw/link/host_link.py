@@ -66,7 +66,7 @@ class HostLink(wiring.Component):
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
         answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
-        encoder, uart_transmitter = CobsEncoder(config.memory), UartTransmitter(config.divisor)
+        encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = NETWORK(reader)
         m.submodules.unpacker = NETWORK(unpacker)
         m.submodules.jobs = NETWORK(jobs)

@@ -63,10 +63,9 @@ def test_a_block_that_ends_too_early_is_not_whole(broken):
     assert ends == [0, 1]
 
 
-@pytest.mark.parametrize("memory", ["block", "distributed"])
 @pytest.mark.parametrize("pauses", PAUSES)
-def test_encoder(pauses, memory):
-    dut = CobsEncoder(memory)
+def test_encoder(pauses):
+    dut = CobsEncoder()
     beats = [
         {"byte": byte, "last": position == len(frame) - 1} for frame in FRAMES for position, byte in enumerate(frame)
     ]
