@@ -71,12 +71,12 @@ class Outcome:
 
 
 def simulate(
-    design: Design, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
+    config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
 ) -> Outcome:
     """Run inferences through the simulated network and compare all it does with the golden model.
 
     Args:
-        design: what is simulated.
+        config: what is simulated.
         simulation: its testbench.
         inferences: what to run.
         mode: how they are offered.
@@ -85,7 +85,6 @@ def simulate(
     Raises:
         SimulationError: the network hung, or what it sent is no sequence of results at all.
     """
-    config = design.config
     folder = folder or simulation.folder / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     beats = stream_beats(inferences.bursts, config.input)

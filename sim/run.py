@@ -44,7 +44,7 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
     outcomes = []
     for mode, batch in runs:
         try:
-            outcomes.append(simulate(design, simulation, batch, mode))
+            outcomes.append(simulate(design.config, simulation, batch, mode))
         except SimulationError as error:
             if simulation.waves:
                 raise
@@ -57,7 +57,7 @@ def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mod
     """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
     traced = rebuilt_with_waves(design, simulation)
     with contextlib.suppress(SimulationError):
-        simulate(design, traced, batch.first(1), mode)
+        simulate(design.config, traced, batch.first(1), mode)
     return waveform(traced, mode)
 
 
@@ -135,7 +135,7 @@ def with_waves(design: Design, inferences: Inferences, failing: Outcome, failed:
     """Run a failing mode again, up to its first wrong inference, with waveforms; returns the waveform's path."""
     simulation = rebuilt_with_waves(design, failed)
     batch = inferences.first(failing.comparison.first_inference + 1)
-    simulate(design, simulation, batch, failing.mode)
+    simulate(design.config, simulation, batch, failing.mode)
     return waveform(simulation, failing.mode)
 
 
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     check_output_file(options.json, "--json")
     design = design_of(options)
     if options.netlist is not None:
-        design = dataclasses.replace(design, config=netlist_config(design, options.netlist))
+        design = dataclasses.replace(design, config=netlist_config(design.network, design.plan, options.netlist))
     images = load(options.data, "test", options.data_dir).first(options.count)
     inferences = prepare(design, images)
     console = Console(stderr=True)

@@ -20,7 +20,12 @@ module block_ram #(
 );
   reg [8:0] bytes [0:BYTES-1];
   integer index;
-  initial for (index = 0; index < BYTES; index = index + 1) bytes[index] = {PARITY[index], CONTENTS[8*index +: 8]};
+  reg [255:0] line;
+  initial for (index = 0; index < BYTES; index = index + 1) begin
+    // Icarus copies the whole of a parameter to select from it, so 32 bytes are taken at a time.
+    if (index % 32 == 0) line = CONTENTS[8*index +: 256];
+    bytes[index] = {PARITY[index], line[8*(index % 32) +: 8]};
+  end
 
   // Of each port: the first byte of the word that it addresses for writing, and which of the word's bytes it writes.
   wire [2*13-1:0] first;
