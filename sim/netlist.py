@@ -65,6 +65,11 @@ tee -q -o simulated.stat.json stat -json -top network
 write_verilog -noattr simulated.v
 """
 
+    @property
+    def flatten(self) -> Command:
+        """Runs :attr:`flattening`, which is the file ``flatten.ys``."""
+        return Command(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log")
+
     def block_ram_sources(self) -> dict[str, str]:
         """Verilog of the block RAMs' models, by file name; raises UserError when yosys's library is not installed."""
         if self.files:
@@ -121,10 +126,9 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
     """
     models = NETLISTS[name]
     family = models.family
+    source = network_rtlil(config) if family.source_format == "il" else network_verilog(config)
     files = {
-        f"network.{family.source_format}": network_rtlil(config)
-        if family.source_format == "il"
-        else network_verilog(config),
+        f"network.{family.source_format}": source,
         "network.ys": family.synthesis_script("network"),
         "flatten.ys": models.flattening,
     }
@@ -141,10 +145,7 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
         for file, text in files.items():
             (partial / file).write_text(text)
         run_tool(family.synthesis("network"), partial)
-        run_tool(
-            Command(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log"),
-            partial,
-        )
+        run_tool(models.flatten, partial)
         check_all_modelled(models, partial)
         partial.rename(target)
     return {"network.v": (target / "simulated.v").read_text(), **block_rams}
