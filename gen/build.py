@@ -90,8 +90,7 @@ def step_synthesis(build: Build) -> None:
         path = build.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    for command in family.synthesis(board):
-        run_tool(command, build.folder)
+    run_tool(family.synthesis("top"), build.folder)
     cells = json.loads((build.folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     used = family.resources(cells)
     build.report["resources"] = asdict(used)

@@ -2,7 +2,7 @@
 
 import re
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog
 
 from boards.tools import use_yosys
 from hw.configuration import TopConfig
@@ -24,6 +24,11 @@ def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     use_yosys()
     text = verilog.convert(NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
     return join_slices(text)
+
+
+def network_rtlil(config: TopConfig) -> str:
+    """RTLIL of the network, as yosys synthesises it where a family's builds begin with RTLIL."""
+    return rtlil.convert(NetworkTop(config), name="network", emit_src=False)
 
 
 def join_slices(text: str) -> str:

@@ -58,13 +58,13 @@ def fields(payloads: list[int], count: int, bits: int, *, is_signed: bool) -> In
     return values - (values >> (bits - 1) << bits) if is_signed else values
 
 
-def compare(config: TopConfig, golden: Activations, folder: Path) -> Comparison:
-    """Compare every tap's bursts, the last membranes, the logits and the classes in ``folder``'s logs."""
+def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool) -> Comparison:
+    """Compare the logits and the classes in ``folder``'s logs, and with ``taps`` all bursts and the last membranes."""
     found: list[tuple[int, int, str]] = []
-    for stage in config.stages:
+    for stage in config.stages if taps else ():
         if stage.output is not None:
             found.append(compare_bursts(stage.name, stage.output, golden, folder))
-    for name, neurons, _ in config.populations:
+    for name, neurons, _ in config.populations if taps else ():
         found.append(compare_membranes(name, neurons, golden, folder))
     results = read_log(folder / "results.log")
     logits, classes, cycles = unpack_results(results, config.readout)

@@ -61,7 +61,7 @@ class Inferences:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
-    each layer's scanner worked, and how many seconds the simulator took."""
+    each layer's scanner worked (nothing without taps), and how many seconds the simulator took."""
 
     mode: Mode
     comparison: Comparison
@@ -71,12 +71,12 @@ class Outcome:
 
 
 def simulate(
-    design: Design, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
+    config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
 ) -> Outcome:
     """Run inferences through the simulated network and compare all it does with the golden model.
 
     Args:
-        design: what is simulated.
+        config: what is simulated.
         simulation: its testbench.
         inferences: what to run.
         mode: how they are offered.
@@ -85,7 +85,6 @@ def simulate(
     Raises:
         SimulationError: the network hung, or what it sent is no sequence of results at all.
     """
-    config = design.config
     folder = folder or simulation.folder / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     beats = stream_beats(inferences.bursts, config.input)
@@ -95,7 +94,8 @@ def simulate(
     taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
     taps += [f"membranes_{name}" for name, _, _ in config.populations]
     taps += [f"working_{layer.name}" for layer in config.layers]
-    plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in (*taps, "results")}
+    logs = [*taps, "results"] if simulation.has_taps else ["results"]
+    plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in logs}
     plusargs |= {
         "source": (folder / "source.bin").resolve(),
         "source_log": (folder / "source.log").resolve(),
@@ -110,10 +110,11 @@ def simulate(
     seconds = time.monotonic() - begin
     started = np.array([int(line) for line in (folder / "source.log").read_text().split()], dtype=np.int64)
     try:
-        comparison = compare(config, inferences.golden, folder)
+        comparison = compare(config, inferences.golden, folder, taps=simulation.has_taps)
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
-    worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
+    layers = config.layers if simulation.has_taps else ()
+    worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in layers}
     return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
 
 

@@ -17,6 +17,7 @@ from boards.tools import search_path
 from gen.rtl import network_verilog
 from hw.configuration import TopConfig
 from hw.errors import UserError
+from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
 
 HARNESS = Path(__file__).with_name("harness.v")
@@ -36,13 +37,26 @@ class LeanVerilator(Verilator):
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """A built testbench, ready to run; ``version`` is what the simulator calls itself."""
+    """A built testbench, ready to run.
+
+    Attributes:
+        simulator: its name.
+        version: what the simulator calls itself.
+        folder: where it was built.
+        waves: whether it records waveforms.
+        netlist: the family whose netlist it is, of :data:`sim.netlist.NETLISTS`; None for the network's own Verilog.
+    """
 
     simulator: str
     version: str
     folder: Path
     waves: bool
-    network_verilog: str
+    netlist: str | None
+
+    @property
+    def has_taps(self) -> bool:
+        """Whether what passes between the layers is seen."""
+        return self.netlist is None
 
     def run(self, plusargs: Mapping[str, object], log: Path) -> None:
         """Run once.
@@ -75,20 +89,38 @@ class SimulationError(Exception):
     """A simulation that did not come to its end."""
 
 
-def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool) -> Simulation:
+def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool, netlist: str | None = None) -> Simulation:
     """Build the testbench of a network; a folder that already holds this very one is used again.
 
+    Args:
+        config: the network.
+        simulator: one of :data:`SIMULATORS`.
+        folder: for what is built.
+        waves: record waveforms in every run.
+        netlist: simulate the netlist of this family (:data:`sim.netlist.NETLISTS`) and not the Verilog with taps.
+
     Raises:
-        UserError: the simulator, or what it needs, is not installed.
+        UserError: the simulator, or what it needs, is not installed, or synthesis failed.
     """
     prepare_environment(simulator)
-    network = network_verilog(config, taps=True)
-    sources = {"network.v": network, "testbench.v": testbench_verilog(config), "harness.v": HARNESS.read_text()}
+    sources = {"testbench.v": testbench_verilog(config, taps=netlist is None), "harness.v": HARNESS.read_text()}
+    if netlist is None:
+        sources["network.v"] = network_verilog(config, taps=True)
+    else:
+        sources |= netlist_sources(config, netlist, folder)
+    return build_testbench(sources, simulator, folder, waves=waves, netlist=netlist)
+
+
+def build_testbench(
+    sources: Mapping[str, str], simulator: str, folder: Path, *, waves: bool, netlist: str | None = None
+) -> Simulation:
+    """Build the module ``testbench`` of these Verilog files, by name; see :func:`build`."""
+    prepare_environment(simulator)
     name = simulator_version(simulator)
     settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
     digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
     target = folder / f"{simulator}-{digest[:16]}"
-    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, network_verilog=network)
+    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, netlist=netlist)
     if (target / "built").is_file():
         return simulation
     shutil.rmtree(target, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Writes the Verilog testbench of a network: its top with taps between the stream ends of harness.v."""
+"""Writes the Verilog testbench of a network: its top between the stream ends of harness.v."""
 
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Member
@@ -55,9 +55,9 @@ COUNTER = """\
   cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(rst), .stop(stop), .working({name}));"""
 
 
-def testbench_verilog(config: TopConfig) -> str:
-    """The testbench of :func:`gen.rtl.network_verilog` with taps; its logs are named by plusargs."""
-    members = network_ports(config, taps=True)
+def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
+    """The testbench of :func:`gen.rtl.network_verilog`, with taps or without; its logs are named by plusargs."""
+    members = network_ports(config, taps=taps)
     declarations: list[str] = []
     connections: list[str] = []
     counters: list[str] = []
@@ -71,7 +71,7 @@ def testbench_verilog(config: TopConfig) -> str:
             0,
         )
     ]
-    for stage in config.stages:
+    for stage in config.stages if taps else ():
         if stage.output is not None:
             name, width = f"tap_{stage.name}", stage.output.group * stage.output.burst_bits
             declarations += [f"  wire {name}_transferred;", f"  wire [{width}-1:0] {name};"]
@@ -83,7 +83,7 @@ def testbench_verilog(config: TopConfig) -> str:
             declarations.append(f"  wire {name};")
             counters.append(COUNTER.format(name=name))
             connections.append(f".{name}({name})")
-    for layer, target, stream in config.populations:
+    for layer, target, stream in config.populations if taps else ():
         name, width = f"membranes_{layer}", target.cores * target.membrane_bits
         declarations += [f"  wire {name}_written, {name}_last;", f"  wire [{width}-1:0] {name};"]
         beats = stream.height * stream.width * target.folds * target.slots

