@@ -63,7 +63,7 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
     shard = images.range(first, first + options.shard)
     inferences = prepare(design, shard)
     folder = simulation.folder / f"shard_{first}"
-    outcome = simulate(design, simulation, inferences, FULL_SPEED, folder)
+    outcome = simulate(design.config, simulation, inferences, FULL_SPEED, folder)
     comparison = outcome.comparison
     cycles = np.diff(comparison.class_cycles)
     return {

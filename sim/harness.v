@@ -102,6 +102,35 @@ module cycle_counter #(parameter NAME = "working") (
   end
 endmodule
 
+// Counts the cycles in which a stream moves, is held back (valid, not ready) and is starved (ready, not valid), and
+// writes the three numbers to a log when stop rises.
+module flow_counter #(parameter NAME = "flow") (
+  input wire clk, input wire rst, input wire stop, input wire valid, input wire ready
+);
+  reg [8*1024-1:0] name;
+  reg [63:0] moved = 0, held_back = 0, starved = 0;
+  reg written = 0;
+  integer file;
+
+  initial begin
+    if (!$value$plusargs({NAME, "=%s"}, name)) $fatal;
+    file = $fopen(name, "w");
+  end
+
+  always @(posedge clk) begin
+    if (!rst) begin
+      if (valid && ready) moved <= moved + 1;
+      if (valid && !ready) held_back <= held_back + 1;
+      if (!valid && ready) starved <= starved + 1;
+    end
+    if (stop && !written) begin
+      $fwrite(file, "%0d %0d %0d\n", moved, held_back, starved);
+      $fclose(file);
+      written <= 1;
+    end
+  end
+endmodule
+
 // Takes beats with random stalls.
 module stream_sink (input wire clk, output reg ready);
   reg [31:0] random, gap;

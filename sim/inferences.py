@@ -12,6 +12,7 @@ from hw.errors import UserError
 from hw.network import IntArray, encode
 from hw.pooling import PoolingStage
 from hw.stream_order import beat_words, stream_beats
+from hw.top import flows
 from sim import golden
 from sim.compare import Comparison, compare
 from sim.golden import Activations
@@ -61,22 +62,23 @@ class Inferences:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
-    each layer's scanner worked, and how many seconds the simulator took."""
+    each layer's scanner worked, how many seconds the simulator took, and where the logs are."""
 
     mode: Mode
     comparison: Comparison
     started: IntArray
     worked: dict[str, int]
     seconds: float
+    folder: Path
 
 
 def simulate(
-    design: Design, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
+    config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
 ) -> Outcome:
     """Run inferences through the simulated network and compare all it does with the golden model.
 
     Args:
-        design: what is simulated.
+        config: what is simulated.
         simulation: its testbench.
         inferences: what to run.
         mode: how they are offered.
@@ -85,7 +87,6 @@ def simulate(
     Raises:
         SimulationError: the network hung, or what it sent is no sequence of results at all.
     """
-    config = design.config
     folder = folder or simulation.folder / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     beats = stream_beats(inferences.bursts, config.input)
@@ -95,6 +96,7 @@ def simulate(
     taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
     taps += [f"membranes_{name}" for name, _, _ in config.populations]
     taps += [f"working_{layer.name}" for layer in config.layers]
+    taps += [f"flow_{name}" for name in flows(config)]
     plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in (*taps, "results")}
     plusargs |= {
         "source": (folder / "source.bin").resolve(),
@@ -114,7 +116,9 @@ def simulate(
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
     worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
-    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
+    return Outcome(
+        mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder
+    )
 
 
 def cycle_limit(config: TopConfig, inferences: int) -> int:

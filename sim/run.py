@@ -41,7 +41,7 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
     outcomes = []
     for mode, batch in runs:
         try:
-            outcomes.append(simulate(design, simulation, batch, mode))
+            outcomes.append(simulate(design.config, simulation, batch, mode))
         except SimulationError as error:
             if simulation.waves:
                 raise
@@ -54,7 +54,7 @@ def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mod
     """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
     traced = build(design.config, simulation.simulator, simulation.folder.parent, waves=True)
     with contextlib.suppress(SimulationError):
-        simulate(design, traced, batch.first(1), mode)
+        simulate(design.config, traced, batch.first(1), mode)
     return waveform(traced, mode)
 
 
@@ -126,7 +126,7 @@ def with_waves(design: Design, inferences: Inferences, failing: Outcome, simulat
     """Run a failing mode again, up to its first wrong inference, with waveforms; returns the waveform's path."""
     simulation = build(design.config, simulator, folder, waves=True)
     batch = inferences.first(failing.comparison.first_inference + 1)
-    simulate(design, simulation, batch, failing.mode)
+    simulate(design.config, simulation, batch, failing.mode)
     return waveform(simulation, failing.mode)
 
 

@@ -68,13 +68,13 @@ def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
     wrong_weight = dataclasses.replace(design.network, projections=(design.network.projections[0], projection))
 
     other = dataclasses.replace(design, network=wrong_bias)
-    comparison = simulate(design, simulation, prepare(other, images), FULL_SPEED).comparison
+    comparison = simulate(design.config, simulation, prepare(other, images), FULL_SPEED).comparison
     assert comparison.mismatches >= 12
     assert "hidden_0" in comparison.first
     assert "7: expected" in comparison.first
 
     other = dataclasses.replace(design, network=wrong_weight)
-    comparison = simulate(design, simulation, prepare(other, images), FULL_SPEED).comparison
+    comparison = simulate(design.config, simulation, prepare(other, images), FULL_SPEED).comparison
     assert comparison.mismatches > 0
     assert "class 2" in comparison.first
 
