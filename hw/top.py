@@ -31,8 +31,8 @@ class FlowTap(wiring.Signature):
 
 
 def flows(config: TopConfig) -> tuple[str, ...]:
-    """The streams inside the top: into every stage, from projection to target, into and out of every skip's queue."""
-    names = [f"arriving_{stage.name}" for stage in config.stages]
+    """The streams of the top: its own two, into every stage, from projection to target, into and out of skip queues."""
+    names = ["bursts", "results", *(f"arriving_{stage.name}" for stage in config.stages)]
     names += [f"currents_{layer.name}" for layer in config.layers]
     for name, target, _ in config.populations:
         for index in range(len(target.skips)):
@@ -91,6 +91,8 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._watch(m, "bursts", self.bursts)
+        self._watch(m, "results", self.results)
         branches = self._branches(m, "input", flipped(self.bursts))
         for stage in self.config.stages:
             if isinstance(stage, PoolingConfig):

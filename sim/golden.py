@@ -112,9 +112,10 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
 
 def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
     """Bursts (batch, T, C, H, W) and the last membranes of currents (batch, T or 1, C, H, W)."""
-    bursts = []
-    for _, count, membrane in advance(current, population, timesteps):
+    bursts, membrane = [], torch.zeros_like(current[:, 0])
+    for _, count, after in advance(current, population, timesteps):
         bursts.append(count)
+        membrane = after
     return torch.stack(bursts, dim=1), membrane
 
 

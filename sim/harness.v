@@ -131,13 +131,15 @@ module flow_counter #(parameter NAME = "flow") (
   end
 endmodule
 
-// Takes beats with random stalls.
+// Takes beats with random stalls, the first after a wait.
 module stream_sink (input wire clk, output reg ready);
   reg [31:0] random, gap;
+  reg [63:0] left_to_wait;
 
   initial begin
-    ready = 0; gap = 0; random = 32'h9e3779b9;
+    ready = 0; gap = 0; left_to_wait = 0; random = 32'h9e3779b9;
     if ($value$plusargs("sink_gap=%d", gap)) ;
+    if ($value$plusargs("sink_wait=%d", left_to_wait)) ;
   end
 
   wire [31:0] random_1 = random ^ (random << 13);
@@ -145,7 +147,8 @@ module stream_sink (input wire clk, output reg ready);
 
   always @(posedge clk) begin
     random <= random_2 ^ (random_2 << 5);
-    ready <= random[15:8] >= gap;
+    if (left_to_wait != 0) left_to_wait <= left_to_wait - 1;
+    ready <= left_to_wait == 0 && random[15:8] >= gap;
   end
 endmodule
 `default_nettype wire

@@ -25,11 +25,19 @@ STALL_SHARE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """One way of offering the inferences."""
+    """One way of offering the inferences and taking the results.
+
+    Attributes:
+        name: for reports and folders.
+        source_gap, sink_gap: how likely source and sink pause in a cycle, out of 256.
+        sink_wait: cycles from power-on in which no result is taken.
+        one_by_one: 1: an inference is offered when the one before is done.
+    """
 
     name: str
     source_gap: int = 0
     sink_gap: int = 0
+    sink_wait: int = 0
     one_by_one: int = 0
 
 
@@ -103,9 +111,10 @@ def simulate(
         "source_log": (folder / "source.log").resolve(),
         "source_gap": mode.source_gap,
         "sink_gap": mode.sink_gap,
+        "sink_wait": mode.sink_wait,
         "one_by_one": mode.one_by_one,
         "inferences": len(inferences.bursts),
-        "limit": cycle_limit(config, len(inferences.bursts)),
+        "limit": mode.sink_wait + cycle_limit(config, len(inferences.bursts)),
     }
     begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
@@ -116,9 +125,7 @@ def simulate(
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
     worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in config.layers}
-    return Outcome(
-        mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder
-    )
+    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder)
 
 
 def cycle_limit(config: TopConfig, inferences: int) -> int:
