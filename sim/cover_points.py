@@ -222,9 +222,8 @@ def banks_together(bursts: IntArray, projection: ProjectionConfig) -> tuple[list
     work = set_planes(bursts, projection).sum(axis=(2, 4))
     if projection.banks == 1:
         return ["all work", "one waits for another"], np.zeros((len(bursts), 2), dtype=np.int64)
-    uneven = work != work[:, :, :1]
-    hits = np.stack([total((work > 0).all(axis=2)), total(uneven.any(axis=2))], axis=1)
-    return ["all work", "one waits for another"], hits
+    least, most = work.min(axis=2), work.max(axis=2)
+    return ["all work", "one waits for another"], np.stack([total(least > 0), total(least < most)], axis=1)
 
 
 def beats_of_windows(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
@@ -249,9 +248,9 @@ def beats_of_windows(bursts: IntArray, projection: ProjectionConfig) -> IntArray
 def beats_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
     """Beats with spikes and without, those that close an accumulation apart; accumulations of nothing."""
     seen = beats_of_windows(bursts, projection) > 0
-    inner, closing = seen[..., :-1], seen[..., -1]
+    inner, closing, something = seen[..., :-1], seen[..., -1], np.max(seen, axis=-1)
     bins = ["empty", "with spikes", "closing empty", "closing with spikes", "sum of nothing"]
-    parts = (~inner, inner, ~closing, closing, ~seen.any(axis=-1))
+    parts = (~inner, inner, ~closing, closing, ~something)
     return bins, np.stack([total(part) for part in parts], axis=1)
 
 

@@ -40,13 +40,23 @@ CLASSES = 4
 """Of random networks."""
 SMALLEST_FPS = 1.0
 """A rate that every design reaches: the planner then gives the smallest, with many folds."""
-
-NOT_SILENCED = "no input was found that silences all neurons of one sum; digits_mlp, strided and events have such sums in every layer"
+NOT_SILENCED = (
+    "no input was found that silences all neurons of one sum; strided and events have such sums in every layer"
+)
+QUEUE_FIRST = (
+    "where results are not taken, the queue of the skip beside it is full and stops its source first, and where they "
+    "are, what sends is the slower one; the first block of digits_resnet has these streams held back"
+)
 
 
 def not_silenced(*layers: str) -> dict[Hole, str]:
     """Layers of a trained network for which the search found no sum of nothing."""
     return {(layer, "beats", "sum of nothing"): NOT_SILENCED for layer in layers}
+
+
+def queue_first(*streams: str) -> dict[Hole, str]:
+    """Streams beside a skip that nothing ever held back."""
+    return {(stream, "flow", "held back"): QUEUE_FIRST for stream in streams}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +136,10 @@ CASES = (
         about="digits, two residual blocks, on an Arty A7 at 20,000 inferences a second",
         hardware=shipped("digits_resnet", "digits", "arty_a7", 20_000),
         images=20,
-        explained=not_silenced("stages_0_1_second", "stages_1_0", "stages_1_1_first", "stages_1_1_second", "readout"),
+        explained={
+            **not_silenced("stages_0_1_second", "stages_1_0", "stages_1_1_first", "stages_1_1_second", "readout"),
+            **queue_first("arriving_stages_1_1_first", "currents_stages_1_1_first"),
+        },
     ),
     Case(
         name="fashion_mnist_mlp",
@@ -139,7 +152,7 @@ CASES = (
         about="Fashion-MNIST, convolutions and max pooling, on a ULX3S-45F at 5,200 inferences a second",
         hardware=shipped("fashion_mnist_cnn", "fashion_mnist", "ulx3s_45f", 5200),
         images=10,
-        explained=not_silenced("stages_2_0", "hidden_0", "readout"),
+        explained=not_silenced("stages_2_0", "hidden_0"),
     ),
     Case(
         name="strided",
@@ -150,14 +163,7 @@ CASES = (
         name="events",
         about="random weights; `events` input, a residual block, K = 2",
         hardware=drawn(EVENTS, "ulx3s_12f"),
-        explained={
-            (
-                stream,
-                "flow",
-                "held back",
-            ): "layer_0 waits for the queue of the skip before a line buffer beside it is full"
-            for stream in ("arriving_layer_1", "arriving_layer_2", "currents_layer_1")
-        },
+        explained=queue_first("arriving_layer_1", "currents_layer_1", "arriving_layer_2"),
     ),
 )
 
@@ -237,9 +243,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out is not None:
         options.out.write_text(report(covered))
     for one in covered:
-        for hole in one.unexplained:
+        for hole in one.open_holes:
             print(f"hole: {one.name}: {', '.join(hole)}", file=sys.stderr)
-    return EXIT_HOLE if any(one.unexplained for one in covered) else 0
+        for hole in one.stale_reasons:
+            print(f"a reason, but no hole: {one.name}: {', '.join(hole)}", file=sys.stderr)
+    return EXIT_HOLE if any(one.open_holes or one.stale_reasons for one in covered) else 0
 
 
 if __name__ == "__main__":

@@ -57,9 +57,14 @@ class Covered:
         return [(point.place, point.kind, name) for point in self.points for name in point.holes]
 
     @property
-    def unexplained(self) -> list[Hole]:
-        """Holes without a reason, and reasons without a hole."""
-        return sorted(set(self.holes) ^ set(self.explained))
+    def open_holes(self) -> list[Hole]:
+        """Holes without a reason."""
+        return [hole for hole in self.holes if hole not in self.explained]
+
+    @property
+    def stale_reasons(self) -> list[Hole]:
+        """What has a reason and is no hole."""
+        return [hole for hole in self.explained if hole not in self.holes]
 
     @property
     def summary(self) -> str:
@@ -94,8 +99,8 @@ def kind_row(kind: str, covered: Sequence[Covered]) -> str:
     bins = sum(len(point.bins) for point in points)
     unreachable = sum(len(point.unreachable) for point in points)
     holes = sum(len(point.holes) for point in points)
-    explained = sum(hole[1] == kind for one in covered for hole in one.explained)
-    counts = (bins, bins - unreachable - holes, unreachable, explained, holes - explained)
+    still_open = sum(hole[1] == kind for one in covered for hole in one.open_holes)
+    counts = (bins, bins - unreachable - holes, unreachable, holes - still_open, still_open)
     return f"| {kind}: {KINDS[kind]} | " + " | ".join(str(count) for count in counts) + " |"
 
 
@@ -117,8 +122,8 @@ def hole_lines(one: Covered) -> list[str]:
         for point in one.points
         for name, reason in point.unreachable.items()
     }
-    reasons |= {hole: f"explained: {reason}" for hole, reason in one.explained.items()}
-    reasons |= dict.fromkeys(one.unexplained, "**open**")
+    reasons |= {hole: f"explained: {one.explained[hole]}" for hole in one.holes if hole in one.explained}
+    reasons |= dict.fromkeys(one.open_holes, "**open**")
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for (place, kind, name), reason in reasons.items():
         grouped.setdefault((place, kind, reason), []).append(name)

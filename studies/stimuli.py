@@ -71,7 +71,7 @@ def silence(network: Network, projection: ProjectionConfig) -> Objective:
 
 
 def above_firing(network: Network, name: str, bursts: dict[str, Tensor]) -> Tensor:
-    """How far every potential of a node is above the largest that does not fire, 0 below, in the shape of its bursts."""
+    """How far every potential of a node is above the largest that does not fire, 0 below; shaped as its bursts."""
     node = network.node(name)
     if isinstance(node, Pooling):
         return golden.pool(above_firing(network, node.source, bursts), node)
