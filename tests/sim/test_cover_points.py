@@ -180,6 +180,13 @@ def test_what_is_proved_unreachable_is_reached_by_no_input(seed):
     assert all(str(burst) in bursts.unreachable for burst in range(most + 1, 6))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_called_unreachable_that_comes_at_a_later_timestep(seed):
+    network = random_network(seed, sizes=(3, 3, 2), timesteps=3, fraction_bits=6, weight_bits=3, leak=(1, 0))
+    inputs = np.array(list(itertools.product(range(4), repeat=3))).reshape(-1, 1, 3, 1, 1)
+    assert not [point for point in covered(network, seed, inputs)[1] if point.wrongly_unreachable]
+
+
 def test_something_is_unreachable_and_something_a_hole():
     network = random_network(1, sizes=(4, 3, 2), timesteps=2, burst_ceiling=3)
     population = network.nodes[0]
