@@ -3,7 +3,7 @@
 import numpy as np
 
 from hw.configuration import BurstStream
-from hw.network import IntArray
+from hw.network import IntArray, Shape
 
 
 def stream_order(weights: IntArray, source: BurstStream) -> IntArray:
@@ -46,6 +46,15 @@ def stream_beats(bursts: IntArray, stream: BurstStream) -> IntArray:
     padded = np.pad(shaped, ((0, 0), (0, 0), (0, stream.channels - shaped.shape[2]), (0, 0), (0, 0)))
     split = padded.reshape(count, steps, stream.folds, stream.beats, stream.group, stream.height, stream.width)
     return split.transpose(0, 5, 6, 2, 1, 3, 4).reshape(count, -1, stream.group)
+
+
+def from_stream_beats(beats: IntArray, shape: Shape, stream: BurstStream) -> IntArray:
+    """The bursts (count, steps, C, H, W) of a node of ``shape`` that :func:`stream_beats` turned into ``beats``."""
+    axes = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
+    split = beats.reshape(len(beats), *axes).transpose(0, 4, 3, 5, 6, 1, 2)
+    full = split.reshape(len(beats), stream.steps, stream.channels, stream.height, stream.width)
+    channels = int(np.prod(shape)) // (stream.height * stream.width)
+    return full[:, :, :channels].reshape(len(beats), stream.steps, *shape)
 
 
 def beat_words(beats: IntArray, burst_bits: int) -> list[int]:

@@ -23,6 +23,23 @@ class BurstTap(wiring.Signature):
         super().__init__({"transferred": Out(1), "bursts": Out(bursts_layout(group, burst_bits))})
 
 
+class FlowTap(wiring.Signature):
+    """Valid and ready of a stream between two components. Not a stream; for taps."""
+
+    def __init__(self) -> None:
+        super().__init__({"valid": Out(1), "ready": Out(1)})
+
+
+def flows(config: TopConfig) -> tuple[str, ...]:
+    """The streams of the top: its own two, into every stage, from projection to target, into and out of skip queues."""
+    names = ["bursts", "results", *(f"arriving_{stage.name}" for stage in config.stages)]
+    names += [f"currents_{layer.name}" for layer in config.layers]
+    for name, target, _ in config.populations:
+        for index in range(len(target.skips)):
+            names += [f"skip_{index}_arriving_{name}", f"skip_{index}_leaving_{name}"]
+    return tuple(names)
+
+
 def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
     """Ports of :class:`NetworkTop`."""
     ports = {
@@ -36,6 +53,8 @@ def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
             ports[f"working_{stage.name}"] = Out(1)
         if isinstance(stage, LayerConfig) and isinstance(stage.target, NeuronConfig):
             ports[f"membranes_{stage.name}"] = Out(MembraneTap(stage.target.cores, stage.target.membrane_bits))
+    for name in flows(config) if taps else ():
+        ports[f"flow_{name}"] = Out(FlowTap())
     return ports
 
 
@@ -51,6 +70,7 @@ class NetworkTop(wiring.Component):
         tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and pooling, and the populations'
             membranes. The stages inside are the same with taps and without.
         working_NAME: with ``taps`` only, the layer's scanner works in this cycle.
+        flow_NAME: with ``taps`` only, valid and ready of each of :func:`flows`.
     """
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
@@ -71,15 +91,20 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._watch(m, "bursts", self.bursts)
+        self._watch(m, "results", self.results)
         branches = self._branches(m, "input", flipped(self.bursts))
         for stage in self.config.stages:
             if isinstance(stage, PoolingConfig):
                 m.submodules[f"{stage.name}_pooling"] = pooling = PoolingStage(stage)
                 connect(m, branches[stage.name], pooling.arriving)
+                self._watch(m, f"arriving_{stage.name}", pooling.arriving)
                 leaving = pooling.leaving
             else:
                 m.submodules[f"{stage.name}_projection"] = engine = ProjectionEngine(stage.projection)
                 connect(m, branches[stage.name], engine.bursts)
+                self._watch(m, f"arriving_{stage.name}", engine.bursts)
+                self._watch(m, f"currents_{stage.name}", engine.currents)
                 if self.taps:
                     m.d.comb += getattr(self, f"working_{stage.name}").eq(engine.working)
                 if not isinstance(stage.target, NeuronConfig):
@@ -91,6 +116,12 @@ class NetworkTop(wiring.Component):
                 m.d.comb += [tap.transferred.eq(leaving.valid & leaving.ready), tap.bursts.eq(leaving.payload)]
             branches |= self._branches(m, stage.name, leaving)
         return m
+
+    def _watch(self, m: Module, name: str, flow: Any) -> None:
+        """Drive the tap of one of :func:`flows`."""
+        if self.taps:
+            tap = getattr(self, f"flow_{name}")
+            m.d.comb += [tap.valid.eq(flow.valid), tap.ready.eq(flow.ready)]
 
     def _branches(self, m: Module, name: str, bursts: Any) -> dict[str, Any]:
         """The stream of node ``name`` for each of its readers, skips behind their queues."""
@@ -112,6 +143,8 @@ class NetworkTop(wiring.Component):
             m.submodules[f"{name}_skip_{index}"] = queue = SkipBuffer(skip)
             connect(m, branches[f"{name}.skip_{index}"], queue.arriving)
             connect(m, queue.leaving, getattr(bank, f"skip_{index}"))
+            self._watch(m, f"skip_{index}_arriving_{name}", queue.arriving)
+            self._watch(m, f"skip_{index}_leaving_{name}", queue.leaving)
         if self.taps:
             connect(m, bank.tap, flipped(getattr(self, f"membranes_{name}")))
         return bank.bursts

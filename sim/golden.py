@@ -9,6 +9,7 @@ bound below 2^53 is checked, so every result is exact. Everything else is int64.
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,17 +112,24 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
 
 def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
     """Bursts (batch, T, C, H, W) and the last membranes of currents (batch, T or 1, C, H, W)."""
+    bursts, membrane = [], torch.zeros_like(current[:, 0])
+    for _, count, after in advance(current, population, timesteps):
+        bursts.append(count)
+        membrane = after
+    return torch.stack(bursts, dim=1), membrane
+
+
+def advance(current: Tensor, population: Population, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Potential M, burst n and membrane V of every timestep, (batch, C, H, W) each; currents as in :func:`fire`."""
     fraction = population.fraction_bits
     membrane = torch.zeros_like(current[:, 0])
-    bursts = []
     for step in range(timesteps):
         leaked = (population.leak.multiplier * membrane) >> population.leak.shift
         potential = leaked + current[:, step if current.shape[1] > 1 else 0]
         count = ((potential + (1 << fraction - 1)) >> fraction).clamp(0, population.burst_ceiling)
         soft = potential - (count << fraction)
         membrane = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
-        bursts.append(count)
-    return torch.stack(bursts, dim=1), membrane
+        yield potential, count, membrane
 
 
 def pool(bursts: Tensor, pooling: Pooling) -> Tensor:

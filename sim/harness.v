@@ -102,13 +102,44 @@ module cycle_counter #(parameter NAME = "working") (
   end
 endmodule
 
-// Takes beats with random stalls.
-module stream_sink (input wire clk, output reg ready);
-  reg [31:0] random, gap;
+// Counts the cycles in which a stream moves, is held back (valid, not ready) and is starved (ready, not valid), and
+// writes the three numbers to a log when stop rises.
+module flow_counter #(parameter NAME = "flow") (
+  input wire clk, input wire rst, input wire stop, input wire valid, input wire ready
+);
+  reg [8*1024-1:0] name;
+  reg [63:0] moved = 0, held_back = 0, starved = 0;
+  reg written = 0;
+  integer file;
 
   initial begin
-    ready = 0; gap = 0; random = 32'h9e3779b9;
+    if (!$value$plusargs({NAME, "=%s"}, name)) $fatal;
+    file = $fopen(name, "w");
+  end
+
+  always @(posedge clk) begin
+    if (!rst) begin
+      if (valid && ready) moved <= moved + 1;
+      if (valid && !ready) held_back <= held_back + 1;
+      if (!valid && ready) starved <= starved + 1;
+    end
+    if (stop && !written) begin
+      $fwrite(file, "%0d %0d %0d\n", moved, held_back, starved);
+      $fclose(file);
+      written <= 1;
+    end
+  end
+endmodule
+
+// Takes beats with random stalls, the first after a wait.
+module stream_sink (input wire clk, output reg ready);
+  reg [31:0] random, gap;
+  reg [63:0] left_to_wait;
+
+  initial begin
+    ready = 0; gap = 0; left_to_wait = 0; random = 32'h9e3779b9;
     if ($value$plusargs("sink_gap=%d", gap)) ;
+    if ($value$plusargs("sink_wait=%d", left_to_wait)) ;
   end
 
   wire [31:0] random_1 = random ^ (random << 13);
@@ -116,7 +147,8 @@ module stream_sink (input wire clk, output reg ready);
 
   always @(posedge clk) begin
     random <= random_2 ^ (random_2 << 5);
-    ready <= random[15:8] >= gap;
+    if (left_to_wait != 0) left_to_wait <= left_to_wait - 1;
+    ready <= left_to_wait == 0 && random[15:8] >= gap;
   end
 endmodule
 `default_nettype wire

@@ -12,6 +12,7 @@ from hw.errors import UserError
 from hw.network import IntArray, encode
 from hw.pooling import PoolingStage
 from hw.stream_order import beat_words, stream_beats
+from hw.top import flows
 from sim import golden
 from sim.compare import Comparison, compare
 from sim.golden import Activations
@@ -24,11 +25,19 @@ STALL_SHARE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """One way of offering the inferences."""
+    """One way of offering the inferences and taking the results.
+
+    Attributes:
+        name: for reports and folders.
+        source_gap, sink_gap: how likely source and sink pause in a cycle, out of 256.
+        sink_wait: cycles from power-on in which no result is taken.
+        one_by_one: 1: an inference is offered when the one before is done.
+    """
 
     name: str
     source_gap: int = 0
     sink_gap: int = 0
+    sink_wait: int = 0
     one_by_one: int = 0
 
 
@@ -61,13 +70,14 @@ class Inferences:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
-    each layer's scanner worked (nothing without taps), and how many seconds the simulator took."""
+    each layer's scanner worked (nothing without taps), how many seconds the simulator took, and where the logs are."""
 
     mode: Mode
     comparison: Comparison
     started: IntArray
     worked: dict[str, int]
     seconds: float
+    folder: Path
 
 
 def simulate(
@@ -94,6 +104,7 @@ def simulate(
     taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
     taps += [f"membranes_{name}" for name, _, _ in config.populations]
     taps += [f"working_{layer.name}" for layer in config.layers]
+    taps += [f"flow_{name}" for name in flows(config)]
     logs = [*taps, "results"] if simulation.has_taps else ["results"]
     plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in logs}
     plusargs |= {
@@ -101,9 +112,10 @@ def simulate(
         "source_log": (folder / "source.log").resolve(),
         "source_gap": mode.source_gap,
         "sink_gap": mode.sink_gap,
+        "sink_wait": mode.sink_wait,
         "one_by_one": mode.one_by_one,
         "inferences": len(inferences.bursts),
-        "limit": cycle_limit(config, len(inferences.bursts)),
+        "limit": mode.sink_wait + cycle_limit(config, len(inferences.bursts)),
     }
     begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
@@ -115,7 +127,7 @@ def simulate(
         raise SimulationError(f"{error} (recorded in {folder})") from error
     layers = config.layers if simulation.has_taps else ()
     worked = {layer.name: int((folder / f"working_{layer.name}.log").read_text()) for layer in layers}
-    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds)
+    return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder)
 
 
 def cycle_limit(config: TopConfig, inferences: int) -> int:

@@ -4,7 +4,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import Member
 
 from hw.configuration import LayerConfig, TopConfig
-from hw.top import network_ports
+from hw.top import flows, network_ports
 
 TEMPLATE = """\
 `default_nettype none
@@ -53,6 +53,9 @@ endmodule
 """
 COUNTER = """\
   cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(rst), .stop(stop), .working({name}));"""
+FLOW = """\
+  flow_counter #(.NAME("{name}")) {name}_counter (
+    .clk(clk), .rst(rst), .stop(stop), .valid({name}_valid), .ready({name}_ready));"""
 
 
 def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
@@ -91,6 +94,11 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
         connections.append(
             f".{name}__written({name}_written), .{name}__last_step({name}_last), .{name}__membranes({name})"
         )
+    for flow in flows(config):
+        name = f"flow_{flow}"
+        declarations.append(f"  wire {name}_valid, {name}_ready;")
+        counters.append(FLOW.format(name=name))
+        connections.append(f".{name}__valid({name}_valid), .{name}__ready({name}_ready)")
     return TEMPLATE.format(
         input_width=payload_width(members, "bursts"),
         result_width=payload_width(members, "results"),

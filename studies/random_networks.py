@@ -1,12 +1,13 @@
-"""Networks with random weights, of the sizes that people build: what a resource model is fitted on."""
+"""Networks with random weights: for the resource model of the sizes that people build, for coverage small ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Shape, Skip
+from hw.network import Conv2d, Dense, InputSpec, IntArray, Leak, Network, Pooling, Population, Readout, Shape, Skip
+from sim import golden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Sketch:
     burst_ceiling: int = 3
     weight_bits: int = 4
     input_bits: int = 4
+    coding: Literal["direct", "events"] = "direct"
     leak: Leak = field(default_factory=Leak)
     reset: Literal["soft", "hard"] = "soft"
     pooling: Literal["sum", "max"] = "max"
@@ -118,7 +120,7 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
     )
     return Network(
         timesteps=sketch.timesteps,
-        input=InputSpec(shape=sketch.shape, coding="direct", bits=sketch.input_bits),
+        input=InputSpec(shape=sketch.shape, coding=sketch.coding, bits=sketch.input_bits),
         nodes=tuple(builder.nodes),
         projections=tuple(builder.projections),
         readout=Readout(
@@ -127,3 +129,19 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
             exponent=builder.random.integers(0, 3, classes),
         ),
     )
+
+
+def balanced(network: Network, inputs: IntArray) -> Network:
+    """The same network with biases that make the mean current of every neuron's channel 0 over some inputs.
+
+    Random weights alone leave neurons that always fire, others that never do, and one class that always wins.
+    """
+    for target in network.targets:
+        bursts = golden.run(network, inputs).bursts
+        mean = golden.currents(network, target, bursts).double().mean(dim=(0, 1, 3, 4)).round().long().numpy()
+        changed = replace(target, bias=target.bias - mean)
+        if isinstance(changed, Readout):
+            return replace(network, readout=changed)
+        nodes = tuple(changed if node.name == target.name else node for node in network.nodes)
+        network = replace(network, nodes=nodes)
+    raise AssertionError("a network ends in a readout")

@@ -13,7 +13,8 @@ from gen.design import make_design
 from hw.configure import configure
 from hw.network import Dense, InputSpec, Network, Pooling, Population, Readout
 from sim import golden, inferences, run
-from sim.inferences import FULL_SPEED, cycle_limit, prepare, simulate
+from sim.coverage import flow_points, recorded
+from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import build
 from snn.data import load
 from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
@@ -134,3 +135,23 @@ def test_a_pooling_alone_may_take_all_the_time():
     config = configure(network, plan_for(network))
     known = {name: values.numpy() for name, values in golden.run(network, random_bursts(network, 9)).bursts.items()}
     assert int(predict(config, known).finished[-1]) < cycle_limit(config, 9)
+
+
+def test_what_is_recorded_for_coverage(digits_checkpoint, work_dir):
+    """Bursts, membranes, logits as golden computes them, and every beat counted in the stream that it went through."""
+    design = make_design(digits_checkpoint, "icebreaker")
+    simulation = build(design.config, "verilator", work_dir, waves=False)
+    known = prepare(design, load("digits", "test").first(6))
+    waiting = Mode(name="waiting", source_gap=100, sink_wait=5000)
+    outcome = simulate(design.config, simulation, known, waiting)
+    seen = recorded(design.config, design.network, known.bursts, outcome.folder)
+    assert all((seen.bursts[name] == values).all() for name, values in known.golden.bursts.items())
+    assert all((seen.membranes[name] == values).all() for name, values in known.golden.membranes.items())
+    assert (seen.logits == known.golden.logits).all()
+    points = {point.place: point.counts for point in flow_points(design.config, outcome.folder)}
+    classes, beats = len(design.network.readout.bias), design.config.input.beats_per_inference
+    assert points["results"]["moved"] == 6 * classes
+    assert points["bursts"]["moved"] == points["arriving_hidden_0"]["moved"] == 6 * beats
+    assert outcome.comparison.class_cycles[0] > 4990
+    assert points["results"]["held back"] > 4000
+    assert points["bursts"]["starved"] > 0

@@ -1,0 +1,110 @@
+"""Functional coverage: which situations the simulated hardware has been in, and which of the others cannot come.
+
+A :class:`CoverPoint` is one question about one place of a network, with a bin for each answer. The bins come from the
+shape of the hardware; what no input can reach by the interval analysis of :mod:`gen.widths` is marked as such, with
+the reason. What is left without a hit is a hole.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hw.configuration import TopConfig
+from hw.network import IntArray, Network
+from hw.stream_order import from_stream_beats
+from hw.top import flows
+from sim.compare import fields, read_log, unpack_results, whole
+from sim.golden import Activations
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoverPoint:
+    """Attributes:
+    place: a node, layer or stream of the network.
+    kind: what is asked about it.
+    bins: the answers.
+    hits: how often each was seen in each inference, int64 (inferences, bins).
+    unreachable: bins that no input can reach, each with the reason.
+    """
+
+    place: str
+    kind: str
+    bins: tuple[str, ...]
+    hits: IntArray
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Hits of every bin."""
+        return dict(zip(self.bins, self.hits.sum(axis=0).tolist(), strict=True))
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """Bins without a hit that could have one."""
+        return tuple(name for name, count in self.counts.items() if not count and name not in self.unreachable)
+
+    @property
+    def wrongly_unreachable(self) -> tuple[str, ...]:
+        """Bins that were hit although they are said to be unreachable: there must be none."""
+        return tuple(name for name, count in self.counts.items() if count and name in self.unreachable)
+
+
+def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:
+    """The points of several runs of one network as those of one run; every run asks the same questions."""
+    return [
+        CoverPoint(
+            place=same[0].place,
+            kind=same[0].kind,
+            bins=same[0].bins,
+            hits=np.concatenate([point.hits for point in same]),
+            unreachable=same[0].unreachable,
+        )
+        for same in zip(*runs, strict=True)
+    ]
+
+
+def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path) -> Activations:
+    """All that the simulated hardware has sent and kept, read from the logs of a run that ended well.
+
+    Args:
+        config: what was simulated.
+        network: its network.
+        inputs: the bursts that were offered, (inferences, steps, C, H, W).
+        folder: the logs.
+    """
+    bursts = {network.input.name: torch.from_numpy(np.array(inputs))}
+    for stage in config.stages:
+        if stage.output is not None:
+            log = read_log(folder / f"tap_{stage.name}.log")
+            beats = fields(log.payloads, stage.output.group, stage.output.burst_bits, is_signed=False)
+            beats = whole(beats, (0, stage.output.beats_per_inference, stage.output.group))
+            known = from_stream_beats(beats, network.shape(stage.name), stage.output)
+            bursts[stage.name] = torch.from_numpy(known)
+    membranes = {}
+    for name, neurons, stream in config.populations:
+        log = read_log(folder / f"membranes_{name}.log")
+        values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
+        values = whole(values, (0, stream.height, stream.width, neurons.lanes * neurons.folds))
+        channels = network.shape(name)[0]
+        membranes[name] = torch.from_numpy(values[..., :channels].transpose(0, 3, 1, 2).copy())
+    logits, _, _ = unpack_results(read_log(folder / "results.log"), config.readout)
+    return Activations(bursts=bursts, membranes=membranes, logits=torch.from_numpy(logits))
+
+
+def flow_points(config: TopConfig, folder: Path) -> list[CoverPoint]:
+    """Whether every stream of the network moved, was held back and was starved, from the logs of a run."""
+    together = {"starved": "a bank takes a skip's burst with the sum beside it, so it is ready only for what is there"}
+    return [
+        CoverPoint(
+            place=name,
+            kind="flow",
+            bins=("moved", "held back", "starved"),
+            hits=np.array([[int(count) for count in (folder / f"flow_{name}.log").read_text().split()]]),
+            unreachable=together if re.match(r"skip_\d+_leaving_", name) else {},
+        )
+        for name in flows(config)
+    ]
