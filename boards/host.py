@@ -41,8 +41,8 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
                 sample = np.asarray(image)
                 sample = sample.transpose(2, 0, 1) if sample.ndim == 3 else sample
     except OSError as error:
-        problem = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be read: {error.strerror}"
-        raise UserError(f"{path} {problem}") from error
+        unknown = isinstance(error, UnidentifiedImageError)
+        raise UserError(f"{path} {'is no image' if unknown else f'cannot be read: {error.strerror or error}'}") from error
     except (ValueError, EOFError) as error:
         raise UserError(f"{path} is no array of numbers") from error
     sample = sample[np.newaxis] if sample.ndim == 2 else sample

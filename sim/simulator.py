@@ -36,31 +36,47 @@ class LeanVerilator(Verilator):
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """A built testbench, ready to run; ``version`` is what the simulator calls itself."""
+    """A built testbench, ready to run.
+
+    Attributes:
+        simulator, version: as it is called here, and as it calls itself.
+        folder: where it was built.
+        waves: whether it records waveforms.
+        bench: the module of its cocotb test.
+    """
 
     simulator: str
     version: str
     folder: Path
     waves: bool
-    network_verilog: str
+    bench: str
 
-    def run(self, plusargs: Mapping[str, object], log: Path) -> None:
+    def run(self, plusargs: Mapping[str, object], log: Path, environment: Mapping[str, str] | None = None) -> None:
         """Run once.
 
+        Args:
+            plusargs: for the Verilog.
+            log: file for what the simulator says.
+            environment: further variables for the cocotb test.
+
         Raises:
-            SimulationError: the network hung or the simulator failed; the message names the log.
+            SimulationError: the test or the simulator failed; the message names the log.
         """
         runner = make_runner(self.simulator)
         try:
             results = runner.test(
-                test_module="sim.bench",
+                test_module=self.bench,
                 hdl_toplevel="testbench",
                 hdl_toplevel_lang="verilog",
                 build_dir=self.folder,
                 test_dir=log.parent,
                 results_xml=str(log.with_suffix(".xml").resolve()),
                 plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
-                extra_env={"COCOTB_ANSI_OUTPUT": "0", "PYTHONPATH": str(HARNESS.parent.parent)},
+                extra_env={
+                    "COCOTB_ANSI_OUTPUT": "0",
+                    "PYTHONPATH": str(HARNESS.parent.parent),
+                    **(environment or {}),
+                },
                 log_file=log,
                 waves=self.waves,
             )
@@ -68,7 +84,7 @@ class Simulation:
         except (RuntimeError, SystemExit):
             tests, failures = 0, 0
         if failures or not tests:
-            raise SimulationError(f"the network hung or the simulation failed; see {log}")
+            raise SimulationError(f"the design hung or the simulation failed; see {log}")
 
 
 class SimulationError(Exception):
@@ -81,14 +97,26 @@ def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool) -> Si
     Raises:
         UserError: the simulator, or what it needs, is not installed.
     """
+    sources = {
+        "network.v": network_verilog(config, taps=True),
+        "testbench.v": testbench_verilog(config),
+        "harness.v": HARNESS.read_text(),
+    }
+    return build_sources(sources, simulator, folder, waves=waves, bench="sim.bench")
+
+
+def build_sources(sources: dict[str, str], simulator: str, folder: Path, *, waves: bool, bench: str) -> Simulation:
+    """Build the module ``testbench`` of Verilog files, name to text, for the cocotb test in the module ``bench``.
+
+    Raises:
+        UserError: the simulator, or what it needs, is not installed.
+    """
     prepare_environment(simulator)
-    network = network_verilog(config, taps=True)
-    sources = {"network.v": network, "testbench.v": testbench_verilog(config), "harness.v": HARNESS.read_text()}
     name = simulator_version(simulator)
     settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
     digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
     target = folder / f"{simulator}-{digest[:16]}"
-    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, network_verilog=network)
+    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench)
     if (target / "built").is_file():
         return simulation
     shutil.rmtree(target, ignore_errors=True)
