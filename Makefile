@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive resources tools lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow formal exhaustive virtual-board resources tools lint types venv icarus prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
+	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -32,6 +33,9 @@ formal: venv tools
 exhaustive: venv
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_mlp.pt --data fashion_mnist --board ulx3s_85f --target-fps 200000
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_cnn.pt --data fashion_mnist --board ulx3s_45f --target-fps 5200
+
+virtual-board: venv
+	$(RUN) -m studies.virtual_board
 
 resources: venv
 	$(RUN) -m studies.resources measure

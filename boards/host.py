@@ -40,9 +40,10 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
             with Image.open(path) as image:
                 sample = np.asarray(image)
                 sample = sample.transpose(2, 0, 1) if sample.ndim == 3 else sample
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is no image") from error
     except OSError as error:
-        unknown = isinstance(error, UnidentifiedImageError)
-        raise UserError(f"{path} {'is no image' if unknown else f'cannot be read: {error.strerror or error}'}") from error
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
         raise UserError(f"{path} is no array of numbers") from error
     sample = sample[np.newaxis] if sample.ndim == 2 else sample
@@ -85,7 +86,7 @@ def golden_logits(network: Network, pixels: NDArray[np.uint8]) -> IntArray:
     return np.concatenate([part.numpy() for part in parts])
 
 
-def identify(device: Device, options: argparse.Namespace) -> int:
+def identify(device: Device, _: argparse.Namespace) -> int:
     """Print what the device says of itself."""
     identity = device.identity
     bits = "bit" if identity.bits == 1 else "bits"
@@ -140,14 +141,14 @@ def bench(device: Device, options: argparse.Namespace) -> int:
     return EXIT_MISMATCH if wrong.any() else 0
 
 
-def counters(device: Device, options: argparse.Namespace) -> int:
+def counters(device: Device, _: argparse.Namespace) -> int:
     """Print the activity counters."""
     for name, value in device.counters().items():
         print(f"{name} {value}")
     return 0
 
 
-def reset(device: Device, options: argparse.Namespace) -> int:
+def reset(device: Device, _: argparse.Namespace) -> int:
     """Put the device back to its state after power-on."""
     device.reset()
     print("the board was reset")

@@ -25,11 +25,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gen.board_top import baud_rate
 from rich.console import Console
 
 from boards.board import Board, Command
 from boards.catalogue import find_board
-from gen.board_top import baud_rate
 from gen.toolrun import run_tool
 from hw.errors import UserError, command_line
 from sim.simulator import Simulation, SimulationError, build_sources
@@ -261,9 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
     link = options.folder / "tty" if options.link is None else options.link
-    noise = Noise(
-        bit_errors=options.bit_errors, dropped=options.dropped, doubled=options.doubled, seed=options.seed
-    )
+    noise = Noise(bit_errors=options.bit_errors, dropped=options.dropped, doubled=options.doubled, seed=options.seed)
     with Console(stderr=True).status("building the simulation"):
         built = build_board(options.folder)
     stopped = threading.Event()

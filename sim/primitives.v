@@ -62,13 +62,21 @@ module SB_PLL40_PAD #(
   pll_lock lock (.clock(PACKAGEPIN), .locked(LOCK));
 endmodule
 
-// Xilinx 7, and Gowin where the names are the same
-
-module IBUF (input wire I, output wire O);
-  assign O = I;
+module SB_PLL40_CORE #(
+  parameter FEEDBACK_PATH = "", parameter DIVR = 4'b0, parameter DIVF = 7'b0, parameter DIVQ = 3'b0,
+  parameter FILTER_RANGE = 3'b0
+) (
+  input wire REFERENCECLK, input wire RESETB, input wire BYPASS, output wire PLLOUTGLOBAL, output wire PLLOUTCORE,
+  output wire LOCK
+);
+  assign PLLOUTGLOBAL = REFERENCECLK;
+  assign PLLOUTCORE = REFERENCECLK;
+  pll_lock lock (.clock(REFERENCECLK), .locked(LOCK));
 endmodule
 
-module OBUF (input wire I, output wire O);
+// Xilinx 7; Gowin has the same IBUF
+
+module IBUF (input wire I, output wire O);
   assign O = I;
 endmodule
 
@@ -108,16 +116,11 @@ endmodule
 
 module rPLL #(
   parameter FCLKIN = "", parameter DEVICE = "", parameter IDIV_SEL = 0, parameter FBDIV_SEL = 0, parameter ODIV_SEL = 8,
-  parameter DYN_IDIV_SEL = "", parameter DYN_FBDIV_SEL = "", parameter DYN_ODIV_SEL = "", parameter PSDA_SEL = "",
-  parameter DUTYDA_SEL = "", parameter DYN_DA_EN = "", parameter CLKOUT_BYPASS = "", parameter CLKOUTP_BYPASS = "",
-  parameter CLKOUTD_BYPASS = "", parameter CLKFB_SEL = "", parameter DYN_SDIV_SEL = 2, parameter CLKOUTD_SRC = "",
-  parameter CLKOUTD3_SRC = "", parameter CLKOUT_FT_DIR = 1, parameter CLKOUTP_FT_DIR = 1, parameter CLKOUT_DLY_STEP = 0,
-  parameter CLKOUTP_DLY_STEP = 0
+  parameter CLKFB_SEL = ""
 ) (
-  input wire CLKIN, input wire CLKFB, input wire RESET, input wire RESET_P, input wire [5:0] FBDSEL,
-  input wire [5:0] IDSEL, input wire [5:0] ODSEL, input wire [3:0] PSDA, input wire [3:0] FDLY,
-  input wire [3:0] DUTYDA, output wire CLKOUT, output wire CLKOUTP, output wire CLKOUTD, output wire CLKOUTD3,
-  output wire LOCK
+  input wire CLKIN, input wire CLKFB, input wire RESET, input wire RESET_P, input wire [5:0] IDSEL,
+  input wire [5:0] FBDSEL, input wire [5:0] ODSEL, input wire [3:0] PSDA, input wire [3:0] DUTYDA,
+  input wire [3:0] FDLY, output wire CLKOUT, output wire LOCK
 );
   assign CLKOUT = CLKIN;
   pll_lock lock (.clock(CLKIN), .locked(LOCK));

@@ -94,10 +94,11 @@ module line_noise #(parameter CLOCK_HZ = 1, parameter BAUD = 1, parameter NUMBER
     phase <= begins ? 0 : bit_ends ? phase + BAUD - CLOCK_HZ : phase + BAUD;
     if (begins) left <= 10;
     else if (left != 0 && bit_ends) left <= left - 1;
-    if (begins || bit_ends) begin
+    if (begins || (left > 1 && bit_ends)) begin
       random <= random_2 ^ (random_2 << 5);
-      inverted <= (begins || left > 1) && random < threshold;
-    end
+      inverted <= random < threshold;
+    end else if (bit_ends)
+      inverted <= 0;
   end
 endmodule
 

@@ -4,6 +4,7 @@ Nothing here uses the driver: COBS, CRC and packing are written out once more.
 """
 
 import binascii
+import contextlib
 import os
 import random
 import threading
@@ -121,7 +122,11 @@ class FakeDevice:
 
     def take(self, encoded: bytes) -> None:
         content = cobs_decode(encoded)
-        if content is None or len(content) < 6 or binascii.crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
+        if (
+            content is None
+            or len(content) < 6
+            or binascii.crc32(content[:-4]) != int.from_bytes(content[-4:], "little")
+        ):
             self.refuse(0xE1)
             return
         kind, number, data = content[0], content[1], content[2:-4]
@@ -193,10 +198,8 @@ class OnTerminal:
 
     def serve(self) -> None:
         while self.running:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 self.device.write(os.read(self.end, 4096))
-            except BlockingIOError:
-                pass
             os.write(self.end, self.device.read())
 
     def __exit__(self, *_: object) -> None:

@@ -139,8 +139,8 @@ def test_all_rates_are_tried():
 
 
 def test_a_silent_port_is_given_up():
-    with pytest.raises(UserError, match="no answer from fake at 3000000, .* baud"):
-        Device(fake(edit=lambda answer: None), timeout=0.005)
+    with pytest.raises(UserError, match="no answer from fake at 3000000, 2000000"):
+        Device(fake(edit=lambda _: None), timeout=0.005)
 
 
 @pytest.mark.parametrize("flood", [b"", b"\0", b"\x01\x02\0", b"x" * 100, framed(0xE1, 0)])

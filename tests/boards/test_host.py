@@ -145,7 +145,7 @@ def test_images_that_do_not_fit_are_refused(terminal, tmp_path, fails):
             assert words in fails(host.main, "--port", port.path, "infer", tmp_path / name)
 
 
-def test_another_network_is_refused(terminal, digits, zoo, digits_checkpoint, fails):
+def test_another_network_is_refused(terminal, zoo, fails):
     other = zoo / "digits_resnet.pt"
     with terminal() as port:
         own = port.device.identity.network_sha256.hex()[:16]
@@ -169,8 +169,12 @@ def test_bench_refuses_in_one_line(arguments, words, terminal, fails):
 
 
 def test_data_of_another_shape_is_refused(terminal, monkeypatch, fails):
-    monkeypatch.setattr("snn.data.load", lambda *_: load("digits", "test").__class__(
-        pixels=np.zeros((4, 1, 28, 28), np.uint8), labels=np.zeros(4, np.int64)))
+    monkeypatch.setattr(
+        "snn.data.load",
+        lambda *_: load("digits", "test").__class__(
+            pixels=np.zeros((4, 1, 28, 28), np.uint8), labels=np.zeros(4, np.int64)
+        ),
+    )
     with terminal() as port:
         line = fails(host.main, "--port", port.path, "bench", "--data", "mnist")
     assert "mnist holds images 1 x 28 x 28, but the network takes direct input 1 x 8 x 8" in line
@@ -204,6 +208,7 @@ def test_a_port_that_goes_away(terminal):
 
 
 def test_the_driver_is_light():
-    program = "import sys, boards.host; print(*{'torch', 'amaranth', 'sklearn', 'gen', 'sim', 'snn'} & set(sys.modules))"
+    heavy = {"torch", "amaranth", "sklearn", "gen", "sim", "snn"}
+    program = f"import sys, boards.host; print(*{heavy} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == ""
