@@ -25,11 +25,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gen.board_top import baud_rate
 from rich.console import Console
 
 from boards.board import Board, Command
 from boards.catalogue import find_board
+from gen.board_top import baud_rate
 from gen.toolrun import run_tool
 from hw.errors import UserError, command_line
 from sim.simulator import Simulation, SimulationError, build_sources

@@ -1,5 +1,7 @@
 """The driver against a device that was written from the protocol's text, on a perfect line and on bad ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_device import COUNTERS, IDENTITY, FakeDevice, Noise, cobs_decode, cobs_encode, framed
@@ -65,6 +67,21 @@ def test_a_perfect_line():
     assert line.most_waiting == IDENTITY.window
     assert line.errors == 0
     assert line.closed
+
+
+def test_event_counts_travel_timestep_by_timestep():
+    stream = replace(IDENTITY.stream, steps=4)
+    line = FakeDevice(
+        replace(IDENTITY, coding="events", stream=stream),
+        logits_of=lambda bursts: WEIGHTS @ (bursts.reshape(4, 36) * [[1], [10], [100], [1000]]).sum(axis=0) // 100,
+    )
+    counts = np.random.default_rng(2).integers(0, 12, (6, 4, 1, 5, 7))
+    clipped = np.pad(counts.clip(max=7).reshape(6, 4, 35), ((0, 0), (0, 0), (0, 1)))
+    weighted = sum(clipped[:, step] * 10**step for step in range(4))
+    with Device(line, timeout=TIMEOUT) as device:
+        assert np.array_equal(device.infer(counts).logits, weighted @ WEIGHTS.T // 100)
+        with pytest.raises(NetworkError, match="3 timesteps, but the network takes 4"):
+            device.infer(counts[:, :3])
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -164,7 +181,7 @@ def test_a_device_that_refuses_is_given_up():
 def test_a_device_that_changes_is_noticed():
     line = fake()
     with Device(line, timeout=TIMEOUT) as device:
-        line.identity = IDENTITY.__class__(**{**vars(IDENTITY), "network_sha256": bytes(32)})
+        line.identity = replace(IDENTITY, network_sha256=bytes(32))
         line.expected = 77
         with pytest.raises(UserError, match="another one"):
             device.infer(images(3))
