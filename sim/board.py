@@ -177,7 +177,7 @@ def virtual_board(
 
     Args:
         built: what to simulate.
-        link: name that the pseudo-terminal gets; one in a temporary folder otherwise.
+        link: name that the pseudo-terminal gets; one beside the simulation otherwise.
         noise: on its line.
         line_log: file for every byte, a line each: cycle, ``>`` to the board or ``<`` from it, and the byte.
 
@@ -186,10 +186,11 @@ def virtual_board(
         SimulationError: the simulator failed.
     """
     noise = noise or Noise()
+    if link is not None:
+        check_link(link)
     work = Path(tempfile.mkdtemp(prefix="run-", dir=built.simulation.folder)).resolve()
     with ThreadPoolExecutor(1) as executor:
-        link = (work / "tty" if link is None else link).absolute()
-        check_link(link)
+        link = work / "tty" if link is None else link.absolute()
         settings = {
             **asdict(noise),
             "link": str(link),
@@ -216,9 +217,9 @@ def virtual_board(
         finally:
             if not running.done():
                 os.kill(int((work / "ready").read_text()), signal.SIGTERM)
-        running.result()
-        board.totals.update(json.loads((work / "totals").read_text()))
-    shutil.rmtree(work)
+            running.result()
+            board.totals.update(json.loads((work / "totals").read_text()))
+            shutil.rmtree(work)
 
 
 def check_link(link: Path) -> None:

@@ -114,7 +114,9 @@ async def serve(board) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     await Timer(PERIOD_NS, unit="ns")
     Clock(board.clk, PERIOD_NS, unit="ns", impl="gpi").start()
     terminal = Terminal(Path(settings["link"]))
-    Path(settings["ready"]).write_text(str(os.getpid()))
+    unfinished = Path(settings["ready"] + ".new")
+    unfinished.write_text(str(os.getpid()))
+    unfinished.rename(settings["ready"])
     try:
         while not stopped and os.getppid() == parent:
             waiting.extend(noise[">"](terminal.read()))
