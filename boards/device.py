@@ -45,7 +45,7 @@ PATIENCE = 20
 """Failures one after the other, without an answer in between, until the driver gives up."""
 LARGEST_WINDOW = 128
 """So that no id is used again while a request of that id may be unanswered."""
-SAMPLES_PACKED_AT_ONCE = 256
+SAMPLES_PACKED_AT_ONCE = 64
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
 

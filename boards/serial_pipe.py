@@ -1,5 +1,6 @@
 """A serial port as a pipe of bytes, and what can be wrong with one in words that help."""
 
+import contextlib
 import errno
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -45,6 +46,9 @@ class SerialPipe:
             self._port = serial.Serial(port, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS, exclusive=True)
         except serial.SerialException as error:
             raise UserError(refusal(port, error)) from error
+        # An FTDI chip holds back short answers for 16 ms otherwise. Not every system or port can do it.
+        with contextlib.suppress(AttributeError, NotImplementedError, ValueError, OSError):
+            self._port.set_low_latency_mode(True)
 
     def read(self) -> bytes:
         return self._try(lambda: self._port.read(max(1, self._port.in_waiting)))

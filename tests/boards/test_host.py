@@ -199,6 +199,13 @@ def test_a_port_without_permission(monkeypatch, fails):
     assert "dialout" in fails(host.main, "--port", "/dev/ttyUSB0", "identify")
 
 
+def test_short_answers_are_not_held_back(terminal, monkeypatch):
+    asked = []
+    monkeypatch.setattr("serial.Serial.set_low_latency_mode", lambda _, low: asked.append(low))
+    with terminal() as port, host.Device.open(port.path, timeout=0.3):
+        assert asked == [True]
+
+
 def test_a_port_that_goes_away(terminal):
     port = terminal()
     with port:
