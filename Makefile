@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive coverage resources tools lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow formal exhaustive coverage virtual-board resources tools lint types venv icarus \
+  prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
@@ -12,6 +13,7 @@ help:
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
 	@echo "make coverage   simulate six networks and write what was covered to docs/coverage.md: a quarter of an hour"
+	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -36,6 +38,9 @@ exhaustive: venv
 
 coverage: venv
 	$(RUN) -m studies.coverage --out docs/coverage.md
+
+virtual-board: venv
+	$(RUN) -m studies.virtual_board
 
 resources: venv
 	$(RUN) -m studies.resources measure

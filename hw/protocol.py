@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.configuration import BurstStream
-from hw.network import InputSpec, IntArray, Shape, encode
+from hw.errors import UserError
+from hw.network import InputSpec, IntArray, Shape, encode, require
 from hw.stream_order import stream_beats
 
 MAGIC = b"QBLF"
@@ -67,7 +68,7 @@ class Error(enum.IntEnum):
     """More requests than the window allows; there was no room for this one."""
 
 
-class ProtocolError(Exception):
+class ProtocolError(UserError):
     """Bytes that are no part of this protocol, or of another version of it."""
 
 
@@ -189,7 +190,10 @@ def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
         samples: as :func:`hw.network.encode` takes them; raises its NetworkError for anything else.
         identity: the device's.
     """
-    beats = stream_beats(encode(samples, identity.input), identity.stream)
+    bursts = encode(samples, identity.input)
+    steps = 1 if identity.coding == "direct" else identity.timesteps
+    require(bursts.shape[1] == steps, f"samples of {bursts.shape[1]} timesteps, but the network takes {steps}")
+    beats = stream_beats(bursts, identity.stream)
     bits = beats.reshape(len(beats), -1, 1) >> np.arange(identity.bits) & 1
     packed = np.packbits(bits.astype(np.uint8).reshape(len(beats), -1), axis=1, bitorder="little")
     return [row.tobytes() for row in packed]

@@ -40,10 +40,10 @@ class Simulation:
     """A built testbench, ready to run.
 
     Attributes:
-        simulator: its name.
-        version: what the simulator calls itself.
+        simulator, version: as it is called here, and as it calls itself.
         folder: where it was built.
         waves: whether it records waveforms.
+        bench: the module of its cocotb test.
         netlist: the family whose netlist it is, of :data:`sim.netlist.NETLISTS`; None for the network's own Verilog.
     """
 
@@ -51,6 +51,7 @@ class Simulation:
     version: str
     folder: Path
     waves: bool
+    bench: str
     netlist: str | None
 
     @property
@@ -58,23 +59,32 @@ class Simulation:
         """Whether what passes between the layers is seen."""
         return self.netlist is None
 
-    def run(self, plusargs: Mapping[str, object], log: Path) -> None:
+    def run(self, plusargs: Mapping[str, object], log: Path, environment: Mapping[str, str] | None = None) -> None:
         """Run once.
 
+        Args:
+            plusargs: for the Verilog.
+            log: file for what the simulator says.
+            environment: further variables for the cocotb test.
+
         Raises:
-            SimulationError: the network hung or the simulator failed; the message names the log.
+            SimulationError: the test or the simulator failed; the message names the log.
         """
         runner = make_runner(self.simulator)
         try:
             results = runner.test(
-                test_module="sim.bench",
+                test_module=self.bench,
                 hdl_toplevel="testbench",
                 hdl_toplevel_lang="verilog",
                 build_dir=self.folder,
                 test_dir=log.parent,
                 results_xml=str(log.with_suffix(".xml").resolve()),
                 plusargs=[f"+{name}={value}" for name, value in plusargs.items()],
-                extra_env={"COCOTB_ANSI_OUTPUT": "0", "PYTHONPATH": str(HARNESS.parent.parent)},
+                extra_env={
+                    "COCOTB_ANSI_OUTPUT": "0",
+                    "PYTHONPATH": str(HARNESS.parent.parent),
+                    **(environment or {}),
+                },
                 log_file=log,
                 waves=self.waves,
             )
@@ -82,7 +92,7 @@ class Simulation:
         except (RuntimeError, SystemExit):
             tests, failures = 0, 0
         if failures or not tests:
-            raise SimulationError(f"the network hung or the simulation failed; see {log}")
+            raise SimulationError(f"the design hung or the simulation failed; see {log}")
 
 
 class SimulationError(Exception):
@@ -108,19 +118,29 @@ def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool, netli
         sources["network.v"] = network_verilog(config, taps=True)
     else:
         sources |= netlist_sources(config, netlist, folder)
-    return build_testbench(sources, simulator, folder, waves=waves, netlist=netlist)
+    return build_sources(sources, simulator, folder, waves=waves, netlist=netlist)
 
 
-def build_testbench(
-    sources: Mapping[str, str], simulator: str, folder: Path, *, waves: bool, netlist: str | None = None
+def build_sources(
+    sources: Mapping[str, str],
+    simulator: str,
+    folder: Path,
+    *,
+    waves: bool,
+    bench: str = "sim.bench",
+    netlist: str | None = None,
 ) -> Simulation:
-    """Build the module ``testbench`` of these Verilog files, by name; see :func:`build`."""
+    """Build the module ``testbench`` of Verilog files, name to text, for the cocotb test in the module ``bench``.
+
+    Raises:
+        UserError: the simulator, or what it needs, is not installed.
+    """
     prepare_environment(simulator)
     name = simulator_version(simulator)
     settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
     digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
     target = folder / f"{simulator}-{digest[:16]}"
-    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, netlist=netlist)
+    simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench, netlist=netlist)
     if (target / "built").is_file():
         return simulation
     shutil.rmtree(target, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sim.netlist import CELLS
-from sim.simulator import SimulationError, build_testbench
+from sim.simulator import SimulationError, build_sources
 from tests.sim.test_run import needs_icarus
 
 CYCLES = 300
@@ -276,7 +276,7 @@ def play(rams: list[Ram], contents: list[dict[str, int]], stimulus, simulator: s
     """What the simulator says of every RAM, cycle by cycle."""
     sources = {"testbench.v": bench_verilog(rams, contents)}
     sources |= {name: (CELLS / name).read_text() for name in ("block_ram.v", "ecp5.v", "xilinx.v")}
-    simulation = build_testbench(sources, simulator, folder, waves=False)
+    simulation = build_sources(sources, simulator, folder, waves=False)
     lines = []
     for values in stimulus:
         packed, low = 0, 0

@@ -1,0 +1,269 @@
+"""A flashed board as a Python object: numpy in, numpy out. Runs without torch and without Amaranth.
+
+    with Device.open("/dev/ttyUSB1") as device:
+        results = device.infer(images)          # uint8 (count, C, H, W)
+        results.winners, results.logits         # int64 (count,), (count, classes)
+
+Whatever is lost or damaged on the line is asked again: an inference depends on nothing before it, so asking twice does
+no harm. After any doubt the driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which the device
+takes under any id. Answers come in order, so once that one is answered nothing older can follow, and all that is
+still unanswered is asked again under new ids.
+"""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from boards.framing import END, DamagedFrameError, Frame
+from boards.serial_pipe import Pipe, SerialPipe
+from hw.errors import UserError
+from hw.protocol import (
+    ANSWER,
+    BAUD_RATES,
+    Command,
+    Error,
+    Identity,
+    Results,
+    pack_samples,
+    unpack_counters,
+    unpack_results,
+)
+
+IDS = 256
+TIMEOUT_SECONDS = 1.0
+SEARCHES = 2 * len(BAUD_RATES)
+"""How often a device is asked for its identity before there is none."""
+PATIENCE = 20
+"""Failures one after the other, without an answer in between, until the driver gives up."""
+LARGEST_WINDOW = 128
+"""So that no id is used again while a request of that id may be unanswered."""
+SAMPLES_PACKED_AT_ONCE = 64
+LINE_BITS_PER_BYTE = 10
+"""Start bit, eight data bits, stop bit."""
+
+
+class TroubleError(Exception):
+    """Something on the line that leaves in doubt what the device has got; the message says what."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Request:
+    """``id``: under which it was asked, None while it has to be; ``answer``: the data that came back."""
+
+    data: bytes
+    id: int | None = None
+    answer: bytes | None = None
+
+
+class Device:
+    """A device at the other end of a pipe; :meth:`open` makes one of a serial port.
+
+    Args:
+        pipe: how to reach it.
+        baud: the rate of its link; None tries all of ``BAUD_RATES``.
+        timeout: seconds without an answer after which something is asked again.
+
+    Attributes:
+        identity: what the device says of itself.
+        retries: how often something was asked again.
+
+    Raises:
+        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers.
+    """
+
+    def __init__(self, pipe: Pipe, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
+        self.retries = 0
+        self._pipe, self._timeout = pipe, timeout
+        self._received = bytearray()
+        self._last_id = 0
+        self._unanswered = 0
+        self._failures = 0
+        self._in_doubt = False
+        self.identity = self._find(BAUD_RATES if baud is None else (baud,))
+        request = Frame(kind=Command.INFER, id=0, data=bytes(self.identity.inference_bytes)).to_bytes()
+        self._window = min(self.identity.window, LARGEST_WINDOW)
+        self._timeout += self._window * len(request) * LINE_BITS_PER_BYTE / self.identity.baud
+
+    @classmethod
+    def open(cls, port: str, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> Self:
+        """The device at a serial port, such as ``/dev/ttyUSB1``; arguments as of the class."""
+        pipe = SerialPipe(port)
+        try:
+            return cls(pipe, baud=baud, timeout=timeout)
+        except BaseException:
+            pipe.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._pipe.close()
+
+    def infer(self, samples: NDArray[Any], *, progress: bool = False) -> Results:
+        """Run inferences.
+
+        Args:
+            samples: as :func:`hw.network.encode` takes them for the device's input; raises its NetworkError otherwise.
+            progress: show a progress bar on stderr.
+        """
+        starts = range(0, len(samples), SAMPLES_PACKED_AT_ONCE)
+        chunks = (samples[start : start + SAMPLES_PACKED_AT_ONCE] for start in starts)
+        answers = self._ask(Command.INFER, (data for chunk in chunks for data in pack_samples(chunk, self.identity)))
+        console = Console(stderr=True)
+        shown = track(answers, "inferences", len(samples), console=console, transient=True, disable=not progress)
+        return unpack_results(list(shown), self.identity)
+
+    def counters(self) -> dict[str, int]:
+        """The activity counters, by name."""
+        (answer,) = self._ask(Command.COUNTERS, [b""])
+        return unpack_counters(answer, self.identity)
+
+    def reset(self) -> None:
+        """Put the device back to what it was after power-on."""
+        list(self._ask(Command.RESET, [b""]))
+
+    def _ask(self, command: Command, contents: Iterable[bytes]) -> Iterator[bytes]:
+        """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order."""
+        contents = iter(contents)
+        open_requests: deque[Request] = deque()
+        if self._in_doubt:
+            self._synchronise(command, open_requests, "an earlier call was broken off")
+        self._in_doubt = True
+        while True:
+            room = self._window - len(open_requests)
+            open_requests.extend(Request(data=data) for data in itertools.islice(contents, room))
+            if not open_requests:
+                break
+            for request in open_requests:
+                if request.id is None and request.answer is None:
+                    request.id = self._send(command, request.data)
+            try:
+                self._take_answer(command, open_requests)
+            except (TroubleError, DamagedFrameError) as trouble:
+                self._synchronise(command, open_requests, str(trouble))
+            while open_requests and (answer := open_requests[0].answer) is not None:
+                self._failures = 0
+                open_requests.popleft()
+                yield answer
+        self._in_doubt = False
+
+    def _take_answer(self, command: Command, open_requests: Iterable[Request]) -> None:
+        """Wait for the next frame, which should answer the oldest request.
+
+        Raises:
+            TroubleError, DamagedFrameError: it does not, or none came.
+        """
+        oldest = next(request for request in open_requests if request.answer is None)
+        frame = self._next_frame(time.monotonic() + self._timeout)
+        deliver(frame, command, open_requests)
+        if oldest.answer is None:
+            raise TroubleError(f"the device answered {meaning(frame)}")
+
+    def _synchronise(self, command: Command, open_requests: Iterable[Request], reason: str) -> None:
+        """Reach a state without doubt: nothing is under way, and what is unanswered has to be asked again."""
+        identity, leave_early = None, True
+        while identity is None:
+            self.retries += 1
+            self._failures += 1
+            if self._failures > PATIENCE:
+                raise UserError(f"no proper answer from {self._pipe.name} any more ({reason}); check cable and board")
+            identity = self._identify(command, open_requests, leave_early=leave_early)
+            # Noise can make two frames of one, so the count may be wrong, but not after a silence.
+            leave_early = not leave_early
+        if identity != self.identity:
+            raise UserError(f"the device at {self._pipe.name} has become another one; open it anew")
+        for request in open_requests:
+            request.id = None
+
+    def _identify(self, command: Command, open_requests: Iterable[Request], *, leave_early: bool) -> Identity | None:
+        """Ask for the identity after closing any partial frame; answers to ``open_requests`` before it are delivered.
+
+        Args:
+            command, open_requests: what was asked before.
+            leave_early: do not wait on when as many frames have come as were asked for.
+
+        Returns:
+            The identity, or None when it did not come in time.
+        """
+        self._pipe.write(END)
+        asked = self._send(Command.IDENTIFY, b"")
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline and not (leave_early and self._unanswered <= 0):
+            try:
+                frame = self._next_frame(deadline)
+            except TroubleError:
+                break
+            except DamagedFrameError:
+                continue
+            if (frame.kind, frame.id) == (Command.IDENTIFY | ANSWER, asked):
+                self._unanswered = 0
+                return Identity.from_bytes(frame.data)
+            deliver(frame, command, open_requests)
+        self._unanswered = 0
+        return None
+
+    def _find(self, rates: tuple[int, ...]) -> Identity:
+        """Set the rate at which the device answers; raises UserError when it answers at none."""
+        for rate in itertools.islice(itertools.cycle(rates), SEARCHES):
+            self._pipe.set_baud(rate)
+            self._received.clear()
+            identity = self._identify(Command.IDENTIFY, (), leave_early=False)
+            if identity is not None:
+                return identity
+        raise UserError(
+            f"no answer from {self._pipe.name} at {', '.join(map(str, rates))} baud; is this the board's port, and is "
+            "the board flashed with a bitstream of gen.build?"
+        )
+
+    def _send(self, command: Command, data: bytes) -> int:
+        """Send one request; returns its id."""
+        self._last_id = (self._last_id + 1) % IDS
+        self._unanswered += 1
+        self._pipe.write(Frame(kind=command, id=self._last_id, data=data).to_bytes())
+        return self._last_id
+
+    def _next_frame(self, deadline: float) -> Frame:
+        """Wait for a frame.
+
+        Raises:
+            TroubleError: none came until ``deadline``, in seconds of the monotonic clock.
+            DamagedFrameError: one came, damaged.
+        """
+        while True:
+            encoded, end, rest = self._received.partition(END)
+            if end:
+                self._received = rest
+                if encoded:
+                    self._unanswered -= 1
+                    return Frame.from_bytes(bytes(encoded))
+            elif time.monotonic() >= deadline:
+                raise TroubleError("the device was silent")
+            else:
+                self._received += self._pipe.read()
+
+
+def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) -> None:
+    """Give an answer to the request that it belongs to, if there is one."""
+    for request in open_requests:
+        if frame.kind == command | ANSWER and request.id == frame.id and request.answer is None:
+            request.answer = frame.data
+
+
+def meaning(frame: Frame) -> str:
+    """A frame that was not expected, in a word or two."""
+    return Error(frame.kind).name if frame.kind in list(Error) else f"request {frame.id} before an older one"

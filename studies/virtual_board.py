@@ -1,0 +1,221 @@
+"""The host driver against a simulated board: on a perfect line, on a bad one, and after garbage.
+
+python -m studies.virtual_board
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from boards.device import LINE_BITS_PER_BYTE, Device
+from boards.framing import END, Frame
+from boards.serial_pipe import SerialPipe
+from gen.build import run_build
+from gen.design import Design, make_design
+from hw.errors import UserError, check_output_file, command_line
+from hw.network import IntArray, encode
+from hw.protocol import Command, Identity
+from sim import golden
+from sim.board import BuiltBoard, Noise, build_board, virtual_board
+from sim.simulator import SimulationError
+from snn.data import Images, load
+
+Figures = dict[str, Any]
+ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
+DEFAULT_FOLDER = Path("build/virtual_board")
+CLOCK_MHZ = 24.0
+"""Eight cycles a bit at 3 Mbaud: the fewer cycles a byte, the sooner simulated."""
+TARGET_FPS = 10_000.0
+TIMEOUT_SECONDS = 10.0
+PATIENT_TIMEOUT_SECONDS = 600.0
+LEAST_EFFICIENCY = 0.9
+BAD_LINE = Noise(bit_errors=1e-4, dropped=1e-4, seed=1)
+GARBAGE_FRAMES = 10_000
+IMAGES_AFTER_GARBAGE = 5
+EXIT_FAILED = 1
+
+
+def right(device: Device, images: Images, expected: IntArray) -> int:
+    """How many images come back with the golden model's logits and class."""
+    results = device.infer(images.pixels, progress=True)
+    same = (results.logits == expected).all(axis=1) & (results.winners == expected.argmax(axis=1))
+    return int(same.sum())
+
+
+def perfect_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
+    """Right answers, and the share of the line's time in which images travel; in simulated time.
+
+    The time is that from the first byte of the first request to the last byte of the last answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "line.log"
+        with (
+            virtual_board(built, line_log=log) as board,
+            Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device,
+        ):
+            before = log.stat().st_size
+            count = right(device, images, expected)
+            payload = len(images.labels) * device.identity.inference_bytes
+            retries = device.retries
+        lines = log.read_text()[before:].splitlines()
+    cycles = [int(line.split()[0]) for line in lines]
+    seconds = (cycles[-1] - cycles[0]) / built.clock_hz
+    efficiency = payload * LINE_BITS_PER_BYTE / (built.baud * seconds)
+    return {
+        "images": len(images.labels),
+        "right": count,
+        "retries": retries,
+        "efficiency": efficiency,
+        "images_per_second": len(images.labels) / seconds,
+        "passed": count == len(images.labels) and efficiency >= LEAST_EFFICIENCY,
+    }
+
+
+def bad_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
+    """Right answers and retries where bits are inverted and bytes are lost."""
+    with (
+        virtual_board(built, noise=BAD_LINE) as board,
+        Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device,
+    ):
+        count = right(device, images, expected)
+        retries = device.retries
+    return {
+        "images": len(images.labels),
+        "right": count,
+        "retries": retries,
+        "bytes_to_board": board.totals["bytes_to_board"],
+        "passed": count == len(images.labels) and retries > 0,
+    }
+
+
+def garbage(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
+    """Whether images are right after thousands of frames that are none."""
+    few = images.first(IMAGES_AFTER_GARBAGE)
+    with virtual_board(built) as board:
+        with Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device:
+            identity = device.identity
+        pipe = SerialPipe(str(board.port))
+        generator = random.Random(1)
+        for _ in range(GARBAGE_FRAMES):
+            pipe.write(garbage_frame(generator, identity))
+        pipe.close()
+        # The first answer comes when all of the garbage has gone over the line.
+        with Device.open(str(board.port), timeout=PATIENT_TIMEOUT_SECONDS) as device:
+            count = right(device, few, expected[: len(few.labels)])
+            retries = device.retries
+    return {
+        "frames": GARBAGE_FRAMES,
+        "bytes_to_board": board.totals["bytes_to_board"],
+        "bytes_from_board": board.totals["bytes_from_board"],
+        "images": len(few.labels),
+        "right": count,
+        "retries": retries,
+        "passed": count == len(few.labels),
+    }
+
+
+def garbage_frame(generator: random.Random, identity: Identity) -> bytes:
+    """Random bytes, or a frame with something wrong: cut short, a flipped bit, an unknown command, a wrong size or id.
+
+    One in a hundred is an image's length or twice that, the others are short.
+    """
+    longest = 2 * identity.inference_bytes if generator.random() < 0.01 else 16
+    data = generator.randbytes(generator.randrange(longest))
+    kind, number = generator.choice((*Command, generator.randrange(5, 256))), generator.randrange(256)
+    whole = Frame(kind=kind, id=number, data=data).to_bytes()
+    place = generator.randrange(len(whole) - 1)
+    flipped = bytes([*whole[:place], whole[place] ^ (1 << generator.randrange(8)), *whole[place + 1 :]])
+    return generator.choice((data + END, whole[:place] + END, flipped, whole))
+
+
+RUNS: dict[str, Callable[[BuiltBoard, Images, IntArray], Figures]] = {
+    "perfect line": perfect_line,
+    "bad line": bad_line,
+    "after garbage": garbage,
+}
+
+
+def run_all(design: Design, folder: Path, images: Images, console: Console) -> Figures:
+    """Build the board, run everything on it; the figures of every run by its name."""
+    run_build(design, folder, "synth", console)
+    with console.status("building the simulation"):
+        built = build_board(folder, folder.with_name(f"{folder.name}.simulation"))
+    bursts = encode(images.pixels, design.network.input)
+    expected = golden.run(design.network, bursts).logits.numpy()
+    figures: Figures = {"clock_hz": built.clock_hz, "baud": built.baud}
+    for name, run in RUNS.items():
+        console.print(f"{name} ...")
+        begin = time.monotonic()
+        figures[name] = {**run(built, images, expected), "seconds": round(time.monotonic() - begin, 1)}
+    return figures
+
+
+def print_table(figures: Figures) -> None:
+    """The figures for people."""
+    perfect, bad, after = (figures[name] for name in RUNS)
+    speed = f"{perfect['images_per_second']:.0f} images a second"
+    table = Table(title=f"host driver and simulated board, {figures['baud']} baud", show_header=False)
+    table.add_row("perfect line", f"{answered(perfect)}, {perfect['retries']} retries")
+    table.add_row("", f"link efficiency {perfect['efficiency']:.1%}, {speed}")
+    noise = f"bit errors {BAD_LINE.bit_errors:g}, dropped bytes {BAD_LINE.dropped:g}"
+    table.add_row(noise, f"{answered(bad)}, {bad['retries']} retries")
+    table.add_row(f"after {after['frames']} frames of garbage", answered(after))
+    Console(width=100).print(table)
+
+
+def answered(run: Figures) -> str:
+    """How many images of a run came back right, in words."""
+    return f"{run['right']} of {run['images']} images right"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m studies.virtual_board``."""
+    result = argparse.ArgumentParser(
+        prog="python -m studies.virtual_board",
+        description="Build a board's design, simulate it behind a pseudo-terminal, and let the host driver run images "
+        "on it: on a perfect line, on a bad one and after garbage. Exit code 1 when an image comes back wrong or the "
+        f"link is busy with images for less than {LEAST_EFFICIENCY:.0%} of the time.",
+    )
+    add = result.add_argument
+    add("--ckpt", type=Path, default=ZOO / "fashion_mnist_mlp.pt", help="checkpoint (default the Fashion-MNIST MLP)")
+    add("--board", default="ulx3s_85f", help="board name (default ulx3s_85f)")
+    add("--data", default="fashion_mnist", help="data set (default fashion_mnist)")
+    add("--data-dir", type=Path, help="folder with the data set's files")
+    add("--count", type=int, default=200, help="images of a run (default 200)")
+    add("--out", type=Path, default=DEFAULT_FOLDER, help=f"build folder (default {DEFAULT_FOLDER})")
+    add("--json", type=Path, help="also write the figures to this file")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.count < 1:
+        raise UserError(f"--count must be at least 1, not {options.count}")
+    check_output_file(options.json, "--json")
+    design = make_design(options.ckpt, options.board, clock_mhz=CLOCK_MHZ, target_fps=TARGET_FPS)
+    images = load(options.data, "test", options.data_dir).first(options.count)
+    if images.pixels.shape[1:] != design.network.input.shape:
+        raise UserError(f"{options.data} holds images of another shape than {options.ckpt} takes")
+    try:
+        figures = run_all(design, options.out.resolve(), images, Console(stderr=True))
+    except SimulationError as error:
+        raise UserError(str(error)) from error
+    print_table(figures)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0 if all(figures[name]["passed"] for name in RUNS) else EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
