@@ -9,6 +9,8 @@ from typing import Any
 
 from amaranth.hdl import Elaboratable
 
+from boards.block_ram import BlockRamFormat
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -92,6 +94,8 @@ class Family(ABC):
     bram_unit: str
     block_ram_bits: int
     has_lut_ram: bool
+    block_ram_format: BlockRamFormat | None = None
+    """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
 
     @abstractmethod
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
@@ -131,7 +135,7 @@ class Family(ABC):
 
     @abstractmethod
     def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
-        """Commands from the netlist to :meth:`bitstream`."""
+        """Commands from the netlist to :meth:`bitstream`; where there is a ``block_ram_format`` the last one packs."""
 
     @abstractmethod
     def bitstream(self) -> str:
