@@ -9,6 +9,8 @@ from typing import Any
 
 from amaranth.hdl import Elaboratable
 
+from boards.block_ram import BlockRamFormat
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -115,6 +117,8 @@ class Family(ABC):
     has_lut_ram: bool
     source_format: str
     synthesis_commands: str
+    block_ram_format: BlockRamFormat | None = None
+    """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
 
     def synthesis_script(self, top: str) -> str:
         """Yosys's way from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and its counts ``TOP.stat.json``."""
@@ -166,7 +170,7 @@ write_json {top}.json
 
     @abstractmethod
     def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
-        """Commands from the netlist to :meth:`bitstream`."""
+        """Commands from the netlist to :meth:`bitstream`; where there is a ``block_ram_format`` the last one packs."""
 
     @abstractmethod
     def bitstream(self) -> str:

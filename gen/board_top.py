@@ -56,8 +56,12 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
     return LinkConfig(identity=identity, divisor=divisor)
 
 
+def design_link(design: Design) -> LinkConfig | None:
+    """The link of a design; None for a board without a serial line."""
+    return link_config(design.board, design.plan.clock_mhz, design.network, design.config, design.sha256)
+
+
 def board_top(design: Design) -> BoardTop:
     """The top of a design, as it is flashed."""
-    board, clock_mhz = design.board, design.plan.clock_mhz
-    link = link_config(board, clock_mhz, design.network, design.config, design.sha256)
-    return BoardTop(board, clock_mhz, design.config, self_test_vectors(design), link)
+    vectors, link = self_test_vectors(design), design_link(design)
+    return BoardTop(design.board, design.plan.clock_mhz, design.config, vectors, link)

@@ -1,6 +1,7 @@
 """Command line: from a trained checkpoint to a bitstream.
 
     python -m gen.build --board ulx3s_85f --ckpt model.pt
+    python -m gen.build --patch build/ulx3s_85f --ckpt retrained.pt
 
 An ordered list of steps; each saves what it made and checks it by reading it back. Everything is made in
 OUT.partial, which becomes OUT when all that was asked for is there.
@@ -21,9 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from boards.catalogue import CATALOGUE
+from gen.block_rams import MemoryBlocks, fill_tables, place_tables, read_back
 from gen.board_top import board_top
 from gen.design import Design, add_plan_options, design_of
-from gen.report import make_report, markdown, over_budget
+from gen.memory_images import RTLIL, memory_images, with_placeholders
+from gen.patch import built_report, patch_files, patched_design
+from gen.report import REPORT, make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configure import main_projection
@@ -34,17 +38,20 @@ from hw.plan import load_plan
 from hw.stream_order import from_stream_order
 from hw.weights import unpack_weights
 
-REPORT = "report.json"
-
 
 @dataclass(kw_only=True)
 class Build:
-    """What the steps work on: the design, the folder they write to, and the report they fill in."""
+    """What the steps work on: the design, the folder they write to, and the report they fill in.
+
+    ``memories``: where the tables that are kept in block RAM lie. ``patched``: the build whose hardware is used again.
+    """
 
     design: Design
     folder: Path
     console: Console
     report: dict[str, Any] = field(default_factory=dict)
+    memories: list[MemoryBlocks] = field(default_factory=list)
+    patched: Path | None = None
 
     def run(self, purpose: str, action: Callable[[], None]) -> None:
         """Do one thing with a word on the terminal about what takes so long."""
@@ -86,11 +93,15 @@ def step_synthesis(build: Build) -> None:
     """Synthesise the board's top and hold what it needs against the board."""
     design = build.design
     board, family = design.board, design.board.family
-    for name, text in family.files(board, board_top(design), design.plan.clock_mhz).items():
+    for name, text in board_files(design).items():
         path = build.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     run_tool(family.synthesis("top"), build.folder)
+    if family.block_ram_format is not None:
+        build.memories = fill_tables(
+            build.folder, family.block_ram_format, memory_images(design), placeholders=design.patchable
+        )
     cells = json.loads((build.folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     used = family.resources(cells)
     build.report["resources"] = asdict(used)
@@ -103,6 +114,14 @@ def step_synthesis(build: Build) -> None:
         raise UserError(
             f"the network is too big for {board.name}: {needs}; take fewer neurons, fewer weight bits or a bigger board"
         )
+
+
+def board_files(design: Design) -> dict[str, str]:
+    """The files of the board's top; in a patchable design's the tables hold placeholders."""
+    files = design.board.family.files(design.board, board_top(design), design.plan.clock_mhz)
+    if design.patchable:
+        files[RTLIL] = with_placeholders(files[RTLIL], memory_images(design))
+    return files
 
 
 def largest_layer(report: dict[str, Any], resource: str) -> str:
@@ -123,9 +142,34 @@ def step_bitstream(build: Build) -> None:
     build.report["fmax_mhz"] = fmax = family.fmax_mhz(build.folder)
     if fmax is not None and fmax < clock:
         raise UserError(f"timing is not met: {fmax:.1f} of {clock:g} MHz; try --clock-mhz {fmax * 0.95:.0f}")
-    if not (build.folder / family.bitstream()).is_file():
-        raise RuntimeError(f"the tools ended well but left no {family.bitstream()}")
-    build.report["bitstream"] = family.bitstream()
+    if family.block_ram_format is not None:
+        build.memories = place_tables(build.folder, family.block_ram_format, build.memories)
+    check_bitstream(build)
+
+
+def check_bitstream(build: Build) -> None:
+    """Read the bitstream back, where it can be: every table in block RAM must hold what the network's does."""
+    design, family = build.design, build.design.board.family
+    bitstream = family.bitstream()
+    if not (build.folder / bitstream).is_file():
+        raise RuntimeError(f"the tools ended well but left no {bitstream}")
+    if family.block_ram_format is not None:
+        read_back(build.folder, bitstream, family.block_ram_format, build.memories, memory_images(design))
+        build.report["read_back"] = [memory.path for memory in build.memories]
+        build.report["not_read_back"] = [layer.name for layer in design.plan.layers if layer.weight_memory != "block"]
+    build.report["bitstream"] = bitstream
+
+
+def step_patch(build: Build) -> None:
+    """Put the network's tables into what an earlier build placed and routed, and pack it."""
+    design, family = build.design, build.design.board.family
+    assert build.patched is not None
+    assert family.block_ram_format is not None
+    (build.folder / "plan.json").write_text(design.plan.to_json())
+    build.report |= built_report(build.patched)
+    build.memories = patch_files(build.patched, build.folder, family.block_ram_format, memory_images(design))
+    run_tool(family.implementation(design.board, design.plan.clock_mhz)[-1], build.folder)
+    check_bitstream(build)
 
 
 STEPS: dict[str, tuple[str, Callable[[Build], None]]] = {
@@ -133,6 +177,10 @@ STEPS: dict[str, tuple[str, Callable[[Build], None]]] = {
     "rtl": ("plan and Verilog", step_rtl),
     "synth": ("synthesis", step_synthesis),
     "bitstream": ("place, route and bitstream", step_bitstream),
+}
+PATCH_STEPS: dict[str, tuple[str, Callable[[Build], None]]] = {
+    "network": STEPS["network"],
+    "patch": ("other weights and bitstream", step_patch),
 }
 
 
@@ -144,8 +192,8 @@ def same_weights(one: Network, other: Network) -> bool:
     )
 
 
-def run_build(design: Design, out: Path, until: str, console: Console) -> dict[str, Any]:
-    """Run the steps up to ``until`` and put their products at ``out``.
+def run_build(design: Design, out: Path, until: str, console: Console, patched: Path | None = None) -> dict[str, Any]:
+    """Run the steps up to ``until``, or those that patch the build ``patched``, and put their products at ``out``.
 
     Returns:
         The report, as in ``out/report.json``.
@@ -160,8 +208,8 @@ def run_build(design: Design, out: Path, until: str, console: Console) -> dict[s
         partial.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
-    build = Build(design=design, folder=partial, console=console)
-    for name, (purpose, step) in STEPS.items():
+    build = Build(design=design, folder=partial, console=console, patched=patched)
+    for name, (purpose, step) in (PATCH_STEPS if patched else STEPS).items():
         build.run(purpose, functools.partial(step, build))
         if name == until:
             break
@@ -208,10 +256,23 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add_plan_options(result, board=None)
     add("--ckpt", type=Path, help="checkpoint of snn.train")
-    add("--out", type=Path, help="output folder (default build/BOARD)")
+    add("--patch", type=Path, metavar="DIR", help="put the weights of --ckpt into this build, which was --patchable")
+    add("--out", type=Path, help="output folder (default build/BOARD; with --patch DIR-patched)")
     add("--until", choices=tuple(STEPS), default="bitstream", help="last step (default bitstream)")
     add("--list-boards", action="store_true", help="list the boards and what their tools can do here")
     return result
+
+
+def patch(options: argparse.Namespace, console: Console) -> int:
+    """Put the weights of ``--ckpt`` into the build ``--patch``; returns the exit code."""
+    given = vars(options) | {"patch": None, "ckpt": None, "out": None}
+    if options.ckpt is None or given != vars(parser().parse_args([])):
+        raise UserError("--patch goes with --ckpt and --out alone: board, clock and plan are those of the build")
+    built = options.patch.resolve()
+    design = patched_design(built, options.ckpt)
+    out = built.with_name(f"{built.name}-patched") if options.out is None else options.out.resolve()
+    print(markdown(run_build(design, out, "bitstream", console, built)))
+    return 0
 
 
 @command_line
@@ -222,6 +283,8 @@ def main(arguments: list[str] | None = None) -> int:
         list_boards(Console())
         return 0
     console = Console(stderr=True)
+    if options.patch is not None:
+        return patch(options, console)
     design = design_of(options)
     if design.checkpoint.kind == "float":
         console.print(

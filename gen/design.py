@@ -1,6 +1,7 @@
 """One way from a checkpoint to the design that is built and simulated: the same inputs give the same plan."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from hw.configure import configure
 from hw.errors import UserError
 from hw.network import IntArray, Network, ReferenceVectors, encode
 from hw.network_file import network_sha256
-from hw.plan import Plan, load_plan
+from hw.plan import LayerPlan, Plan, load_plan
 from hw.selftest import SelfTestVectors
 from hw.stream_order import beat_words, stream_beats
 
 BLANK_SAMPLE_SEED = 1
+MOST_MARGIN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,11 @@ class Design:
     sha256: str
     plan: Plan
     config: TopConfig
+
+    @property
+    def patchable(self) -> bool:
+        """Whether other weights can be put into the bitstream."""
+        return self.plan.patchable and self.board.family.block_ram_format is not None
 
     @property
     def inputs(self) -> IntArray | None:
@@ -60,19 +67,38 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
         help="the smallest design that does so many inferences a second (default the fastest on 80 %% of the board)",
     )
     add("--plan", type=Path, help="use this plan.json instead of making a plan")
+    add(
+        "--patchable",
+        action="store_true",
+        help="keep all weights and constants in block RAM, so that gen.build --patch can replace them later",
+    )
+    add(
+        "--width-margin",
+        type=int,
+        metavar="BITS",
+        help="with --patchable: bits by which every register is wider than this network needs, for others (default 0)",
+    )
 
 
 def design_of(options: argparse.Namespace) -> Design:
     """The design that a command line with :func:`add_plan_options` and ``--ckpt`` asks for; raises UserError."""
     if options.board is None or options.ckpt is None:
         raise UserError("--board and --ckpt are both needed; gen.build --list-boards shows the boards")
+    if options.width_margin is not None and not (options.patchable and 0 <= options.width_margin <= MOST_MARGIN):
+        raise UserError(f"--width-margin is 0 to {MOST_MARGIN} bits, and goes with --patchable")
     return make_design(
         options.ckpt,
         options.board,
         clock_mhz=options.clock_mhz,
         target_fps=options.target_fps,
         plan_file=options.plan,
+        patch_margin=patch_margin(options),
     )
+
+
+def patch_margin(options: argparse.Namespace) -> int | None:
+    """The margin of a patchable design, see :class:`gen.planner.Planner`; None where none is asked for."""
+    return (options.width_margin or 0) if options.patchable else None
 
 
 def make_design(
@@ -82,6 +108,7 @@ def make_design(
     clock_mhz: float | None = None,
     target_fps: float | None = None,
     plan_file: Path | None = None,
+    patch_margin: int | None = None,
 ) -> Design:
     """Read the checkpoint, fold it and plan it for the board.
 
@@ -91,6 +118,7 @@ def make_design(
         clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
         target_fps: wanted inferences a second, for the smallest design; otherwise the fastest that fits well.
         plan_file: a saved plan to use instead of making one.
+        patch_margin: see :class:`gen.planner.Planner`.
 
     Raises:
         UserError: anything about these that the user can put right.
@@ -99,26 +127,26 @@ def make_design(
     if clock_mhz is not None and not 0 < clock_mhz < 1000:
         raise UserError(f"--clock-mhz {clock_mhz:g} is not a clock frequency in MHz")
     clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
-    loaded = load_checkpoint(checkpoint)
-    network = fold(loaded)
-    vectors = references(loaded, network)
-    logits = layer_bounds(network, network.readout).current
-    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
-        raise UserError(f"{checkpoint}: a reference logit is none that this network could print")
+    if patch_margin is not None and board.family.block_ram_format is None:
+        raise UserError(f"--patchable: no tool here puts other weights into a bitstream of {board.name}")
+    loaded, network, vectors = read_network(checkpoint)
     sha256 = network_sha256(network, vectors)
     if plan_file is None:
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences a second")
-        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, reference_inputs(network, vectors))
+        inputs = reference_inputs(network, vectors)
+        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, inputs, patch_margin)
     else:
-        if target_fps is not None:
-            raise UserError("--target-fps makes a new plan; leave out --plan or --target-fps")
+        for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin)):
+            if value is not None:
+                raise UserError(f"{option} makes a new plan; leave out --plan or {option}")
         plan = load_plan(plan_file)
         check_plan(plan, plan_file, board, sha256)
         if clock_mhz is not None and plan.clock_mhz != clock:
             raise UserError(f"{plan_file} is a plan for {plan.clock_mhz:g} MHz; leave out --clock-mhz or --plan")
     config = configure(network, plan)
-    check_widths(plan, network)
+    for layer, field, bits in too_narrow(plan, network):
+        raise UserError(f"the plan's layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
     return Design(
         checkpoint=loaded,
         board=board,
@@ -128,6 +156,17 @@ def make_design(
         plan=plan,
         config=config,
     )
+
+
+def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
+    """A checkpoint, its integer network and its reference vectors; raises UserError."""
+    checkpoint = load_checkpoint(path)
+    network = fold(checkpoint)
+    vectors = references(checkpoint, network)
+    logits = layer_bounds(network, network.readout).current
+    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
+        raise UserError(f"{path}: a reference logit is none that this network could print")
+    return checkpoint, network, vectors
 
 
 def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
@@ -142,13 +181,13 @@ def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
 
 
-def check_widths(plan: Plan, network: Network) -> None:
-    """Raise UserError if a register of the plan is narrower than what was proved."""
+def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[LayerPlan, str, int]]:
+    """Layer, field and least width of every register and constant of the plan that is narrower than what was proved."""
     for target in network.targets:
         layer = plan.layer(target.name)
         for field, bits in proved_widths(layer_bounds(network, target)).items():
             if getattr(layer, field) < bits:
-                raise UserError(f"the plan's layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
+                yield layer, field, bits
 
 
 def self_test_vectors(design: Design) -> SelfTestVectors:

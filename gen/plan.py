@@ -19,7 +19,7 @@ from boards.board import Board
 from gen.activity import expected_accumulates
 from gen.costs import accumulates
 from gen.cycles import PredictedCycles, predict
-from gen.design import Design, add_plan_options, design_of
+from gen.design import Design, add_plan_options, design_of, patch_margin
 from gen.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
 from hw.configuration import LayerConfig
 from hw.errors import UserError, check_output_file, command_line
@@ -177,7 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
         with console.status(f"exact cycles of {options.count} images"):
             exact = measure(design, options.data, options.data_dir, options.count)
     with console.status("looking for alternatives"):
-        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs)
+        margin = patch_margin(options)
+        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs, margin)
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean
     kind = "expected" if exact is None else f"exact, {exact.count} images"

@@ -74,10 +74,20 @@ class Planner:
         board: where it shall run.
         activity: mean set bit-planes a node sends, per timestep; half of all are assumed where it is missing.
         inputs: bursts of some inputs, see :func:`gen.activity.stage_cycles`.
+        patch_margin: weights and constants are all kept in block RAM, where others can be put later, and every width
+            is so many bits more than this network needs; None for a design that need not be patched.
     """
 
-    def __init__(self, network: Network, board: Board, activity: Activity, inputs: IntArray | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        board: Board,
+        activity: Activity,
+        inputs: IntArray | None = None,
+        patch_margin: int | None = None,
+    ) -> None:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
+        self.patch_margin = patch_margin
         self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
         self.channels = {target.name: target.shape[0] for target in network.targets}
         self.known: dict[tuple[object, ...], Choice] = {}
@@ -204,7 +214,8 @@ class Planner:
             weight_memory="block",
             field_memory="block",
             membrane_memory="block",
-            **proved_widths(self.bounds[target.name]),
+            constants_memory="logic" if self.patch_margin is None else "block",
+            **proved_widths(self.bounds[target.name], self.patch_margin or 0),
         )
         config = layer_config(target, plan, streams, self.network, draft.stages)
         plan = self._with_memories(plan, config)
@@ -222,7 +233,8 @@ class Planner:
     def _with_memories(self, plan: LayerPlan, config: LayerConfig) -> LayerPlan:
         """The plan with weights, line buffer and membranes where they take least of the board."""
         projection, target = config.projection, config.target
-        plan = dataclasses.replace(plan, weight_memory=self.cheapest_memory(weight_memory(projection)))
+        if self.patch_margin is None:
+            plan = dataclasses.replace(plan, weight_memory=self.cheapest_memory(weight_memory(projection)))
         if projection.window.rows_kept:
             plan = dataclasses.replace(plan, field_memory=self.cheapest_memory(field_memory(projection.window)))
         if isinstance(target, NeuronConfig):
@@ -328,13 +340,18 @@ class Planner:
         )
 
 
-def proved_widths(bounds: LayerBounds) -> dict[str, int]:
-    """The least width of each register that a :class:`LayerPlan` names."""
+def proved_widths(bounds: LayerBounds, margin: int = 0) -> dict[str, int]:
+    """The least width of each register and constant that a :class:`LayerPlan` names, and ``margin`` bits more.
+
+    An exponent that is larger by one makes a sum longer by a bit, so an exponent may be larger by the margin.
+    """
     return {
-        "accumulator_bits": bounds.partial.bits,
-        "current_bits": bounds.current.bits,
-        "potential_bits": bounds.potential.bits,
-        "membrane_bits": bounds.membrane.bits,
+        "bias_bits": bounds.bias.bits + margin,
+        "exponent_bits": (bounds.largest_exponent + margin).bit_length(),
+        "accumulator_bits": bounds.partial.bits + margin,
+        "current_bits": bounds.current.bits + margin,
+        "potential_bits": bounds.potential.bits + margin,
+        "membrane_bits": bounds.membrane.bits + margin,
     }
 
 

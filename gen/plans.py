@@ -75,14 +75,15 @@ def make_plan(
     activity: Activity,
     target_fps: float | None = None,
     inputs: IntArray | None = None,
+    patch_margin: int | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
-    without that, the fastest found that stays within 80 % of the board.
+    without that, the fastest found that stays within 80 % of the board. ``patch_margin``: see :class:`Planner`.
 
     Raises:
         UserError: no plan fits or is fast enough; the message names what is missing, and ways out.
     """
-    planner = Planner(network, board, activity, inputs)
+    planner = Planner(network, board, activity, inputs, patch_margin)
     search = Search(planner, clock_mhz, sha256)
     return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
 
@@ -190,9 +191,10 @@ def alternatives(
     sha256: str,
     activity: Activity,
     inputs: IntArray | None = None,
+    patch_margin: int | None = None,
 ) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit."""
-    planner = Planner(network, board, activity, inputs)
+    planner = Planner(network, board, activity, inputs, patch_margin)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256)]
     for step in range(1, fewest_steps(found[0].slowest)):
         limit = found[0].slowest * 2 ** (-step / STEPS_PER_OCTAVE)

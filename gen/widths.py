@@ -35,17 +35,20 @@ def signed_bits(value: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerBounds:
-    """Bounds inside one layer, per channel.
+    """Bounds inside one layer, per channel, and the widths of its constants.
 
     ``partial``: sums of the events of one accumulation, after any of them in any order;
     ``current``: ``(sum << e) + bias`` and skips (the readout: L); ``potential``: M at any timestep; ``membrane``: V.
     The readout has no potential and no membrane of its own; both repeat its current.
+    ``bias``: that of a timestep (the readout: of all); ``largest_exponent``: of all channels.
     """
 
     partial: Interval
     current: Interval
     potential: Interval
     membrane: Interval
+    bias: Interval
+    largest_exponent: int
 
 
 def partial_sums(network: Network, target: Population | Readout) -> Interval:
@@ -71,7 +74,14 @@ def layer_bounds(network: Network, target: Population | Readout) -> LayerBounds:
         source = next(network.projections_into(target.name)).source
         repeats, bias = network.timesteps // network.steps(source), target.bias * network.timesteps
         logits = Interval(low=partial.low * scale * repeats + bias, high=partial.high * scale * repeats + bias)
-        return LayerBounds(partial=partial, current=logits, potential=logits, membrane=logits)
+        return LayerBounds(
+            partial=partial,
+            current=logits,
+            potential=logits,
+            membrane=logits,
+            bias=Interval(low=bias, high=bias),
+            largest_exponent=int(target.exponent.max()),
+        )
     skip = skipped(network, target)
     current = Interval(
         low=partial.low * scale + target.bias + skip.low, high=partial.high * scale + target.bias + skip.high
@@ -85,7 +95,14 @@ def layer_bounds(network: Network, target: Population | Readout) -> LayerBounds:
         )
         membrane = after_reset(now, target)
         potential, all_membranes = potential.union(now), all_membranes.union(membrane)
-    return LayerBounds(partial=partial, current=current, potential=potential, membrane=all_membranes)
+    return LayerBounds(
+        partial=partial,
+        current=current,
+        potential=potential,
+        membrane=all_membranes,
+        bias=Interval(low=target.bias, high=target.bias),
+        largest_exponent=int(target.exponent.max()),
+    )
 
 
 def skipped(network: Network, target: Population) -> Interval:

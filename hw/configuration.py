@@ -183,6 +183,9 @@ class NeuronConfig:
     exponent: tuple[int, ...]
     skips: tuple[SkipConfig, ...]
     membrane_memory: MemoryStyle
+    constants_memory: MemoryStyle
+    bias_bits: int
+    exponent_bits: int
     accumulator_bits: int
     current_bits: int
     potential_bits: int
@@ -209,6 +212,9 @@ class ReadoutConfig:
     repeats: int
     bias: tuple[int, ...]
     exponent: tuple[int, ...]
+    constants_memory: MemoryStyle
+    bias_bits: int
+    exponent_bits: int
     accumulator_bits: int
     logit_bits: int
 

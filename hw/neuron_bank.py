@@ -2,12 +2,13 @@
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory, ReadPort
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.configuration import NeuronConfig
+from hw.constants import constants_memory
 from hw.logic import counter
-from hw.neuron_core import NeuronCore, constants_layout
+from hw.neuron_core import NeuronCore
 from hw.scanner import bursts_layout
 from hw.synapse_array import sums_layout
 
@@ -67,10 +68,13 @@ class NeuronBank(wiring.Component):
         pausing = Signal()
         slot, slots_end = counter(m, "slot", slots, taken)
         step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
-        first_row = self._first_row(m, slots, taken & slots_end & steps_end)
+        first_row, following_first_row = self._first_rows(m, slots, taken & slots_end & steps_end)
+        row = first_row + slot
+        next_row = Mux(slots_end, Mux(steps_end, following_first_row, first_row), row + 1)
+        constants, begun = constants_memory(m, config, advance=advance, taken=taken, row=row, next_row=next_row)
         complete, skipped = self._skips(m, taken)
         m.d.comb += [
-            self.currents.ready.eq(advance & ~pausing & complete),
+            self.currents.ready.eq(advance & ~pausing & complete & begun),
             taken.eq(self.currents.valid & self.currents.ready),
         ]
         if pause:
@@ -88,7 +92,6 @@ class NeuronBank(wiring.Component):
                 m.d.sync += stages[index].eq(stages[index - 1])
         written = stages[self.write_latency]
 
-        constants = self._constants(m)
         membranes = Memory(
             shape=data.ArrayLayout(signed(config.membrane_bits), config.cores),
             depth=max(2, slots),
@@ -98,8 +101,6 @@ class NeuronBank(wiring.Component):
         m.submodules.membranes = membranes
         read, write = membranes.read_port(), membranes.write_port()
         m.d.comb += [
-            constants.en.eq(advance),
-            constants.addr.eq(first_row + slot),
             read.en.eq(advance),
             read.addr.eq(stages[NeuronCore.membrane_latency - 1].slot),
             write.en.eq(advance & written.valid),
@@ -116,7 +117,7 @@ class NeuronBank(wiring.Component):
                 core.sum.eq(self.currents.payload[index]),
                 core.first.eq(step == 0),
                 *(core.skips[f"skip_{number}"].eq(burst) for number, burst in enumerate(skipped[index])),
-                core.constants.eq(constants.data[index]),
+                core.constants.eq(constants[index]),
                 core.membrane.eq(read.data[index]),
                 write.data[index].eq(core.next_membrane),
                 counts[index].eq(core.burst),
@@ -142,33 +143,16 @@ class NeuronBank(wiring.Component):
                 bursts[core].append(Array(own)[part] if len(own) > 1 else own[0])
         return (Cat(offered).all() if offered else Const(1, 1)), bursts
 
-    def _first_row(self, m: Module, slots: int, fold_ends: Value) -> Value:
-        """Row of the constants at which the fold in work begins."""
+    def _first_rows(self, m: Module, slots: int, fold_ends: Value) -> tuple[Value, Value]:
+        """Rows of the constants at which the fold in work and the one after it begin."""
         if self.config.folds == 1:
-            return Const(0)
+            return Const(0), Const(0)
         row = Signal(range(self.config.folds * slots), name="first_row")
         last_fold = counter(m, "fold", self.config.folds, fold_ends)[1]
+        following = Mux(last_fold, 0, row + slots)
         with m.If(fold_ends):
-            m.d.sync += row.eq(Mux(last_fold, 0, row + slots))
-        return row
-
-    def _constants(self, m: Module) -> ReadPort:
-        """The constants of all neurons, M a row in the order fold -> slot."""
-        config = self.config
-        layout = data.ArrayLayout(constants_layout(config), config.cores)
-        with_exponent = "exponent" in constants_layout(config).members
-        neurons = [
-            {"bias": bias, "exponent": exponent} if with_exponent else {"bias": bias}
-            for bias, exponent in zip(config.bias, config.exponent, strict=True)
-        ]
-        rows = [neurons[start : start + config.cores] for start in range(0, len(neurons), config.cores)]
-        m.submodules.constants = memory = Memory(
-            shape=layout,
-            depth=max(2, len(rows)),
-            init=[layout.const(row) for row in rows],
-            attrs={"ram_style": "logic"},
-        )
-        return memory.read_port()
+            m.d.sync += row.eq(following)
+        return row, following
 
     def _pack(self, m: Module, counts: "data.View[data.ArrayLayout]", valid: Value, advance: Signal) -> None:
         """Gather the bursts of ``group / cores`` cycles into one beat, which is held until it is taken."""

@@ -3,19 +3,10 @@
 from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
 
 from hw.configuration import NeuronConfig
+from hw.constants import constants_layout
 from hw.logic import plane_sum, times_constant, tree
-
-
-def constants_layout(config: NeuronConfig) -> data.StructLayout:
-    """A neuron's own constants: ``bias`` and, where any differs from 0, ``exponent``."""
-    bias_bits = max(bits_for(value, require_sign_bit=True) for value in config.bias)
-    fields: dict[str, object] = {"bias": signed(bias_bits)}
-    if any(config.exponent):
-        fields["exponent"] = unsigned(bits_for(max(config.exponent)))
-    return data.StructLayout(fields)
 
 
 def skips_layout(config: NeuronConfig) -> data.StructLayout:
@@ -80,7 +71,7 @@ class NeuronCore(wiring.Component):
                 m.d.sync += skipped.eq(tree(weighted))
             current_in = current_in + skipped
 
-        scaled = taken_sum << self.constants.exponent if any(config.exponent) else taken_sum
+        scaled = taken_sum << self.constants.exponent if config.exponent_bits else taken_sum
         leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift
         rounded = Signal(range(-(2**config.potential_bits >> fraction) - 1, (2**config.potential_bits >> fraction) + 2))
         m.d.comb += rounded.eq((potential + (1 << fraction - 1)) >> fraction)

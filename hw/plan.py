@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from hw.errors import UserError
 
-VERSION = 2
+VERSION = 3
 WIDEST_REGISTER = 60
 """Bits; no sum of a network reaches beyond 2^50."""
+MOST_EXPONENT_BITS = 6
+"""Enough for the largest exponent of a network, 32."""
 MemoryStyle = Literal["block", "distributed", "logic"]
 
 
@@ -28,6 +30,9 @@ class LayerPlan:
         weight_memory: what the weights are kept in.
         field_memory: what the receptive field's line buffer, if there is one, is kept in.
         membrane_memory: what the membranes are kept in.
+        constants_memory: what biases and exponents are kept in.
+        bias_bits: signed width of a bias (the readout: of all timesteps together).
+        exponent_bits: width of an exponent; 0 where all are 0.
         accumulator_bits: signed width that no partial sum of the synapse array leaves.
         current_bits: signed width of ``(sum << e) + bias`` (the readout: of a logit).
         potential_bits: signed width of M, before reset.
@@ -43,6 +48,9 @@ class LayerPlan:
     weight_memory: MemoryStyle
     field_memory: MemoryStyle
     membrane_memory: MemoryStyle
+    constants_memory: MemoryStyle
+    bias_bits: int
+    exponent_bits: int
     accumulator_bits: int
     current_bits: int
     potential_bits: int
@@ -51,12 +59,16 @@ class LayerPlan:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type in (int, "int") and (type(value) is not int or not 1 <= value < 2**20):
-                raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from 1 upward")
+            least = 0 if field.name == "exponent_bits" else 1
+            if field.type in (int, "int") and (type(value) is not int or not least <= value < 2**20):
+                raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from {least} upward")
             if field.name.endswith("_bits") and value > WIDEST_REGISTER:
                 raise ValueError(f"layer {self.name}: {field.name} {value} is more than {WIDEST_REGISTER}")
-        if self.weight_memory not in ("block", "logic"):
-            raise ValueError(f"layer {self.name}: weights are kept in block or logic, not in {self.weight_memory!r}")
+        if self.exponent_bits > MOST_EXPONENT_BITS:
+            raise ValueError(f"layer {self.name}: exponent_bits {self.exponent_bits} is more than {MOST_EXPONENT_BITS}")
+        for kind, table in (("weights", self.weight_memory), ("constants", self.constants_memory)):
+            if table not in ("block", "logic"):
+                raise ValueError(f"layer {self.name}: {kind} are kept in block or logic, not in {table!r}")
         for memory in (self.field_memory, self.membrane_memory):
             check_writable(self.name, memory)
 
@@ -98,6 +110,11 @@ class Plan:
     def to_json(self) -> str:
         """Canonical text; equal plans give equal texts."""
         return json.dumps({"version": VERSION, **asdict(self)}, indent=2) + "\n"
+
+    @property
+    def patchable(self) -> bool:
+        """Whether everything that training decides is kept in block RAM, where other weights can be put later."""
+        return all(layer.weight_memory == layer.constants_memory == "block" for layer in self.layers)
 
     @property
     def sha256(self) -> str:

@@ -1,12 +1,12 @@
 """Readout: turns the last layer's sums into logits and names the class."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.configuration import ReadoutConfig
+from hw.constants import constants_memory
 from hw.logic import counter, times_constant
 from hw.synapse_array import sums_layout
 
@@ -47,29 +47,16 @@ class Readout(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, result = self.config, self.results.payload
-        constants_layout = data.StructLayout(
-            {
-                "bias": signed(max(bits_for(value, require_sign_bit=True) for value in config.bias)),
-                "exponent": unsigned(bits_for(max(config.exponent))),
-            }
-        )
-        m.submodules.constants = memory = Memory(
-            shape=constants_layout,
-            depth=max(2, config.classes),
-            init=[{"bias": b, "exponent": e} for b, e in zip(config.bias, config.exponent, strict=True)],
-            attrs={"ram_style": "logic"},
-        )
-        constants = memory.read_port()
-
         advance = Signal()
         taken = Signal()
-        index, _ = counter(m, "lane", self.lanes_total, taken)
+        index, lanes_end = counter(m, "lane", self.lanes_total, taken)
+        next_index = Mux(lanes_end, 0, index + 1)
+        rows, begun = constants_memory(m, config, advance=advance, taken=taken, row=index, next_row=next_index)
+        constants = rows[0]
         m.d.comb += [
             advance.eq(~self.results.valid | self.results.ready),
-            self.currents.ready.eq(advance),
-            taken.eq(self.currents.valid & advance),
-            constants.en.eq(advance),
-            constants.addr.eq(index),
+            self.currents.ready.eq(advance & begun),
+            taken.eq(self.currents.valid & self.currents.ready),
         ]
 
         taken_valid = Signal()
@@ -81,6 +68,7 @@ class Readout(wiring.Component):
         best = Signal(signed(config.logit_bits), reset_less=True)
         leads = Signal()
         m.d.comb += leads.eq((logit_class == 0) | (logit > best))
+        scaled = taken_sum << constants.exponent if config.exponent_bits else taken_sum
         with m.If(advance):
             m.d.sync += [
                 taken_valid.eq(taken & (index < config.classes)),
@@ -88,7 +76,7 @@ class Readout(wiring.Component):
                 taken_sum.eq(self.currents.payload[0]),
                 logit_valid.eq(taken_valid),
                 logit_class.eq(taken_class),
-                logit.eq(times_constant(taken_sum << constants.data.exponent, config.repeats) + constants.data.bias),
+                logit.eq(times_constant(scaled, config.repeats) + constants.bias),
                 self.results.valid.eq(logit_valid),
                 result.logit.eq(logit),
                 result.last.eq(logit_class == config.classes - 1),

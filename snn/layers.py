@@ -144,7 +144,8 @@ def per_channel(values: Tensor, current: Tensor) -> Tensor:
 class Layer(nn.Module):
     """What populations and the readout share: projections that end here, and the grid of the integer form.
 
-    ``fraction_bits`` is -1 in the float form. ``choosing`` makes the next forward pass choose the grid.
+    ``fraction_bits`` is -1 in the float form. ``choosing`` makes the next forward pass choose the grid, F being
+    ``given_fraction_bits`` where that is not None.
     """
 
     fraction_bits: Tensor
@@ -154,6 +155,7 @@ class Layer(nn.Module):
         super().__init__()
         self.projections = nn.ModuleList(projections)
         self.choosing = False
+        self.given_fraction_bits: int | None = None
         self.register_buffer("fraction_bits", torch.tensor(-1))
         self.register_buffer("exponent", torch.zeros(len(projections[0].shift), dtype=torch.long))
 
@@ -175,7 +177,7 @@ class Layer(nn.Module):
         """F and e that suit the folded weights as they are now."""
         incoming = self.incoming(sources)
         weights = [projection.folded(source.scale, scale).weight.flatten(1) for projection, source in incoming]
-        return choose_grid(torch.cat(weights, dim=1), incoming[0][0].weight_bits)
+        return choose_grid(torch.cat(weights, dim=1), incoming[0][0].weight_bits, self.given_fraction_bits)
 
     def fix_grid(self, sources: list[Bursts], scale: Tensor) -> None:
         """Move to the integer form: F and e stay as they are from now on."""

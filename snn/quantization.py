@@ -1,5 +1,6 @@
 """From the float form to the integer form, and on to the integers themselves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from snn.layers import Layer, Readout, SpikingLayer
 
 
 @torch.no_grad()
-def begin(model: nn.Module, samples: Tensor) -> None:
+def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | None = None) -> None:
     """Move every layer of ``model`` to the integer form.
 
     Each layer's F and exponents are chosen once, from its folded weights at the scales that float training
@@ -22,15 +23,24 @@ def begin(model: nn.Module, samples: Tensor) -> None:
     Args:
         model: any module built of :mod:`snn.layers`.
         samples: one batch of raw samples, as the model takes them.
+        fraction_bits: F of every layer by its name in ``model``, so that the network fits hardware that was built for
+            another one; chosen with the exponents where it is None.
     """
     was_training = model.training
     model(samples)
-    for module in model.modules():
+    for name, module in model.named_modules():
         if isinstance(module, Layer):
             module.choosing = True
+            module.given_fraction_bits = None if fraction_bits is None else fraction_bits[name]
     model.eval()
     model(samples)
     model.train(was_training)
+
+
+def fraction_bits_of(model: nn.Module) -> dict[str, int]:
+    """F of every layer by its name in ``model``; -1 in the float form."""
+    layers = ((name, module) for name, module in model.named_modules() if isinstance(module, Layer))
+    return {name: int(layer.fraction_bits) for name, layer in layers}
 
 
 @dataclass(frozen=True, kw_only=True)

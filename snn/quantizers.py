@@ -25,8 +25,8 @@ def scale_gradient(x: Tensor, factor: float) -> Tensor:
     return x.detach() + factor * (x - x.detach())
 
 
-def choose_grid(folded: Tensor, bits: int) -> tuple[int, Tensor]:
-    """Choose fraction bits F and per-channel exponents e so that each channel's weights fill their bits.
+def choose_grid(folded: Tensor, bits: int, fraction_bits: int | None = None) -> tuple[int, Tensor]:
+    """Choose fraction bits F, unless they are given, and per-channel exponents e so that weights fill their bits.
 
     Every channel's step ``2^(e-F)`` is the power of two with the least squared rounding and clipping error.
     F follows the finest channels, but no further than two bits past the median, so that one nearly dead
@@ -35,6 +35,7 @@ def choose_grid(folded: Tensor, bits: int) -> tuple[int, Tensor]:
     Args:
         folded: weights in burst units, (channels, ...).
         bits: signed weight bits B.
+        fraction_bits: F, where it is given.
 
     Returns:
         F, and int64 exponents e >= 0 of shape (channels,).
@@ -51,5 +52,6 @@ def choose_grid(folded: Tensor, bits: int) -> tuple[int, Tensor]:
         ]
     )
     best = candidates.gather(0, errors.argmin(dim=0, keepdim=True)).squeeze(0)
-    fraction_bits = int(torch.minimum(best.max(), best.median() + 2).clamp(1, 24))
+    if fraction_bits is None:
+        fraction_bits = int(torch.minimum(best.max(), best.median() + 2).clamp(1, 24))
     return fraction_bits, (fraction_bits - best).clamp(0, 24)

@@ -123,6 +123,12 @@ def parser() -> argparse.ArgumentParser:
         default=0.5,
         help="with --teacher: share of the loss that follows the teacher's answers (default 0.5)",
     )
+    add(
+        "--like",
+        type=Path,
+        help="checkpoint of the same architecture whose fraction bits are kept, so that gen.build --patch can put this "
+        "network into its hardware",
+    )
     add("--seed", type=int, default=1, help="seed of weights and order (default 1)")
     add("--resume", action="store_true", help="go on from OUT.resume")
     return result
@@ -164,8 +170,15 @@ class Training:
         images: data.Images,
         test: data.Images,
         teacher: nn.Module | None = None,
+        like: nn.Module | None = None,
     ) -> None:
         self.model, self.recipe, self.images, self.test, self.teacher = model, recipe, images, test, teacher
+        self.fraction_bits = None if like is None else quantization.fraction_bits_of(like)
+        if self.fraction_bits is not None:
+            if self.fraction_bits.keys() != quantization.fraction_bits_of(model).keys():
+                raise UserError("--like is a checkpoint of another architecture")
+            if -1 in self.fraction_bits.values():
+                raise UserError("--like is a float checkpoint, which has no fraction bits yet")
         self.pixels, self.labels = torch.from_numpy(images.pixels.copy()), torch.from_numpy(images.labels.copy())
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.epoch = 0
@@ -190,7 +203,7 @@ class Training:
         """One pass over the training images; returns the mean loss."""
         recipe = self.recipe
         if self.epoch == recipe.float_epochs:
-            quantization.begin(self.model, self.pixels[: recipe.batch])
+            quantization.begin(self.model, self.pixels[: recipe.batch], self.fraction_bits)
             self.optimizer, self.schedule = self._optimizer(recipe.qat_learning_rate, recipe.qat_epochs)
         self.model.train()
         total = torch.zeros(())
@@ -315,7 +328,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
     model = make_model(options.model, model_options)
     teacher = None if options.teacher is None else checkpoint.load_model(options.teacher)
-    training = Training(model, recipe, images, test, teacher)
+    like = None if options.like is None else checkpoint.load_model(options.like)
+    training = Training(model, recipe, images, test, teacher, like)
     score = train(training, options.out, options.resume)
     if recipe.qat_epochs == 0:
         print("note: no integer phase was asked for; gen.build will round this float network")

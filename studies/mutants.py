@@ -57,7 +57,7 @@ MUTANTS = (
     ),
     hardware("neuron_bank", "membranes written while all stands still", "advance & written.valid", "written.valid"),
     hardware("neuron_bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
-    hardware("neuron_bank", "constants of the first fold for all", "first_row + slot", "slot"),
+    hardware("neuron_bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
     hardware("neuron_bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
     hardware("neuron_bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
     hardware(

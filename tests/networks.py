@@ -106,11 +106,19 @@ def random_plan(network: Network, seed: int) -> Plan:
         lanes[target.name], groups[target.name] = count, group
         folds = math.ceil(target.shape[0] / count)
         styles = {field: ("block", "distributed")[random.integers(2)] for field in ("field_memory", "membrane_memory")}
-        weights = ("block", "logic")[random.integers(2)]
+        weights, constants = (("block", "logic")[random.integers(2)] for _ in range(2))
         banks = divisor(groups[source])
         layers.append(
             dataclasses.replace(
-                layer, lanes=count, folds=folds, cores=cores, group=group, banks=banks, weight_memory=weights, **styles
+                layer,
+                lanes=count,
+                folds=folds,
+                cores=cores,
+                group=group,
+                banks=banks,
+                weight_memory=weights,
+                constants_memory=constants,
+                **styles,
             )
         )
     return dataclasses.replace(planned, input_group=groups["input"], layers=tuple(layers))

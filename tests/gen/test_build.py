@@ -44,11 +44,15 @@ def test_until_rtl(digits_checkpoint, tmp_path):
 
 def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     out = tmp_path / "icebreaker"
-    assert build.main(["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--out", str(out)]) == 0
+    arguments = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--target-fps", "20000", "--out", str(out)]
+    assert build.main(arguments) == 0
     report = json.loads((out / "report.json").read_text())
     assert report["fmax_mhz"] >= report["clock_mhz"]
     assert report["resources"]["dsp"] == 0
     assert (out / report["bitstream"]).stat().st_size > 100_000
+    in_block_ram = {layer.name for layer in load_plan(out / "plan.json").layers if layer.weight_memory == "block"}
+    assert in_block_ram == {path.split(".")[1].removesuffix("_projection") for path in report["read_back"][:-2]}
+    assert in_block_ram.isdisjoint(report["not_read_back"])
     assert not out.with_name("icebreaker.partial").exists()
 
 

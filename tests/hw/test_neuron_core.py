@@ -14,8 +14,8 @@ SKIP = SkipConfig(
 )
 CONFIG = NeuronConfig(
     lanes=1, folds=1, cores=1, group=1, timesteps=1, fraction_bits=4, burst_ceiling=3, leak=Leak(), reset="soft",
-    bias=(63, -64), exponent=(2, 0), skips=(), membrane_memory="logic", accumulator_bits=10, current_bits=13,
-    potential_bits=16, membrane_bits=14,
+    bias=(63, -64), exponent=(2, 0), skips=(), membrane_memory="logic", constants_memory="logic", bias_bits=7,
+    exponent_bits=2, accumulator_bits=10, current_bits=13, potential_bits=16, membrane_bits=14,
 )  # fmt: skip
 VARIANTS = [
     CONFIG,
@@ -23,7 +23,7 @@ VARIANTS = [
     dataclasses.replace(CONFIG, leak=Leak(multiplier=3, shift=2)),
     dataclasses.replace(CONFIG, leak=Leak(multiplier=0, shift=1), burst_ceiling=1),
     dataclasses.replace(CONFIG, leak=Leak(multiplier=1, shift=0), fraction_bits=1, burst_ceiling=7),
-    dataclasses.replace(CONFIG, fraction_bits=12, exponent=(0, 0)),
+    dataclasses.replace(CONFIG, fraction_bits=12, exponent=(0, 0), exponent_bits=0),
     dataclasses.replace(CONFIG, skips=(SKIP, dataclasses.replace(SKIP, weight=-7)), current_bits=14, potential_bits=17),
 ]
 
@@ -60,7 +60,7 @@ NEURONS = st.lists(
 @given(neurons=NEURONS)
 def test_pipeline_is_the_integer_form(config, neurons):
     dut = NeuronCore(config)
-    if not any(config.exponent):
+    if not config.exponent_bits:
         neurons = [(total, bias, 0, *others) for total, bias, _, *others in neurons]
     got = []
 
@@ -90,7 +90,7 @@ def test_pipeline_is_the_integer_form(config, neurons):
 
 
 def constants(config: NeuronConfig, neuron) -> dict[str, int]:
-    return {"bias": neuron[1], "exponent": neuron[2]} if any(config.exponent) else {"bias": neuron[1]}
+    return {"bias": neuron[1], "exponent": neuron[2]} if config.exponent_bits else {"bias": neuron[1]}
 
 
 def offer(ctx, dut: NeuronCore, neuron) -> None:

@@ -74,3 +74,19 @@ def test_sums_that_float32_could_not_hold_are_refused():
     quantization.begin(model, samples)
     with pytest.raises(UserError, match="exact below"):
         checkpoint.describe(model, samples, torch.zeros(16, dtype=torch.long))
+
+
+def fraction_bits(path):
+    return [layer["fraction_bits"] for layer in torch.load(path, weights_only=True)["layers"]]
+
+
+def test_fraction_bits_like_those_of_another_checkpoint(digits_checkpoint, tmp_path, fails, capsys):
+    free, like, floats = (tmp_path / f"{name}.pt" for name in ("free", "like", "floats"))
+    assert train.main([*QUICK, "--out", str(free)]) == 0
+    assert train.main([*QUICK, "--like", str(digits_checkpoint), "--out", str(like)]) == 0
+    assert fraction_bits(free) != fraction_bits(digits_checkpoint) == fraction_bits(like)
+    assert train.main([*QUICK, "--qat-epochs", "0", "--out", str(floats)]) == 0
+    capsys.readouterr()
+    assert "float checkpoint" in fails(train.main, *QUICK, "--like", floats, "--out", like)
+    line = fails(train.main, *QUICK, "--model", "cnn", "--like", digits_checkpoint, "--out", like)
+    assert "another architecture" in line

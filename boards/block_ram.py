@@ -1,0 +1,109 @@
+"""Where the bits of block RAMs lie: in a netlist's cells, in the text of a placed design, and in a bitstream."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint8]
+"""0 or 1 each. The contents of a block are in the order in which yosys numbers them, see ``BlockRamFormat``."""
+PLACED = "placed.json"
+"""What nextpnr writes of a placed design: yosys's netlist with a place at every cell."""
+UNPACKED = "unpacked.txt"
+"""What a bitstream is unpacked into."""
+
+
+class BlockRamFormat(ABC):
+    """A family's block RAM in what yosys, nextpnr, the packer and the unpacker write.
+
+    Yosys numbers a block's bits row after row of its widest port. A narrower port divides such a row in two again and
+    again: the lower address bits choose the part, the lowest of them between neighbours.
+
+    Attributes:
+        cell: its type in a netlist.
+        placed_suffix: what nextpnr adds to a cell's name.
+        widths: the bits that a port can have, ascending; each has half the rows of the one before.
+        bits: of a block.
+        text: the file in which nextpnr gives the placed design to the packer.
+        unpack_tool: makes a text in the same format of a bitstream.
+    """
+
+    cell: str
+    placed_suffix: str = ""
+    widths: tuple[int, ...]
+    bits: int
+    text: str
+    unpack_tool: str
+
+    @abstractmethod
+    def port_width(self, parameters: Mapping[str, str]) -> int:
+        """Bits of the read port of a cell that is a table of constants."""
+
+    @abstractmethod
+    def contents(self, parameters: Mapping[str, str]) -> Bits:
+        """What a cell holds."""
+
+    @abstractmethod
+    def parameters(self, contents: Bits) -> dict[str, str]:
+        """The parameters with which a cell holds ``contents``."""
+
+    @abstractmethod
+    def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
+        """What the blocks at ``places``, as nextpnr names them, hold in a placed design or an unpacked bitstream.
+
+        Raises:
+            RuntimeError: a place has no contents.
+        """
+
+    @abstractmethod
+    def with_blocks(self, text: str, contents: Mapping[str, Bits]) -> str:
+        """The text of a placed design with other contents at the given places; raises RuntimeError like `blocks`."""
+
+    @abstractmethod
+    def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
+        """With these ``unpack_tool`` makes ``UNPACKED`` of a bitstream."""
+
+    def positions(self, port_width: int) -> NDArray[np.int64]:
+        """The bit of a block at each row and column of a port: (rows, port_width)."""
+        divided = self.widths[self.widths.index(port_width) :]
+        halvings = len(divided) - 1
+        row = np.arange((self.bits // self.widths[-1]) << halvings)
+        start = (row >> halvings) * self.widths[-1]
+        for place, width in enumerate(divided[:-1]):
+            start += (row >> place & 1) * width
+        return start[:, None] + np.arange(port_width)
+
+    def spread(self, words: Bits, port_width: int) -> Bits:
+        """A table of constants as yosys lays it into blocks: runs of a port's rows side by side, cut into ports.
+
+        Args:
+            words: (depth, width), bit 0 first.
+            port_width: see :meth:`port_width`.
+
+        Returns:
+            (blocks, bits); what no word reaches is 0.
+        """
+        positions = self.positions(port_width)
+        depth, width = words.shape
+        rows = len(positions)
+        runs = math.ceil(depth / rows)
+        count = math.ceil(runs * width / port_width)
+        padded = np.zeros((runs * rows, width), dtype=np.uint8)
+        padded[:depth] = words
+        columns = np.zeros((rows, count * port_width), dtype=np.uint8)
+        columns[:, : runs * width] = padded.reshape(runs, rows, width).transpose(1, 0, 2).reshape(rows, runs * width)
+        result = np.zeros((count, self.bits), dtype=np.uint8)
+        result[:, positions] = columns.reshape(rows, count, port_width).transpose(1, 0, 2)
+        return result
+
+
+def binary(bits: Bits) -> str:
+    """Bits as a binary number, the last of them first."""
+    return (bits[::-1] + ord("0")).astype(np.uint8).tobytes().decode()
+
+
+def bits_of(number: str) -> Bits:
+    """Inverse of :func:`binary`; whatever is neither 0 nor 1 counts as 0."""
+    return (np.frombuffer(number.encode(), dtype=np.uint8)[::-1] == ord("1")).astype(np.uint8)

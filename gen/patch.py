@@ -1,0 +1,119 @@
+"""Other weights for a design that is already placed and routed: new contents for its block RAMs, and nothing else.
+
+Everything that training decides lies in the tables of a patchable design (:mod:`gen.memory_images`); whatever else two
+networks could differ in is held against what was built, and refused with the reason.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boards.block_ram import BlockRamFormat
+from boards.catalogue import find_board
+from gen.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
+from gen.design import Design, read_network, too_narrow
+from gen.memory_images import MemoryImage
+from gen.report import REPORT
+from hw.configure import configure
+from hw.errors import UserError
+from hw.network import Network, Readout, ReferenceVectors
+from hw.network_file import load_network, network_sha256
+from hw.plan import load_plan
+
+COPIED = ("top.il", "top.ys", "top.lpf", "top.pcf", "top.stat.json", "timing.json", "yosys.log", "nextpnr.log")
+"""What other weights change nothing of. The network's Verilog holds weights, and gen.build --until rtl makes it."""
+
+
+def patched_design(built: Path, checkpoint: Path) -> Design:
+    """The design of another checkpoint in the hardware of an earlier build.
+
+    Raises:
+        UserError: ``built`` is no patchable build, or its hardware cannot be that of the checkpoint's network.
+    """
+    plan = load_plan(built / "plan.json")
+    board = find_board(plan.board)
+    if not (plan.patchable and (built / MEMORIES).is_file()):
+        raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
+    loaded, network, references = read_network(checkpoint)
+    for difference in differences(load_network(built / "network.safetensors"), (network, references)):
+        raise UserError(f"{checkpoint} does not fit the hardware of {built}: {difference}; build it anew")
+    for layer, field, bits in too_narrow(plan, network):
+        has = getattr(layer, field)
+        raise UserError(
+            f"{checkpoint} does not fit the hardware of {built}: layer {layer.name} needs {field} of {bits}, and it "
+            f"has {has}; build it anew with --patchable --width-margin to leave room"
+        )
+    sha256 = network_sha256(network, references)
+    plan = dataclasses.replace(plan, network_sha256=sha256)
+    return Design(
+        checkpoint=loaded,
+        board=board,
+        network=network,
+        references=references,
+        sha256=sha256,
+        plan=plan,
+        config=configure(network, plan),
+    )
+
+
+def built_report(built: Path) -> dict[str, Any]:
+    """What the report of a patched design has from the build's: hardware and timing are the same."""
+    try:
+        report = json.loads((built / REPORT).read_text())
+        names = ("network_sha256", "plan_sha256", "checkpoint_sha256")
+        same = {key: report[key] for key in ("resources", "fmax_mhz", "tools")}
+        return {**same, "patched_from": {name: report[name] for name in names}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--patch {built} is not a build folder of gen.build") from error
+
+
+def differences(built: tuple[Network, ReferenceVectors], wanted: tuple[Network, ReferenceVectors]) -> Iterator[str]:
+    """What two networks differ in that is no weight, bias or exponent, and so would be other hardware."""
+    old, new = built[0], wanted[0]
+    if old.timesteps != new.timesteps:
+        yield f"it has {new.timesteps} timesteps, and {old.timesteps} were built"
+    ours, theirs = ([one.input, *one.nodes, *one.projections, one.readout] for one in (new, old))
+    if [type(part) for part in ours] != [type(part) for part in theirs]:
+        yield "it has other layers or connections"
+        return
+    for part, before in zip(ours, theirs, strict=True):
+        yield from part_differences(part, before)
+    counts = [len(one[1].samples) for one in (built, wanted)]
+    if counts[0] != counts[1]:
+        yield f"it has {counts[1]} reference inputs, and {counts[0]} were built"
+
+
+def part_differences(part: Any, before: Any) -> Iterator[str]:
+    """What two parts of a network differ in, the values in arrays apart."""
+    name = part.name if hasattr(part, "name") else f"{part.source} -> {part.target}"
+    for field in dataclasses.fields(part):
+        if isinstance(part, Readout) and field.name == "fraction_bits":
+            continue  # It says what a logit is worth, which no hardware asks.
+        new, old = getattr(part, field.name), getattr(before, field.name)
+        if isinstance(new, np.ndarray):
+            new, old = new.shape, old.shape
+        if new != old:
+            yield f"{name}: {field.name} is {new}, and {old} was built"
+
+
+def patch_files(built: Path, folder: Path, form: BlockRamFormat, images: list[MemoryImage]) -> list[MemoryBlocks]:
+    """Put the tables of ``images`` into copies of netlist and placed design in ``folder``; returns where they lie."""
+    memories = load_blocks(built / MEMORIES)
+    if {memory.path for memory in memories} != {image.path for image in images}:
+        raise UserError(f"{built / MEMORIES} is of another version of this program; build the design again")
+    contents = list(block_contents(memories, form, images))
+    try:
+        for name in (*COPIED, MEMORIES):
+            if (built / name).is_file():
+                shutil.copyfile(built / name, folder / name)
+        netlist, placed = (built / NETLIST).read_text(), (built / form.text).read_text()
+    except OSError as error:
+        raise UserError(f"cannot read the build folder {built}: {error.strerror}") from error
+    (folder / NETLIST).write_text(fill_netlist(netlist, form, {block.cell: held for block, held in contents}))
+    (folder / form.text).write_text(form.with_blocks(placed, {block.place: held for block, held in contents}))
+    return memories

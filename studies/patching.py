@@ -1,0 +1,80 @@
+"""Other weights in a bitstream, patched and built: whether it is the same bitstream, and how much faster it was made.
+
+    python -m studies.patching --board ulx3s_85f --ckpt model.pt --other retrained.pt
+
+Builds the first checkpoint, patches its build with the other, and builds the other from scratch under the same plan,
+so with the same placement. Every command runs in a process of its own and is timed as a user would see it.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from boards.catalogue import find_board
+from gen.block_rams import NETLIST
+from hw.errors import UserError, command_line
+
+
+def timed_build(console: Console, purpose: str, *arguments: object) -> float:
+    """Seconds that a run of gen.build takes; raises UserError when it fails."""
+    begin = time.perf_counter()
+    with console.status(purpose):
+        command = [sys.executable, "-m", "gen.build", *map(str, arguments)]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        raise UserError(f"{purpose}: {(finished.stderr.strip().splitlines() or ['gen.build failed'])[-1]}")
+    return time.perf_counter() - begin
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m studies.patching``."""
+    result = argparse.ArgumentParser(
+        prog="python -m studies.patching",
+        description="Compare a patched bitstream with that of a full build under the same plan: bytes and seconds.",
+    )
+    add = result.add_argument
+    add("--board", default="ulx3s_85f", help="board name, see gen.build --list-boards (default ulx3s_85f)")
+    add("--ckpt", type=Path, required=True, help="checkpoint that is built")
+    add("--other", type=Path, required=True, help="checkpoint of the same architecture that is patched into it")
+    add("--target-fps", type=float, help="as in gen.build")
+    add("--width-margin", type=int, default=2, help="as in gen.build (default 2)")
+    add("--out", type=Path, default=Path("build/patching"), help="folder for the builds (default build/patching)")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns 1 if a byte differs."""
+    options = parser().parse_args(arguments)
+    form = find_board(options.board).family.block_ram_format
+    if form is None:
+        raise UserError(f"no tool here puts other weights into a bitstream of {options.board}")
+    console, out = Console(stderr=True), options.out
+    built, patched, rebuilt = out / "built", out / "patched", out / "rebuilt"
+    rate = () if options.target_fps is None else ("--target-fps", options.target_fps)
+    board = ("--board", options.board)
+    margin = ("--patchable", "--width-margin", options.width_margin)
+    seconds = {"build": timed_build(console, "build", *board, *rate, *margin, "--ckpt", options.ckpt, "--out", built)}
+    other = ("--ckpt", options.other, "--out")
+    seconds["patch"] = timed_build(console, "patch", "--patch", built, *other, patched)
+    plan = ("--plan", patched / "plan.json")
+    seconds["build under the same plan"] = timed_build(console, "second build", *board, *plan, *other, rebuilt)
+    table = Table("", "seconds", title=f"{options.other.stem} in the hardware of {options.ckpt.stem}, {options.board}")
+    for what, taken in seconds.items():
+        table.add_row(what, f"{taken:.1f}")
+    table.add_row("ratio", f"{seconds['build under the same plan'] / seconds['patch']:.1f}")
+    bitstream = find_board(options.board).family.bitstream()
+    compared = (NETLIST, form.text, bitstream)
+    differing = [name for name in compared if (patched / name).read_bytes() != (rebuilt / name).read_bytes()]
+    table.add_row("files that differ", ", ".join(differing) or f"none of {', '.join(compared)}")
+    Console().print(table)
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from boards.block_ram import UNPACKED
+from boards.catalogue import find_board
+from boards.families.ice40 import ICE40
+from boards.harness import BoardTop
+from gen import build
+from gen.block_rams import MEMORIES, load_blocks, read_back
+from gen.checkpoint import load_checkpoint
+from gen.design import Design, self_test_vectors, too_narrow
+from gen.memory_images import RTLIL, MemoryImage, memory_images, with_placeholders
+from gen.patch import differences, part_differences, patch_files
+from gen.plans import make_plan
+from hw.configure import configure
+from hw.errors import UserError
+from hw.network import Leak, ReferenceVectors
+from hw.network_file import network_sha256
+from snn import train
+from studies import patching
+from tests.networks import plan_for, random_convolutions, random_network
+
+
+def design_of(network, board, plan, checkpoint):
+    """A design without a checkpoint of its own, and with two reference inputs that say nothing."""
+    loaded = dataclasses.replace(load_checkpoint(checkpoint), activity={}, references=None)
+    count, classes, bits = 2, len(network.readout.bias), plan.layers[-1].current_bits
+    random = np.random.default_rng(0)
+    references = ReferenceVectors(
+        samples=random.integers(0, 256, (count, *network.input.shape), dtype=np.uint8),
+        logits=random.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (count, classes)),
+        labels=np.zeros(count, dtype=np.int64),
+    )
+    sha256 = network_sha256(network, references)
+    plan = dataclasses.replace(plan, network_sha256=sha256)
+    assert not list(too_narrow(plan, network))
+    return Design(
+        checkpoint=loaded, board=find_board(board), network=network, references=references, sha256=sha256, plan=plan,
+        config=configure(network, plan),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def designs(digits_checkpoint):
+    """Two networks of the same shape in the same hardware, which is an iCEBreaker's."""
+    networks = [random_network(seed) for seed in (1, 2)]
+    plan = make_plan(networks[0], find_board("icebreaker"), 21.0, "", {}, 1e4, patch_margin=2)
+    return [design_of(network, "icebreaker", plan, digits_checkpoint) for network in networks]
+
+
+@pytest.fixture(scope="module")
+def built(designs, tmp_path_factory):
+    """A build of the first."""
+    out = tmp_path_factory.mktemp("patchable") / "built"
+    build.run_build(designs[0], out, "bitstream", Console(quiet=True))
+    return out
+
+
+def test_the_netlist_knows_nothing_of_the_weights(designs):
+    one, two = designs
+    assert one.plan.patchable
+    assert build.board_files(one) == build.board_files(two)
+    pairs = zip(memory_images(one), memory_images(two), strict=True)
+    assert {image.path for image, other in pairs if image == other} == {"device.self_test.samples", "device.self_test.expected"}
+    wrong = memory_images(two)[0]
+    with pytest.raises(RuntimeError, match="does not hold its words"):
+        with_placeholders(unpatchable_files(one)[RTLIL], [wrong])
+
+
+def unpatchable_files(design):
+    """The files of a design whose own words are synthesised."""
+    top = BoardTop(design.board, design.plan.clock_mhz, design.config, self_test_vectors(design))
+    return design.board.family.files(design.board, top, design.plan.clock_mhz)
+
+
+def test_a_patchable_build_is_read_back(built, designs):
+    report, design = json.loads((built / "report.json").read_text()), designs[0]
+    form, memories, images = design.board.family.block_ram_format, load_blocks(built / MEMORIES), memory_images(design)
+    assert report["read_back"] == [image.path for image in images]
+    assert report["not_read_back"] == []
+    assert report["resources"]["bram"] == report["estimated"]["bram"]
+    assert not (built / UNPACKED).exists()
+    wrong = dataclasses.replace(images[0], words=(*images[0].words[:-1], images[0].words[-1] ^ 1))
+    with pytest.raises(RuntimeError, match=r"weights_0\.0\.0: 1 bits in the bitstream"):
+        read_back(built, report["bitstream"], form, memories, [wrong, *images[1:]])
+
+
+def test_patched_there_and_back_again(built, designs, tmp_path):
+    there, back = tmp_path / "there", tmp_path / "back"
+    report = build.run_build(designs[1], there, "bitstream", Console(quiet=True), built)
+    assert report["patched_from"]["network_sha256"] == designs[0].sha256
+    assert report["fmax_mhz"] >= report["clock_mhz"]
+    assert (there / "top.bin").read_bytes() != (built / "top.bin").read_bytes()
+    assert "patched" in (there / "report.md").read_text()
+    build.run_build(designs[0], back, "bitstream", Console(quiet=True), there)
+    for name in ("top.bin", "top.asc", "top.json", "plan.json", "network.safetensors", MEMORIES):
+        assert (back / name).read_bytes() == (built / name).read_bytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("board", "clock"), [("icebreaker", 21.0), ("ulx3s_12f", 80.0)])
+def test_the_same_bitstream_as_with_the_words_synthesised(board, clock, digits_checkpoint, tmp_path, monkeypatch):
+    network = random_network(0, sizes=(12, 8, 16))
+    plan = make_plan(network, find_board(board), clock, "", {}, 1e4, patch_margin=0)
+    design = design_of(network, board, plan, digits_checkpoint)
+    # Yosys would make logic of a column that is the same in all words, and so another netlist.
+    assert not any((image.bits == image.bits[0]).all(axis=0).any() for image in memory_images(design))
+    form = design.board.family.block_ram_format
+    filled, synthesised = tmp_path / "filled", tmp_path / "synthesised"
+    build.run_build(design, filled, "bitstream", Console(quiet=True))
+    monkeypatch.setattr(Design, "patchable", False)
+    build.run_build(design, synthesised, "bitstream", Console(quiet=True))
+    for name in (form.text, design.board.family.bitstream()):
+        assert (filled / name).read_bytes() == (synthesised / name).read_bytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s_12f"])
+def test_a_retrained_network_patched_and_built(board, digits_checkpoint, tmp_path, capsys):
+    other = tmp_path / "retrained.pt"
+    recipe = ["--data", "digits", "--hidden", "32", "--float-epochs", "20", "--qat-epochs", "20", "--seed", "2"]
+    assert train.main([*recipe, "--like", str(digits_checkpoint), "--out", str(other)]) == 0
+    arguments = ["--ckpt", str(digits_checkpoint), "--other", str(other), "--target-fps", "20000"]
+    assert patching.main([*arguments, "--board", board, "--out", str(tmp_path / "out")]) == 0
+    assert "none of top.json" in capsys.readouterr().out
+
+
+def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys):
+    built = tmp_path / "built"
+    new = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--out", str(built)]
+    assert build.main([*new, "--until", "rtl", "--target-fps", "20000", "--patchable"]) == 0
+    capsys.readouterr()
+    good = ["--patch", built, "--ckpt", digits_checkpoint]
+    assert "not a patchable design with a bitstream" in fails(build.main, *good)
+    (built / MEMORIES).write_text("[]")
+    assert "--patch goes with" in fails(build.main, *good, "--board", "icebreaker")
+    assert "--patch goes with" in fails(build.main, "--patch", built)
+    assert "plan" in fails(build.main, "--patch", tmp_path, "--ckpt", digits_checkpoint)
+    assert "input: shape is (1, 28, 28)" in fails(build.main, "--patch", built, "--ckpt", fashion_checkpoint)
+    with pytest.raises(UserError, match="of another version"):
+        patch_files(built, tmp_path, ICE40.block_ram_format, [MemoryImage(path="other", width=1, words=(0, 1))])
+    plan = json.loads((built / "plan.json").read_text())
+    plan["layers"][0]["bias_bits"] = 3
+    (built / "plan.json").write_text(json.dumps(plan))
+    line = fails(build.main, *good)
+    assert "hidden_0 needs bias_bits of" in line
+    assert "--width-margin" in line
+    plan["layers"][0]["constants_memory"] = "logic"
+    (built / "plan.json").write_text(json.dumps(plan))
+    assert "--patchable" in fails(build.main, *good)
+
+    assert "--patchable" in fails(build.main, *new, "--width-margin", "1")
+    assert "arty_a7" in fails(build.main, "--board", "arty_a7", "--ckpt", digits_checkpoint, "--patchable")
+    assert "leave out" in fails(build.main, *new, "--patchable", "--plan", built / "plan.json")
+
+
+def test_differences():
+    network = random_network(1)
+    hidden = network.nodes[0]
+
+    def found(changed, references=0):
+        vectors = [type("V", (), {"samples": [0] * count})() for count in (0, references)]
+        return list(differences((network, vectors[0]), (changed, vectors[1])))
+
+    assert found(network) == found(random_network(2)) == []
+    readout = dataclasses.replace(network.readout, fraction_bits=9)
+    assert found(dataclasses.replace(network, readout=readout)) == []
+    assert found(network, 3) == ["it has 3 reference inputs, and 0 were built"]
+    assert found(random_network(1, timesteps=2)) == ["it has 2 timesteps, and 3 were built"]
+    leak = Leak(multiplier=3, shift=2)
+    for name, value in {"fraction_bits": 6, "burst_ceiling": 2, "leak": leak, "reset": "hard"}.items():
+        changed = dataclasses.replace(network, nodes=(dataclasses.replace(hidden, **{name: value}),))
+        assert [name in line for line in found(changed)] == [True]
+    assert "weights is (7, 12), and (8, 12) was built" in "; ".join(found(random_network(1, sizes=(12, 7, 5))))
+    assert found(random_network(1, sizes=(12, 8, 8, 5))) == ["it has other layers or connections"]
+    skip = next(part for seed in range(20) for part in random_convolutions(seed).projections if part.kind == "skip")
+    line = list(part_differences(dataclasses.replace(skip, weight=skip.weight + 1), skip))
+    assert line == [f"{skip.source} -> {skip.target}: weight is {skip.weight + 1}, and {skip.weight} was built"]
+
+
+def test_an_ordinary_plan_is_not_patchable():
+    assert not plan_for(random_network(1), "icebreaker").patchable
