@@ -8,11 +8,11 @@ from rich.console import Console
 from boards.block_ram import UNPACKED
 from boards.catalogue import find_board
 from boards.families.ice40 import ICE40
-from boards.harness import BoardTop
 from gen import build
 from gen.block_rams import MEMORIES, load_blocks, read_back
+from gen.board_top import board_top
 from gen.checkpoint import load_checkpoint
-from gen.design import Design, self_test_vectors, too_narrow
+from gen.design import Design, too_narrow
 from gen.memory_images import RTLIL, MemoryImage, memory_images, with_placeholders
 from gen.patch import differences, part_differences, patch_files
 from gen.plans import make_plan
@@ -65,7 +65,10 @@ def test_the_netlist_knows_nothing_of_the_weights(designs):
     assert one.plan.patchable
     assert build.board_files(one) == build.board_files(two)
     pairs = zip(memory_images(one), memory_images(two), strict=True)
-    assert {image.path for image, other in pairs if image == other} == {"device.self_test.samples", "device.self_test.expected"}
+    assert {image.path for image, other in pairs if image == other} == {
+        "device.self_test.samples",
+        "device.self_test.expected",
+    }
     wrong = memory_images(two)[0]
     with pytest.raises(RuntimeError, match="does not hold its words"):
         with_placeholders(unpatchable_files(one)[RTLIL], [wrong])
@@ -73,8 +76,7 @@ def test_the_netlist_knows_nothing_of_the_weights(designs):
 
 def unpatchable_files(design):
     """The files of a design whose own words are synthesised."""
-    top = BoardTop(design.board, design.plan.clock_mhz, design.config, self_test_vectors(design))
-    return design.board.family.files(design.board, top, design.plan.clock_mhz)
+    return design.board.family.files(design.board, board_top(design), design.plan.clock_mhz)
 
 
 def test_a_patchable_build_is_read_back(built, designs):
