@@ -60,6 +60,8 @@ MUTANTS = (
     hardware("neuron_bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
     hardware("neuron_bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
     hardware("neuron_bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
+    hardware("constants", "the row that is there is read again", "Mux(begun, next_row, 0)", "Mux(begun, row, 0)"),
+    hardware("constants", "nothing is read before the first is taken", "taken | ~begun", "taken"),
     hardware(
         "scanner",
         "rows counted from the wrong fold",
