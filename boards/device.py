@@ -86,7 +86,6 @@ class Device:
         self._last_id = 0
         self._unanswered = 0
         self._failures = 0
-        self._in_doubt = False
         self.identity = self._find(BAUD_RATES if baud is None else (baud,))
         request = Frame(kind=Command.INFER, id=0, data=bytes(self.identity.inference_bytes)).to_bytes()
         self._window = min(self.identity.window, LARGEST_WINDOW)
@@ -141,9 +140,6 @@ class Device:
         """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order."""
         contents = iter(contents)
         open_requests: deque[Request] = deque()
-        if self._in_doubt:
-            self._synchronise(command, open_requests, "an earlier call was broken off")
-        self._in_doubt = True
         while True:
             room = self._window - len(open_requests)
             open_requests.extend(Request(data=data) for data in itertools.islice(contents, room))
@@ -160,7 +156,6 @@ class Device:
                 self._failures = 0
                 open_requests.popleft()
                 yield answer
-        self._in_doubt = False
 
     def _take_answer(self, command: Command, open_requests: Iterable[Request]) -> None:
         """Wait for the next frame, which should answer the oldest request.
@@ -260,7 +255,7 @@ class Device:
 def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) -> None:
     """Give an answer to the request that it belongs to, if there is one."""
     for request in open_requests:
-        if frame.kind == command | ANSWER and request.id == frame.id and request.answer is None:
+        if frame.kind == command | ANSWER and request.id == frame.id:
             request.answer = frame.data
 
 

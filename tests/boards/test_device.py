@@ -187,6 +187,18 @@ def test_a_device_that_changes_is_noticed():
             device.infer(images(3))
 
 
+def test_an_old_answer_is_not_taken_for_the_new_one():
+    answers = []
+
+    def edit(answer):
+        answers.append(answer)
+        return framed(0x81, 99, IDENTITY.to_bytes()) if len(answers) == 1 else answer
+
+    line = fake(edit=edit)
+    Device(line, timeout=TIMEOUT)
+    assert [kind for kind, _ in line.requests] == [1, 1]
+
+
 @pytest.mark.parametrize(("place", "words"), [(0, "no QB-LIF device"), (4, "version")])
 def test_another_protocol_is_refused(place, words):
     line = fake()
