@@ -32,10 +32,34 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Loader:
-    """How openFPGALoader calls the board; ``sram`` says whether it can be loaded without writing its flash."""
+    """How openFPGALoader loads the board.
 
-    board: str
+    Attributes:
+        board: its name there; None where it does not know the board, and ``by_hand`` says what to do instead.
+        cable: where the board's cable is not the one that openFPGALoader expects.
+        sram: whether the chip can be loaded without writing its flash.
+    """
+
+    board: str | None
+    cable: str | None = None
     sram: bool = True
+    by_hand: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uart:
+    """The serial line to the host.
+
+    Attributes:
+        bridge: the chip that makes USB of it.
+        baud: the fastest rate that is known to work through it.
+        name, number: the platform's resource.
+    """
+
+    bridge: str
+    baud: int
+    name: str = "uart"
+    number: int = 0
 
 
 UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
@@ -157,6 +181,7 @@ class Board:
         default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
         budget: what the chip has; our limit where tools allow more.
         loader: for gen.flash.
+        uart: for the host; None where the board has no serial line of its own.
     """
 
     name: str
@@ -169,3 +194,4 @@ class Board:
     default_clock_mhz: float
     budget: Resources
     loader: Loader
+    uart: Uart | None = None

@@ -1,10 +1,10 @@
 """All boards, by name. A new board is a file with BOARDS in it and one more entry here."""
 
-from boards import arty_a7, icebreaker, ulx3s
+from boards import arty_a7, icebreaker, tang, ulx3s
 from boards.board import Board
 from hw.errors import UserError
 
-CATALOGUE: dict[str, Board] = {board.name: board for board in (*arty_a7.BOARDS, *ulx3s.BOARDS, *icebreaker.BOARDS)}
+CATALOGUE: dict[str, Board] = {board.name: board for board in (*arty_a7.BOARDS, *ulx3s.BOARDS, *icebreaker.BOARDS, *tang.BOARDS)}
 
 
 def find_board(name: str) -> Board:
