@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive resources tools lint types venv icarus prerequisites clean
+.PHONY: help demo test test-slow formal exhaustive boards resources tools lint types venv icarus prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
+	@echo "make boards     build a network for every board that is not built yet, and write docs/boards.md"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -33,13 +34,16 @@ exhaustive: venv
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_mlp.pt --data fashion_mnist --board ulx3s_85f --target-fps 200000
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_cnn.pt --data fashion_mnist --board ulx3s_45f --target-fps 5200
 
+boards: venv
+	$(RUN) -m studies.boards
+
 resources: venv
 	$(RUN) -m studies.resources measure
 	$(RUN) -m studies.resources fit
 
 # Each tool is compiled for this machine when it runs first, and two first runs at a time would disturb each other.
 tools: venv
-	@for tool in boolector yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack; do \
+	@for tool in boolector yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack nextpnr-himbaechel-gowin; do \
 	  $(VENV)/bin/yowasp-$$tool --version >/dev/null 2>&1 || true; done
 
 lint: venv
