@@ -84,7 +84,7 @@ class ClockGenerator(Elaboratable):
             )
             m.d.comb += locked.eq(1)
         else:
-            self._clock_from_pad(m, platform, clock, locked)
+            self._clock_from_board(m, platform, clock, locked)
         m.domains.locked = ClockDomain(local=True)
         m.domains.power_on = ClockDomain(reset_less=True, local=True)
         m.d.comb += [ClockSignal(domain).eq(clock) for domain in ("sync", "locked", "power_on")]
@@ -101,24 +101,28 @@ class ClockGenerator(Elaboratable):
         m.d.comb += ResetSignal().eq(~awake)
         return m
 
-    def _clock_from_pad(self, m: Module, platform: Any, clock: Signal, locked: Signal) -> None:
+    def _clock_from_board(self, m: Module, platform: Any, clock: Signal, locked: Signal) -> None:
         pin = platform.request(self.board.oscillator, dir="-")
         if self.dividers is not None and self.pll_pad:
-            kind, reference = "SB_PLL40_PAD", ("i", "PACKAGEPIN", pin.io)
-        else:
-            m.submodules.oscillator = oscillator = io.Buffer("i", pin)
-            kind, reference = "SB_PLL40_CORE", ("i", "REFERENCECLK", oscillator.i)
+            self._add_pll(m, self.dividers, "SB_PLL40_PAD", ("i", "PACKAGEPIN", pin.io), clock, locked)
+            return
+        m.submodules.oscillator = oscillator = io.Buffer("i", pin)
         if self.dividers is None:
             m.d.comb += [clock.eq(oscillator.i), locked.eq(1)]
-            return
+        else:
+            self._add_pll(m, self.dividers, "SB_PLL40_CORE", ("i", "REFERENCECLK", oscillator.i), clock, locked)
+
+    def _add_pll(
+        self, m: Module, dividers: Dividers, kind: str, source: tuple[str, str, Any], clock: Signal, locked: Signal
+    ) -> None:
         m.submodules.pll = Instance(
             kind,
             ("p", "FEEDBACK_PATH", "SIMPLE"),
             ("p", "DIVR", Const(0, 4)),
-            ("p", "DIVF", Const(self.dividers.feedback, 7)),
-            ("p", "DIVQ", Const(self.dividers.output, 3)),
-            ("p", "FILTER_RANGE", Const(self.dividers.filter_range, 3)),
-            reference,
+            ("p", "DIVF", Const(dividers.feedback, 7)),
+            ("p", "DIVQ", Const(dividers.output, 3)),
+            ("p", "FILTER_RANGE", Const(dividers.filter_range, 3)),
+            source,
             ("i", "RESETB", Const(1)),
             ("i", "BYPASS", Const(0)),
             ("o", "PLLOUTGLOBAL", clock),
