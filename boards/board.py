@@ -179,7 +179,7 @@ class Board:
         oscillator: the platform's clock resource.
         oscillator_mhz: its frequency.
         default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
-        budget: what the chip has; our limit where tools allow more.
+        budget: what the chip has, or our limit where tools allow more or less.
         loader: for gen.flash.
         uart: for the host; None where the board has no serial line of its own.
     """
