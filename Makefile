@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive coverage virtual-board resources tools lint types venv icarus \
+.PHONY: help demo test test-slow formal exhaustive coverage virtual-board boards resources tools lint types venv icarus \
   prerequisites clean
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
 	@echo "make coverage   simulate six networks and write what was covered to docs/coverage.md: a quarter of an hour"
 	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
+	@echo "make boards     build a network for every board that is not built yet, and write docs/boards.md"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -42,13 +43,16 @@ coverage: venv
 virtual-board: venv
 	$(RUN) -m studies.virtual_board
 
+boards: venv
+	$(RUN) -m studies.boards
+
 resources: venv
 	$(RUN) -m studies.resources measure
 	$(RUN) -m studies.resources fit
 
 # Each tool is compiled for this machine when it runs first, and two first runs at a time would disturb each other.
 tools: venv
-	@for tool in boolector yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack; do \
+	@for tool in boolector yosys nextpnr-ecp5 ecppack nextpnr-ice40 icepack nextpnr-himbaechel-gowin; do \
 	  $(VENV)/bin/yowasp-$$tool --version >/dev/null 2>&1 || true; done
 
 lint: venv

@@ -34,10 +34,18 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Loader:
-    """How openFPGALoader calls the board; ``sram`` says whether it can be loaded without writing its flash."""
+    """How openFPGALoader loads the board.
 
-    board: str
+    Attributes:
+        board: its name there; None where it does not know the board, and ``by_hand`` says what to do instead.
+        cable: where the board's cable is not the one that openFPGALoader expects.
+        sram: whether the chip can be loaded without writing its flash.
+    """
+
+    board: str | None
+    cable: str | None = None
     sram: bool = True
+    by_hand: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +202,7 @@ class Board:
         oscillator: the platform's clock resource.
         oscillator_mhz: its frequency.
         default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
-        budget: what the chip has; our limit where tools allow more.
+        budget: what the chip has, or our limit where tools allow more or less.
         loader: for gen.flash.
         uart: for the host; None where the board has no serial line of its own.
     """

@@ -1,10 +1,27 @@
 """All boards, by name. A new board is a file with BOARDS in it and one more entry here."""
 
-from boards import arty_a7, icebreaker, ulx3s
+from boards import (
+    colorlight,
+    digilent,
+    ecp5_evn,
+    ecpix5,
+    ice40_hx8k,
+    icebreaker,
+    icepi_zero,
+    icesugar,
+    orangecrab,
+    tang,
+    ulx3s,
+    upduino,
+)
 from boards.board import Board
 from hw.errors import UserError
 
-CATALOGUE: dict[str, Board] = {board.name: board for board in (*arty_a7.BOARDS, *ulx3s.BOARDS, *icebreaker.BOARDS)}
+FILES = (
+    ulx3s, icebreaker, digilent, ice40_hx8k, icesugar, upduino, orangecrab, ecpix5, icepi_zero, colorlight, ecp5_evn,
+    tang,
+)  # fmt: skip
+CATALOGUE: dict[str, Board] = {board.name: board for file in FILES for board in file.BOARDS}
 
 
 def find_board(name: str) -> Board:

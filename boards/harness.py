@@ -1,10 +1,8 @@
 """The board's top: clock, pins, and the device.
 
-LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 busy, then the class in binary, on colour LEDs where
-there are some.
+LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 busy, then the class in binary.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from amaranth.build import ResourceError
@@ -47,10 +45,13 @@ class BoardTop(Elaboratable):
         if self.board.uart is not None:
             self._connect_line(m, platform, self.board.uart)
         lights = (device.heartbeat, device.passed, device.busy)
-        pins = light_pins(platform, len(lights))
-        for index, (light, pin) in enumerate(zip((*lights, *device.winner), pins, strict=False)):
-            m.submodules[f"light_{index}"] = buffer = io.Buffer("o", pin)
-            m.d.comb += buffer.o.eq(light)
+        for number, light in enumerate((*lights, *device.winner)):
+            try:
+                pin = platform.request("led", number, dir="-")
+            except ResourceError:
+                break
+            m.submodules[f"led_{number}"] = led = io.Buffer("o", pin)
+            m.d.comb += led.o.eq(light)
         return m
 
     def _connect_line(self, m: Module, platform: Any, uart: Uart) -> None:
@@ -58,24 +59,3 @@ class BoardTop(Elaboratable):
         m.submodules.receive = receive = io.Buffer("i", pins.rx)
         m.submodules.transmit = transmit = io.Buffer("o", pins.tx)
         m.d.comb += [self.device.receive.eq(receive.i), transmit.o.eq(self.device.transmit)]
-
-
-def light_pins(platform: Any, status: int) -> Iterator[Any]:
-    """The board's LEDs in order: ``status`` plain ones, the green ones of its colour LEDs, the other plain ones."""
-    plain = requested(platform, "led")
-    for _, pin in zip(range(status), plain, strict=False):
-        yield pin
-    for colours in requested(platform, "rgb_led"):
-        yield colours.g
-    yield from plain
-
-
-def requested(platform: Any, name: str) -> Iterator[Any]:
-    """The resources called ``name``, from number 0 on."""
-    number = 0
-    while True:
-        try:
-            yield platform.request(name, number, dir="-")
-        except ResourceError:
-            return
-        number += 1

@@ -2,8 +2,15 @@
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from boards.board import Board, Loader, Resources, Uart
-from boards.families.ice40 import ICE40
+from boards.board import Board, Loader, Uart
+from boards.families.ice40 import ICE40, UP5K
+
+
+class ICEBreakerWithLEDs(ICEBreakerPlatform):
+    """The board with the five LEDs of its break-off section, which show the class."""
+
+    resources = (*ICEBreakerPlatform.resources, *ICEBreakerPlatform.break_off_pmod)
+
 
 BOARDS = [
     Board(
@@ -11,11 +18,11 @@ BOARDS = [
         title="1BitSquared iCEBreaker",
         part="iCE40UP5K-SG48",
         family=ICE40(),
-        platform=ICEBreakerPlatform,
+        platform=ICEBreakerWithLEDs,
         oscillator="clk12",
         oscillator_mhz=12.0,
         default_clock_mhz=21.0,
-        budget=Resources(lut=5_280, ff=5_280, bram=30, dsp=8),
+        budget=UP5K,
         loader=Loader(board="ice40_generic", sram=False),
         uart=Uart(bridge="FT2232H", baud=3_000_000),
     )

@@ -7,15 +7,8 @@ from amaranth_boards.ulx3s import (
     ULX3S_85F_Platform,
 )
 
-from boards.board import Board, Loader, Resources, Uart
-from boards.families.ecp5 import ECP5
-
-SIZES = {
-    "12f": (ULX3S_12F_Platform, Resources(lut=12_144, ff=12_144, bram=32, dsp=28)),
-    "25f": (ULX3S_25F_Platform, Resources(lut=24_288, ff=24_288, bram=56, dsp=28)),
-    "45f": (ULX3S_45F_Platform, Resources(lut=43_848, ff=43_848, bram=108, dsp=72)),
-    "85f": (ULX3S_85F_Platform, Resources(lut=83_640, ff=83_640, bram=208, dsp=156)),
-}
+from boards.board import Board, Loader, Uart
+from boards.families.ecp5 import ECP5, LFE5_12F, LFE5_25F, LFE5_45F, LFE5_85F
 
 BOARDS = [
     Board(
@@ -31,5 +24,10 @@ BOARDS = [
         loader=Loader(board="ulx3s"),
         uart=Uart(bridge="FT231X", baud=3_000_000),
     )
-    for size, (platform, budget) in SIZES.items()
+    for size, platform, budget in (
+        ("12f", ULX3S_12F_Platform, LFE5_12F),
+        ("25f", ULX3S_25F_Platform, LFE5_25F),
+        ("45f", ULX3S_45F_Platform, LFE5_45F),
+        ("85f", ULX3S_85F_Platform, LFE5_85F),
+    )
 ]

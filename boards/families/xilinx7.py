@@ -12,6 +12,12 @@ from boards.board import SHAPES_OF_18_KBIT, Board, Command, Family, Resources, p
 from boards.tools import find_tool, use_yosys
 from hw.errors import UserError
 
+XC7A15T = Resources(lut=10_400, ff=20_800, bram=25, dsp=45)
+XC7A35T = Resources(lut=20_800, ff=41_600, bram=50, dsp=90)
+XC7A100T = Resources(lut=63_400, ff=126_800, bram=135, dsp=240)
+XC7S25 = Resources(lut=14_600, ff=29_200, bram=45, dsp=80)
+XC7S50 = Resources(lut=32_600, ff=65_200, bram=75, dsp=120)
+
 OPENXC7_TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
 VIVADO_SCRIPT = """\
 #!/bin/sh
@@ -21,8 +27,35 @@ vivado -mode batch -log top.log -source top.tcl
 
 
 @dataclass(frozen=True, kw_only=True)
+class Primitive:
+    """A clock generator of the chip with its limits in MHz at speed grade -1.
+
+    Attributes:
+        name: of the cell.
+        fraction: what its parameters of multiplier and divider end in.
+        phase_detector: lowest frequency at the phase detector.
+        vco: lowest and highest frequency of the VCO.
+    """
+
+    name: str
+    fraction: str
+    phase_detector: float
+    vco: tuple[float, float]
+
+
+PLL = Primitive(name="PLLE2_BASE", fraction="", phase_detector=19, vco=(800, 1600))
+MMCM = Primitive(name="MMCME2_BASE", fraction="_F", phase_detector=10, vco=(600, 1200))
+HIGHEST_CLOCK_NET_MHZ = 464
+
+
+def primitive_for(oscillator_mhz: float) -> Primitive:
+    """The PLL, or the MMCM for an oscillator that is too slow for it."""
+    return PLL if oscillator_mhz >= PLL.phase_detector else MMCM
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dividers:
-    """PLLE2_BASE settings."""
+    """Settings of a PLL or an MMCM."""
 
     reference: int
     feedback: int
@@ -31,14 +64,15 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The settings nearest to ``wanted_mhz`` (PFD from 19, VCO 800 to 1600, clock net to 464 MHz, grade -1)."""
+    """The settings nearest to ``wanted_mhz`` within the limits; raises UserError where none is near."""
+    primitive = primitive_for(oscillator_mhz)
     choices = [
         Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
-        for reference in range(1, max(2, int(oscillator_mhz // 19) + 1))
+        for reference in range(1, int(oscillator_mhz // primitive.phase_detector) + 1)
         for feedback in range(2, 65)
-        if 800 <= (vco := oscillator_mhz / reference * feedback) <= 1600
+        if primitive.vco[0] <= (vco := oscillator_mhz / reference * feedback) <= primitive.vco[1]
         for output in {min(128, max(1, round(vco / wanted_mhz)))}
-        if vco / output <= 464
+        if vco / output <= HIGHEST_CLOCK_NET_MHZ
     ]
     best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference), default=None)
     if best is None or abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
@@ -47,7 +81,7 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
 
 
 class ClockGenerator(Elaboratable):
-    """PLLE2_BASE from the board's oscillator to the ``sync`` domain of the top; reset until the PLL has locked."""
+    """PLL or MMCM from the board's oscillator to the ``sync`` domain of the top; reset until it has locked."""
 
     def __init__(self, board: Board, dividers: Dividers) -> None:
         self.board, self.dividers = board, dividers
@@ -60,16 +94,17 @@ class ClockGenerator(Elaboratable):
         made = Signal()
         clock = Signal()
         locked = Signal()
+        primitive = primitive_for(self.board.oscillator_mhz)
         m.submodules.pll = Instance(
-            "PLLE2_BASE",
+            primitive.name,
             ("p", "BANDWIDTH", "OPTIMIZED"),
             ("p", "STARTUP_WAIT", "FALSE"),
             ("p", "REF_JITTER1", 0.01),
             ("p", "CLKIN1_PERIOD", 1000.0 / self.board.oscillator_mhz),
             ("p", "DIVCLK_DIVIDE", self.dividers.reference),
-            ("p", "CLKFBOUT_MULT", self.dividers.feedback),
+            ("p", f"CLKFBOUT_MULT{primitive.fraction}", self.dividers.feedback),
             ("p", "CLKFBOUT_PHASE", 0.0),
-            ("p", "CLKOUT0_DIVIDE", self.dividers.output),
+            ("p", f"CLKOUT0_DIVIDE{primitive.fraction}", self.dividers.output),
             ("p", "CLKOUT0_PHASE", 0.0),
             ("p", "CLKOUT0_DUTY_CYCLE", 0.5),
             ("i", "CLKIN1", oscillator.i),
@@ -133,6 +168,7 @@ class Xilinx7(Family):
     def _openxc7_script(self, board: Board, clock_mhz: float) -> str:
         device, package = board.platform.device.replace("ti", "t"), board.platform.package
         part = f"{device}{package}-1"
+        database = "artix7" if device.startswith("xc7a") else "spartan7"
         return f"""#!/bin/sh
 # Makes openxc7.bit of top.json with openXC7. CHIPDB_DIR holds nextpnr-xilinx chip databases,
 # DB_DIR the prjxray database.
@@ -141,8 +177,8 @@ set -e
 : "${{DB_DIR:?set it to the folder of the prjxray database}}"
 nextpnr-xilinx --chipdb "$CHIPDB_DIR/{device}.bin" --freq {clock_mhz:.3f} --xdc openxc7.xdc \\
     --json top.json --fasm top.fasm
-fasm2frames --part {part} --db-root "$DB_DIR/artix7" top.fasm > top.frames
-xc7frames2bit --part_file "$DB_DIR/artix7/{part}/part.yaml" --part_name {part} \\
+fasm2frames --part {part} --db-root "$DB_DIR/{database}" top.fasm > top.frames
+xc7frames2bit --part_file "$DB_DIR/{database}/{part}/part.yaml" --part_name {part} \\
     --frm_file top.frames --output_file openxc7.bit
 """
 

