@@ -1,5 +1,7 @@
 """Digilent's boards with a 7-series chip: Arty A7, Arty S7, Nexys 4 DDR, Cmod A7, Cmod S7.
 
+Where the plain LEDs are too few for the class, colours of the RGB LEDs follow.
+
 The die of an XC7A15T or XC7A35T is that of a 50T; the stated size is our limit.
 """
 
@@ -11,6 +13,7 @@ from amaranth_boards.nexys4ddr import Nexys4DDRPlatform
 
 from boards.board import Board, Loader, Uart
 from boards.families.xilinx7 import XC7A15T, XC7A35T, XC7A100T, XC7S25, XC7S50, Xilinx7
+from boards.leds import with_rgb_leds
 
 BOARDS = [
     Board(
@@ -27,13 +30,20 @@ BOARDS = [
         uart=Uart(bridge="FT2232H", baud=3_000_000),
     )
     for name, title, platform, oscillator_mhz, budget, loader in (
-        ("arty_a7", "Arty A7-35T", ArtyA7_35Platform, 100.0, XC7A35T, "arty_a7_35t"),
-        ("arty_a7_100", "Arty A7-100T", ArtyA7_100Platform, 100.0, XC7A100T, "arty_a7_100t"),
-        ("arty_s7_25", "Arty S7-25", ArtyS7_25Platform, 100.0, XC7S25, "arty_s7_25"),
-        ("arty_s7_50", "Arty S7-50", ArtyS7_50Platform, 100.0, XC7S50, "arty_s7_50"),
+        ("arty_a7", "Arty A7-35T", with_rgb_leds(ArtyA7_35Platform, "0g 1g 2g", 4), 100.0, XC7A35T, "arty_a7_35t"),
+        (
+            "arty_a7_100",
+            "Arty A7-100T",
+            with_rgb_leds(ArtyA7_100Platform, "0g 1g 2g", 4),
+            100.0,
+            XC7A100T,
+            "arty_a7_100t",
+        ),
+        ("arty_s7_25", "Arty S7-25", with_rgb_leds(ArtyS7_25Platform, "0g 0b 1g", 4), 100.0, XC7S25, "arty_s7_25"),
+        ("arty_s7_50", "Arty S7-50", with_rgb_leds(ArtyS7_50Platform, "0g 0b 1g", 4), 100.0, XC7S50, "arty_s7_50"),
         ("nexys4ddr", "Nexys 4 DDR", Nexys4DDRPlatform, 100.0, XC7A100T, "nexys_a7_100"),
-        ("cmod_a7_15", "Cmod A7-15T", CmodA7_15Platform, 12.0, XC7A15T, "cmoda7_15t"),
-        ("cmod_a7_35", "Cmod A7-35T", CmodA7_35Platform, 12.0, XC7A35T, "cmoda7_35t"),
-        ("cmod_s7", "Cmod S7", CmodS7_Platform, 12.0, XC7S25, "cmod_s7"),
+        ("cmod_a7_15", "Cmod A7-15T", with_rgb_leds(CmodA7_15Platform, "0g 0b 0r", 2), 12.0, XC7A15T, "cmoda7_15t"),
+        ("cmod_a7_35", "Cmod A7-35T", with_rgb_leds(CmodA7_35Platform, "0g 0b 0r", 2), 12.0, XC7A35T, "cmoda7_35t"),
+        ("cmod_s7", "Cmod S7", with_rgb_leds(CmodS7_Platform, "0g 0b 0r", 4), 12.0, XC7S25, "cmod_s7"),
     )
 ]
