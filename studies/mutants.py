@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 HARDWARE = ("tests/hw/test_top.py", "tests/hw", "tests/gen/test_cycles.py", "tests/formal", "tests/sim/test_run.py")
+LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
 
 
@@ -34,6 +35,11 @@ def generator(module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``gen/``."""
     first = f"tests/gen/test_{module}.py"
     return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
+
+
+def link(module: str, what: str, old: str, new: str) -> Mutant:
+    """A mistake in ``hw/link/``."""
+    return Mutant(what=f"link {module}: {what}", file=f"hw/link/{module}.py", old=old, new=new, tests=LINK)
 
 
 MUTANTS = (
@@ -160,6 +166,40 @@ MUTANTS = (
         file="hw/stream_order.py",
         old="full.transpose(0, 2, 3, 1).reshape(len(weights), -1)",
         new="full.transpose(0, 3, 2, 1).reshape(len(weights), -1)",
+    ),
+    link(
+        "receiver", "the checksum is not looked at", "(~matches, Error.CORRUPT)", "(matches & ~matches, Error.CORRUPT)"
+    ),
+    link("receiver", "the checksum is kept as data", "written - CRC_BYTES", "written - 0"),
+    link(
+        "receiver",
+        "any id is taken",
+        "~any_order & (identifier != expected)",
+        "~any_order & (identifier != identifier)",
+    ),
+    link("receiver", "a full ring is written to", "(length < longest) & (space != 0)", "(length < longest)"),
+    link("requests", "counters are read while they count", "(job.kind == Command.INFER) | self.idle", "job.kind.any()"),
+    link(
+        "requests",
+        "bits left over go into the next inference",
+        "m.d.sync += left.eq(0)",
+        "m.d.sync += left.eq(left - 1)",
+    ),
+    link("cobs", "a frame's last zero is lost", "ends_in_zero.eq(last & (byte == 0))", "ends_in_zero.eq(0)"),
+    link("cobs", "a zero behind a full block", "zero_due.eq(byte != LONGEST_BLOCK + 1)", "zero_due.eq(1)"),
+    link(
+        "answers",
+        "the checksum goes on from frame to frame",
+        "m.d.comb += crc.start.eq(1)",
+        "m.d.comb += crc.start.eq(0)",
+    ),
+    link("counters", "the ring turns the wrong way", "rotate_right(8)", "rotate_left(8)"),
+    link("uart", "the highest bit first", "bits.eq(Cat(bits[1:], line))", "bits.eq(Cat(line, bits[:-1]))"),
+    hardware(
+        "sharing",
+        "the host takes over in the middle of an inference",
+        "~self.test_bursts.valid & ~self.active",
+        "~self.test_bursts.valid",
     ),
     generator("widths", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
     generator("widths", "only the last timestep's potential", "potential.union(now)", "now"),

@@ -120,8 +120,7 @@ def test_inferences_and_counters(make, seed):
     samples = bench.samples(3, seed=1)
     found = bench.talk(
         (frame(Command.IDENTIFY, 200), 1),
-        (bench.requests(samples, 201), 3),
-        (frame(Command.COUNTERS, 204), 1),
+        (bench.requests(samples, 201) + frame(Command.COUNTERS, 204), 4),
         (frame(Command.COUNTERS, 205), 1),
     )
     assert [answer.identifier for answer in found] == [200, 201, 202, 203, 204, 205]

@@ -1,0 +1,62 @@
+"""Self-test and host at one network: an echo that sends a class for every inference, a while later."""
+
+from amaranth.hdl import Module
+
+from hw.configure import configure
+from hw.sharing import NetworkShare
+from tests.hw.streams import get, put, run
+from tests.networks import plan_for, random_network
+
+NETWORK = random_network(4, sizes=(8, 3), input_bits=2)
+PLAN = plan_for(NETWORK)
+CONFIG = configure(NETWORK, PLAN)
+
+
+TEST, HOST = 1, 2
+"""Burst of every channel, by which an inference is known."""
+
+
+def test_the_host_takes_over_between_two_inferences():
+    beats, classes = CONFIG.input.beats_per_inference, CONFIG.readout.classes
+    dut = NetworkShare(CONFIG)
+    order, tested, linked = [], [], []
+
+    async def self_test(ctx):
+        while True:
+            if ctx.get(dut.test_may_begin):
+                await put(ctx, dut.test_bursts, [[TEST] * CONFIG.input.group] * beats, 0.3, seed=len(order))
+            await ctx.tick()
+
+    async def host(ctx):
+        for _ in range(60):
+            await ctx.tick()
+        await put(ctx, dut.link_bursts, [[HOST] * CONFIG.input.group] * (2 * beats), 0.2)
+
+    async def network(ctx):
+        """Gives the first channel's burst as every logit, some cycles after an inference is whole."""
+        while order.count(HOST) < 2:
+            words = await get(ctx, dut.bursts, beats, 0.2, seed=len(order))
+            assert len(set(words)) == 1, "an inference of both"
+            order.append(words[0] & 3)
+            for _ in range(15):
+                await ctx.tick()
+            results = [{"logit": order[-1], "winner": 0, "last": index == classes - 1} for index in range(classes)]
+            await put(ctx, dut.results, results, 0.3)
+
+    def taker(port, taken):
+        async def take(ctx):
+            ctx.set(port.ready, 1)
+            while True:
+                _, _, valid, logit = await ctx.tick().sample(port.valid, port.payload.logit)
+                if valid:
+                    taken.append(logit)
+
+        return take
+
+    module = Module()
+    module.submodules.dut = dut
+    run(module, network, background=[self_test, host, taker(dut.test_results, tested), taker(dut.link_results, linked)])
+    assert order == sorted(order)
+    assert order.count(TEST) > 1
+    assert tested == [TEST] * classes * order.count(TEST)
+    assert linked == [HOST] * classes * 2
