@@ -26,7 +26,7 @@ from hw.configuration import BurstStream, LayerConfig, NeuronConfig, PoolingConf
 from hw.configure import input_stream, layer_config, main_projection, pooling_config
 from hw.errors import UserError
 from hw.network import IntArray, Network, Pooling, Population, Skip, Target
-from hw.plan import LayerPlan, MemoryStyle, Plan, PoolingPlan
+from hw.plan import WIDEST_REGISTER, LayerPlan, MemoryStyle, Plan, PoolingPlan
 
 WIDEST_GROUP = 32
 MOST_BANKS = 8
@@ -89,6 +89,12 @@ class Planner:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
         self.patch_margin = patch_margin
         self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
+        for name, bounds in self.bounds.items():
+            widest = max(proved_widths(bounds, patch_margin or 0).values())
+            if widest > WIDEST_REGISTER:
+                raise UserError(
+                    f"layer {name}: --width-margin makes a register of {widest} bits; {WIDEST_REGISTER} is most"
+                )
         self.channels = {target.name: target.shape[0] for target in network.targets}
         self.known: dict[tuple[object, ...], Choice] = {}
         self.weights = dict(EQUAL_WEIGHTS)

@@ -7,6 +7,7 @@ so with the same placement. Every command runs in a process of its own and is ti
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import time
@@ -20,15 +21,21 @@ from gen.block_rams import NETLIST
 from hw.errors import UserError, command_line
 
 
-def timed_build(console: Console, purpose: str, *arguments: object) -> float:
-    """Seconds that a run of gen.build takes; raises UserError when it fails."""
-    begin = time.perf_counter()
+def timed_build(console: Console, purpose: str, *arguments: object) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, that a run of gen.build takes; raises UserError when it fails."""
+    begin, used = time.perf_counter(), children_seconds()
     with console.status(purpose):
         command = [sys.executable, "-m", "gen.build", *map(str, arguments)]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
         raise UserError(f"{purpose}: {(finished.stderr.strip().splitlines() or ['gen.build failed'])[-1]}")
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, children_seconds() - used
+
+
+def children_seconds() -> float:
+    """Processor time of all finished child processes, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,15 +71,17 @@ def main(arguments: list[str] | None = None) -> int:
     seconds["patch"] = timed_build(console, "patch", "--patch", built, *other, patched)
     plan = ("--plan", patched / "plan.json")
     seconds["build under the same plan"] = timed_build(console, "second build", *board, *plan, *other, rebuilt)
-    table = Table("", "seconds", title=f"{options.other.stem} in the hardware of {options.ckpt.stem}, {options.board}")
+    title = f"{options.other.stem} in the hardware of {options.ckpt.stem}, {options.board}"
+    table = Table("", "seconds", "processor seconds", title=title)
     for what, taken in seconds.items():
-        table.add_row(what, f"{taken:.1f}")
-    table.add_row("ratio", f"{seconds['build under the same plan'] / seconds['patch']:.1f}")
+        table.add_row(what, *(f"{amount:.1f}" for amount in taken))
+    pairs = zip(seconds["build under the same plan"], seconds["patch"], strict=True)
+    table.add_row("ratio", *(f"{built_in / patched_in:.1f}" for built_in, patched_in in pairs))
     bitstream = find_board(options.board).family.bitstream()
     compared = (NETLIST, form.text, bitstream)
     differing = [name for name in compared if (patched / name).read_bytes() != (rebuilt / name).read_bytes()]
-    table.add_row("files that differ", ", ".join(differing) or f"none of {', '.join(compared)}")
     Console().print(table)
+    print(f"files that differ: {', '.join(differing) or 'none of ' + ', '.join(compared)}")
     return 1 if differing else 0
 
 

@@ -74,6 +74,18 @@ def test_the_netlist_knows_nothing_of_the_weights(designs):
         with_placeholders(unpatchable_files(one)[RTLIL], [wrong])
 
 
+def test_the_margin_is_on_top_of_what_the_network_needs(designs):
+    design = designs[0]
+    for target in design.network.targets:
+        layer = design.plan.layer(target.name)
+        bias = target.bias * (design.network.timesteps if target.name == "readout" else 1)
+        reach = max(abs(int(bias.min()) + 0.5), abs(int(bias.max()) + 0.5))
+        assert 2 ** (layer.bias_bits - 4) < reach < 2 ** (layer.bias_bits - 3)
+        assert layer.exponent_bits == len(f"{int(target.exponent.max()) + 2:b}")
+    with pytest.raises(UserError, match="--width-margin"):
+        make_plan(design.network, design.board, 21.0, "", {}, 1e4, patch_margin=60)
+
+
 def unpatchable_files(design):
     """The files of a design whose own words are synthesised."""
     return design.board.family.files(design.board, board_top(design), design.plan.clock_mhz)
