@@ -94,7 +94,7 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
         connections.append(
             f".{name}__written({name}_written), .{name}__last_step({name}_last), .{name}__membranes({name})"
         )
-    for flow in flows(config):
+    for flow in flows(config) if taps else ():
         name = f"flow_{flow}"
         declarations.append(f"  wire {name}_valid, {name}_ready;")
         counters.append(FLOW.format(name=name))

@@ -51,7 +51,9 @@ def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     assert report["resources"]["dsp"] == 0
     assert (out / report["bitstream"]).stat().st_size > 100_000
     in_block_ram = {layer.name for layer in load_plan(out / "plan.json").layers if layer.weight_memory == "block"}
-    assert in_block_ram == {path.split(".")[1].removesuffix("_projection") for path in report["read_back"][:-2]}
+    weights = [path.split(".")[2] for path in report["read_back"] if ".array.weights_" in path]
+    assert in_block_ram == {projection.removesuffix("_projection") for projection in weights}
+    assert "device.link.answerer.identity" in report["read_back"]
     assert in_block_ram.isdisjoint(report["not_read_back"])
     assert not out.with_name("icebreaker.partial").exists()
 

@@ -51,12 +51,15 @@ def wire(folder, tmp_path_factory):
     return build_board(folder, tmp_path_factory.mktemp("work"))
 
 
+QUIET_SECONDS = 5
+
+
 def echo(port: object, content: bytes, seconds: float = 20) -> bytes:
-    """What comes back, until it is as long as what was sent or nothing has come for a second."""
+    """What comes back, until it is as long as what was sent or nothing has come for some seconds."""
     pipe, result, end = SerialPipe(str(port)), b"", time.monotonic() + seconds
     pipe.write(content)
     last = time.monotonic()
-    while len(result) < len(content) and time.monotonic() < min(end, last + 1):
+    while len(result) < len(content) and time.monotonic() < min(end, last + QUIET_SECONDS):
         new = pipe.read()
         result += new
         last = time.monotonic() if new else last
