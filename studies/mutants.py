@@ -61,7 +61,12 @@ MUTANTS = (
         "write.addr.eq(written.slot)",
         "write.addr.eq(written.slot ^ 1)",
     ),
-    hardware("neuron_bank", "membranes written while all stands still", "advance & written.valid", "written.valid"),
+    hardware(
+        "neuron_bank",
+        "membranes are read a stage too late",
+        "stages[NeuronCore.membrane_latency - 1].slot",
+        "stages[NeuronCore.membrane_latency].slot",
+    ),
     hardware("neuron_bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
     hardware("neuron_bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
     hardware("neuron_bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
