@@ -36,7 +36,8 @@ CLOCK_MHZ = 24.0
 """Eight cycles a bit at 3 Mbaud: the fewer cycles a byte, the sooner simulated."""
 TARGET_FPS = 10_000.0
 TIMEOUT_SECONDS = 10.0
-PATIENT_TIMEOUT_SECONDS = 600.0
+QUIET_SECONDS = 5.0
+"""After the last answer to garbage."""
 LEAST_EFFICIENCY = 0.9
 BAD_LINE = Noise(bit_errors=1e-4, dropped=1e-4, seed=1)
 GARBAGE_FRAMES = 10_000
@@ -107,9 +108,11 @@ def garbage(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
         generator = random.Random(1)
         for _ in range(GARBAGE_FRAMES):
             pipe.write(garbage_frame(generator, identity))
+        heard = time.monotonic()
+        while time.monotonic() < heard + QUIET_SECONDS:
+            heard = time.monotonic() if pipe.read() else heard
         pipe.close()
-        # The first answer comes when all of the garbage has gone over the line.
-        with Device.open(str(board.port), timeout=PATIENT_TIMEOUT_SECONDS) as device:
+        with Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device:
             count = right(device, few, expected[: len(few.labels)])
             retries = device.retries
     return {
