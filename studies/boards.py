@@ -30,8 +30,8 @@ HEAD = """\
 # What was built for each board
 
 Written by `python -m studies.boards` (`make boards`). For each board the larger of two shipped networks that is
-expected to stay within {share:.0%} of it, in the smallest design that does {fps:,} inferences a second, with the
-self-test. The clock is the board's default; Fmax is the highest after place and route.
+expected to stay within {share:.0%} of it, in the smallest design that does {fps:,} inferences a second, with
+self-test and host link. The clock is the board's default; Fmax is the highest after place and route.
 
 {summary}
 
@@ -70,6 +70,7 @@ def build_board(board: Board, folder: Path, console: Console) -> Row:
         return {"error": "the board has nothing to see the network's results on"}
     return {
         "network": design.checkpoint.path.stem,
+        "host_link": board.uart is not None,
         **{key: report[key] for key in ("bitstream", "clock_mhz", "fmax_mhz", "resources", "tools")},
     }
 
@@ -99,6 +100,8 @@ def table(rows: dict[str, Row]) -> str:
 def table_line(board: Board, row: Row) -> str:
     """One line of the table."""
     serial = "none" if board.uart is None else f"{board.uart.bridge}, {board.uart.baud:,} baud"
+    if board.uart is not None and not row.get("host_link"):
+        serial += "; built without the host link"
     if "error" in row:
         cells = ["", f"not built: {row['error']}", *[""] * 6]
     else:
