@@ -116,7 +116,7 @@ class Device(wiring.Component):
         return tick, quarter
 
     def _count(self, m: Module, network: NetworkTop, share: NetworkShare, link: HostLink) -> None:
-        """What the network does for the host is counted; bursts are added up in a cycle of their own."""
+        """What the network does for the host is counted; bursts are held, then added up."""
         counters = ActivityCounters(counter_widths(self.config))
         m.submodules.counters = NETWORK(counters)
         increments = counters.increments
@@ -137,6 +137,13 @@ class Device(wiring.Component):
                 m.d.comb += getattr(increments, f"scanning_{stage.name}").eq(working & share.linked)
         for name, (transferred, bursts) in streams.items():
             increment = getattr(increments, f"bursts_{name}")
+            # A beat may come right out of a block RAM, so it is held before it is added up.
+            taken = Signal(name=f"{name}_taken")
+            beat = Signal.like(bursts, name=f"{name}_beat", reset_less=True)
             sent = Signal.like(increment, name=f"{name}_bursts")
-            m.d.network += sent.eq(Mux(transferred & share.linked, tree(list(bursts)), 0))
+            m.d.network += [
+                taken.eq(transferred & share.linked),
+                beat.eq(bursts),
+                sent.eq(Mux(taken, tree(list(beat)), 0)),
+            ]
             m.d.comb += increment.eq(sent)
