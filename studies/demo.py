@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         "golden model, and show accuracy, cycles, resources and the bitstream.",
     )
     parser.add_argument("--board", default="ulx3s_85f", help="board name (default ulx3s_85f)")
-    parser.add_argument("--target-fps", type=float, default=200_000, help="inferences a second (default 200,000)")
+    parser.add_argument("--target-fps", type=float, default=100_000, help="inferences a second (default 100,000)")
     parser.add_argument("--count", type=int, default=100, help="images to simulate (default 100)")
     parser.add_argument("--data-dir", type=Path, help="folder with Fashion-MNIST's files")
     options = parser.parse_args(arguments)

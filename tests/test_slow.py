@@ -23,7 +23,7 @@ def built(checkpoint, out, board: str, *options: str) -> dict:
 
 @pytest.mark.parametrize(
     ("network", "board", "fps"),
-    [("fashion_mnist_mlp", "ulx3s_85f", "200000"), ("fashion_mnist_cnn", "ulx3s_45f", "5200")],
+    [("fashion_mnist_mlp", "ulx3s_85f", "100000"), ("fashion_mnist_cnn", "ulx3s_45f", "5200")],
 )
 def test_to_a_bitstream_on_a_ulx3s(network, board, fps, zoo, tmp_path):
     out = tmp_path / board
