@@ -63,13 +63,11 @@ def by(shape: tuple[int, ...]) -> str:
 
 def check_network(device: Device, checkpoint: Path) -> Network:
     """The checkpoint's integer network; raises UserError when it is not the one that was flashed."""
-    from gen.checkpoint import load_checkpoint
-    from gen.fold import fold, references
+    from gen.fold import read_network
     from hw.network_file import network_sha256
 
-    loaded = load_checkpoint(checkpoint)
-    network = fold(loaded)
-    expected, flashed = network_sha256(network, references(loaded, network)), device.identity.network_sha256.hex()
+    _, network, vectors = read_network(checkpoint)
+    expected, flashed = network_sha256(network, vectors), device.identity.network_sha256.hex()
     if flashed != expected:
         raise UserError(
             f"the board holds network {flashed[:16]}, but {checkpoint} is network {expected[:16]}; build and flash it"

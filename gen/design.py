@@ -9,8 +9,8 @@ import numpy as np
 
 from boards.board import Board
 from boards.catalogue import find_board
-from gen.checkpoint import Checkpoint, load_checkpoint
-from gen.fold import fold, references
+from gen.checkpoint import Checkpoint
+from gen.fold import read_network
 from gen.planner import proved_widths
 from gen.plans import make_plan
 from gen.widths import layer_bounds
@@ -156,17 +156,6 @@ def make_design(
         plan=plan,
         config=config,
     )
-
-
-def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
-    """A checkpoint, its integer network and its reference vectors; raises UserError."""
-    checkpoint = load_checkpoint(path)
-    network = fold(checkpoint)
-    vectors = references(checkpoint, network)
-    logits = layer_bounds(network, network.readout).current
-    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
-        raise UserError(f"{path}: a reference logit is none that this network could print")
-    return checkpoint, network, vectors
 
 
 def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:

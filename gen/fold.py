@@ -6,12 +6,14 @@ here.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gen.checkpoint import Checkpoint, dense, floats, get, integers
+from gen.checkpoint import Checkpoint, dense, floats, get, integers, load_checkpoint
+from gen.widths import layer_bounds
 from hw.errors import UserError
 from hw.network import (
     Conv2d,
@@ -211,3 +213,14 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
     if "skip" in layer:
         skip = int(np.floor(float(floats(layer["skip"], "source_scale", name)) / scale * unit + 0.5))
     return FoldedLayer(weights=weights, bias=bias, skip=skip)
+
+
+def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
+    """A checkpoint, its integer network and its reference vectors; raises UserError."""
+    checkpoint = load_checkpoint(path)
+    network = fold(checkpoint)
+    vectors = references(checkpoint, network)
+    logits = layer_bounds(network, network.readout).current
+    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
+        raise UserError(f"{path}: a reference logit is none that this network could print")
+    return checkpoint, network, vectors

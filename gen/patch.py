@@ -16,7 +16,8 @@ import numpy as np
 from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
 from gen.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
-from gen.design import Design, read_network, too_narrow
+from gen.design import Design, too_narrow
+from gen.fold import read_network
 from gen.memory_images import MemoryImage
 from gen.report import REPORT
 from hw.configure import configure

@@ -60,24 +60,27 @@ def constants(family: str) -> dict[str, dict[str, float]]:
     return fitted[family if family in fitted else "ecp5"]
 
 
-def stage_resources(family: Family, stage: LayerConfig | PoolingConfig) -> StageResources:
-    """Resources of one stage on ``family``."""
-    features = stage_features(stage)
-    brams = 0.0
-    for memory in memories(stage):
-        brams += block_rams(family, memory)
+def part_resources(family: Family, name: str, features: Features, memories: list[MemoryShape]) -> StageResources:
+    """Resources of a part of a design that is made of ``features`` and ``memories``."""
+    features = features.copy()
+    for memory in memories:
         features += memory_features(family, memory)
     costs = constants(family.name)
     return StageResources(
-        name=stage.name,
-        lut=sum(costs["lut"].get(name, 0.0) * amount for name, amount in features.items()),
-        ff=sum(costs["ff"].get(name, 0.0) * amount for name, amount in features.items()),
-        bram=brams,
+        name=name,
+        lut=sum(costs["lut"].get(feature, 0.0) * amount for feature, amount in features.items()),
+        ff=sum(costs["ff"].get(feature, 0.0) * amount for feature, amount in features.items()),
+        bram=sum(block_rams(family, memory) for memory in memories),
     )
 
 
+def stage_resources(family: Family, stage: LayerConfig | PoolingConfig) -> StageResources:
+    """Resources of one stage on ``family``."""
+    return part_resources(family, stage.name, stage_features(stage), memories(stage))
+
+
 def self_test_resources(family: Family, config: TopConfig, samples: int) -> StageResources:
-    """Resources of the on-chip harness with ``samples`` reference inputs."""
+    """Resources of the on-chip self-test with ``samples`` reference inputs."""
     shapes = [
         MemoryShape(
             depth=max(2, samples * config.input.beats_per_inference),
@@ -92,28 +95,12 @@ def self_test_resources(family: Family, config: TopConfig, samples: int) -> Stag
             writable=False,
         ),
     ]
-    costs = constants(family.name)
-    return StageResources(
-        name="self-test",
-        lut=costs["lut"].get("self_test", 0.0),
-        ff=costs["ff"].get("self_test", 0.0),
-        bram=sum(block_rams(family, shape) for shape in shapes),
-    )
+    return part_resources(family, "self-test", Features(self_test=1), shapes)
 
 
 def link_resources(family: Family, config: TopConfig) -> StageResources:
     """Resources of the host link of a network."""
-    features = link_features(config)
-    memories = link_memories(family, config)
-    for memory in memories:
-        features += memory_features(family, memory)
-    costs = constants(family.name)
-    return StageResources(
-        name="host link",
-        lut=sum(costs["lut"].get(name, 0.0) * amount for name, amount in features.items()),
-        ff=sum(costs["ff"].get(name, 0.0) * amount for name, amount in features.items()),
-        bram=sum(block_rams(family, memory) for memory in memories),
-    )
+    return part_resources(family, "host link", link_features(config), link_memories(family, config))
 
 
 def link_features(config: TopConfig) -> Features:

@@ -1,20 +1,18 @@
 """The whole device but for its clock and pins: network, self-test, host link and lights."""
 
-from amaranth.hdl import DomainRenamer, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.configuration import LayerConfig, TopConfig
 from hw.link.configuration import LinkConfig
 from hw.link.counters import ActivityCounters
-from hw.link.host_link import HostLink
+from hw.link.host_link import NETWORK, HostLink
 from hw.logic import counter, tree
 from hw.readout import result_layout
 from hw.selftest import SelfTest, SelfTestVectors
 from hw.sharing import NetworkShare
 from hw.top import NetworkTop
-
-NETWORK = DomainRenamer("network")
 
 
 def counter_widths(config: TopConfig) -> dict[str, int]:
@@ -53,7 +51,7 @@ class Device(wiring.Component):
         restart: resets the domain ``network``.
         heartbeat: blinks once a second, four times as fast when a logit of the self-test was wrong.
         passed: the self-test has seen all its inputs, and every logit was right.
-        busy: an inference was under way in the last quarter of a second.
+        busy: an inference is under way, or was since the half second began.
         winner: class of the last inference.
     """
 

@@ -29,7 +29,6 @@ class SelfTest(wiring.Component):
         bursts, results: to and from :class:`hw.top.NetworkTop`.
         allowed: another inference may begin; one that has begun is finished.
         complete: every input has been offered at least once.
-        winner: class of the last inference.
         finished: for one cycle, an inference has ended.
         passed: every logit so far was right, and all vectors have been seen at least once.
         failed: some logit was wrong; stays until reset.
@@ -51,7 +50,6 @@ class SelfTest(wiring.Component):
                 "results": In(stream.Signature(result_layout(readout))),
                 "allowed": In(1),
                 "complete": Out(1),
-                "winner": Out(result_layout(readout).members["winner"]),
                 "finished": Out(1),
                 "passed": Out(1),
                 "failed": Out(1),
@@ -65,8 +63,6 @@ class SelfTest(wiring.Component):
         taken = Signal()
         m.d.comb += [self.results.ready.eq(1), taken.eq(self.results.valid)]
         m.d.sync += self.finished.eq(taken & result.last)
-        with m.If(taken & result.last):
-            m.d.sync += self.winner.eq(result.winner)
         if self.vectors.logits:
             self._check(m, taken)
         return m
@@ -103,7 +99,7 @@ class SelfTest(wiring.Component):
         m.d.comb += [read.en.eq(1), read.addr.eq(position)]
 
         # The memory answers a cycle after the result, and its answer is held in a register before it is compared.
-        complete = Signal()
+        all_taken = Signal()
         asked = Signal()
         checking = Signal()
         asked_logit = Signal.like(self.results.payload.logit, name="asked_logit", reset_less=True)
@@ -115,8 +111,8 @@ class SelfTest(wiring.Component):
             checking.eq(asked),
             logit.eq(asked_logit),
             expected_logit.eq(read.data),
-            complete.eq(complete | (taken & all_seen)),
-            self.passed.eq(complete & ~self.failed),
+            all_taken.eq(all_taken | (taken & all_seen)),
+            self.passed.eq(all_taken & ~self.failed),
         ]
         with m.If(checking & (logit != expected_logit)):
             m.d.sync += self.failed.eq(1)

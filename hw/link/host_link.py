@@ -17,6 +17,7 @@ from hw.scanner import bursts_layout
 
 JOBS = 16
 NETWORK = DomainRenamer("network")
+"""Puts a component into the domain that a ``RESET`` restarts."""
 
 
 class HostLink(wiring.Component):
@@ -35,7 +36,6 @@ class HostLink(wiring.Component):
         receive, transmit: the serial lines.
         bursts, results: to and from the network.
         counter, turn: as of :class:`hw.link.answers.Answerer`.
-        serving: a request is being read or answered.
         restart: for one cycle, to reset the domain ``network``.
     """
 
@@ -49,7 +49,6 @@ class HostLink(wiring.Component):
                 "results": In(stream.Signature(result_layout(top.readout))),
                 "counter": In(8),
                 "turn": Out(1),
-                "serving": Out(1),
                 "restart": Out(1),
             }
         )
@@ -93,7 +92,6 @@ class HostLink(wiring.Component):
             self.transmit.eq(uart_transmitter.line),
             answerer.counter.eq(self.counter),
             self.turn.eq(answerer.turn),
-            self.serving.eq(receiver.records.valid | ~reader.idle),
             self.restart.eq(receiver.restart),
         ]
         return m

@@ -61,8 +61,7 @@ class FrameReceiver(wiring.Component):
         expected = Signal(8)
         no_room = Signal()
         note_kind = Signal(8)
-        error = Signal(8)
-        m.d.comb += [error.eq(self._verdict(m, length, kind, identifier, expected, no_room, crc.match_detected))]
+        error = self._verdict(m, length, kind, identifier, expected, no_room, crc.match_detected)
         restarting = Signal()
         m.d.sync += self.restart.eq(restarting)
         with m.FSM(name="state"):

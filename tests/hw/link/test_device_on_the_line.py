@@ -16,7 +16,7 @@ from hw.network import encode
 from hw.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
 from hw.selftest import SelfTestVectors
 from hw.stream_order import beat_words, stream_beats
-from tests.hw.link.serial import answers, frame, receive, send
+from tests.hw.link.line import answers, frame, receive, send
 from tests.hw.streams import run
 from tests.networks import plan_for, random_convolutions, random_network, random_plan
 from tests.reference import scalar_run
@@ -47,6 +47,16 @@ class Bench:
     @property
     def identity(self):
         return self.link.identity
+
+    def clocked(self):
+        """The device with its two domains, as on a board."""
+        module = Module()
+        module.domains.sync = sync = ClockDomain()
+        module.domains.network = network = ClockDomain()
+        network.clk = sync.clk
+        module.submodules.device = self.device
+        module.d.comb += network.rst.eq(ResetSignal("sync") | self.device.restart)
+        return module
 
     def samples(self, count, seed):
         generator, spec = np.random.default_rng(seed), self.network.input
@@ -79,13 +89,7 @@ class Bench:
         async def listen(ctx):
             await receive(ctx, self.device.transmit, DIVISOR, self.line)
 
-        module = Module()
-        module.domains.sync = sync = ClockDomain()
-        module.domains.network = network = ClockDomain()
-        network.clk = sync.clk
-        module.submodules.device = self.device
-        module.d.comb += network.rst.eq(ResetSignal("sync") | self.device.restart)
-        run(module, host, background=[listen], cycles=cycles)
+        run(self.clocked(), host, background=[listen], cycles=cycles)
         return answers(bytes(self.line))
 
 
@@ -176,12 +180,7 @@ def test_lights_without_a_host(wrong):
             await ctx.tick()
             seen.append((ctx.get(bench.device.heartbeat), ctx.get(bench.device.passed), ctx.get(bench.device.winner)))
 
-    module = Module()
-    module.domains.sync = sync = ClockDomain()
-    module.domains.network = domain = ClockDomain()
-    domain.clk = sync.clk
-    module.submodules.device = bench.device
-    run(module, watch)
+    run(bench.clocked(), watch)
     blinks = sum(after[0] > before[0] for before, after in pairwise(seen))
     assert blinks == (4 if wrong else 2)
     assert seen[-1][1] == (not wrong)

@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Module
 
 from hw.link.uart import UartReceiver, UartTransmitter
-from tests.hw.link.serial import receive, send
+from tests.hw.link.line import receive, send
 from tests.hw.streams import get, put, run
 
 
