@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 HARDWARE = ("tests/hw/test_top.py", "tests/hw", "tests/gen/test_cycles.py", "tests/formal", "tests/sim/test_run.py")
+TESTED_WITH = {"window_walk": "receptive_field"}
+"""Components whose first test is another's."""
 LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
 
@@ -27,13 +29,13 @@ class Mutant:
 
 def hardware(component: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``hw/``."""
-    first = f"tests/hw/test_{component}.py"
+    first = f"tests/hw/test_{TESTED_WITH.get(component, component)}.py"
     return Mutant(what=f"{component}: {what}", file=f"hw/{component}.py", old=old, new=new, tests=(first, *HARDWARE))
 
 
 def generator(module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``gen/``."""
-    first = f"tests/gen/test_{module}.py"
+    first = "tests/snn/test_quantization.py" if module == "fold" else f"tests/gen/test_{module}.py"
     return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
 
 

@@ -1,17 +1,24 @@
-"""Plant bugs one at a time and see which the tests find.
+"""Command line: plant bugs one at a time and see which the tests find.
 
-python -m studies.mutations [--out docs/mutations.md]
+    python -m studies.mutations --out docs/mutations.md   # all of them: two hours on two cores
+    python -m studies.mutations --only neuron_core        # those whose description contains this
+
+What was found is kept in ``build/mutations.json`` while the code stays as it is, so that an interrupted run goes on
+where it was.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.progress import Progress
@@ -19,25 +26,18 @@ from rich.progress import Progress
 from hw.errors import UserError, check_output_file, command_line
 from studies.mutants import MUTANTS, Mutant
 
+FOUND = Path("build/mutations.json")
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("boards", "gen", "hw", "sim", "snn", "studies", "tests", "pyproject.toml", "docs", "README.md", "Makefile")
 LONGEST_SECONDS = 1800
 HEAD = """# Planted bugs
 
 `python -m studies.mutations --out docs/mutations.md` plants these bugs one at a time (`studies/mutants.py`), runs the
-tests until one fails, and writes this table.
+tests until one fails, and writes this table. Found: {found} of {total} ({date}, amaranth {amaranth}).
 
 | bug | found by |
 | --- | --- |
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of a mutant: the first test that failed, or None."""
-
-    mutant: Mutant
-    found_by: str | None
 
 
 def mutated(text: str, mutant: Mutant) -> str:
@@ -47,8 +47,8 @@ def mutated(text: str, mutant: Mutant) -> str:
     return text.replace(mutant.old, mutant.new)
 
 
-def hunt(mutant: Mutant) -> Outcome:
-    """Run the tests on a copy of the project with the bug in it."""
+def hunt(mutant: Mutant) -> str | None:
+    """Run the tests on a copy of the project with the bug in it; the first that fails, or None."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in COPIED:
@@ -63,8 +63,8 @@ def hunt(mutant: Mutant) -> Outcome:
             if (folder / tests).exists():
                 failed = first_failure(folder, tests)
                 if failed is not None:
-                    return Outcome(mutant=mutant, found_by=failed)
-    return Outcome(mutant=mutant, found_by=None)
+                    return failed
+    return None
 
 
 def first_failure(folder: Path, tests: str) -> str | None:
@@ -91,10 +91,44 @@ def chosen(pattern: str) -> Sequence[Mutant]:
     return found
 
 
+def code_sha256() -> str:
+    """Of all code and tests."""
+    digest = hashlib.sha256()
+    for path in sorted(path for part in COPIED for path in (ROOT / part).rglob("*.py")):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def found_before(code: str) -> dict[str, str | None]:
+    """What an interrupted run on the same code has found, by the mutant's description."""
+    kept = json.loads(FOUND.read_text()) if FOUND.is_file() else {}
+    found: dict[str, str | None] = kept["found"] if kept.get("code") == code else {}
+    return found
+
+
+def hunt_all(mutants: Sequence[Mutant], jobs: int) -> dict[str, str | None]:
+    """The test that finds each mutant, by its description."""
+    code = code_sha256()
+    found = found_before(code)
+    waiting = [mutant for mutant in mutants if mutant.what not in found]
+    FOUND.parent.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(jobs) as pool, Progress() as progress:
+        bar = progress.add_task("mutants", total=len(waiting))
+        for mutant, test in zip(waiting, pool.map(hunt, waiting), strict=True):
+            found[mutant.what] = test
+            FOUND.write_text(json.dumps({"code": code, "found": found}, indent=1) + "\n")
+            progress.print(f"{mutant.what}: {test or 'NOT FOUND'}")
+            progress.advance(bar)
+    return {mutant.what: found[mutant.what] for mutant in mutants}
+
+
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; exit code 1 means that a bug was not found."""
-    parser = argparse.ArgumentParser(prog="python -m studies.mutations", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.mutations",
+        description="Plant bugs one at a time and see which the tests find. An interrupted run goes on where it was.",
+    )
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     parser.add_argument("--only", default="", help="only mutants whose description contains this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time (default: one a core)")
@@ -103,19 +137,15 @@ def main(arguments: list[str] | None = None) -> int:
     mutants = chosen(options.only)
     for mutant in mutants:
         mutated((ROOT / mutant.file).read_text(), mutant)
-    with ThreadPoolExecutor(options.jobs) as pool, Progress() as progress:
-        bar = progress.add_task("mutants", total=len(mutants))
-        outcomes = []
-        for outcome in pool.map(hunt, mutants):
-            outcomes.append(outcome)
-            progress.print(f"{outcome.mutant.what}: {outcome.found_by or 'NOT FOUND'}")
-            progress.advance(bar)
-    survivors = [outcome for outcome in outcomes if outcome.found_by is None]
-    print(f"{len(outcomes) - len(survivors)} of {len(outcomes)} bugs found")
+    outcomes = hunt_all(mutants, options.jobs)
+    found = sum(test is not None for test in outcomes.values())
+    print(f"{found} of {len(outcomes)} bugs found")
     if options.out is not None:
-        rows = [f"| {outcome.mutant.what} | {outcome.found_by or 'nothing'} |" for outcome in outcomes]
-        options.out.write_text(HEAD + "\n".join(rows) + "\n")
-    return 1 if survivors else 0
+        rows = [f"| {what} | {test or 'nothing'} |" for what, test in outcomes.items()]
+        today = time.strftime("%Y-%m-%d")
+        head = HEAD.format(found=found, total=len(outcomes), date=today, amaranth=version("amaranth"))
+        options.out.write_text(head + "\n".join(rows) + "\n")
+    return int(found < len(outcomes))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hw.configuration import NeuronConfig
 from hw.network import Conv2d, Dense, Network, Pooling, Population, Skip
 
 
@@ -40,20 +41,25 @@ def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: 
     return total * 2 ** int(target.exponent[c]) + int(target.bias[c]) + skipped
 
 
+def update(neuron: Population | NeuronConfig, current: int, membrane: int) -> tuple[int, int]:
+    """Burst and next membrane of one neuron after one timestep."""
+    unit = 2**neuron.fraction_bits
+    potential = neuron.leak.multiplier * membrane // 2**neuron.leak.shift + current
+    count = min(max((potential + unit // 2) // unit, 0), neuron.burst_ceiling)
+    if neuron.reset == "hard":
+        return count, 0 if count > 0 else potential
+    return count, potential - count * unit
+
+
 def fire(network: Network, population: Population, bursts: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Bursts (T, C, H, W) and last membranes (C, H, W) of one population."""
     fired = np.zeros((network.timesteps, *population.shape), dtype=np.int64)
     last = np.zeros(population.shape, dtype=np.int64)
-    a, p = population.leak.multiplier, population.leak.shift
-    unit = 2**population.fraction_bits
     for c, y, x in np.ndindex(*population.shape):
         membrane = 0
         for t in range(network.timesteps):
-            potential = (a * membrane) // 2**p + current(network, population, bursts, t, c, y, x)
-            count = min(max((potential + unit // 2) // unit, 0), population.burst_ceiling)
-            fresh = 0 if count > 0 else potential
-            membrane = potential - count * unit if population.reset == "soft" else fresh
-            fired[t, c, y, x] = count
+            entering = current(network, population, bursts, t, c, y, x)
+            fired[t, c, y, x], membrane = update(population, entering, membrane)
         last[c, y, x] = membrane
     return fired, last
 

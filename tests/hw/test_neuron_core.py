@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hw.configuration import BurstStream, NeuronConfig, SkipConfig
 from hw.network import Leak
 from hw.neuron_core import NeuronCore
+from tests.reference import update
 
 SKIP = SkipConfig(
     source="input", stream=BurstStream(group=1, burst_bits=2, beats=1, steps=1), weight=37, depth=1, memory="block"
@@ -32,13 +33,8 @@ def expected(
     config: NeuronConfig, total: int, bias: int, exponent: int, membrane: int, skipped: int
 ) -> tuple[int, int]:
     """Burst and next membrane by the integer form, in Python's own integers."""
-    unit = 2**config.fraction_bits
-    potential = config.leak.multiplier * membrane // 2**config.leak.shift + total * 2**exponent + bias
-    potential += sum(skip.weight * skipped for skip in config.skips)
-    burst = min(max((2 * potential + unit) // (2 * unit), 0), config.burst_ceiling)
-    if config.reset == "hard":
-        return burst, 0 if burst else potential
-    return burst, potential - burst * unit
+    current = total * 2**exponent + bias + sum(skip.weight * skipped for skip in config.skips)
+    return update(config, current, membrane)
 
 
 NEURONS = st.lists(

@@ -28,13 +28,36 @@ def test_a_bug_is_found_and_a_change_without_effect_is_not():
         new="weights.shape[1]] = -weights",
         tests=("tests/hw/test_weights.py",),
     )
-    found = mutations.hunt(bug).found_by
+    found = mutations.hunt(bug)
     assert found is not None
     assert found.startswith("tests/hw/test_weights.py::")
     harmless = dataclasses.replace(bug, new="weights.shape[1]] = +weights")
-    assert mutations.hunt(harmless).found_by is None
+    assert mutations.hunt(harmless) is None
 
 
 def test_a_place_that_is_not_there_is_named():
     with pytest.raises(UserError, match="0 times"):
         mutations.mutated("text", dataclasses.replace(MUTANTS[0], old="nothing like it"))
+
+
+def test_an_interrupted_campaign_goes_on_until_the_code_changes(tmp_path, monkeypatch):
+    hunted = []
+
+    def hunt(mutant):
+        hunted.append(mutant.what)
+        if len(hunted) == 2:
+            raise KeyboardInterrupt
+        return None if mutant is MUTANTS[2] else "some test"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutations, "hunt", hunt)
+    with pytest.raises(KeyboardInterrupt):
+        mutations.hunt_all(MUTANTS[:3], 1)
+    outcomes = mutations.hunt_all(MUTANTS[:3], 1)
+    first, second, third = (mutant.what for mutant in MUTANTS[:3])
+    assert outcomes == {first: "some test", second: "some test", third: None}
+    assert hunted[0] == first
+    assert hunted.count(first) == 1
+    monkeypatch.setattr(mutations, "code_sha256", lambda: "other code")
+    mutations.hunt_all(MUTANTS[:3], 1)
+    assert hunted.count(first) == 2
