@@ -108,18 +108,18 @@ def infer(device: Device, options: argparse.Namespace) -> int:
 
 def bench(device: Device, options: argparse.Namespace) -> int:
     """Run test images and print speed and accuracy, and mismatches where a checkpoint is given."""
-    from snn.data import load
+    from snn.data import coding_of, load
 
     if options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
     identity = device.identity
     network = None if options.ckpt is None else check_network(device, options.ckpt)
-    images = load(options.data, "test", options.data_dir).first(options.count)
+    images = load(options.data, "test", options.data_dir, identity.timesteps).first(options.count)
     count = len(images.labels)
-    if identity.coding != "direct" or images.pixels.shape[1:] != identity.shape:
-        shape = by(images.pixels.shape[1:])
+    if coding_of(options.data) != identity.coding or images.shape != identity.shape:
         raise UserError(
-            f"{options.data} holds images {shape}, but the network takes {identity.coding} input {by(identity.shape)}"
+            f"{options.data} holds {coding_of(options.data)} input {by(images.shape)}, but the network takes "
+            f"{identity.coding} input {by(identity.shape)}"
         )
     begin = time.monotonic()
     results = device.infer(images.pixels, progress=True)

@@ -22,7 +22,7 @@ from gen.design import Design, add_plan_options, design_of
 from hw.errors import UserError, check_output_file, command_line
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
-from snn.data import LOADERS, Images, load
+from snn.data import NAMES, Images, load
 
 DEFAULT_FOLDER = Path("build/exhaustive")
 DEFAULT_SHARD = 200
@@ -35,7 +35,11 @@ def prepared(text: str) -> tuple[Design, Simulation, Images]:
     options = options_from(text)
     design = design_of(options)
     simulation = build(design.config, options.simulator, options.work_dir, waves=False)
-    return design, simulation, load(options.data, "test", options.data_dir).first(options.count)
+    return (
+        design,
+        simulation,
+        load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count),
+    )
 
 
 def options_to(options: argparse.Namespace) -> str:
@@ -141,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
-    add("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    add("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add_plan_options(result, board="arty_a7")
     add("--count", type=int, help="only the first so many test images")

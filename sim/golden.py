@@ -24,7 +24,7 @@ from gen.checkpoint import load_checkpoint
 from gen.fold import fold, references
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip, encode
-from snn.data import LOADERS, Images, load
+from snn.data import NAMES, Images, load
 
 EXACT = 2**53
 BATCH = 500
@@ -181,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m sim.golden", description="Evaluate a checkpoint's integer network on a test set, exactly."
     )
     result.add_argument("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
-    result.add_argument("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    result.add_argument("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     result.add_argument("--data-dir", type=Path, help="folder with the data set's files")
     result.add_argument("--count", type=int, help="only the first COUNT test images")
     result.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -200,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     known = references(checkpoint, network)
     if len(known.logits) and (run(network, encode(known.samples, network.input)).logits.numpy() != known.logits).any():
         raise UserError(f"{options.ckpt}: the reference logits do not come out; the file was changed after training")
-    figures = evaluate(network, load(options.data, "test", options.data_dir).first(options.count))
+    figures = evaluate(network, load(options.data, "test", options.data_dir, network.timesteps).first(options.count))
     print(f"{figures['images']} images, accuracy {figures['accuracy']:.2%}")
     for name, value in figures["bursts_per_image"].items():
         print(f"  {name}: {value:.1f} bursts an image")

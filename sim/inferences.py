@@ -148,9 +148,7 @@ def cycle_limit(config: TopConfig, inferences: int) -> int:
 
 def prepare(design: Design, images: Images) -> Inferences:
     """Encode the images and run the golden model; raises UserError when they are not the network's kind of input."""
-    if images.pixels.shape[1:] != design.network.input.shape:
-        raise UserError(
-            f"images of shape {images.pixels.shape[1:]}, but the network takes {design.network.input.shape}"
-        )
+    if images.shape != design.network.input.shape:
+        raise UserError(f"images of shape {images.shape}, but the network takes {design.network.input.shape}")
     bursts = encode(images.pixels, design.network.input)
     return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))

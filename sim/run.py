@@ -25,7 +25,7 @@ from sim import golden
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
-from snn.data import LOADERS, load
+from snn.data import NAMES, load
 
 DEFAULT_FOLDER = Path("build/sim")
 LATENCY_INFERENCES = 16
@@ -156,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
-    add("--data", required=True, help=f"data set: {', '.join(sorted(LOADERS))}")
+    add("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--count", type=int, default=20, help="test images (default 20)")
     add_plan_options(result, board="arty_a7")
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     design = design_of(options)
     if options.netlist is not None:
         design = dataclasses.replace(design, config=netlist_config(design.network, design.plan, options.netlist))
-    images = load(options.data, "test", options.data_dir).first(options.count)
+    images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
     inferences = prepare(design, images)
     console = Console(stderr=True)
     begin = time.monotonic()

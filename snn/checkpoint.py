@@ -17,15 +17,17 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from hw.network import IntArray
+from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, SumPool2d
 from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
-from snn.models import ModelOptions, make_model, options_from
+from snn.models import make_model, options_from
 from snn.quantization import integers, layer_integers
 from snn.tracing import Step, traced
 
 FORMAT = "qblif-checkpoint"
 VERSION = 1
 REFERENCES = 16
+HARDWARE_THRESHOLD = 0.5
 
 
 @torch.no_grad()
@@ -82,6 +84,8 @@ def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
     layer: dict[str, Any] = {"kind": "readout", "name": "readout"}
     if isinstance(module, SpikingLayer):
         assert isinstance(step.output, Bursts)
+        if module.neuron.threshold != HARDWARE_THRESHOLD:
+            raise UserError(f"{step.name}: only neurons whose threshold is {HARDWARE_THRESHOLD} have an integer form")
         shape = list(step.output.counts.shape[2:])
         layer = {
             "kind": "population",

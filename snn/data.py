@@ -1,6 +1,6 @@
-"""Image data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits.
+"""Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events.
 
-Needs numpy alone (digits also scikit-learn). Nothing is unpickled. Every set comes as unsigned bytes.
+Needs numpy alone (digits also scikit-learn, events tonic). Nothing is unpickled. Every set comes as unsigned bytes.
 """
 
 import gzip
@@ -19,18 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.errors import UserError
+from hw.network import Shape
+from snn.events import EVENT_LOADERS, Split
 
-Split = Literal["train", "test"]
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """``pixels``: uint8 (count, C, H, W); ``labels``: int64 (count,)."""
+    """``pixels``: uint8 (count, C, H, W), or event counts (count, T, C, H, W); ``labels``: int64 (count,)."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W)."""
+        channels, height, width = self.pixels.shape[-3:]
+        return channels, height, width
 
     def first(self, count: int | None) -> "Images":
         """The first ``count`` images, or all of them."""
@@ -64,19 +71,25 @@ IDX_FILES: dict[Split, tuple[str, str]] = {
 }
 
 
-def load(name: str, split: Split, data_dir: Path | None = None) -> Images:
+def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int = 1) -> Images:
     """Load a data set by name.
 
     Args:
-        name: ``fashion_mnist``, ``mnist``, ``cifar10`` or ``digits``.
+        name: one of :data:`NAMES`.
         split: ``train`` or ``test``.
         data_dir: folder with the set's files, or with a folder of the set's name.
+        timesteps: T, the frames that the events of a recording are binned into; nothing to an image.
 
     Raises:
         UserError: the name is unknown, or the files are missing or damaged; the message says how to get them.
     """
+    if name in EVENT_LOADERS:
+        if data_dir is None:
+            raise UserError(f"{name}: name the folder that it was unpacked to with --data-dir")
+        pixels, labels = EVENT_LOADERS[name](split, data_dir, timesteps)
+        return Images(pixels=pixels, labels=labels)
     if name not in LOADERS:
-        raise UserError(f"unknown data set {name!r}; there are {', '.join(sorted(LOADERS))}")
+        raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
     return LOADERS[name](split, data_dir)
 
 
@@ -140,6 +153,13 @@ LOADERS: dict[str, Callable[[Split, Path | None], Images]] = {
     "cifar10": load_cifar10,
     "digits": load_digits,
 }
+NAMES = (*LOADERS, *EVENT_LOADERS)
+"""All data sets."""
+
+
+def coding_of(name: str) -> Literal["direct", "events"]:
+    """How the samples of a data set become bursts (:class:`hw.network.InputSpec`)."""
+    return "events" if name in EVENT_LOADERS else "direct"
 
 
 def has_idx(folder: Path) -> bool:

@@ -29,6 +29,7 @@ class Projection(nn.Module):
         weight: initial float weights, (channels, ...).
         weight_bits: signed bits B of the quantized weights.
         batch_norm: whether to normalise; one set of statistics for all timesteps.
+        affine: whether g and c are trained; 1 and 0 where not.
     """
 
     gain: nn.Parameter | None
@@ -37,13 +38,13 @@ class Projection(nn.Module):
     momentum = 0.1
     epsilon = 1e-5
 
-    def __init__(self, weight: Tensor, *, weight_bits: int, batch_norm: bool) -> None:
+    def __init__(self, weight: Tensor, *, weight_bits: int, batch_norm: bool, affine: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
         self.weight_bits = weight_bits
         channels = len(weight)
-        self.gain = nn.Parameter(torch.ones(channels)) if batch_norm else None
-        self.shift = nn.Parameter(torch.zeros(channels))
+        self.gain = nn.Parameter(torch.ones(channels), requires_grad=affine) if batch_norm else None
+        self.shift = nn.Parameter(torch.zeros(channels), requires_grad=affine)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
@@ -93,10 +94,12 @@ class QuantLinear(Projection):
 
     kind = "dense"
 
-    def __init__(self, inputs: int, outputs: int, *, weight_bits: int = 4, batch_norm: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, weight_bits: int = 4, batch_norm: bool = True, affine: bool = True
+    ) -> None:
         weight = torch.empty(outputs, inputs)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
-        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm)
+        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
         return nn.functional.linear(bursts, weight)
@@ -117,10 +120,11 @@ class QuantConv2d(Projection):
         padding: int = 0,
         weight_bits: int = 4,
         batch_norm: bool = True,
+        affine: bool = True,
     ) -> None:
         weight = torch.empty(outputs, inputs, kernel, kernel)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
-        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm)
+        super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
         self.stride, self.padding = stride, padding
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hw.network import Leak
 from snn.quantizers import floor_through, scale_gradient
-from snn.surrogate import burst_count
+from snn.surrogate import Surrogate, burst_count
 
 
 class QBLIF(nn.Module):
@@ -22,14 +22,16 @@ class QBLIF(nn.Module):
         V[t] = H[t] - s * n[t]                 soft reset, n detached; hard reset: 0 where n > 0
 
     The burst, its learnable scale and the fold are arXiv 2604.25688; rounding, leak and reset are our reading.
-    K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst one.
+    K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst one. With another ``threshold`` theta than 1/2 the
+    count is ``clip(floor(H[t] / s + 1 - theta), 0, K)``; that is a control for studies, for which no hardware exists.
 
     Args:
         burst_bits: b, giving the ceiling K = 2^b - 1, unless ``burst_ceiling`` names K itself.
         leak: beta as the fraction ``Leak(multiplier, shift)``.
         reset: ``"soft"`` or ``"hard"``.
-        alpha: steepness of the surrogate's tails (:class:`snn.surrogate.ReLSGET`).
+        surrogate: the gradient of the count; ReLSG-ET by default.
         learn_scale: whether s is trained.
+        threshold: theta, where the first burst begins, in units of s.
     """
 
     neurons: Tensor
@@ -41,14 +43,16 @@ class QBLIF(nn.Module):
         burst_ceiling: int | None = None,
         leak: Leak | None = None,
         reset: Literal["soft", "hard"] = "soft",
-        alpha: float = 2.0,
+        surrogate: Surrogate | None = None,
         learn_scale: bool = True,
+        threshold: float = 0.5,
     ) -> None:
         super().__init__()
         self.burst_ceiling = 2**burst_bits - 1 if burst_ceiling is None else burst_ceiling
         self.leak = Leak() if leak is None else leak
         self.reset: Literal["soft", "hard"] = reset
-        self.alpha = alpha
+        self.surrogate = Surrogate() if surrogate is None else surrogate
+        self.threshold = threshold
         self.rho = nn.Parameter(torch.zeros(()), requires_grad=learn_scale)
         self.register_buffer("neurons", torch.tensor(0))
 
@@ -79,7 +83,7 @@ class QBLIF(nn.Module):
         counts = []
         for step in range(timesteps):
             potential = self._leaked(membrane, fraction_bits) + current[step if len(current) > 1 else 0]
-            count = burst_count(potential / scale, self.burst_ceiling, self.alpha)
+            count = burst_count(potential / scale - (self.threshold - 0.5), self.burst_ceiling, self.surrogate)
             counts.append(count)
             if self.reset == "soft":
                 membrane = potential - scale * count.detach()

@@ -1,52 +1,97 @@
-"""ReLSG-ET: the rectified-linear surrogate gradient with exponential tails (our reading of arXiv 2604.25688)."""
+"""Surrogate gradients of the burst count: ReLSG-ET (our reading of arXiv 2604.25688) and what it is compared with."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from hw.errors import UserError
 
-class ReLSGET(torch.autograd.Function):
-    """Burst count of a scaled membrane potential, with a gradient that reaches every burst interval.
 
-    Forward, for ``u = H / s`` of any shape (dimensionless)::
-
-        n = clip(floor(u + 1/2), 0, K)
-
-    Backward, ``dn/du = psi(u)``::
+def relsg_et(u: Tensor, ceiling: int, alpha: float) -> Tensor:
+    """Rectified-linear surrogate gradient with exponential tails, which reaches every burst interval::
 
         psi(u) = exp(-alpha * (0 - u))    u < 0
                  1                        0 <= u <= K
                  exp(-alpha * (u - K))    u > K
 
-    ``alpha = inf`` is the plain straight-through box. Rounding is half up, never half to even. With
-    ``o = s * n(H / s)`` autograd gives ``do/ds = n - u * psi(u)``. The paper's public text names the surrogate
-    and its tails, not this formula.
+    The paper's public text names the surrogate and its tails, not this formula.
+    """
+    outside = torch.relu(-u) + torch.relu(u - ceiling)
+    return torch.exp(-alpha * outside)
+
+
+def box(u: Tensor, ceiling: int, _alpha: float) -> Tensor:
+    """Plain straight-through: 1 on [0, K], else 0; the limit of :func:`relsg_et` for a large alpha."""
+    return ((u >= 0) & (u <= ceiling)).to(u.dtype)
+
+
+def triangle(u: Tensor, ceiling: int, _alpha: float) -> Tensor:
+    """``max(0, 1 - d)``, d being the distance to the nearest threshold."""
+    return torch.relu(1 - to_threshold(u, ceiling))
+
+
+def arctan(u: Tensor, ceiling: int, alpha: float) -> Tensor:
+    """``1 / (1 + (pi * alpha * d / 2)^2)``, d being the distance to the nearest threshold (as Fang et al., ICCV 2021,
+    for one threshold, scaled to a peak of 1)."""
+    return 1 / (1 + (math.pi * alpha / 2 * to_threshold(u, ceiling)) ** 2)
+
+
+def to_threshold(u: Tensor, ceiling: int) -> Tensor:
+    """Distance to the nearest of the thresholds 1/2, 3/2, ... K - 1/2."""
+    nearest = (torch.floor(u) + 0.5).clamp(0.5, ceiling - 0.5)
+    return (u - nearest).abs()
+
+
+SURROGATES: dict[str, Callable[[Tensor, int, float], Tensor]] = {
+    "relsg_et": relsg_et,
+    "box": box,
+    "triangle": triangle,
+    "arctan": arctan,
+}
+"""``dn/du`` of ``u``, any shape, for the ceiling K and the steepness alpha; the same shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate:
+    """One of SURROGATES by ``name``, and its steepness; raises UserError for another name."""
+
+    name: str = "relsg_et"
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.name not in SURROGATES:
+            raise UserError(f"unknown surrogate {self.name!r}; there are {', '.join(SURROGATES)}")
+
+    def derivative(self, u: Tensor, ceiling: int) -> Tensor:
+        """``dn/du``, same shape as ``u``."""
+        return SURROGATES[self.name](u, ceiling, self.alpha)
+
+
+class BurstCount(torch.autograd.Function):
+    """Burst count of a scaled membrane potential ``u = H / s`` of any shape (dimensionless).
+
+    Forward ``n = clip(floor(u + 1/2), 0, K)``: rounding is half up, never half to even. Backward the surrogate's
+    ``dn/du = psi(u)``; with ``o = s * n(H / s)`` autograd gives ``do/ds = n - u * psi(u)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, ceiling: int, alpha: float) -> Tensor:
+    def forward(ctx: Any, u: Tensor, ceiling: int, surrogate: Surrogate) -> Tensor:
         ctx.save_for_backward(u)
-        ctx.ceiling, ctx.alpha = ceiling, alpha
+        ctx.ceiling, ctx.surrogate = ceiling, surrogate
         return torch.floor(u + 0.5).clamp(0, ceiling)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (u,) = ctx.saved_tensors
-        return gradients[0] * psi(u, ctx.ceiling, ctx.alpha), None, None
+        return gradients[0] * ctx.surrogate.derivative(u, ctx.ceiling), None, None
 
 
-def psi(u: Tensor, ceiling: int, alpha: float) -> Tensor:
-    """The surrogate derivative dn/du of :class:`ReLSGET`, same shape as ``u``."""
-    outside = torch.relu(-u) + torch.relu(u - ceiling)
-    if math.isinf(alpha):
-        return (outside == 0).to(u.dtype)
-    return torch.exp(-alpha * outside)
-
-
-def burst_count(u: Tensor, ceiling: int, alpha: float = 2.0) -> Tensor:
-    """``clip(floor(u + 1/2), 0, ceiling)`` with the ReLSG-ET gradient."""
-    result = ReLSGET.apply(u, ceiling, alpha)
+def burst_count(u: Tensor, ceiling: int, surrogate: Surrogate | None = None) -> Tensor:
+    """``clip(floor(u + 1/2), 0, ceiling)`` with the gradient of ``surrogate``, ReLSG-ET unless one is given."""
+    result = BurstCount.apply(u, ceiling, Surrogate() if surrogate is None else surrogate)
     assert isinstance(result, Tensor)
     return result

@@ -85,7 +85,7 @@ def shipped(
 
     def make(data_dir: Path | None) -> tuple[Network, TopConfig, IntArray]:
         design = make_design(ZOO / f"{name}.pt", board, target_fps=target_fps)
-        images = load(data, "test", data_dir).first(SAMPLES)
+        images = load(data, "test", data_dir, design.network.timesteps).first(SAMPLES)
         return design.network, design.config, encode(images.pixels, design.network.input)
 
     return make

@@ -207,8 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
     design = make_design(options.ckpt, options.board, clock_mhz=CLOCK_MHZ, target_fps=TARGET_FPS)
-    images = load(options.data, "test", options.data_dir).first(options.count)
-    if images.pixels.shape[1:] != design.network.input.shape:
+    images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
+    if images.shape != design.network.input.shape:
         raise UserError(f"{options.data} holds images of another shape than {options.ckpt} takes")
     try:
         figures = run_all(design, options.out.resolve(), images, Console(stderr=True))

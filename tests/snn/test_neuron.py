@@ -36,3 +36,19 @@ def test_the_scale_learns_and_a_fixed_one_does_not():
         neuron = QBLIF(2, learn_scale=learn)
         counts = neuron(torch.randn(1, 3, 6), 2)
         assert (neuron.rho.requires_grad, counts.requires_grad) == (learn, learn)
+
+
+@pytest.mark.parametrize("threshold", [0.25, 1.0])
+def test_a_threshold_moves_the_bursts_and_not_the_reset(threshold):
+    neuron = QBLIF(2, threshold=threshold)
+    current = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(2))
+    counts = neuron(current, 4)
+    scale = float(neuron.scale.detach())
+    for batch in range(3):
+        for index in range(6):
+            membrane = 0.0
+            for t in range(4):
+                potential = membrane / 2 + float(current[t, batch, index])
+                count = sum(potential / scale >= k + threshold for k in range(3))
+                assert int(counts[t, batch, index]) == count
+                membrane = potential - scale * count

@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold, references
+from hw.errors import UserError
 from hw.network import InputSpec, Leak, encode
 from sim import golden
 from snn import checkpoint, quantization
+from snn.architecture import ModelOptions
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d
 from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
-from snn.models import ModelOptions, make_model
+from snn.models import make_model
 from snn.neuron import QBLIF
 from snn.quantizers import choose_grid, quantize_weights
 
@@ -58,6 +60,13 @@ def models():
     yield "cnn", lambda: make_model("cnn", ModelOptions(input_shape=(1, 8, 8), channels=(4, 6), hidden=(10,)))
     yield "hard", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), reset="hard", weight_bits=2))
     yield "residual", Residual
+    small = {"input_shape": (1, 8, 8), "timesteps": 2}
+    yield "affine", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), affine=False))
+    yield "surrogate", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), surrogate="triangle"))
+    yield "vgg_small", lambda: make_model("vgg_small", ModelOptions(channels=(4, 6), **small))
+    yield "resnet18", lambda: make_model("resnet18", ModelOptions(channels=(4, 6, 6, 8), **small))
+    yield "resnet19", lambda: make_model("resnet19", ModelOptions(channels=(4, 6, 8), hidden=(10,), **small))
+    yield "resnet20", lambda: make_model("resnet20", ModelOptions(channels=(4, 6, 8), **small))
 
 
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in models()])
@@ -82,6 +91,14 @@ def test_identical_logits_from_model_and_golden(make, tmp_path):
         assert (model(samples).double() * grid == result.logits.double()).all()
     assert (result.logits[:16].numpy() == known.logits).all()
     assert len(set(result.logits.flatten().tolist())) > 5, "all logits alike would prove nothing"
+
+
+def test_a_threshold_without_hardware_is_refused():
+    model = make_model("mlp", ModelOptions(input_shape=(1, 6, 6), burst_bits=1, threshold=1.0))
+    samples = torch.randint(0, 256, (8, 1, 6, 6), dtype=torch.uint8)
+    quantization.begin(model, samples)
+    with pytest.raises(UserError, match=r"hidden_0.*threshold"):
+        checkpoint.describe(model, samples, torch.zeros(8, dtype=torch.long))
 
 
 def test_gradients_reach_every_parameter_in_the_integer_form():

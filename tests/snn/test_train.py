@@ -1,11 +1,18 @@
 import csv
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from hw.errors import UserError
 from snn import checkpoint, quantization, train
-from snn.models import ModelOptions, make_model
+from snn.architecture import ModelOptions
+from snn.data import load
+from snn.models import make_model
+from snn.recipe import Recipe
+from snn.training import Training, accuracy
+from snn.workers import Workers
 
 QUICK = ["--data", "digits", "--hidden", "16", "--float-epochs", "2", "--qat-epochs", "2", "--batch", "64"]
 
@@ -25,22 +32,24 @@ def test_training_writes_checkpoint_log_and_record(tmp_path, capsys):
     assert "qat checkpoint" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("average", ["0", "0.9"])
 @pytest.mark.parametrize("stop_after", [1, 3])
-def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, stop_after):
+def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, stop_after, average):
     whole, broken = tmp_path / "whole.pt", tmp_path / "broken.pt"
-    assert train.main([*QUICK, "--out", str(whole)]) == 0
-    run_epoch = train.Training.run_epoch
+    quick = [*QUICK, "--average", average]
+    assert train.main([*quick, "--out", str(whole)]) == 0
+    run_epoch = Training.run_epoch
 
     def interrupted(self):
         if self.epoch == stop_after:
             raise KeyboardInterrupt
         return run_epoch(self)
 
-    monkeypatch.setattr(train.Training, "run_epoch", interrupted)
-    assert train.main([*QUICK, "--out", str(broken)]) == 130
+    monkeypatch.setattr(Training, "run_epoch", interrupted)
+    assert train.main([*quick, "--out", str(broken)]) == 130
     assert not broken.exists()
-    monkeypatch.setattr(train.Training, "run_epoch", run_epoch)
-    assert train.main([*QUICK, "--out", str(broken), "--resume"]) == 0
+    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    assert train.main([*quick, "--out", str(broken), "--resume"]) == 0
     ours, theirs = (torch.load(path, weights_only=True) for path in (whole, broken))
     assert (ours["references"]["logits"] == theirs["references"]["logits"]).all()
     assert all((ours["state"][key] == theirs["state"][key]).all() for key in ours["state"])
@@ -90,3 +99,34 @@ def test_fraction_bits_like_those_of_another_checkpoint(digits_checkpoint, tmp_p
     assert "float checkpoint" in fails(train.main, *QUICK, "--like", floats, "--out", like)
     line = fails(train.main, *QUICK, "--model", "cnn", "--like", digits_checkpoint, "--out", like)
     assert "another architecture" in line
+
+
+def test_two_processes_of_torchrun_train_one_network(tmp_path):
+    out = tmp_path / "model.pt"
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "snn.train"]
+    finished = subprocess.run([*words, *QUICK, "--out", str(out)], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("qat checkpoint") == 1
+    content = torch.load(out, weights_only=True)
+    assert content["training"]["test_accuracy"] > 0.5
+    assert accuracy(checkpoint.load_model(out), load("digits", "test")) == content["training"]["test_accuracy"]
+
+
+def test_two_processes_share_a_batch_without_loss():
+    images = load("digits", "train").first(64)
+
+    def step(share):
+        torch.manual_seed(1)
+        model = make_model("mlp", ModelOptions(input_shape=(1, 8, 8), hidden=()))
+        training = Training(model, Recipe(float_epochs=1, batch=64), images, images)
+        samples, labels = training.pixels[share], training.labels[share]
+        training._loss(samples, labels).backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    workers = [Workers(rank=rank, count=2, device=torch.device("cpu")) for rank in range(2)]
+    everything = torch.arange(64)
+    shares = [worker.share(everything) for worker in workers]
+    assert sorted(torch.cat(shares).tolist()) == everything.tolist()
+    parts = [step(share) for share in shares]
+    for whole, first, second in zip(step(everything), *parts, strict=True):
+        assert torch.allclose(whole, (first + second) / 2, atol=1e-6)

@@ -1,0 +1,45 @@
+"""A moving average of a model's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+WARM_UP = 10.0
+"""Steps after which the average begins to be as slow as it was asked to be."""
+
+
+class WeightAverage:
+    """Follows a model: every floating-point parameter and buffer is ``decay`` of itself and the rest the model's.
+
+    The first steps follow faster, by ``(1 + steps) / (10 + steps)``, so that the start is forgotten.
+
+    Attributes:
+        model: a copy of the model with the averaged values.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self._decay, self._steps = copy.deepcopy(model), decay, 0
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """After a step of ``model``."""
+        decay = min(self._decay, (1 + self._steps) / (WARM_UP + self._steps))
+        self._steps += 1
+        for mine, other in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(other, 1 - decay)
+            else:
+                mine.copy_(other)
+
+    def state(self) -> dict[str, object]:
+        """What :meth:`restore` needs."""
+        return {"model": self.model.state_dict(), "steps": self._steps}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Go on from :meth:`state`."""
+        steps, values = state["steps"], state["model"]
+        assert isinstance(steps, int)
+        assert isinstance(values, dict)
+        self._steps = steps
+        self.model.load_state_dict(values)

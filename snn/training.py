@@ -1,0 +1,222 @@
+"""One training run, epoch by epoch, resumable."""
+
+import csv
+import pickle
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from torch import Tensor, nn
+
+from hw.errors import UserError
+from snn import checkpoint, quantization
+from snn.averaging import WeightAverage
+from snn.bursts import Encoder
+from snn.data import Images
+from snn.neuron import QBLIF
+from snn.recipe import Recipe
+from snn.workers import Workers
+
+TESTED_AT_ONCE = 1000
+
+
+class Training:
+    """Model, optimizer and where they stand. The phase follows from the epoch alone.
+
+    Args:
+        model: in the float form.
+        recipe: how to train it.
+        images, test: what with, and what the accuracy is of.
+        workers: who trains; this process alone, on the CPU, by default.
+        teacher: a trained model to learn from as well.
+        like: a model of the same architecture whose fraction bits are kept.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        images: Images,
+        test: Images,
+        *,
+        workers: Workers | None = None,
+        teacher: nn.Module | None = None,
+        like: nn.Module | None = None,
+    ) -> None:
+        self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
+        device = self.workers.device
+        self.model, self.recipe, self.images, self.test = model.to(device), recipe, images, test
+        self.teacher = None if teacher is None else teacher.to(device)
+        self.fraction_bits = None if like is None else quantization.fraction_bits_of(like)
+        if self.fraction_bits is not None:
+            if self.fraction_bits.keys() != quantization.fraction_bits_of(model).keys():
+                raise UserError("--like is a checkpoint of another architecture")
+            if -1 in self.fraction_bits.values():
+                raise UserError("--like is a float checkpoint, which has no fraction bits yet")
+        self.pixels, self.labels = torch.from_numpy(images.pixels.copy()), torch.from_numpy(images.labels.copy())
+        self.random = torch.Generator().manual_seed(recipe.seed)
+        self.epoch = 0
+        if self.workers.count > 1:
+            # The first batch sets the scales, so it has to be the same one everywhere.
+            with torch.no_grad():
+                self.model(self.pixels[: recipe.batch].to(device))
+        self.parallel = self.workers.parallel(self.model)
+        self._begin_phase()
+
+    @property
+    def tested(self) -> nn.Module:
+        """The model that counts: the average, where one is kept."""
+        return self.model if self.average is None else self.average.model
+
+    def _begin_phase(self) -> None:
+        """Optimizer, schedule and average of the phase that the epoch is in."""
+        recipe, floats = self.recipe, self.epoch < self.recipe.float_epochs
+        rate, epochs = (
+            (recipe.learning_rate, recipe.float_epochs) if floats else (recipe.qat_learning_rate, recipe.qat_epochs)
+        )
+        rho = {neuron.rho for neuron in self.model.modules() if isinstance(neuron, QBLIF)}
+        weights = [p for p in self.model.parameters() if p.dim() > 1]
+        others = [p for p in self.model.parameters() if p.dim() <= 1 and p not in rho]
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+                {"params": list(rho), "weight_decay": 0.0},
+            ],
+            lr=rate,
+        )
+        steps = max(1, epochs * (len(self.labels) // recipe.batch))
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
+        self.average = WeightAverage(self.model, recipe.average) if recipe.average else None
+
+    def run_epoch(self) -> float:
+        """One pass over the training images; returns this process's mean loss."""
+        recipe, device = self.recipe, self.workers.device
+        if self.epoch == recipe.float_epochs:
+            self.workers.agree(self.model)
+            quantization.begin(self.model, self.pixels[: recipe.batch].to(device), self.fraction_bits)
+            self._begin_phase()
+        self.model.train()
+        total = torch.zeros((), device=device)
+        batches = len(self.labels) // recipe.batch
+        order = torch.randperm(len(self.labels), generator=self.random)[: batches * recipe.batch]
+        for chosen in order.split(recipe.batch):
+            changed = changed_samples(self.pixels[chosen], recipe.augmentation, self.random)
+            samples, labels = self.workers.share(changed).to(device), self.workers.share(self.labels[chosen]).to(device)
+            loss = self._loss(samples, labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            if self.average is not None:
+                self.average.follow(self.model)
+            total += loss.detach()
+        if not torch.isfinite(total):
+            raise UserError("training diverged (the loss is not finite); lower --learning-rate")
+        self.epoch += 1
+        return float(total / batches)
+
+    def _loss(self, samples: Tensor, labels: Tensor) -> Tensor:
+        logits = self.parallel(samples) / timesteps_of(self.model)
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self.teacher is None:
+            return loss
+        share = self.recipe.distillation
+        with torch.no_grad():
+            answers = (self.teacher(samples) / timesteps_of(self.teacher)).softmax(dim=1)
+        return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` needs to go on as if nothing had happened."""
+        return {
+            "recipe": asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+            "epoch": self.epoch,
+            "random": self.random.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`; raises UserError if it is that of another recipe."""
+        if state["recipe"] != asdict(self.recipe):
+            raise UserError("the interrupted training had another recipe; repeat its options, or leave out --resume")
+        self.epoch = state["epoch"]
+        self.model.load_state_dict(state["model"])
+        if self.epoch > self.recipe.float_epochs:
+            self._begin_phase()
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+        self.random.set_state(state["random"])
+
+
+def changed_samples(samples: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], random: Any) -> Tensor:
+    """Augmented samples, (batch, C, H, W) or (batch, T, C, H, W); all timesteps of one are changed alike."""
+    return change(samples.flatten(1, -3), random).unflatten(1, samples.shape[1:-2])
+
+
+def timesteps_of(model: nn.Module) -> int:
+    """T of a model."""
+    return next(module.timesteps for module in model.modules() if isinstance(module, Encoder))
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Images) -> float:
+    """Fraction of ``images`` whose first largest logit is the label's."""
+    model.eval()
+    device = next(model.parameters()).device
+    right = 0
+    for start in range(0, len(images.labels), TESTED_AT_ONCE):
+        part = images.range(start, start + TESTED_AT_ONCE)
+        logits = model(torch.from_numpy(part.pixels.copy()).to(device))
+        right += int((logits.argmax(1).numpy(force=True) == part.labels).sum())
+    return right / len(images.labels)
+
+
+def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -> float:
+    """Run the epochs that are left, log each to OUT.csv, and return the last test accuracy.
+
+    Args:
+        training: what to run.
+        out: the checkpoint that will be written; OUT.resume keeps the state after every epoch.
+        resume: begin with OUT.resume.
+        quiet: show no progress.
+    """
+    resumed, log = out.with_name(out.name + ".resume"), out.with_suffix(".csv")
+    if resume:
+        try:
+            training.restore(torch.load(resumed, map_location=training.workers.device, weights_only=True))
+        except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+            raise UserError(f"cannot resume from {resumed}: {error}") from error
+    first = training.workers.first
+    score = accuracy(training.tested, training.test) if training.epoch and first else 0.0
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=quiet or not first))
+        task = progress.add_task("epochs", total=training.recipe.epochs, completed=training.epoch)
+        if first:
+            file = stack.enter_context(log.open("a" if training.epoch else "w", newline=""))
+            writer = csv.writer(file)
+            if not training.epoch:
+                writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
+        while training.epoch < training.recipe.epochs:
+            phase = "float" if training.epoch < training.recipe.float_epochs else "integer"
+            loss = training.run_epoch()
+            if first:
+                score = accuracy(training.tested, training.test)
+                writer.writerow((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}"))
+                file.flush()
+                checkpoint.save_atomically(training.state(), resumed)
+                text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
+                progress.update(task, completed=training.epoch, description=text)
+    if first:
+        resumed.unlink(missing_ok=True)
+    return score

@@ -1,0 +1,73 @@
+"""The processes that train one model together: those of torchrun, or this one alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from hw.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """This process is number ``rank`` of ``count``, and computes on ``device``."""
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that tests, reports and writes."""
+        return self.rank == 0
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch."""
+        return batch[self.rank :: self.count]
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """``model`` with gradients that are the mean over all processes."""
+        return model if self.count == 1 else nn.parallel.DistributedDataParallel(model)
+
+    def agree(self, model: nn.Module) -> None:
+        """Give every process the buffers of the first; parameters are the same already."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+
+def device_of(name: str, local_rank: int) -> torch.device:
+    """``cpu``, ``cuda``, or with ``auto`` the better one that there is; raises UserError."""
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU here; take --device cpu")
+    # The integer form is exact only in plain float32.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return torch.device("cuda", local_rank)
+
+
+@contextmanager
+def workers(device: str, batch: int) -> Iterator[Workers]:
+    """The processes that torchrun started, or this one.
+
+    Args:
+        device: as of :func:`device_of`.
+        batch: images a step, which must divide evenly; raises UserError.
+    """
+    if "RANK" not in os.environ:
+        yield Workers(device=device_of(device, 0))
+        return
+    chosen = device_of(device, int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        count = torch.distributed.get_world_size()
+        if batch % count:
+            raise UserError(f"--batch {batch} cannot be shared out to {count} processes; take a multiple of {count}")
+        yield Workers(rank=torch.distributed.get_rank(), count=count, device=chosen)
+    finally:
+        torch.distributed.destroy_process_group()

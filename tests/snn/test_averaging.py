@@ -1,0 +1,28 @@
+import pytest
+import torch
+from torch import nn
+
+from snn.averaging import WeightAverage
+
+
+def test_the_average_is_the_recursion_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    model.register_buffer("calls", torch.tensor(0))
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    average = WeightAverage(model, 0.4)
+    expected = 2.0
+    for step, value in enumerate((5.0, -1.0, 3.0, 3.0)):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        model.calls += 1
+        average.follow(model)
+        decay = min(0.4, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+        assert average.model.weight.item() == pytest.approx(expected)
+        assert int(average.model.calls) == step + 1
+    again = WeightAverage(model, 0.4)
+    again.restore(average.state())
+    for one in (average, again):
+        one.follow(model)
+    assert again.model.weight.item() == average.model.weight.item()
