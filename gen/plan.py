@@ -36,7 +36,7 @@ def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) 
     from sim.golden import run
     from snn.data import load
 
-    images = load(data, "test", data_dir).first(count)
+    images = load(data, "test", data_dir, design.network.timesteps).first(count)
     known = run(design.network, encode(images.pixels, design.network.input))
     return {name: bursts.numpy() for name, bursts in known.bursts.items()}
 

@@ -9,10 +9,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from rich.progress import Progress, TimeRemainingColumn
 
 from gen.design import Design, add_plan_options, design_of
 from hw.errors import UserError, check_output_file, command_line
+from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
 from snn.data import NAMES, Images, load
@@ -105,36 +104,6 @@ def keep(folder: Path, figures: dict[str, Any]) -> None:
     partial.replace(path)
 
 
-def distributed() -> ModuleType:
-    """The library ``distributed``; raises UserError where it is not installed."""
-    try:
-        import distributed
-    except ImportError as error:
-        raise UserError("dask.distributed is not installed; pip install 'qblif[cluster]'") from error
-    return distributed
-
-
-def results(options: argparse.Namespace, missing: list[int]) -> Iterator[dict[str, Any]]:
-    """Figures of the missing shards as they come, from a local cluster or the scheduler that was named."""
-    library = distributed()
-    with contextlib.ExitStack() as stack:
-        if options.scheduler is None:
-            address = stack.enter_context(
-                library.LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
-            )
-        else:
-            address = options.scheduler
-        try:
-            client = stack.enter_context(library.Client(address, timeout="10s"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"no scheduler answers at {options.scheduler}: {error}") from error
-        text = options_to(options)
-        for _, figures in library.as_completed(
-            client.map(run_shard, [text] * len(missing), missing), with_results=True
-        ):
-            yield figures
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m sim.exhaustive``."""
     result = argparse.ArgumentParser(
@@ -167,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         if value is not None and value < 1:
             raise UserError(f"--{name} must be at least 1, not {value}")
     check_output_file(options.json, "--json")
-    distributed()
+    check_library(options.workers, options.scheduler)
     design, simulation, images = prepared(options_to(options))
     prepare(design, images.first(1))
     total = len(images.labels)
@@ -180,7 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
         with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn()) as progress:
             bar = progress.add_task("images", total=total)
             progress.advance(bar, sum(one["images"] for one in found.values()))
-            for figures in results(options, [first for first in shards if first not in found]):
+            text = options_to(options)
+            missing = [(text, first) for first in shards if first not in found]
+            for figures in shared_out(run_shard, missing, workers=options.workers, scheduler=options.scheduler):
                 keep(folder, figures)
                 found[figures["first"]] = figures
                 progress.advance(bar, figures["images"])

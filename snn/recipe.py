@@ -9,9 +9,9 @@ import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hw.errors import UserError
-from hw.network import Shape
 from snn import data
 from snn.architecture import ModelOptions
 from snn.augment import Augmentation
@@ -241,11 +241,16 @@ def recipe_words(path: Path) -> list[str]:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is no TOML: {error}") from error
+    return option_words(content, str(path))
+
+
+def option_words(content: dict[str, Any], where: str) -> list[str]:
+    """Options by name as words of a command line; raises UserError, naming ``where`` they are from."""
     known = {action.dest: action.option_strings[0] for action in parser()._actions}
     words: list[str] = []
     for name, value in content.items():
         if name not in known or name in NOT_OF_THE_TRAINING:
-            raise UserError(f"{path}: a recipe has no {name!r}; see python -m snn.train --help")
+            raise UserError(f"{where}: a recipe has no {name!r}; see python -m snn.train --help")
         if value is not False:
             values = value if isinstance(value, list) else [] if value is True else [value]
             words += [known[name], *map(str, values)]
@@ -265,12 +270,12 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     return recipe
 
 
-def model_options_of(options: argparse.Namespace, *, shape: Shape, classes: int) -> ModelOptions:
-    """The model that the options ask for, for samples of ``shape``."""
+def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelOptions:
+    """The model that the options ask for, for such images and as many classes as they have."""
     return ModelOptions(
-        input_shape=shape,
+        input_shape=images.shape,
         coding=data.coding_of(options.data),
-        classes=classes,
+        classes=int(images.labels.max()) + 1,
         timesteps=options.timesteps,
         burst_bits=options.burst_bits,
         weight_bits=options.weight_bits,

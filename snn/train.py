@@ -11,25 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from hw.errors import UserError, check_output_file, command_line
 from snn import checkpoint, data
-from snn.architecture import ModelOptions
+from snn.data import Images
 from snn.models import make_model
 from snn.recipe import command_of, model_options_of, parse, recipe_of
 from snn.training import Training, train
-from snn.workers import workers
+from snn.workers import Workers, workers
 
 
-def content_of(
-    training: Training, name: str, model_options: ModelOptions, options: argparse.Namespace, score: float
-) -> dict[str, Any]:
-    """The checkpoint of a finished training."""
-    model = training.tested.to("cpu")
-    samples, labels = (torch.from_numpy(part[: checkpoint.REFERENCES].copy()) for part in test_arrays(training.test))
-    content = checkpoint.describe(model, samples, labels)
-    content["model"] = checkpoint.model_section(name, model_options)
+def training_of(options: argparse.Namespace, processes: Workers, images: Images, test: Images) -> Training:
+    """The training that the options ask for, at its beginning; raises UserError."""
+    recipe = recipe_of(options)
+    if recipe.batch > len(images.labels):
+        raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
+    torch.manual_seed(recipe.seed)
+    model = make_model(options.model, model_options_of(options, images))
+    teacher, like = (None if path is None else checkpoint.load_model(path) for path in (options.teacher, options.like))
+    return Training(model, recipe, images, test, workers=processes, teacher=teacher, like=like)
+
+
+def content_of(training: Training, options: argparse.Namespace, score: float) -> dict[str, Any]:
+    """The checkpoint of a finished training; raises UserError where no integers can stand for the network."""
+    model, test = training.tested.to("cpu"), training.test.first(checkpoint.REFERENCES)
+    content = checkpoint.describe(model, torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy()))
+    content["model"] = checkpoint.model_section(options.model, model_options_of(options, training.images))
     content["activity"] = checkpoint.activity(model, training.pixels)
     content["training"] = {
         "command": command_of(options),
@@ -40,11 +47,6 @@ def content_of(
         "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
     }
     return content
-
-
-def test_arrays(images: data.Images) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Samples and labels."""
-    return images.pixels, images.labels
 
 
 def check_out(path: Path) -> None:
@@ -58,32 +60,21 @@ def check_out(path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    recipe = recipe_of(options)
+    batch = recipe_of(options).batch
     check_out(options.out)
     images, test = (data.load(options.data, split, options.data_dir, options.timesteps) for split in ("train", "test"))
-    if recipe.batch > len(images.labels):
-        raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
-    model_options = model_options_of(options, shape=images.shape, classes=int(images.labels.max()) + 1)
-    torch.manual_seed(recipe.seed)
-    model = make_model(options.model, model_options)
-    teacher, like = (loaded(path) for path in (options.teacher, options.like))
-    with workers(options.device, recipe.batch) as processes:
-        training = Training(model, recipe, images, test, workers=processes, teacher=teacher, like=like)
+    with workers(options.device, batch) as processes:
+        training = training_of(options, processes, images, test)
         score = train(training, options.out, resume=options.resume)
         if not processes.first:
             return 0
-    if recipe.qat_epochs == 0:
+    if training.recipe.qat_epochs == 0:
         print("note: no integer phase was asked for; gen.build will round this float network")
-    content = content_of(training, options.model, model_options, options, score)
+    content = content_of(training, options, score)
     checkpoint.save_atomically(content, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(content["training"], indent=2) + "\n")
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
     return 0
-
-
-def loaded(path: Path | None) -> nn.Module | None:
-    """The model of a checkpoint, if one is named."""
-    return None if path is None else checkpoint.load_model(path)
 
 
 if __name__ == "__main__":

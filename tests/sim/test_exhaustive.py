@@ -47,5 +47,6 @@ def test_user_errors(command, options, capsys):
 
 def test_the_library_is_optional(command, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert exhaustive.main(command[0]) == 2
+    assert exhaustive.main([*command[0], "--workers", "2"]) == 2
     assert "qblif[cluster]" in capsys.readouterr().err
+    assert exhaustive.main([*command[0], "--workers", "1"]) == 0

@@ -2,6 +2,7 @@ import pytest
 
 from hw.errors import UserError
 from snn import train
+from snn.data import load
 from snn.recipe import Recipe, command_of, model_options_of, parse, recipe_of
 
 FILE = """\
@@ -39,7 +40,7 @@ def test_a_recipe_file_is_the_same_as_its_options(tmp_path):
     written, said = parse(["--recipe", str(path), "--out", "x.pt"]), parse(words)
     assert recipe_of(written) == recipe_of(said) == Recipe(learning_rate=0.01, flip=True, seed=7)
     assert command_of(written) == command_of(said)
-    options = model_options_of(written, shape=(1, 8, 8), classes=10)
+    options = model_options_of(written, load("digits", "test"))
     assert (options.channels, options.hidden, options.learn_scale) == ((4, 8), (), True)
 
 

@@ -1,0 +1,94 @@
+"""Command line: QB-LIF neurons against binary and fixed-burst ones, in accuracy and in hardware.
+
+python -m studies.burst --smoke
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress, TimeElapsedColumn
+
+from hw.errors import UserError, command_line
+from sim.cluster import check_library, shared_out
+from studies.burst.grid import Run, read_grid
+from studies.burst.report import write_document
+from studies.burst.run import found, perform
+
+HERE = Path(__file__).parent
+GRID, SMOKE = HERE / "fashion_mnist.toml", HERE / "smoke.toml"
+WORK = Path("build/burst")
+
+
+def missing_runs(runs: list[Run], work: Path) -> list[Run]:
+    """Those that are not done yet, each training once."""
+    unique = {run.key: run for run in reversed(runs)}
+    return [run for run in runs if unique[run.key] is run and found(work / run.key) is None]
+
+
+def perform_all(runs: list[Run], options: argparse.Namespace) -> None:
+    """Train and measure what is missing."""
+    missing = missing_runs(runs, options.work_dir)
+    threads = max(1, (os.cpu_count() or 1) // options.workers)
+    work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
+    arguments = [(run.words, run.command, work / run.key, data_dir, threads) for run in missing]
+    with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
+        bar = progress.add_task("runs", total=len(missing))
+        for figures in shared_out(perform, arguments, workers=options.workers, scheduler=options.scheduler):
+            progress.print(f"{figures['accuracy']:.2%} in {figures['seconds']:.0f} s: {figures['command']}")
+            progress.advance(bar)
+
+
+def figures_of(runs: list[Run], work: Path) -> list[tuple[Run, dict[str, Any]]]:
+    """Every run that is done, with its figures."""
+    return [(run, figures) for run in runs if (figures := found(work / run.key)) is not None]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m studies.burst``."""
+    result = argparse.ArgumentParser(
+        prog="python -m studies.burst",
+        description="Train binary, fixed-burst and QB-LIF networks, all else equal, and write what they reach and cost "
+        "in hardware. What is done is kept: the same command goes on where it was interrupted.",
+    )
+    add = result.add_argument
+    add("--grid", type=Path, default=GRID, help="TOML file that says what to run (default the Fashion-MNIST grid)")
+    add("--smoke", action="store_true", help="a tiny grid of a minute instead")
+    add("--data-dir", type=Path, help="folder with the data set's files")
+    add("--series", action="append", metavar="NAME", help="only this series of the grid; may be repeated")
+    add("--work-dir", type=Path, default=WORK, help=f"for trainings and figures (default {WORK})")
+    add("--out", type=Path, help="folder for tables and pictures (default WORK_DIR/report)")
+    add("--workers", type=int, default=1, help="runs side by side in processes of a local cluster (default 1)")
+    add("--scheduler", help="address of a dask scheduler whose workers see the same files")
+    add("--report", action="store_true", help="train nothing, write the report of what is done")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    if options.workers < 1:
+        raise UserError(f"--workers must be at least 1, not {options.workers}")
+    grid = SMOKE if options.smoke else options.grid
+    runs = read_grid(grid)
+    if options.series is not None:
+        runs = [run for run in runs if run.series in options.series]
+        if not runs:
+            raise UserError(f"{grid} has no series {' or '.join(options.series)}")
+    if not options.report:
+        check_library(options.workers, options.scheduler)
+        perform_all(runs, options)
+    done = figures_of(runs, options.work_dir)
+    if not done:
+        raise UserError(f"{options.work_dir} holds no run of {grid} that is done; leave out --report")
+    out = options.work_dir / "report" if options.out is None else options.out
+    write_document(done, grid.resolve().relative_to(Path.cwd()) if grid.is_relative_to(Path.cwd()) else grid, out)
+    print(f"{out}: {len(done)} of {len(runs)} runs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

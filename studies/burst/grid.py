@@ -1,0 +1,107 @@
+"""The runs of the study: what a grid file asks for, as options of ``python -m snn.train``.
+
+::
+
+    [base]                      # options of every run
+    data = "fashion_mnist"
+    timesteps = 2
+
+    [arms.qblif_3]              # options of one kind of neuron
+    burst_bits = 2
+
+    [series.timesteps]          # every arm, with every value, under every seed
+    arms = ["binary", "qblif_3"]
+    seeds = [1, 2, 3]
+    set = { affine = false }    # options of the whole series
+    vary = { timesteps = [1, 4] }
+"""
+
+import hashlib
+import itertools
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hw.errors import UserError
+from snn.recipe import command_of, option_words, parse, recipe_of
+
+Options = dict[str, Any]
+"""Names and values as in a recipe file of ``snn.train``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training.
+
+    Attributes:
+        series: the series that it belongs to; one run may belong to several, each time as a Run of its own.
+        arm: the kind of neuron.
+        varied: what else distinguishes it in its series, as text; empty where nothing does.
+        seed: of weights and order.
+        words: options of ``snn.train``, without ``--out``.
+        command: the training that they are, to people and as the run's identity.
+    """
+
+    series: str
+    arm: str
+    varied: str
+    seed: int
+    words: tuple[str, ...]
+    command: str
+
+    @property
+    def key(self) -> str:
+        """Names the run's folder: runs that are the same training have the same key."""
+        return hashlib.sha256(self.command.encode()).hexdigest()[:16]
+
+    @property
+    def title(self) -> str:
+        return " ".join(part for part in (self.series, self.arm, self.varied, f"seed {self.seed}") if part)
+
+
+def read_grid(path: Path) -> list[Run]:
+    """Every run of a grid file, series by series.
+
+    Raises:
+        UserError: the file cannot be read, or asks for something that there is not.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is no TOML: {error}") from error
+    try:
+        runs = [run for name, series in content["series"].items() for run in series_runs(content, name, series)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no grid of runs: {error}") from error
+    if not runs:
+        raise UserError(f"{path} asks for no runs")
+    return runs
+
+
+def series_runs(content: Options, name: str, series: Options) -> list[Run]:
+    """The runs of one series; raises KeyError for an arm that is not there."""
+    vary: dict[str, list[Any]] = series.get("vary", {})
+    runs = []
+    for arm, values, seed in itertools.product(
+        series["arms"], itertools.product(*vary.values()), series.get("seeds", [1])
+    ):
+        varied = dict(zip(vary, values, strict=True))
+        options = content["base"] | content["arms"][arm] | series.get("set", {}) | varied | {"seed": seed}
+        words = tuple(option_words(options, f"series {name}"))
+        parsed = parse([*words, "--out", "model.pt"])
+        recipe_of(parsed)
+        runs.append(
+            Run(
+                series=name,
+                arm=arm,
+                varied=" ".join(f"{key} {json.dumps(value)}" for key, value in varied.items()),
+                seed=seed,
+                words=words,
+                command=command_of(parsed),
+            )
+        )
+    return runs

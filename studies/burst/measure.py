@@ -1,0 +1,116 @@
+"""What a trained network does and costs: its scales, bursts, operations, and the hardware that it would take."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gen.cycles import predict
+from gen.design import Design, make_design
+from gen.plans import evaluate
+from hw.errors import UserError
+from hw.network import Conv2d, Dense, Network, Skip, encode
+from sim import golden
+from snn.data import Images
+from snn.layers import SpikingLayer
+
+Figures = dict[str, Any]
+BOARD = "arty_a7"
+RATE = 2_000.0
+"""Inferences a second at which the smallest design is asked for."""
+ADD_PJ_PER_BIT = 0.1 / 32
+"""Energy of an integer addition, a bit: 0.1 pJ for 32 bits in 45 nm (Horowitz, ISSCC 2014, figure 1.1.9)."""
+READ_PJ_PER_BIT = 10 / 64
+"""Energy of reading a bit of an 8 KiB memory: 10 pJ for 64 bits, from the same figure."""
+
+
+def scales(model: nn.Module) -> dict[str, float]:
+    """The scale s of every population, by its name in the graph."""
+    layers = ((name, module) for name, module in model.named_modules() if isinstance(module, SpikingLayer))
+    return {name.replace(".", "_"): float(layer.neuron.scale.detach()) for name, layer in layers}
+
+
+def activity_figures(network: Network, images: Images) -> Figures:
+    """Bursts and operations an inference, by the golden model.
+
+    ``histogram``: of every node, the share of its neurons and timesteps that send 0, 1, ... K.
+    ``bursts``: sum of all burst counts of the populations. ``operations``: burst counts times the synapses that they
+    reach. ``accumulates``: additions of one weight that the hardware makes, one for every set bit-plane.
+    """
+    result = golden.run(network, encode(images.pixels, network.input))
+    count = len(images.labels)
+    operations, accumulates, energy = 0, 0, 0.0
+    for projection in network.projections:
+        if isinstance(projection, Skip):
+            continue
+        bursts = result.bursts[projection.source]
+        operations += reached(projection, network, bursts)
+        additions = golden.accumulates(projection, network, bursts)
+        accumulates += additions
+        energy += additions * energy_of_addition(network, projection)
+    return {
+        "histogram": {
+            name: shares(result.bursts[name], network.burst_ceiling(name)) for name in (n.name for n in network.nodes)
+        },
+        "bursts": sum(int(result.bursts[node.name].sum()) for node in network.nodes) / count,
+        "operations": operations / count,
+        "accumulates": accumulates / count,
+        "energy_nj": energy / count / 1000,
+    }
+
+
+def shares(bursts: Tensor, ceiling: int) -> list[float]:
+    """How often each count from 0 to ``ceiling`` is sent."""
+    found = torch.bincount(bursts.flatten(), minlength=ceiling + 1)
+    return [round(share, 6) for share in (found / found.sum()).tolist()]
+
+
+def reached(projection: Dense | Conv2d, network: Network, bursts: Tensor) -> int:
+    """Sum of burst counts over all synapses."""
+    if isinstance(projection, Dense):
+        return int(bursts.sum()) * len(projection.weights)
+    ones = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)
+    return int(golden.project(ones, bursts, network.burst_ceiling(projection.source)).sum())
+
+
+def energy_of_addition(network: Network, projection: Dense | Conv2d) -> float:
+    """pJ of one accumulate: the weight is read, and added in an accumulator as wide as the largest sum."""
+    rows = np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1)
+    bits = int(rows.max() * network.burst_ceiling(projection.source)).bit_length() + 1
+    return READ_PJ_PER_BIT * projection.weight_bits + ADD_PJ_PER_BIT * bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A design that a network is planned as: the fastest on 80 % of the board, or the smallest at a rate."""
+
+    name: str
+    target_fps: float | None
+
+
+DESIGNS = (Wanted(name="fastest", target_fps=None), Wanted(name="smallest", target_fps=RATE))
+
+
+def hardware_figures(path: Path, images: Images) -> Figures:
+    """Cycles, LUTs, flip-flops and block RAMs of a checkpoint's network on BOARD; None where it does not fit."""
+    figures: Figures = {}
+    for wanted in DESIGNS:
+        try:
+            design = make_design(path, BOARD, target_fps=wanted.target_fps)
+        except UserError:
+            figures[wanted.name] = None
+            continue
+        figures[wanted.name] = design_figures(design, images)
+    return figures
+
+
+def design_figures(design: Design, images: Images) -> Figures:
+    """Cycles an image, by the exact model, and resources, by the fitted one."""
+    known = golden.run(design.network, encode(images.pixels, design.network.input))
+    cycles = predict(design.config, {name: bursts.numpy() for name, bursts in known.bursts.items()})
+    candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
+    totals = {key: round(candidate.total(key), 1) for key in ("lut", "ff", "bram")}
+    return {"cycles": cycles.mean, "clock_mhz": design.plan.clock_mhz, **totals}

@@ -1,0 +1,225 @@
+"""Tables, CSV and pictures of the study."""
+
+import csv
+import datetime
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from studies.burst.grid import Run
+from studies.burst.measure import BOARD, DESIGNS, RATE
+
+Figures = dict[str, Any]
+COSTS = ("cycles", "lut", "ff", "bram")
+HEAD = """\
+# Burst neurons: every run
+
+Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, torch {torch}, Python {python}. `runs.csv` holds
+every run with the command that repeats it. Accuracies are of all {images} test images, as mean and spread (sample
+standard deviation) over seeds; bursts, operations (burst counts times synapses) and accumulates (set bit-planes times
+synapses) an inference, by the golden model, are of the first 1,000. Hardware is the planner's word (exact cycles of 20
+images, fitted resources) for {board}: the fastest design on 80 % of it, and the smallest that does {rate:,.0f}
+inferences a second. Energy: accumulates times what it takes to read a weight's bits (10 pJ for 64) and to add as many
+bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC 2014: a model to compare by, no measurement.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """The runs of one arm in one series that differ in nothing but the seed."""
+
+    series: str
+    arm: str
+    varied: str
+    runs: tuple[tuple[Run, Figures], ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.arm} {self.varied}".strip()
+
+    def values(self, *keys: str) -> list[float]:
+        """A figure of every run that has it, e.g. ``values("hardware", "fastest", "cycles")``."""
+        found = []
+        for _, figures in self.runs:
+            value: Any = figures
+            for key in keys:
+                value = value.get(key) if value is not None else None
+            if value is not None:
+                found.append(float(value))
+        return found
+
+    def mean(self, *keys: str) -> float | None:
+        """Mean of :meth:`values`, None where there are none."""
+        values = self.values(*keys)
+        return statistics.mean(values) if values else None
+
+
+def points(pairs: Iterable[tuple[Run, Figures]]) -> list[Point]:
+    """Runs that differ in the seed alone, together; in the grid's order."""
+    grouped: dict[tuple[str, str, str], list[tuple[Run, Figures]]] = {}
+    for run, figures in pairs:
+        grouped.setdefault((run.series, run.arm, run.varied), []).append((run, figures))
+    return [
+        Point(series=series, arm=arm, varied=varied, runs=tuple(runs))
+        for (series, arm, varied), runs in grouped.items()
+    ]
+
+
+def spread(values: Sequence[float], form: str = ".2%") -> str:
+    """Mean and sample standard deviation in words."""
+    if not values:
+        return ""
+    text = format(statistics.mean(values), form)
+    return text if len(values) == 1 else f"{text} ± {format(statistics.stdev(values), form)}"
+
+
+def number(value: float | None, form: str = ",.0f") -> str:
+    """A figure in words, nothing where there is none."""
+    return "" if value is None else format(value, form)
+
+
+def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
+    """Every run, one a line."""
+    header = ["series", "arm", "varied", "seed", "accuracy", "weights", "bursts", "operations", "accumulates"]
+    header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, "scales", "seconds", "command"])
+        for run, figures in pairs:
+            activity, hardware = figures.get("activity", {}), figures.get("hardware", {})
+            costs = [(hardware.get(design.name) or {}).get(cost, "") for design in DESIGNS for cost in COSTS]
+            counted = [activity.get(key, "") for key in ("bursts", "operations", "accumulates", "energy_nj")]
+            scales = " ".join(f"{name}={scale:.4f}" for name, scale in figures["scales"].items())
+            start = [run.series, run.arm, run.varied, run.seed, figures["accuracy"], figures["weights"]]
+            writer.writerow([*start, *counted, *costs, scales, figures["seconds"], figures["command"]])
+
+
+def accuracy_table(found: Sequence[Point]) -> str:
+    """One line a point: accuracy, activity and hardware."""
+    lines = [
+        "| neuron | runs | accuracy | bursts | operations | accumulates | energy, nJ | fastest: cycles | LUT | BRAM36 "
+        "| smallest: LUT | BRAM36 |",
+        "| --- |" + " --- |" * 11,
+    ]
+    for point in found:
+        cells = [point.title, str(len(point.runs)), spread(point.values("accuracy"))]
+        cells += [number(point.mean("activity", key)) for key in ("bursts", "operations", "accumulates")]
+        cells += [number(point.mean("activity", "energy_nj"))]
+        cells += [number(point.mean("hardware", "fastest", key)) for key in ("cycles", "lut")]
+        cells += [number(point.mean("hardware", "fastest", "bram"), ".1f")]
+        cells += [number(point.mean("hardware", "smallest", "lut"))]
+        cells += [number(point.mean("hardware", "smallest", "bram"), ".1f")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def difference_table(found: Sequence[Point]) -> str:
+    """Every arm against the first one of its series and value, seed by seed; empty where there is one arm."""
+    if len({point.arm for point in found}) == 1:
+        return ""
+    lines = ["| neuron | against | difference in points, seed by seed | mean |", "| --- | --- | --- | --- |"]
+    for point in found:
+        first = next(other for other in found if other.varied == point.varied)
+        if first is point:
+            continue
+        theirs = {run.seed: figures["accuracy"] for run, figures in first.runs}
+        differences = [
+            100 * (figures["accuracy"] - theirs[run.seed]) for run, figures in point.runs if run.seed in theirs
+        ]
+        each = ", ".join(f"{difference:+.2f}" for difference in differences)
+        lines.append(f"| {point.title} | {first.title} | {each} | {spread(differences, '+.2f')} |")
+    return "\n".join(lines)
+
+
+def scale_table(found: Sequence[Point]) -> str:
+    """Mean scale and burst histogram of every layer of every point of a series."""
+    lines = ["| neuron | layer | scale | neurons and timesteps that send 0, 1, ... K |", "| --- | --- | --- | --- |"]
+    for point in found:
+        for layer in point.runs[0][1]["scales"]:
+            shares = [run["activity"]["histogram"][layer] for _, run in point.runs if "activity" in run]
+            means = [statistics.mean(column) for column in zip(*shares, strict=True)]
+            text = ", ".join(f"{share:.1%}" for share in means)
+            lines.append(f"| {point.title} | {layer} | {spread(point.values('scales', layer), '.3f')} | {text} |")
+    return "\n".join(lines)
+
+
+def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) -> None:
+    """README.md of the folder ``out``, ``runs.csv`` and the pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(pairs, out / "runs.csv")
+    found = points(pairs)
+    parts = [
+        HEAD.format(
+            grid=grid,
+            out=out,
+            date=datetime.datetime.now(datetime.UTC).date(),
+            torch=version("torch"),
+            python=platform.python_version(),
+            images=f"{pairs[0][1]['images']:,}",
+            board=BOARD,
+            rate=RATE,
+        )
+    ]
+    for series in dict.fromkeys(point.series for point in found):
+        mine = [point for point in found if point.series == series]
+        parts += [f"## {series.replace('_', ' ')}\n", accuracy_table(mine), "", difference_table(mine), ""]
+    first = [point for point in found if point.series == found[0].series]
+    parts += [f"## scales and bursts ({found[0].series})\n", scale_table(first), ""]
+    for name, drawn in pictures(found).items():
+        drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
+        parts += [f"![{name.replace('_', ' ')}]({name}.svg)", ""]
+    (out / "README.md").write_text("\n".join(parts))
+
+
+def pictures(found: Sequence[Point]) -> dict[str, Figure]:
+    """Accuracy of every series, and accuracy against what it costs."""
+    drawn = {f"accuracy_{series}": accuracy_picture(found, series) for series in {p.series: 0 for p in found}}
+    drawn["accuracy_against_cost"] = cost_picture(found)
+    return drawn
+
+
+def accuracy_picture(found: Sequence[Point], series: str) -> Figure:
+    """Every run of a series as a dot, means as bars."""
+    mine = [point for point in found if point.series == series]
+    figure = Figure(figsize=(7, 0.6 + 0.35 * len(mine)), layout="constrained")
+    axes = figure.subplots()
+    for place, point in enumerate(mine):
+        values = [100 * value for value in point.values("accuracy")]
+        axes.plot(values, [place] * len(values), "o", color="tab:blue", markersize=4)
+        axes.plot([statistics.mean(values)] * 2, [place - 0.3, place + 0.3], color="black")
+    axes.set_yticks(range(len(mine)), [point.title for point in mine])
+    axes.invert_yaxis()
+    axes.set_xlabel("test accuracy, %")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+COST_AXES = (
+    (("hardware", "fastest", "cycles"), "cycles an inference, fastest on 80 % of the board"),
+    (("hardware", "smallest", "bram"), f"BRAM36, smallest for {RATE:,.0f} inferences/s"),
+    (("activity", "energy_nj"), "energy model, nJ an inference"),
+)
+
+
+def cost_picture(found: Sequence[Point]) -> Figure:
+    """Accuracy against cycles, block RAM and energy; one colour an arm."""
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in found))}
+    for axes, (keys, label) in zip(figure.subplots(1, len(COST_AXES)), COST_AXES, strict=True):
+        for point in found:
+            cost, accuracy = point.mean(*keys), point.mean("accuracy")
+            if cost is None or accuracy is None:
+                continue
+            axes.plot(cost, 100 * accuracy, "o", color=colours[point.arm], markersize=5)
+            axes.annotate(point.title, (cost, 100 * accuracy), fontsize=5, xytext=(3, 3), textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlabel(label)
+        axes.set_ylabel("test accuracy, %")
+        axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,96 @@
+"""One run of the study: training, then everything that is measured of the network."""
+
+import json
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gen.checkpoint import load_checkpoint
+from gen.fold import fold
+from hw.network import encode
+from sim import golden
+from snn import checkpoint
+from snn.data import Images, load
+from snn.recipe import parse
+from snn.train import content_of, training_of
+from snn.training import Training, train
+from snn.workers import Workers
+from studies.burst.measure import activity_figures, hardware_figures, scales
+
+Figures = dict[str, Any]
+RESULT = "result.json"
+COUNTED = 1000
+"""Test images whose bursts and operations are counted."""
+PREDICTED = 20
+"""Test images whose cycles are predicted."""
+BOTH_SPLITS = 2
+
+
+@lru_cache(maxsize=BOTH_SPLITS)
+def images_of(data: str, split: str, folder: Path | None, timesteps: int) -> Images:
+    """A data set, once a process."""
+    return load(data, "train" if split == "train" else "test", folder, timesteps)
+
+
+def found(folder: Path) -> Figures | None:
+    """The figures of a run that is done, or None."""
+    path = folder / RESULT
+    result: Figures | None = json.loads(path.read_text()) if path.is_file() else None
+    return result
+
+
+def perform(words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, threads: int) -> Figures:
+    """Train and measure, or go on where an interrupted run was; what is found is kept in ``folder``.
+
+    Args:
+        words: options of ``snn.train``.
+        command: what they amount to.
+        folder: of this run alone.
+        data_dir: where the data set is.
+        threads: that torch may use.
+    """
+    done = found(folder)
+    if done is not None:
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    begin = time.monotonic()
+    out = folder / "model.pt"
+    options = parse([*words, "--out", str(out)])
+    images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
+    training = training_of(options, Workers(device=torch.device("cpu")), images, test)
+    resume = out.with_name(f"{out.name}.resume").is_file()
+    score = train(training, out, resume=resume, quiet=True)
+    figures = {
+        "command": command,
+        "accuracy": score,
+        "images": len(test.labels),
+        "scales": scales(training.tested),
+        "weights": sum(p.numel() for p in training.tested.parameters() if p.dim() > 1),
+    }
+    if training.recipe.qat_epochs and options.threshold == checkpoint.HARDWARE_THRESHOLD:
+        checkpoint.save_atomically(content_of(training, options, score), out)
+        figures |= integer_figures(training, out)
+    figures["seconds"] = round(time.monotonic() - begin, 1)
+    partial = folder / f"{RESULT}.partial"
+    partial.write_text(json.dumps(figures, indent=1) + "\n")
+    partial.replace(folder / RESULT)
+    return figures
+
+
+def integer_figures(training: Training, path: Path) -> Figures:
+    """What is measured of the integer network; raises ValueError where it is not the network that was trained."""
+    network, images = fold(load_checkpoint(path)), training.test.first(COUNTED)
+    logits = golden.run(network, encode(images.pixels, network.input)).logits.numpy()
+    with torch.no_grad():
+        trained = training.tested(torch.from_numpy(images.pixels.copy())).double().numpy()
+    if not np.array_equal(trained * 2.0**network.readout.fraction_bits, logits):
+        raise ValueError(f"{path}: the golden model prints other logits than the trained network")
+    return {
+        "activity": activity_figures(network, images),
+        "hardware": hardware_figures(path, images.first(PREDICTED)),
+    }

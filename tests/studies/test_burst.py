@@ -1,0 +1,162 @@
+"""The study of burst neurons: its grid, what is measured, and that it goes on where it was."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from gen.checkpoint import load_checkpoint
+from gen.fold import fold
+from hw.errors import UserError
+from hw.network import Conv2d, encode
+from snn.data import load
+from studies.burst import __main__ as burst
+from studies.burst import run
+from studies.burst.grid import read_grid
+from studies.burst.measure import activity_figures
+from tests.reference import scalar_run
+
+GRID = """
+[base]
+data = "digits"
+model = "cnn"
+channels = [4]
+hidden = []
+timesteps = 2
+float_epochs = 1
+qat_epochs = 1
+batch = 32
+
+[arms.binary]
+burst_bits = 1
+[arms.full]
+burst_bits = 1
+threshold = 1.0
+
+[series.arms]
+arms = ["binary", "full"]
+seeds = [1, 2]
+[series.timesteps]
+arms = ["binary"]
+vary = { timesteps = [1, 2] }
+"""
+
+
+@pytest.fixture
+def grid(tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text(GRID)
+    return path
+
+
+def test_the_grid_is_every_arm_value_and_seed(grid):
+    runs = read_grid(grid)
+    assert [(run.series, run.arm, run.varied, run.seed) for run in runs] == [
+        ("arms", "binary", "", 1),
+        ("arms", "binary", "", 2),
+        ("arms", "full", "", 1),
+        ("arms", "full", "", 2),
+        ("timesteps", "binary", "timesteps 1", 1),
+        ("timesteps", "binary", "timesteps 2", 1),
+    ]
+    # One training that belongs to two series is run once.
+    assert runs[0].key == runs[5].key
+    assert len({run.key for run in runs}) == 5
+    assert "--threshold 1.0" in runs[2].command
+    assert "--timesteps 1" in runs[4].command
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("[base", "TOML"),
+        ("[base]", "no grid"),
+        ("[base]\n[arms.a]\n[series.s]\narms = ['b']", "no grid"),
+        ("[base]\nspeed = 3\n[arms.a]\n[series.s]\narms = ['a']", "speed"),
+        ("[base]\ndata = 'digits'\nseed = -1\n[arms.a]\n[series.s]\narms = ['a']\nseeds = [-1]", "--seed"),
+        ("[base]\n[arms.a]\n[series.s]\narms = []", "no runs"),
+    ],
+)
+def test_grids_that_are_none(tmp_path, content, named):
+    path = tmp_path / "grid.toml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=named):
+        read_grid(path)
+
+
+def test_the_shipped_grids_can_be_read():
+    for path in (burst.GRID, burst.SMOKE):
+        assert read_grid(path)
+
+
+def test_figures_are_those_of_the_network_neuron_by_neuron(zoo):
+    network = fold(load_checkpoint(zoo / "digits_resnet.pt"))
+    images = load("digits", "test").first(2)
+    figures = activity_figures(network, images)
+    operations = accumulates = bursts = 0
+    for sample in encode(images.pixels, network.input):
+        sent = scalar_run(network, sample).bursts
+        bursts += sum(int(sent[node.name].sum()) for node in network.nodes)
+        for projection in network.projections:
+            if not hasattr(projection, "weight_bits"):
+                continue
+            source = sent[projection.source]
+            for t, c, y, x in np.argwhere(source > 0):
+                reached = len(projection.weights)
+                if isinstance(projection, Conv2d):
+                    reached *= positions(projection, source.shape, y, x)
+                counted = int(source[t, c, y, x])
+                operations += counted * reached
+                accumulates += counted.bit_count() * reached
+    assert figures["operations"] == operations / 2
+    assert figures["accumulates"] == accumulates / 2
+    assert figures["bursts"] == bursts / 2
+    assert all(sum(shares) == pytest.approx(1, abs=1e-4) for shares in figures["histogram"].values())
+
+
+def positions(projection, shape, y, x):
+    """How many positions of the target see the source position (y, x), each through one kernel element."""
+    count = 0
+    _, _, height, width = projection.weights.shape
+    rows = (shape[2] + 2 * projection.padding - height) // projection.stride + 1
+    columns = (shape[3] + 2 * projection.padding - width) // projection.stride + 1
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * projection.stride - projection.padding, column * projection.stride - projection.padding
+            count += top <= y < top + height and left <= x < left + width
+    return count
+
+
+def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
+    work = tmp_path / "work"
+    words = ["--grid", str(grid), "--work-dir", str(work)]
+    assert burst.main([*words, "--series", "arms"]) == 0
+    out = capsys.readouterr().out
+    assert "4 of 4 runs" in out
+    with (work / "report" / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == ["binary", "binary", "full", "full"]
+    assert all(float(row["accuracy"]) > 0.3 for row in rows)
+    assert all(float(row["fastest_cycles"]) > 0 for row in rows[:2])
+    assert not any(row["fastest_cycles"] for row in rows[2:])
+    document = (work / "report" / "README.md").read_text()
+    assert "| full | binary |" in document
+    assert (work / "report" / "accuracy_against_cost.svg").is_file()
+
+    trained = []
+    original = run.train
+    monkeypatch.setattr(run, "train", lambda *args, **more: trained.append(args) or original(*args, **more))
+    assert burst.main(words) == 0
+    assert len(trained) == 1, "only the one training that was not there"
+    assert burst.main([*words, "--report"]) == 0
+    assert len(trained) == 1
+    assert torch.get_num_threads() >= 1
+
+
+def test_user_errors(grid, tmp_path, fails):
+    words = ["--grid", grid, "--work-dir", tmp_path / "work"]
+    assert "no series" in fails(burst.main, *words, "--series", "other")
+    assert "--workers" in fails(burst.main, *words, "--workers", 0)
+    assert "--report" in fails(burst.main, *words, "--report")
+    assert "nowhere" in fails(burst.main, "--grid", tmp_path / "nowhere.toml")
