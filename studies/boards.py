@@ -9,6 +9,7 @@ What was built is kept in ``studies/boards.json``, a row a board, so that an int
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def build_board(board: Board, folder: Path, console: Console) -> Row:
         return {"error": "the board has nothing to see the network's results on"}
     return {
         "network": design.checkpoint.path.stem,
-        "host_link": board.uart is not None,
+        "date": time.strftime("%Y-%m-%d"),
         **{key: report[key] for key in ("bitstream", "clock_mhz", "fmax_mhz", "resources", "tools")},
     }
 
@@ -93,6 +94,8 @@ def table(rows: dict[str, Row]) -> str:
     )
     lines = [table_line(CATALOGUE[name], row) for name, row in shown.items()]
     tools = sorted({f"{tool} {found}" for row in shown.values() for tool, found in row.get("tools", {}).items()})
+    dates = sorted({row["date"] for row in shown.values() if "date" in row})
+    tools += [f"built on {' and '.join(dates)}"] if dates else []
     head = HEAD.format(share=SHARE_OF_BOARD, fps=TARGET_FPS, summary=summary)
     return head + "\n".join([*lines, "", f"Tools: {', '.join(tools)}", ""])
 
@@ -100,8 +103,6 @@ def table(rows: dict[str, Row]) -> str:
 def table_line(board: Board, row: Row) -> str:
     """One line of the table."""
     serial = "none" if board.uart is None else f"{board.uart.bridge}, {board.uart.baud:,} baud"
-    if board.uart is not None and not row.get("host_link"):
-        serial += "; built without the host link"
     if "error" in row:
         cells = ["", f"not built: {row['error']}", *[""] * 6]
     else:
