@@ -69,7 +69,8 @@ def hunt(mutant: Mutant) -> str | None:
 
 def first_failure(folder: Path, tests: str) -> str | None:
     """The first of ``tests`` that fails, or None."""
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-rfE", "--no-header", tests]
+    options = ("-x", "-p", "no:cacheprovider", "-rfE", "--no-header", "--hypothesis-profile", "no_shrinking")
+    command = [sys.executable, "-m", "pytest", *options, tests]
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         finished = subprocess.run(

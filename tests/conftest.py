@@ -1,6 +1,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+
+settings.register_profile("no_shrinking", phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""For studies.mutations, where it matters that a test fails and not how small its example is."""
 
 ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 
