@@ -25,16 +25,17 @@ SHIPPED = {
     "mnist_mlp75": ("mnist", 0.982),
     "mnist_mlp128": ("mnist", 0.986),
     "cifar10_cnn": ("cifar10", 0.8),
+    "nmnist_cnn": ("nmnist", 0.9),
 }
 LONG = ("fashion_mnist_cnn", "cifar10_cnn")
 
 
-def images_of(data: str) -> Images:
+def images_of(data: str, timesteps: int) -> Images:
     """The test set, from where it can be had or from the folder that QBLIF_DATA names."""
     folder = os.environ.get("QBLIF_DATA")
     for place in [None, *([Path(folder)] if folder else [])]:
         with contextlib.suppress(UserError):
-            return load(data, "test", place)
+            return load(data, "test", place, timesteps)
     pytest.skip(f"no {data} here; QBLIF_DATA may name a folder that holds it")
 
 
@@ -42,8 +43,8 @@ def images_of(data: str) -> Images:
 def test_trained_model_and_golden_print_the_same_logits_on_every_test_image(name, zoo):
     data, least = SHIPPED[name]
     path = zoo / f"{name}.pt"
-    images = images_of(data)
     network, model = fold(load_checkpoint(path)), load_model(path)
+    images = images_of(data, network.timesteps)
     grid = 2.0**network.readout.fraction_bits
     right = 0
     for start in range(0, len(images.labels), 500):
