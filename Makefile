@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive coverage virtual-board boards resources tools lint types venv icarus \
+.PHONY: help demo test test-slow formal exhaustive coverage mutations virtual-board boards resources burst tools lint types venv icarus \
   prerequisites clean
 
 help:
@@ -13,9 +13,11 @@ help:
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
 	@echo "make coverage   simulate six networks and write what was covered to docs/coverage.md: a quarter of an hour"
+	@echo "make mutations  plant bugs one at a time and write to docs/mutations.md which test finds each: half an hour"
 	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
 	@echo "make boards     build a network for every board that is not built yet, and write docs/boards.md"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
+	@echo "make burst      train binary, fixed-burst and QB-LIF networks and write docs/burst: many hours; goes on where it was"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
 
@@ -39,6 +41,12 @@ exhaustive: venv
 
 coverage: venv
 	$(RUN) -m studies.coverage --out docs/coverage.md
+
+mutations: venv
+	$(RUN) -m studies.mutations --out docs/mutations.md
+
+burst: venv
+	$(RUN) -m studies.burst --out docs/burst
 
 virtual-board: venv
 	$(RUN) -m studies.virtual_board

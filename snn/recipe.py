@@ -229,19 +229,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     only_recipe = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     only_recipe.add_argument("--recipe", type=Path)
     path = only_recipe.parse_known_args(arguments)[0].recipe
-    words = [] if path is None else recipe_words(path)
+    words = [] if path is None else option_words(read_toml(path), str(path))
     return parser().parse_args([*words, *arguments])
 
 
-def recipe_words(path: Path) -> list[str]:
-    """A recipe file's options as words of a command line; raises UserError."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file; raises UserError."""
     try:
-        content = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is no TOML: {error}") from error
-    return option_words(content, str(path))
 
 
 def option_words(content: dict[str, Any], where: str) -> list[str]:

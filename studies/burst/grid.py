@@ -19,13 +19,12 @@
 import hashlib
 import itertools
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hw.errors import UserError
-from snn.recipe import command_of, option_words, parse, recipe_of
+from snn.recipe import command_of, option_words, parse, read_toml, recipe_of
 
 Options = dict[str, Any]
 """Names and values as in a recipe file of ``snn.train``."""
@@ -67,12 +66,7 @@ def read_grid(path: Path) -> list[Run]:
     Raises:
         UserError: the file cannot be read, or asks for something that there is not.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no TOML: {error}") from error
+    content = read_toml(path)
     try:
         runs = [run for name, series in content["series"].items() for run in series_runs(content, name, series)]
     except (KeyError, TypeError, AttributeError) as error:
