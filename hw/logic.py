@@ -23,6 +23,20 @@ def select(choices: Sequence[Value], one_hot: Value) -> Value:
     return result
 
 
+def at_most(bits: Value, most: int) -> Value:
+    """Whether no more than ``most`` bits are set; a tree of ``log2(len(bits))`` levels, without adders."""
+
+    def reached(part: Value) -> list[Value]:
+        """For 1 to ``most + 1``: whether so many bits of ``part`` are set."""
+        if len(part) == 1:
+            return [part, *[Const(0, 1)] * most]
+        low, high = reached(part[: len(part) // 2]), reached(part[len(part) // 2 :])
+        both = [[low[one - 1] & high[count - one - 1] for one in range(1, count)] for count in range(1, most + 2)]
+        return [Cat(low[index], high[index], *both[index]).any() for index in range(most + 1)]
+
+    return ~reached(bits)[most]
+
+
 def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:
     """A counter of 0 .. length-1 that moves on where ``advance`` is 1; returns its value and whether it is at its end.
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.configuration import ProjectionConfig
-from hw.logic import counter, encode, select
+from hw.logic import at_most, counter, encode, select
 
 
 def bursts_layout(group: int, burst_bits: int) -> data.ArrayLayout:
@@ -63,6 +63,8 @@ class EventScanner(wiring.Component):
         event = self.events.payload
 
         # The beat being scanned: the planes still to be sent, the row of its first channels, whether it closes a sum.
+        # A bank is ending when no more than one plane of it is left; that is known a cycle ahead, so that ``ready`` does
+        # not wait for a search.
         held = Signal()
         held_closes = Signal(reset_less=True)
         held_row = Signal.like(event.banks[0].row, name="held_row", reset_less=True)
@@ -70,7 +72,7 @@ class EventScanner(wiring.Component):
 
         advance = Signal()
         finishing = Signal()
-        finished = []
+        ending = Signal(banks, reset_less=True)
         m.d.comb += advance.eq(self.events.ready)
         for bank in range(banks):
             counts = [pending[channel] for channel in range(bank, source.group, banks)]
@@ -84,16 +86,16 @@ class EventScanner(wiring.Component):
                 planes.eq(select(counts, channel)),
                 plane.eq(planes & -planes),
             ]
-            finished.append((occupied == channel) & (planes == plane))
             with m.If(advance):
                 m.d.sync += [
+                    ending[bank].eq(at_most(Cat(counts), 2)),
                     event.banks[bank].row.eq(held_row + encode(channel)),
                     event.banks[bank].plane.eq(encode(plane)),
                     event.banks[bank].spike.eq(occupied.any()),
                 ]
                 for index, count in enumerate(counts):
                     m.d.sync += count.eq(count & ~Mux(channel[index], plane, 0))
-        m.d.comb += finishing.eq(Cat(finished).all())
+        m.d.comb += finishing.eq(ending.all())
         with m.If(advance):
             m.d.sync += [self.events.valid.eq(held), event.last.eq(held_closes & finishing)]
 
@@ -116,6 +118,10 @@ class EventScanner(wiring.Component):
                 held_row.eq(row),
                 held_closes.eq(closes),
                 pending.eq(self.bursts.payload),
+                *(
+                    ending[bank].eq(at_most(Cat(self.bursts.payload[c] for c in range(bank, source.group, banks)), 1))
+                    for bank in range(banks)
+                ),
             ]
         return m
 

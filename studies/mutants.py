@@ -81,7 +81,10 @@ MUTANTS = (
         "Mux(last_fold, 0, first_row + step_rows)",
         "Mux(last_fold, 0, first_row)",
     ),
-    hardware("scanner", "one bank decides that a beat is done", "Cat(finished).all()", "finished[0]"),
+    hardware("scanner", "one bank decides that a beat is done", "ending.all()", "ending[0]"),
+    hardware(
+        "scanner", "the end of a beat is told an event late", "at_most(Cat(counts), 2)", "at_most(Cat(counts), 1)"
+    ),
     hardware("scanner", "an empty closing beat is dropped", ".any() & ~closes", ".any()"),
     hardware("scanner", "loads while events wait", "(~held | finishing) & advance", "(~held | finishing)"),
     hardware("scanner", "a spike is never without", "spike.eq(occupied.any())", "spike.eq(1)"),
