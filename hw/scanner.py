@@ -63,8 +63,8 @@ class EventScanner(wiring.Component):
         event = self.events.payload
 
         # The beat being scanned: the planes still to be sent, the row of its first channels, whether it closes a sum.
-        # A bank is ending when no more than one plane of it is left; that is known a cycle ahead, so that ``ready`` does
-        # not wait for a search.
+        # A bank is ending when no more than one plane of it is left; that is known a cycle ahead, so that ``ready``
+        # does not wait for a search.
         held = Signal()
         held_closes = Signal(reset_less=True)
         held_row = Signal.like(event.banks[0].row, name="held_row", reset_less=True)
