@@ -24,12 +24,14 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One run of a tool in the build folder; ``log`` is the file that gets its output."""
+    """One run of a tool in the build folder; ``log`` is the file that gets its output, ``advice`` the way out where it
+    fails, if there is a usual one."""
 
     purpose: str
     tool: str
     arguments: tuple[str, ...]
     log: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

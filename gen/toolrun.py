@@ -40,8 +40,9 @@ def run_tool(command: Command, folder: Path) -> None:
     if code:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
+        advice = f"; {command.advice}" if command.advice else ""
         raise ToolError(
-            f"{command.purpose} failed ({command.tool}, exit code {code}): {errors[-1][:LAST_WORDS]}; see {log}"
+            f"{command.purpose} failed ({command.tool}, exit code {code}): {errors[-1][:LAST_WORDS]}; see {log}{advice}"
         )
 
 

@@ -42,7 +42,11 @@ class NextpnrFamily(Family):
         """nextpnr on ``top.json`` with a fixed seed, its report in ``timing.json``."""
         common = ("--json", "top.json", "--report", "timing.json", "--seed", "1")
         return Command(
-            purpose="place and route", tool=self.place_tool, arguments=(*arguments, *common), log="nextpnr.log"
+            purpose="place and route",
+            tool=self.place_tool,
+            arguments=(*arguments, *common),
+            log="nextpnr.log",
+            advice="a lower --clock-mhz or --target-fps is easier to reach",
         )
 
     def pack(self, *arguments: str) -> Command:
