@@ -144,7 +144,7 @@ def tensor(values: IntArray) -> Tensor:
 
 
 @torch.no_grad()
-def activity(model: nn.Module, samples: Tensor, batch: int = 1000) -> dict[str, list[float]]:
+def activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, list[float]]:
     """Mean number of set bit-planes a sample that each node sends, per timestep: the events the hardware will see."""
     model.eval()
     totals: dict[str, Tensor] = {}

@@ -22,7 +22,8 @@ from snn.neuron import QBLIF
 from snn.recipe import Recipe
 from snn.workers import Workers
 
-TESTED_AT_ONCE = 1000
+TESTED_AT_ONCE = 50
+"""Few, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
 
 
 class Training:
