@@ -1,5 +1,6 @@
 """The proved bounds hold for every input, and are reached: brute force on small networks."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gen.widths import Interval, after_reset, layer_bounds, reset
 from sim import golden
 from tests.networks import random_network
+from tests.reference import update
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -32,6 +34,29 @@ def test_no_input_leaves_the_bounds(seed, reset_kind):
     logits = result.logits.numpy()
     readout = layer_bounds(network, network.readout).current
     assert ((readout.low <= logits) & (logits <= readout.high)).all()
+
+
+@pytest.mark.parametrize("bias", [-500, 0, 500])
+@pytest.mark.parametrize("reset_kind", ["soft", "hard"])
+def test_no_timestep_leaves_the_bounds(reset_kind, bias):
+    network = random_network(
+        3, sizes=(3, 3, 2), timesteps=2, coding="events", input_bits=1, burst_ceiling=2, reset=reset_kind
+    )
+    population = dataclasses.replace(network.nodes[0], bias=network.nodes[0].bias + bias)
+    network = dataclasses.replace(network, nodes=(population,))
+    bounds = layer_bounds(network, population)
+    seen = []
+    for inputs in itertools.product((0, 1), repeat=6):
+        membrane = np.zeros(3, dtype=np.int64)
+        for bursts in np.array(inputs).reshape(2, 3):
+            current = ((network.projections[0].weights @ bursts) << population.exponent) + population.bias
+            potential = (population.leak.multiplier * membrane >> population.leak.shift) + current
+            seen.append(potential)
+            membrane = np.array(
+                [update(population, int(now), int(v))[1] for now, v in zip(current, membrane, strict=True)]
+            )
+    assert (bounds.potential.low <= np.min(seen, axis=0)).all()
+    assert (np.max(seen, axis=0) <= bounds.potential.high).all()
 
 
 def test_partial_sums_are_tight():
