@@ -35,7 +35,7 @@ def hardware(component: str, what: str, old: str, new: str) -> Mutant:
 
 def generator(module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``gen/``."""
-    first = "tests/snn/test_quantization.py" if module == "fold" else f"tests/gen/test_{module}.py"
+    first = f"tests/gen/test_{module}.py"
     return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
 
 
