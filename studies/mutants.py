@@ -18,6 +18,7 @@ class Mutant:
         file: where it is made.
         old, new: the code before and after; ``old`` stands in the file once.
         tests: what is run against it, the likeliest first.
+        equivalent: why no test can find it; empty where one should.
     """
 
     what: str
@@ -25,6 +26,7 @@ class Mutant:
     old: str
     new: str
     tests: tuple[str, ...] = HARDWARE
+    equivalent: str = ""
 
 
 def hardware(component: str, what: str, old: str, new: str) -> Mutant:
@@ -39,9 +41,16 @@ def generator(module: str, what: str, old: str, new: str) -> Mutant:
     return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
 
 
-def link(module: str, what: str, old: str, new: str) -> Mutant:
+def link(module: str, what: str, old: str, new: str, *, equivalent: str = "") -> Mutant:
     """A mistake in ``hw/link/``."""
-    return Mutant(what=f"link {module}: {what}", file=f"hw/link/{module}.py", old=old, new=new, tests=LINK)
+    return Mutant(
+        what=f"link {module}: {what}",
+        file=f"hw/link/{module}.py",
+        old=old,
+        new=new,
+        tests=LINK,
+        equivalent=equivalent,
+    )
 
 
 MUTANTS = (
@@ -188,7 +197,19 @@ MUTANTS = (
         "~any_order & (identifier != identifier)",
     ),
     link("receiver", "a full ring is written to", "(length < longest) & (space != 0)", "(length < longest)"),
-    link("requests", "counters are read while they count", "(job.kind == Command.INFER) | self.idle", "job.kind.any()"),
+    link(
+        "requests",
+        "what waits for its turn is announced at once",
+        "(job.kind == Command.INFER) | self.idle",
+        "job.kind.any()",
+        equivalent="jobs are answered in order, so it is answered when it would have been",
+    ),
+    link(
+        "requests",
+        "counters are read while they count",
+        'with m.State("ANSWER"), m.If(self.idle):',
+        'with m.State("ANSWER"), m.If(1):',
+    ),
     link(
         "requests",
         "bits left over go into the next inference",

@@ -1,6 +1,6 @@
 """Command line: plant bugs one at a time and see which the tests find.
 
-    python -m studies.mutations --out docs/mutations.md   # all of them: two hours on two cores
+    python -m studies.mutations --out docs/mutations.md   # all of them: half an hour
     python -m studies.mutations --only neuron_core        # those whose description contains this
 
 What was found is kept in ``build/mutations.json`` while the code stays as it is, so that an interrupted run goes on
@@ -28,12 +28,14 @@ from studies.mutants import MUTANTS, Mutant
 
 FOUND = Path("build/mutations.json")
 ROOT = Path(__file__).resolve().parent.parent
+LIST = Path(__file__).with_name("mutants.py").resolve()
 COPIED = ("boards", "gen", "hw", "sim", "snn", "studies", "tests", "pyproject.toml", "docs", "README.md", "Makefile")
 LONGEST_SECONDS = 1800
 HEAD = """# Planted bugs
 
 `python -m studies.mutations --out docs/mutations.md` plants these bugs one at a time (`studies/mutants.py`), runs the
-tests until one fails, and writes this table. Found: {found} of {total} ({date}, amaranth {amaranth}).
+tests until one fails, and writes this table. Found: {found} of {total} ({date}, amaranth {amaranth}); not counted are
+those that no test can find, because the design does the same with them.
 
 | bug | found by |
 | --- | --- |
@@ -93,34 +95,40 @@ def chosen(pattern: str) -> Sequence[Mutant]:
 
 
 def code_sha256() -> str:
-    """Of all code and tests."""
+    """Of all code and tests, the list of mutants aside."""
     digest = hashlib.sha256()
     for path in sorted(path for part in COPIED for path in (ROOT / part).rglob("*.py")):
-        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        if path != LIST:
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
+def key(mutant: Mutant) -> str:
+    """Names what is changed, and what is run against it."""
+    return hashlib.sha256(repr((mutant.file, mutant.old, mutant.new, mutant.tests)).encode()).hexdigest()[:16]
+
+
 def found_before(code: str) -> dict[str, str | None]:
-    """What an interrupted run on the same code has found, by the mutant's description."""
+    """What an interrupted run on the same code has found, by the mutant's key."""
     kept = json.loads(FOUND.read_text()) if FOUND.is_file() else {}
     found: dict[str, str | None] = kept["found"] if kept.get("code") == code else {}
     return found
 
 
-def hunt_all(mutants: Sequence[Mutant], jobs: int) -> dict[str, str | None]:
-    """The test that finds each mutant, by its description."""
+def hunt_all(mutants: Sequence[Mutant], jobs: int) -> list[str | None]:
+    """The test that finds each mutant, or None."""
     code = code_sha256()
     found = found_before(code)
-    waiting = [mutant for mutant in mutants if mutant.what not in found]
+    waiting = [mutant for mutant in mutants if key(mutant) not in found]
     FOUND.parent.mkdir(exist_ok=True)
     with ThreadPoolExecutor(jobs) as pool, Progress() as progress:
         bar = progress.add_task("mutants", total=len(waiting))
         for mutant, test in zip(waiting, pool.map(hunt, waiting), strict=True):
-            found[mutant.what] = test
+            found[key(mutant)] = test
             FOUND.write_text(json.dumps({"code": code, "found": found}, indent=1) + "\n")
             progress.print(f"{mutant.what}: {test or 'NOT FOUND'}")
             progress.advance(bar)
-    return {mutant.what: found[mutant.what] for mutant in mutants}
+    return [found[key(mutant)] for mutant in mutants]
 
 
 @command_line
@@ -138,15 +146,16 @@ def main(arguments: list[str] | None = None) -> int:
     mutants = chosen(options.only)
     for mutant in mutants:
         mutated((ROOT / mutant.file).read_text(), mutant)
-    outcomes = hunt_all(mutants, options.jobs)
-    found = sum(test is not None for test in outcomes.values())
-    print(f"{found} of {len(outcomes)} bugs found")
+    outcomes = list(zip(mutants, hunt_all(mutants, options.jobs), strict=True))
+    found = sum(test is not None for _, test in outcomes)
+    total = sum(test is not None or not mutant.equivalent for mutant, test in outcomes)
+    print(f"{found} of {total} bugs found")
     if options.out is not None:
-        rows = [f"| {what} | {test or 'nothing'} |" for what, test in outcomes.items()]
+        rows = [f"| {mutant.what} | {test or mutant.equivalent or 'nothing'} |" for mutant, test in outcomes]
         today = time.strftime("%Y-%m-%d")
-        head = HEAD.format(found=found, total=len(outcomes), date=today, amaranth=version("amaranth"))
+        head = HEAD.format(found=found, total=total, date=today, amaranth=version("amaranth"))
         options.out.write_text(head + "\n".join(rows) + "\n")
-    return int(found < len(outcomes))
+    return int(found < total)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     add("--board", default="ulx3s_85f", help="board name, see gen.build --list-boards (default ulx3s_85f)")
     add("--ckpt", type=Path, required=True, help="checkpoint that is built")
     add("--other", type=Path, required=True, help="checkpoint of the same architecture that is patched into it")
+    add("--clock-mhz", type=float, help="as in gen.build")
     add("--target-fps", type=float, help="as in gen.build")
     add("--width-margin", type=int, default=2, help="as in gen.build (default 2)")
     add("--out", type=Path, default=Path("build/patching"), help="folder for the builds (default build/patching)")
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"no tool here puts other weights into a bitstream of {options.board}")
     console, out = Console(stderr=True), options.out
     built, patched, rebuilt = out / "built", out / "patched", out / "rebuilt"
-    rate = () if options.target_fps is None else ("--target-fps", options.target_fps)
+    wanted = {"--clock-mhz": options.clock_mhz, "--target-fps": options.target_fps}
+    rate = [word for name, value in wanted.items() if value is not None for word in (name, value)]
     board = ("--board", options.board)
     margin = ("--patchable", "--width-margin", options.width_margin)
     seconds = {"build": timed_build(console, "build", *board, *rate, *margin, "--ckpt", options.ckpt, "--out", built)}

@@ -54,10 +54,20 @@ def test_an_interrupted_campaign_goes_on_until_the_code_changes(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         mutations.hunt_all(MUTANTS[:3], 1)
     outcomes = mutations.hunt_all(MUTANTS[:3], 1)
-    first, second, third = (mutant.what for mutant in MUTANTS[:3])
-    assert outcomes == {first: "some test", second: "some test", third: None}
+    first = MUTANTS[0].what
+    assert outcomes == ["some test", "some test", None]
     assert hunted[0] == first
     assert hunted.count(first) == 1
     monkeypatch.setattr(mutations, "code_sha256", lambda: "other code")
     mutations.hunt_all(MUTANTS[:3], 1)
     assert hunted.count(first) == 2
+
+
+def test_what_no_test_can_find_is_explained_and_not_counted(tmp_path, monkeypatch, capsys):
+    mutants = [dataclasses.replace(MUTANTS[0]), dataclasses.replace(MUTANTS[1], equivalent="it does the same")]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutations, "chosen", lambda _: mutants)
+    monkeypatch.setattr(mutations, "hunt", lambda mutant: None if mutant.equivalent else "some test")
+    assert mutations.main(["--out", "table.md"]) == 0
+    assert "1 of 1 bugs found" in capsys.readouterr().out
+    assert f"| {MUTANTS[1].what} | it does the same |" in (tmp_path / "table.md").read_text()

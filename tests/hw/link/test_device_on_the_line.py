@@ -143,6 +143,28 @@ def test_inferences_and_counters(make, seed):
     assert all(counters[name] > 0 for name in counters if name.startswith("scanning_"))
 
 
+def test_counters_are_those_of_what_came_before_them(bench):
+    samples = bench.samples(4, seed=3)
+    sent = encode(samples, bench.network.input).sum(axis=(1, 2, 3, 4))
+    found = bench.talk(
+        (frame(Command.IDENTIFY, 0), 1),
+        # All in one go: what is behind the counters is there long before they are read.
+        (
+            bench.requests(samples[:1], 1)
+            + frame(Command.COUNTERS, 2)
+            + bench.requests(samples[1:], 3)
+            + frame(Command.COUNTERS, 6),
+            6,
+        ),
+    )
+    results = unpack_results([found[1].data, *(answer.data for answer in found[3:6])], bench.identity)
+    assert results.logits.tolist() == bench.expected(samples)
+    for answer, count in ((found[2], 1), (found[6], 4)):
+        counters = unpack_counters(answer.data, bench.identity)
+        assert counters["inferences"] == count
+        assert counters["bursts_input"] == sent[:count].sum()
+
+
 def test_reset_in_the_middle_of_an_inference(bench):
     samples = bench.samples(2, seed=7)
     requests = bench.requests(samples, 1)
