@@ -177,7 +177,7 @@ def test_data_of_another_shape_is_refused(terminal, monkeypatch, fails):
     )
     with terminal() as port:
         line = fails(host.main, "--port", port.path, "bench", "--data", "mnist")
-    assert "mnist holds images 1 x 28 x 28, but the network takes direct input 1 x 8 x 8" in line
+    assert "mnist holds direct input 1 x 28 x 28, but the network takes direct input 1 x 8 x 8" in line
 
 
 def test_ports_that_cannot_be_used(terminal, tmp_path, fails):
