@@ -75,7 +75,7 @@ class EventScanner(wiring.Component):
         ending = Signal(banks, reset_less=True)
         m.d.comb += advance.eq(self.events.ready)
         for bank in range(banks):
-            counts = [pending[channel] for channel in range(bank, source.group, banks)]
+            counts = self._dealt(pending, bank)
             occupied = Signal(len(counts), name=f"occupied_{bank}")
             channel = Signal(len(counts), name=f"channel_{bank}")
             planes = Signal(source.burst_bits, name=f"planes_{bank}")
@@ -118,12 +118,13 @@ class EventScanner(wiring.Component):
                 held_row.eq(row),
                 held_closes.eq(closes),
                 pending.eq(self.bursts.payload),
-                *(
-                    ending[bank].eq(at_most(Cat(self.bursts.payload[c] for c in range(bank, source.group, banks)), 1))
-                    for bank in range(banks)
-                ),
+                *(ending[bank].eq(at_most(Cat(self._dealt(self.bursts.payload, bank)), 1)) for bank in range(banks)),
             ]
         return m
+
+    def _dealt(self, beat: "data.View[data.ArrayLayout]", bank: int) -> list[Value]:
+        """The bursts of a beat that one bank scans."""
+        return [beat[channel] for channel in range(bank, self.config.window.source.group, self.config.banks)]
 
     def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Value:
         """Row of the arriving beat's first channels; drives ``closes`` where that beat ends an accumulation."""

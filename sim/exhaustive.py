@@ -34,11 +34,8 @@ def prepared(text: str) -> tuple[Design, Simulation, Images]:
     options = options_from(text)
     design = design_of(options)
     simulation = build(design.config, options.simulator, options.work_dir, waves=False)
-    return (
-        design,
-        simulation,
-        load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count),
-    )
+    images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
+    return design, simulation, images
 
 
 def options_to(options: argparse.Namespace) -> str:

@@ -146,10 +146,15 @@ def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int
         return 0
     ceiling = network.burst_ceiling(projection.source)
     planes = torch.stack([bursts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
+    return over_synapses(projection, planes, ceiling.bit_length())
+
+
+def over_synapses(projection: Dense | Conv2d, counts: Tensor, ceiling: int) -> int:
+    """Sum of ``counts``, none above ``ceiling``, each counted once for every synapse that it reaches."""
     if isinstance(projection, Dense):
-        return int(planes.sum()) * len(projection.weights)
+        return int(counts.sum()) * len(projection.weights)
     every_synapse = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)
-    return int(project(every_synapse, planes, ceiling.bit_length()).sum())
+    return int(project(every_synapse, counts, ceiling).sum())
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:

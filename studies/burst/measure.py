@@ -1,6 +1,6 @@
 """What a trained network does and costs: its scales, bursts, operations, and the hardware that it would take."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def activity_figures(network: Network, images: Images) -> Figures:
         if isinstance(projection, Skip):
             continue
         bursts = result.bursts[projection.source]
-        operations += reached(projection, network, bursts)
+        operations += golden.over_synapses(projection, bursts, network.burst_ceiling(projection.source))
         additions = golden.accumulates(projection, network, bursts)
         accumulates += additions
         energy += additions * energy_of_addition(network, projection)
@@ -66,14 +66,6 @@ def shares(bursts: Tensor, ceiling: int) -> list[float]:
     """How often each count from 0 to ``ceiling`` is sent."""
     found = torch.bincount(bursts.flatten(), minlength=ceiling + 1)
     return [round(share, 6) for share in (found / found.sum()).tolist()]
-
-
-def reached(projection: Dense | Conv2d, network: Network, bursts: Tensor) -> int:
-    """Sum of burst counts over all synapses."""
-    if isinstance(projection, Dense):
-        return int(bursts.sum()) * len(projection.weights)
-    ones = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)
-    return int(golden.project(ones, bursts, network.burst_ceiling(projection.source)).sum())
 
 
 def energy_of_addition(network: Network, projection: Dense | Conv2d) -> float:

@@ -179,7 +179,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
 
 def pictures(found: Sequence[Point]) -> dict[str, Figure]:
     """Accuracy of every series, and accuracy against what it costs."""
-    drawn = {f"accuracy_{series}": accuracy_picture(found, series) for series in {p.series: 0 for p in found}}
+    drawn = {f"accuracy_{series}": accuracy_picture(found, series) for series in dict.fromkeys(p.series for p in found)}
     drawn["accuracy_against_cost"] = cost_picture(found)
     return drawn
 

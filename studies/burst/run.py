@@ -15,6 +15,7 @@ from hw.network import encode
 from sim import golden
 from snn import checkpoint
 from snn.data import Images, load
+from snn.events import Split
 from snn.recipe import parse
 from snn.train import content_of, training_of
 from snn.training import Training, train
@@ -31,9 +32,9 @@ BOTH_SPLITS = 2
 
 
 @lru_cache(maxsize=BOTH_SPLITS)
-def images_of(data: str, split: str, folder: Path | None, timesteps: int) -> Images:
+def images_of(data: str, split: Split, folder: Path | None, timesteps: int) -> Images:
     """A data set, once a process."""
-    return load(data, "train" if split == "train" else "test", folder, timesteps)
+    return load(data, split, folder, timesteps)
 
 
 def found(folder: Path) -> Figures | None:
