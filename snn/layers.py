@@ -74,9 +74,8 @@ class Projection(nn.Module):
         """Track the float currents' mean and variance, outside the gradient, as float training does."""
         if self.gain is None:
             return
-        current = self.apply_weight(bursts.counts * bursts.scale, self.weight).flatten(0, 1).transpose(0, 1).flatten(1)
-        self.mean.lerp_(current.mean(dim=1), self.momentum)
-        self.variance.lerp_(current.var(dim=1), self.momentum)
+        current = self.apply_weight(bursts.counts * bursts.scale, self.weight)
+        torch.batch_norm_update_stats(current.flatten(0, 1), self.mean, self.variance, self.momentum)
 
     def folded(self, source_scale: Tensor, target_scale: Tensor) -> FoldedProjection:
         """Fold BatchNorm's running statistics and both scales: the absorbable scale of arXiv 2604.25688."""
