@@ -5,6 +5,7 @@ integer form, in which its forward pass computes exactly what the hardware compu
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -190,7 +191,7 @@ class Layer(nn.Module):
         self.choosing = False
 
     def float_current(self, sources: list[Bursts]) -> Tensor:
-        return torch.stack([p.float_current(source) for p, source in self.incoming(sources)]).sum(0)
+        return reduce(torch.add, [p.float_current(source) for p, source in self.incoming(sources)])
 
     def exponent_of(self, projection: Projection) -> Tensor:
         """The channels' exponents, shaped to broadcast over the projection's weights."""
@@ -213,7 +214,7 @@ class Layer(nn.Module):
                 projection.update_statistics(source)
             current = projection.apply_weight(source.counts, self.integer_weight(projection, source, scale))
             currents.append(current + per_channel(self.integer_bias(projection, source, scale), current))
-        return torch.stack(currents).sum(0)
+        return reduce(torch.add, currents)
 
 
 class SpikingLayer(Layer):

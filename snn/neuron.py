@@ -78,20 +78,32 @@ class QBLIF(nn.Module):
         """
         if fraction_bits is None and self.neurons == 0:
             self.initialise(current)
-        scale = self.scale if fraction_bits is None else torch.ones_like(self.rho)
-        membrane = torch.zeros_like(current[0])
-        counts = []
+        scale = self.scale if fraction_bits is None else None
+        potential, counts = current[0], list[Tensor]()
         for step in range(timesteps):
-            potential = self._leaked(membrane, fraction_bits) + current[step if len(current) > 1 else 0]
-            count = burst_count(potential / scale - (self.threshold - 0.5), self.burst_ceiling, self.surrogate)
-            counts.append(count)
-            if self.reset == "soft":
-                membrane = potential - scale * count.detach()
-            else:
-                membrane = torch.where(count > 0, torch.zeros_like(potential), potential)
+            if step:
+                membrane = self._after_reset(potential, counts[-1], scale)
+                potential = self._leaked(membrane, fraction_bits) + current[step if len(current) > 1 else 0]
+            counts.append(burst_count(self._in_scales(potential, scale), self.burst_ceiling, self.surrogate))
         return torch.stack(counts)
 
+    # A pass over a layer's values takes as long as the neurons' arithmetic: what would change nothing is left out.
+
+    def _in_scales(self, potential: Tensor, scale: Tensor | None) -> Tensor:
+        """u, at which the first burst begins at 1/2; a ``scale`` of None is 1."""
+        u = potential if scale is None else potential / scale
+        return u if self.threshold == 0.5 else u - (self.threshold - 0.5)
+
+    def _after_reset(self, potential: Tensor, count: Tensor, scale: Tensor | None) -> Tensor:
+        """V[t] of H[t] and n[t]."""
+        if self.reset == "hard":
+            return torch.where(count > 0, torch.zeros_like(potential), potential)
+        fired = count.detach()
+        return potential - (fired if scale is None else scale * fired)
+
     def _leaked(self, membrane: Tensor, fraction_bits: int | None) -> Tensor:
+        if self.leak.multiplier == 2**self.leak.shift:
+            return membrane
         leaked = membrane * (self.leak.multiplier / 2**self.leak.shift)
         if fraction_bits is None:
             return leaked

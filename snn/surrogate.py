@@ -20,8 +20,8 @@ def relsg_et(u: Tensor, ceiling: int, alpha: float) -> Tensor:
 
     The paper's public text names the surrogate and its tails, not this formula.
     """
-    outside = torch.relu(-u) + torch.relu(u - ceiling)
-    return torch.exp(-alpha * outside)
+    outside = (u - u.clamp(0, ceiling)).abs_()
+    return outside.mul_(-alpha).exp_()
 
 
 def box(u: Tensor, ceiling: int, _alpha: float) -> Tensor:
@@ -82,7 +82,7 @@ class BurstCount(torch.autograd.Function):
     def forward(ctx: Any, u: Tensor, ceiling: int, surrogate: Surrogate) -> Tensor:
         ctx.save_for_backward(u)
         ctx.ceiling, ctx.surrogate = ceiling, surrogate
-        return torch.floor(u + 0.5).clamp(0, ceiling)
+        return (u + 0.5).floor_().clamp_(0, ceiling)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
