@@ -4,19 +4,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from hw.configuration import BurstStream, NeuronConfig, ReadoutConfig, TopConfig
 from hw.network import IntArray
 from hw.stream_order import stream_beats
 from sim.golden import Activations
 
+BitArray = npt.NDArray[np.uint8]
+NO_DIGIT, BITS_OF_DIGIT = 255, 4
+DIGIT_VALUES = np.full(256, NO_DIGIT, dtype=np.uint8)
+"""The value of every character that is a hexadecimal digit."""
+DIGIT_VALUES[list(b"0123456789")], DIGIT_VALUES[list(b"abcdef")] = range(10), range(10, 16)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """A recorder's file: the cycle of every beat, int64 (beats,), and its payload as an integer."""
+    """A recorder's file: the cycle of every beat, (beats,), and its payload's bits, (beats, bits), lowest first."""
 
     cycles: IntArray
-    payloads: list[int]
+    payloads: BitArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,22 +46,25 @@ class Comparison:
 
 
 def read_log(path: Path) -> Log:
-    """Read a recorder's file; raises ValueError when the recorder did not close it."""
-    lines = path.read_text().splitlines()
-    if not lines or lines[-1] != "end":
+    """Read a recorder's file; raises ValueError when the recorder did not close it, or a bit is neither 0 nor 1."""
+    *words, end = path.read_bytes().split() or [b""]
+    if end != b"end":
         raise ValueError(f"{path} is incomplete")
-    pairs = [line.split() for line in lines[:-1]]
-    return Log(
-        cycles=np.array([int(cycle) for cycle, _ in pairs], dtype=np.int64),
-        payloads=[int(payload, 16) for _, payload in pairs],
-    )
+    beats, text = len(words) // 2, b"".join(words[1::2])
+    digits = DIGIT_VALUES[np.frombuffer(text, dtype=np.uint8)].reshape(beats, len(text) // max(1, beats))
+    if (digits == NO_DIGIT).any():
+        raise ValueError(f"{path} has a payload with undefined bits")
+    bits = np.unpackbits(digits[:, ::-1, np.newaxis], axis=2, count=BITS_OF_DIGIT, bitorder="little")
+    payloads = bits.reshape(beats, BITS_OF_DIGIT * digits.shape[1])
+    return Log(cycles=np.array(words[::2], dtype=np.int64), payloads=payloads)
 
 
-def fields(payloads: list[int], count: int, bits: int, *, is_signed: bool) -> IntArray:
+def fields(payloads: BitArray, count: int, bits: int, *, is_signed: bool) -> IntArray:
     """Split payloads into ``count`` fields of ``bits`` each, lowest first: int64 (beats, count)."""
-    mask = (1 << bits) - 1
-    values = np.array([[word >> (k * bits) & mask for k in range(count)] for word in payloads], dtype=np.int64)
-    values = values.reshape(len(payloads), count)
+    split = payloads[:, : count * bits].reshape(len(payloads), count, bits)
+    octets = np.zeros((*split.shape[:2], np.int64().nbytes), dtype=np.uint8)
+    octets[:, :, : -(-bits // 8)] = np.packbits(split, axis=2, bitorder="little")
+    values: IntArray = octets.view("<i8")[:, :, 0]
     return values - (values >> (bits - 1) << bits) if is_signed else values
 
 
@@ -107,10 +117,10 @@ def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, fol
 
 def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:
     """Logits (inferences, classes), winners (inferences,) and the cycle in which each class left."""
-    logit_mask, winner_bits = (1 << readout.logit_bits) - 1, (readout.classes - 1).bit_length() or 1
-    logits = fields([word & logit_mask for word in log.payloads], 1, readout.logit_bits, is_signed=True)
-    winners = np.array([word >> readout.logit_bits & ((1 << winner_bits) - 1) for word in log.payloads], dtype=np.int64)
-    ends = np.array([word >> readout.logit_bits + winner_bits for word in log.payloads], dtype=bool)
+    logit_bits, winner_bits = readout.logit_bits, (readout.classes - 1).bit_length() or 1
+    logits = fields(log.payloads, 1, logit_bits, is_signed=True)
+    winners = fields(log.payloads[:, logit_bits:], 1, winner_bits, is_signed=False)[:, 0]
+    ends = fields(log.payloads[:, logit_bits + winner_bits :], 1, 1, is_signed=False)[:, 0] == 1
     inferences = int(ends.sum())
     if (np.flatnonzero(ends) % readout.classes != readout.classes - 1).any() or len(ends) % readout.classes:
         raise ValueError("the results' last flag is not on every last class, and only there")
