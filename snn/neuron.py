@@ -79,11 +79,12 @@ class QBLIF(nn.Module):
         if fraction_bits is None and self.neurons == 0:
             self.initialise(current)
         scale = self.scale if fraction_bits is None else None
-        potential, counts = current[0], list[Tensor]()
+        arriving = current.unbind(0)
+        potential, counts = arriving[0], list[Tensor]()
         for step in range(timesteps):
             if step:
                 membrane = self._after_reset(potential, counts[-1], scale)
-                potential = self._leaked(membrane, fraction_bits) + current[step if len(current) > 1 else 0]
+                potential = self._leaked(membrane, fraction_bits) + arriving[step if len(arriving) > 1 else 0]
             counts.append(burst_count(self._in_scales(potential, scale), self.burst_ceiling, self.surrogate))
         return torch.stack(counts)
 
@@ -104,7 +105,7 @@ class QBLIF(nn.Module):
     def _leaked(self, membrane: Tensor, fraction_bits: int | None) -> Tensor:
         if self.leak.multiplier == 2**self.leak.shift:
             return membrane
-        leaked = membrane * (self.leak.multiplier / 2**self.leak.shift)
+        beta = self.leak.multiplier / 2**self.leak.shift
         if fraction_bits is None:
-            return leaked
-        return floor_through(leaked * 2.0**fraction_bits) * 2.0**-fraction_bits
+            return membrane * beta
+        return floor_through(membrane * (beta * 2.0**fraction_bits)) * 2.0**-fraction_bits
