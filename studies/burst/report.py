@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -120,21 +121,19 @@ def accuracy_table(found: Sequence[Point]) -> str:
 
 
 def difference_table(found: Sequence[Point]) -> str:
-    """Every arm against the first one of its series and value, seed by seed; empty where there is one arm."""
-    if len({point.arm for point in found}) == 1:
-        return ""
-    lines = ["| neuron | against | difference in points, seed by seed | mean |", "| --- | --- | --- | --- |"]
-    for point in found:
-        first = next(other for other in found if other.varied == point.varied)
-        if first is point:
+    """Every two arms of a series that differ in nothing else, seed by seed; empty where there is one arm."""
+    head = ["| neuron | against | difference in points, seed by seed | mean |", "| --- | --- | --- | --- |"]
+    lines = []
+    for first, second in combinations(found, 2):
+        if first.varied != second.varied:
             continue
         theirs = {run.seed: figures["accuracy"] for run, figures in first.runs}
         differences = [
-            100 * (figures["accuracy"] - theirs[run.seed]) for run, figures in point.runs if run.seed in theirs
+            100 * (figures["accuracy"] - theirs[run.seed]) for run, figures in second.runs if run.seed in theirs
         ]
         each = ", ".join(f"{difference:+.2f}" for difference in differences)
-        lines.append(f"| {point.title} | {first.title} | {each} | {spread(differences, '+.2f')} |")
-    return "\n".join(lines)
+        lines.append(f"| {second.title} | {first.title} | {each} | {spread(differences, '+.2f')} |")
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 def scale_table(found: Sequence[Point]) -> str:
