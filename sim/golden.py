@@ -20,8 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold, references
+from gen.fold import read_network
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip, encode
 from snn.data import NAMES, Images, load
@@ -200,9 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.count is not None and options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
-    checkpoint = load_checkpoint(options.ckpt)
-    network = fold(checkpoint)
-    known = references(checkpoint, network)
+    _, network, known = read_network(options.ckpt)
     if len(known.logits) and (run(network, encode(known.samples, network.input)).logits.numpy() != known.logits).any():
         raise UserError(f"{options.ckpt}: the reference logits do not come out; the file was changed after training")
     figures = evaluate(network, load(options.data, "test", options.data_dir, network.timesteps).first(options.count))
