@@ -1,22 +1,12 @@
-"""What a training is asked for: the command line of ``python -m snn.train``, and recipe files.
-
-A recipe file is TOML with the options' names (``learning_rate = 0.003``, ``channels = [16, 32]``, ``flip = true``);
-what the command line says besides has the last word.
-"""
+"""What a training is asked for, as the command line or a recipe file says it (:mod:`snn.command`)."""
 
 import argparse
-import shlex
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from hw.errors import UserError
 from snn import data
 from snn.architecture import ModelOptions
 from snn.augment import Augmentation
-from snn.models import MODELS
-from snn.surrogate import SURROGATES
 
 RANGES: dict[str, tuple[float, float]] = {
     "timesteps": (1, 1024),
@@ -42,8 +32,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "average": (0, 0.99999),
     "seed": (0, 2**63 - 1),
 }
-NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
-"""Options that say where and how it runs, not what comes out of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,188 +60,6 @@ class Recipe:
     @property
     def augmentation(self) -> Augmentation:
         return Augmentation(flip=self.flip, shift=self.shift, rotate=self.rotate, stretch=self.stretch)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m snn.train``."""
-    result = argparse.ArgumentParser(
-        prog="python -m snn.train",
-        description="Train a QB-LIF network: a float phase, then quantization-aware training on the integer form "
-        "that the hardware computes. The checkpoint carries the integers; gen.build turns it into hardware.",
-        epilog="Ctrl-C is safe: after every epoch OUT.resume is saved, and --resume goes on from it. With torchrun "
-        "(torchrun --nproc-per-node 4 -m snn.train ...) every batch is shared out to the processes.",
-    )
-    add = result.add_argument
-    add("--recipe", type=Path, help="TOML file with these options' names and values")
-    add("--data", required=True, help=f"data set: {', '.join(data.NAMES)}")
-    add("--data-dir", type=Path, default=None, help="folder with the data set's files")
-    add(
-        "--out",
-        type=Path,
-        required=True,
-        help="checkpoint to write; beside it a .csv log of every epoch and a .json record of the run",
-    )
-    add_model_options(result)
-    add_training_options(result)
-    return result
-
-
-def add_model_options(to: argparse.ArgumentParser) -> None:
-    """What is trained."""
-    add = to.add_argument_group("model").add_argument
-    add("--model", default="mlp", help=f"model: {', '.join(MODELS)} (default %(default)s)")
-    add("--hidden", type=int, nargs="*", default=None, help="neurons of each hidden dense layer (default the model's)")
-    add("--channels", type=int, nargs="*", default=None, help="channels of each stage (default the model's)")
-    add("--convolutions", type=int, nargs="*", default=[], help="convolutions of each stage (cnn; default one in each)")
-    add(
-        "--pooling",
-        choices=("sum", "max"),
-        default="sum",
-        help="2x2 pooling behind each stage (cnn) (default %(default)s)",
-    )
-    add(
-        "--timesteps",
-        type=int,
-        default=4,
-        help="T; frames that the events of a recording are binned into (default %(default)s)",
-    )
-    add("--burst-bits", type=int, default=2, help="b; a burst counts to 2^b - 1 (default %(default)s)")
-    add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
-    add("--input-bits", type=int, default=4, help="bits of an input burst (default %(default)s)")
-    add(
-        "--reset",
-        choices=("soft", "hard"),
-        default="soft",
-        help="what a burst leaves of the membrane (default %(default)s)",
-    )
-    add("--fixed-scale", action="store_true", help="keep each layer's first-batch scale instead of learning it")
-    add("--no-affine", action="store_true", help="BatchNorm without trained gain and shift")
-    add(
-        "--surrogate",
-        choices=tuple(SURROGATES),
-        default="relsg_et",
-        help="gradient of the burst count (default %(default)s)",
-    )
-    add("--alpha", type=float, default=2.0, help="steepness of that gradient (default %(default)s)")
-    add(
-        "--threshold",
-        type=float,
-        default=0.5,
-        help="where the first burst begins, in scales; only 0.5 has hardware (default %(default)s)",
-    )
-
-
-def add_training_options(to: argparse.ArgumentParser) -> None:
-    """How it is trained."""
-    default = Recipe()
-    add = to.add_argument_group("training").add_argument
-    add("--float-epochs", type=int, default=default.float_epochs, help="epochs in floats (default %(default)s)")
-    add(
-        "--qat-epochs",
-        type=int,
-        default=default.qat_epochs,
-        help="epochs on integers; 0 writes a float checkpoint (default %(default)s)",
-    )
-    add("--batch", type=int, default=default.batch, help="images a step (default %(default)s)")
-    add(
-        "--learning-rate",
-        type=float,
-        default=default.learning_rate,
-        help="peak of the float phase (default %(default)s)",
-    )
-    add(
-        "--qat-learning-rate",
-        type=float,
-        default=default.qat_learning_rate,
-        help="peak of the integer phase (default %(default)s)",
-    )
-    add("--weight-decay", type=float, default=default.weight_decay, help="on weights only (default %(default)s)")
-    add(
-        "--label-smoothing",
-        type=float,
-        default=default.label_smoothing,
-        help="of the cross-entropy (default %(default)s)",
-    )
-    add("--flip", action="store_true", help="augment: mirror training images left to right at random")
-    add(
-        "--shift",
-        type=int,
-        default=default.shift,
-        help="augment: shift training images by up to so many pixels (default %(default)s)",
-    )
-    add(
-        "--rotate",
-        type=float,
-        default=default.rotate,
-        help="augment: turn them by up to so many degrees (default %(default)s)",
-    )
-    add(
-        "--stretch",
-        type=float,
-        default=default.stretch,
-        help="augment: stretch or shrink them by up to this share (default %(default)s)",
-    )
-    add("--teacher", type=Path, default=None, help="checkpoint of a trained network to learn from as well")
-    add(
-        "--distillation",
-        type=float,
-        default=default.distillation,
-        help="with --teacher: share of the loss that follows the teacher's answers (default %(default)s)",
-    )
-    add(
-        "--average",
-        type=float,
-        default=default.average,
-        help="decay a step of a moving average of the weights, which is then what is tested and written (default "
-        "%(default)s)",
-    )
-    add(
-        "--like",
-        type=Path,
-        default=None,
-        help="checkpoint of the same architecture whose fraction bits are kept, so that gen.build --patch can put this "
-        "network into its hardware",
-    )
-    add("--seed", type=int, default=default.seed, help="seed of weights and order (default %(default)s)")
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto: a GPU where torch finds one (default %(default)s)",
-    )
-    add("--resume", action="store_true", help="go on from OUT.resume")
-
-
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Options of a command line and the recipe file that it names; raises UserError."""
-    only_recipe = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    only_recipe.add_argument("--recipe", type=Path)
-    path = only_recipe.parse_known_args(arguments)[0].recipe
-    words = [] if path is None else option_words(read_toml(path), str(path))
-    return parser().parse_args([*words, *arguments])
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file; raises UserError."""
-    try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no TOML: {error}") from error
-
-
-def option_words(content: dict[str, Any], where: str) -> list[str]:
-    """Options by name as words of a command line; raises UserError, naming ``where`` they are from."""
-    known = {action.dest: action.option_strings[0] for action in parser()._actions}
-    words: list[str] = []
-    for name, value in content.items():
-        if name not in known or name in NOT_OF_THE_TRAINING:
-            raise UserError(f"{where}: a recipe has no {name!r}; see python -m snn.train --help")
-        if value is not False:
-            values = value if isinstance(value, list) else [] if value is True else [value]
-            words += [known[name], *map(str, values)]
-    return words
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -290,16 +96,3 @@ def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelO
         learn_scale=not options.fixed_scale,
         affine=not options.no_affine,
     )
-
-
-def command_of(options: argparse.Namespace) -> str:
-    """The command that repeats this training, without where this machine keeps its data."""
-    words = ["python", "-m", "snn.train"]
-    for action in parser()._actions:
-        value = getattr(options, action.dest, None)
-        if value == action.default or action.dest in NOT_OF_THE_TRAINING:
-            continue
-        words.append(action.option_strings[0])
-        if value is not True:
-            words += [str(part) for part in value] if isinstance(value, list) else [str(value)]
-    return shlex.join(words)

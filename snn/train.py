@@ -14,9 +14,10 @@ import torch
 
 from hw.errors import UserError, check_output_file, command_line
 from snn import checkpoint, data
+from snn.command import command_of, parse
 from snn.data import Images
 from snn.models import make_model
-from snn.recipe import command_of, model_options_of, parse, recipe_of
+from snn.recipe import model_options_of, recipe_of
 from snn.training import Training, train
 from snn.workers import Workers, workers
 

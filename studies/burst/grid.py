@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from hw.errors import UserError
-from snn.recipe import command_of, option_words, parse, read_toml, recipe_of
+from snn.command import command_of, option_words, parse, read_toml
+from snn.recipe import recipe_of
 
 Options = dict[str, Any]
 """Names and values as in a recipe file of ``snn.train``."""

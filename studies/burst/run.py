@@ -14,9 +14,9 @@ from gen.fold import fold
 from hw.network import encode
 from sim import golden
 from snn import checkpoint
+from snn.command import parse
 from snn.data import Images, load
 from snn.events import Split
-from snn.recipe import parse
 from snn.train import content_of, training_of
 from snn.training import Training, train
 from snn.workers import Workers

@@ -2,8 +2,9 @@ import pytest
 
 from hw.errors import UserError
 from snn import train
+from snn.command import command_of, parse
 from snn.data import load
-from snn.recipe import Recipe, command_of, model_options_of, parse, recipe_of
+from snn.recipe import Recipe, model_options_of, recipe_of
 
 FILE = """\
 data = "digits"
