@@ -206,17 +206,29 @@ COST_AXES = (
 )
 
 
+def front(placed: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (cost, accuracy) pairs those that no other beats in one without losing in the other, cheapest first."""
+    best: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(placed, key=lambda pair: (pair[0], -pair[1])):
+        if not best or accuracy > best[-1][1]:
+            best.append((cost, accuracy))
+    return best
+
+
 def cost_picture(found: Sequence[Point]) -> Figure:
-    """Accuracy against cycles, block RAM and energy; one colour an arm."""
+    """Accuracy against cycles, block RAM and energy; one colour an arm, and the Pareto front."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in found))}
     for axes, (keys, label) in zip(figure.subplots(1, len(COST_AXES)), COST_AXES, strict=True):
+        placed = []
         for point in found:
             cost, accuracy = point.mean(*keys), point.mean("accuracy")
             if cost is None or accuracy is None:
                 continue
-            axes.plot(cost, 100 * accuracy, "o", color=colours[point.arm], markersize=5)
-            axes.annotate(point.title, (cost, 100 * accuracy), fontsize=5, xytext=(3, 3), textcoords="offset points")
+            placed.append((cost, 100 * accuracy))
+            axes.plot(*placed[-1], "o", color=colours[point.arm], markersize=5)
+            axes.annotate(point.title, placed[-1], fontsize=5, xytext=(3, 3), textcoords="offset points")
+        axes.plot(*zip(*front(placed), strict=True), color="grey", drawstyle="steps-post", linewidth=0.8, zorder=0)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.set_ylabel("test accuracy, %")

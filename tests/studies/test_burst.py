@@ -15,6 +15,7 @@ from studies.burst import __main__ as burst
 from studies.burst import run
 from studies.burst.grid import read_grid
 from studies.burst.measure import activity_figures
+from studies.burst.report import front
 from tests.reference import scalar_run
 
 GRID = """
@@ -160,3 +161,12 @@ def test_user_errors(grid, tmp_path, fails):
     assert "--workers" in fails(burst.main, *words, "--workers", 0)
     assert "--report" in fails(burst.main, *words, "--report")
     assert "nowhere" in fails(burst.main, "--grid", tmp_path / "nowhere.toml")
+
+
+def test_the_pareto_front():
+    assert front([]) == []
+    assert front([(3, 90.0), (1, 80.0), (2, 79.0), (3, 91.0), (4, 91.0), (5, 95.0)]) == [
+        (1, 80.0),
+        (3, 91.0),
+        (5, 95.0),
+    ]
