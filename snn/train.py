@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from hw.errors import UserError, check_output_file, command_line
 from snn import checkpoint, data
@@ -20,6 +21,9 @@ from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
 from snn.training import Training, train
 from snn.workers import Workers, workers
+
+COUNTED = 5000
+"""Training images, spread over all of them, whose activity the planner will go by."""
 
 
 def training_of(options: argparse.Namespace, processes: Workers, images: Images, test: Images) -> Training:
@@ -38,7 +42,7 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
     model, test = training.tested.to("cpu"), training.test.first(checkpoint.REFERENCES)
     content = checkpoint.describe(model, torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy()))
     content["model"] = checkpoint.model_section(options.model, model_options_of(options, training.images))
-    content["activity"] = checkpoint.activity(model, training.pixels)
+    content["activity"] = checkpoint.activity(model, training.pixels[:: max(1, len(training.pixels) // COUNTED)])
     content["training"] = {
         "command": command_of(options),
         "data": options.data,
@@ -71,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     if training.recipe.qat_epochs == 0:
         print("note: no integer phase was asked for; gen.build will round this float network")
-    content = content_of(training, options, score)
+    with Console(stderr=True).status("counting the activity that the planner goes by"):
+        content = content_of(training, options, score)
     checkpoint.save_atomically(content, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(content["training"], indent=2) + "\n")
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
