@@ -4,11 +4,11 @@ python -m studies.burst --smoke
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.progress import Progress, TimeElapsedColumn
 
 from hw.errors import UserError, command_line
@@ -31,7 +31,7 @@ def missing_runs(runs: list[Run], work: Path) -> list[Run]:
 def perform_all(runs: list[Run], options: argparse.Namespace) -> None:
     """Train and measure what is missing."""
     missing = missing_runs(runs, options.work_dir)
-    threads = max(1, (os.cpu_count() or 1) // options.workers)
+    threads = max(1, torch.get_num_threads() // options.workers)
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
     arguments = [(run.words, run.command, work / run.key, data_dir, threads) for run in missing]
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
