@@ -15,7 +15,7 @@ BitArray = npt.NDArray[np.uint8]
 NO_DIGIT, BITS_OF_DIGIT = 255, 4
 DIGIT_VALUES = np.full(256, NO_DIGIT, dtype=np.uint8)
 """The value of every character that is a hexadecimal digit."""
-DIGIT_VALUES[list(b"0123456789")], DIGIT_VALUES[list(b"abcdef")] = range(10), range(10, 16)
+DIGIT_VALUES[list(b"0123456789abcdef")] = range(16)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,8 @@ SHIPPED = {
     "cifar10_cnn": ("cifar10", 0.84),
     "nmnist_cnn": ("nmnist", 0.9),
 }
-LONG = ("fashion_mnist_cnn", "fashion_mnist_cnn252k", "cifar10_cnn")
+LARGE = ("fashion_mnist_cnn252k", "cifar10_cnn")
+LONG = ("fashion_mnist_cnn", *LARGE)
 
 
 def images_of(data: str, timesteps: int) -> Images:
@@ -80,7 +81,7 @@ def test_convolutional_networks_are_small(name, zoo):
     network = fold(load_checkpoint(zoo / f"{name}.pt"))
     weights = [projection for projection in network.projections if not isinstance(projection, Skip)]
     assert all(projection.weight_bits <= 4 for projection in weights)
-    assert sum(projection.weights.size for projection in weights) < 500_000
+    assert sum(projection.weights.size for projection in weights) < (500_000 if name in LARGE else 150_000)
 
 
 def test_fashion_mnist_is_the_network_that_was_asked_for(fashion_checkpoint):
