@@ -189,7 +189,7 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
         training: what to run.
         out: the checkpoint that will be written; OUT.resume keeps the state after every epoch.
         resume: begin with OUT.resume.
-        quiet: show no progress.
+        quiet: show no progress, and test after the last epoch alone.
     """
     resumed, log = out.with_name(out.name + ".resume"), out.with_suffix(".csv")
     if resume:
@@ -198,7 +198,7 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
         except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             raise UserError(f"cannot resume from {resumed}: {error}") from error
     first = training.workers.first
-    score = accuracy(training.tested, training.test) if training.epoch and first else 0.0
+    score = accuracy(training.tested, training.test) if training.epoch == training.recipe.epochs and first else 0.0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=quiet or not first))
@@ -212,8 +212,9 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
             phase = "float" if training.epoch < training.recipe.float_epochs else "integer"
             loss = training.run_epoch()
             if first:
-                score = accuracy(training.tested, training.test)
-                writer.writerow((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}"))
+                tested = not quiet or training.epoch == training.recipe.epochs
+                score = accuracy(training.tested, training.test) if tested else 0.0
+                writer.writerow((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}" if tested else ""))
                 file.flush()
                 checkpoint.save_atomically(training.state(), resumed)
                 text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
