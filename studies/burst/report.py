@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from studies.burst.grid import Run
 from studies.burst.measure import BOARD, DESIGNS, RATE
@@ -121,11 +122,11 @@ def accuracy_table(found: Sequence[Point]) -> str:
 
 
 def difference_table(found: Sequence[Point]) -> str:
-    """Every two arms of a series that differ in nothing else, seed by seed; empty where there is one arm."""
+    """Every two points of a series that differ in one thing, seed by seed; empty where there is but one point."""
     head = ["| neuron | against | difference in points, seed by seed | mean |", "| --- | --- | --- | --- |"]
     lines = []
     for first, second in combinations(found, 2):
-        if first.varied != second.varied:
+        if first.arm != second.arm and first.varied != second.varied:
             continue
         theirs = {run.seed: figures["accuracy"] for run, figures in first.runs}
         differences = [
@@ -168,8 +169,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
     for series in dict.fromkeys(point.series for point in found):
         mine = [point for point in found if point.series == series]
         parts += [f"## {series.replace('_', ' ')}\n", accuracy_table(mine), "", difference_table(mine), ""]
-    first = [point for point in found if point.series == found[0].series]
-    parts += [f"## scales and bursts ({found[0].series})\n", scale_table(first), ""]
+        parts += [scale_table(mine), ""]
     for name, drawn in pictures(found).items():
         drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
         parts += [f"![{name.replace('_', ' ')}]({name}.svg)", ""]
@@ -215,22 +215,37 @@ def front(placed: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return best
 
 
+def once(found: Iterable[Point]) -> list[Point]:
+    """Without points whose runs all belong to earlier ones too."""
+    seen, kept = set[str](), list[Point]()
+    for point in found:
+        keys = {run.key for run, _ in point.runs}
+        if not keys <= seen:
+            kept.append(point)
+            seen |= keys
+    return kept
+
+
 def cost_picture(found: Sequence[Point]) -> Figure:
     """Accuracy against cycles, block RAM and energy; one colour an arm, and the Pareto front."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in found))}
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    drawn = [point for point in once(found) if point.mean("activity", "energy_nj") is not None]
+    colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in drawn))}
     for axes, (keys, label) in zip(figure.subplots(1, len(COST_AXES)), COST_AXES, strict=True):
         placed = []
-        for point in found:
+        for point in drawn:
             cost, accuracy = point.mean(*keys), point.mean("accuracy")
             if cost is None or accuracy is None:
                 continue
             placed.append((cost, 100 * accuracy))
             axes.plot(*placed[-1], "o", color=colours[point.arm], markersize=5)
-            axes.annotate(point.title, placed[-1], fontsize=5, xytext=(3, 3), textcoords="offset points")
+            note = point.varied or point.series.replace("_", " ") if point.series != found[0].series else ""
+            axes.annotate(note, placed[-1], fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.plot(*zip(*front(placed), strict=True), color="grey", drawstyle="steps-post", linewidth=0.8, zorder=0)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)
+    marks = [Line2D([], [], marker="o", linestyle="", color=colour, label=arm) for arm, colour in colours.items()]
+    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
     return figure
