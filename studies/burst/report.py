@@ -78,7 +78,7 @@ def spread(values: Sequence[float], form: str = ".2%") -> str:
     if not values:
         return ""
     text = format(statistics.mean(values), form)
-    return text if len(values) == 1 else f"{text} ± {format(statistics.stdev(values), form)}"
+    return text if len(values) == 1 else f"{text} ± {format(statistics.stdev(values), form.removeprefix('+'))}"
 
 
 def number(value: float | None, form: str = ",.0f") -> str:
@@ -168,8 +168,9 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
     ]
     for series in dict.fromkeys(point.series for point in found):
         mine = [point for point in found if point.series == series]
-        parts += [f"## {series.replace('_', ' ')}\n", accuracy_table(mine), "", difference_table(mine), ""]
-        parts += [scale_table(mine), ""]
+        parts.append(f"## {series.replace('_', ' ')}\n")
+        for table in (accuracy_table(mine), difference_table(mine), scale_table(mine)):
+            parts += [table, ""] if table else []
     for name, drawn in pictures(found).items():
         drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
         parts += [f"![{name.replace('_', ' ')}]({name}.svg)", ""]
