@@ -18,7 +18,8 @@ from snn.surrogate import Surrogate
 class ModelOptions:
     """What every model can be made with; a checkpoint stores these beside the model's name.
 
-    ``hidden`` and ``channels`` are the model's own where they are None.
+    ``hidden`` and ``channels`` are the model's own where they are None. ``first_weight_bits`` is of the projection that
+    reads the input, ``weight_bits`` of the others, and of all where the former is None.
     """
 
     input_shape: Shape
@@ -27,6 +28,7 @@ class ModelOptions:
     timesteps: int = 4
     burst_bits: int = 2
     weight_bits: int = 4
+    first_weight_bits: int | None = None
     input_bits: int = 4
     hidden: tuple[int, ...] | None = None
     channels: tuple[int, ...] | None = None

@@ -65,6 +65,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
     )
     add("--burst-bits", type=int, default=2, help="b; a burst counts to 2^b - 1 (default %(default)s)")
     add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
+    add("--first-weight-bits", type=int, help="those of the layer that reads the input (default --weight-bits)")
     add("--input-bits", type=int, default=4, help="bits of an input burst (default %(default)s)")
     add(
         "--reset",

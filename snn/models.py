@@ -9,6 +9,7 @@ from torch import nn
 from hw.errors import UserError
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import MaxPool2d, SumPool2d
+from snn.layers import Projection
 from snn.residual import resnet, resnet18, resnet19, resnet20
 
 
@@ -60,7 +61,11 @@ def make_model(name: str, options: ModelOptions) -> nn.Module:
     """The model called ``name``; raises UserError for a name that is not in MODELS."""
     if name not in MODELS:
         raise UserError(f"unknown model {name!r}; there are {', '.join(sorted(MODELS))}")
-    return MODELS[name](options)
+    model = MODELS[name](options)
+    if options.first_weight_bits is not None:
+        first = next(module for module in model.modules() if isinstance(module, Projection))
+        first.weight_bits = options.first_weight_bits
+    return model
 
 
 def options_from(stored: dict[str, Any]) -> ModelOptions:

@@ -63,6 +63,8 @@ def models():
     small = {"input_shape": (1, 8, 8), "timesteps": 2}
     yield "affine", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), affine=False))
     yield "surrogate", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), surrogate="triangle"))
+    mixed = {"weight_bits": 2, "first_weight_bits": 8}
+    yield "first_bits", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), hidden=(20,), **mixed))
     yield "vgg_small", lambda: make_model("vgg_small", ModelOptions(channels=(4, 6), **small))
     yield "resnet18", lambda: make_model("resnet18", ModelOptions(channels=(4, 6, 6, 8), **small))
     yield "resnet19", lambda: make_model("resnet19", ModelOptions(channels=(4, 6, 8), hidden=(10,), **small))

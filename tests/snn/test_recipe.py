@@ -2,8 +2,11 @@ import pytest
 
 from hw.errors import UserError
 from snn import train
+from snn.architecture import ModelOptions
 from snn.command import command_of, parse
 from snn.data import load
+from snn.layers import Projection
+from snn.models import make_model
 from snn.recipe import Recipe, model_options_of, recipe_of
 
 FILE = """\
@@ -70,3 +73,18 @@ def test_a_wrong_value_in_a_recipe_file_is_one_line(tmp_path, fails):
     path = tmp_path / "recipe.toml"
     path.write_text("seed = -1")
     assert "--seed" in fails(train.main, "--recipe", path, "--data", "digits", "--out", tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "resnet18"])
+def test_first_weight_bits_are_those_of_the_layer_that_reads_the_input(model):
+    small = {"hidden": (6,), "channels": () if model == "mlp" else (4, 4, 4, 4) if model == "resnet18" else (4, 4)}
+    options = ModelOptions(input_shape=(1, 8, 8), weight_bits=2, first_weight_bits=8, **small)
+    bits = {
+        name: part.weight_bits
+        for name, part in make_model(model, options).named_modules()
+        if isinstance(part, Projection)
+    }
+    first, *others = bits
+    assert first.startswith("hidden.0" if model == "mlp" else "stages.0")
+    assert bits[first] == 8
+    assert {bits[name] for name in others} == {2}
