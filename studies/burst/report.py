@@ -227,6 +227,14 @@ def once(found: Iterable[Point]) -> list[Point]:
     return kept
 
 
+def note(point: Point, found: Sequence[Point]) -> str:
+    """What sets a point apart from the first series' points of its arm; nothing where it is one of them."""
+    if point.series == found[0].series:
+        return ""
+    told = point.varied.startswith(point.series)
+    return point.varied if told else f"{point.series.replace('_', ' ')} {point.varied}".strip()
+
+
 def cost_picture(found: Sequence[Point]) -> Figure:
     """Accuracy against cycles, block RAM and energy; one colour an arm, and the Pareto front."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
@@ -240,10 +248,8 @@ def cost_picture(found: Sequence[Point]) -> Figure:
                 continue
             placed.append((cost, 100 * accuracy))
             axes.plot(*placed[-1], "o", color=colours[point.arm], markersize=5)
-            note = point.varied or point.series.replace("_", " ") if point.series != found[0].series else ""
-            axes.annotate(note, placed[-1], fontsize=6, xytext=(3, 3), textcoords="offset points")
+            axes.annotate(note(point, found), placed[-1], fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.plot(*zip(*front(placed), strict=True), color="grey", drawstyle="steps-post", linewidth=0.8, zorder=0)
-        axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)
