@@ -132,6 +132,10 @@ class Training:
             answers = (self.teacher(samples) / timesteps_of(self.teacher)).softmax(dim=1)
         return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
 
+    def leave(self) -> None:
+        """Let go of the other processes: no epoch can follow."""
+        self.parallel = self.model
+
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` needs to go on as if nothing had happened."""
         return {
@@ -219,6 +223,7 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
                 checkpoint.save_atomically(training.state(), resumed)
                 text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
                 progress.update(task, completed=training.epoch, description=text)
+    training.leave()
     if first:
         resumed.unlink(missing_ok=True)
     return score

@@ -1,5 +1,6 @@
 """The processes that train one model together: those of torchrun, or this one alone."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,4 +71,6 @@ def workers(device: str, batch: int) -> Iterator[Workers]:
             raise UserError(f"--batch {batch} cannot be shared out to {count} processes; take a multiple of {count}")
         yield Workers(rank=torch.distributed.get_rank(), count=count, device=chosen)
     finally:
+        # DDP's cycles hold the group's threads; a process that ends while they run is aborted.
+        gc.collect()
         torch.distributed.destroy_process_group()
