@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far each training image is changed, independently of all others.
+    """How far each training image is changed, independently of all others; all chance is drawn on the CPU.
 
     Attributes:
         flip: mirror half of the images left to right.
@@ -27,7 +27,7 @@ class Augmentation:
         """Changed copies of uint8 ``samples``, (batch, C, H, W)."""
         if self.flip:
             mirrored = torch.rand(len(samples), generator=random) < 0.5
-            samples = torch.where(mirrored.view(-1, 1, 1, 1), samples.flip(3), samples)
+            samples = torch.where(mirrored.view(-1, 1, 1, 1).to(samples.device), samples.flip(3), samples)
         if self.rotate or self.stretch:
             return self._transform(samples, random)
         return self._move(samples, random) if self.shift else samples
@@ -42,7 +42,7 @@ class Augmentation:
         columns = (right.view(-1, 1) + torch.arange(width)).view(-1, 1, 1, width)
         images = torch.arange(len(samples)).view(-1, 1, 1, 1)
         channels = torch.arange(samples.shape[1]).view(1, -1, 1, 1)
-        return padded[images, channels, rows, columns]
+        return padded[tuple(index.to(samples.device) for index in (images, channels, rows, columns))]
 
     def _transform(self, samples: Tensor, random: torch.Generator) -> Tensor:
         """Turn, stretch and shift in one bilinear interpolation."""
@@ -57,6 +57,6 @@ class Augmentation:
         moved = spread(2.0 * self.shift, count, 2) / size
         turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(count, 2, 2)
         matrix = torch.cat([turn * factor.unsqueeze(2), moved.unsqueeze(2)], dim=2)
-        grid = nn.functional.affine_grid(matrix, list(samples.shape), align_corners=False)
+        grid = nn.functional.affine_grid(matrix.to(samples.device), list(samples.shape), align_corners=False)
         changed = nn.functional.grid_sample(samples.float(), grid, align_corners=False)
         return changed.round().to(torch.uint8)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw.network import InputSpec, encode
+from hw.network import InputSpec, encode, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +29,35 @@ class Bursts:
 
 
 class Encoder(nn.Module):
-    """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`hw.network.encode`)."""
+    """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`hw.network.encode`).
+
+    A burst is decided by its byte alone, so the coding is a table, which works on any device.
+    """
+
+    table: Tensor
 
     def __init__(self, spec: InputSpec, timesteps: int) -> None:
         super().__init__()
         self.spec, self.timesteps = spec, timesteps
+        every_byte = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
+        table = torch.from_numpy(encode(every_byte, replace(spec, shape=(1, 1, 1)))).flatten()
+        self.register_buffer("table", table.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, samples: Tensor) -> Bursts:
-        """``samples``: uint8 (batch, C, H, W) for direct coding, counts (batch, T, C, H, W) for events."""
-        counts = torch.from_numpy(encode(samples.numpy(force=True), self.spec)).to(samples.device)
+        """``samples``: uint8, (batch, C, H, W) for direct coding, counts (batch, T, C, H, W) for events.
+
+        Raises:
+            NetworkError: they have another type or shape.
+        """
         spec = self.spec
+        steps = () if spec.coding == "direct" else (self.timesteps,)
+        expected = (len(samples), *steps, *spec.shape)
+        require(samples.dtype == torch.uint8, f"the input takes unsigned bytes, not {samples.dtype}")
+        require(samples.shape == expected, f"samples {tuple(samples.shape)}, input {expected}")
+        counts = self.table[samples.long()].view(len(samples), -1, *spec.shape)
         scale = 1.0 / spec.burst_ceiling if spec.coding == "direct" else 1.0
         return Bursts(
-            counts=counts.transpose(0, 1).to(torch.get_default_dtype()),
+            counts=counts.transpose(0, 1),
             scale=torch.tensor(scale, device=samples.device),
             ceiling=spec.burst_ceiling,
             timesteps=self.timesteps,

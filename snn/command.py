@@ -15,6 +15,7 @@ from snn import data
 from snn.models import MODELS
 from snn.recipe import Recipe
 from snn.surrogate import SURROGATES
+from snn.workers import DEVICES
 
 NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
 """Options that say where and how it runs, not what comes out of it."""
@@ -164,7 +165,7 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=default.seed, help="seed of weights and order (default %(default)s)")
     add(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=DEVICES,
         default="auto",
         help="auto: a GPU where torch finds one (default %(default)s)",
     )

@@ -20,7 +20,7 @@ from snn.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
 from snn.training import Training, train
-from snn.workers import Workers, workers
+from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
 """Training images, spread over all of them, whose activity the planner will go by."""
@@ -42,7 +42,8 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
     model, test = training.tested.to("cpu"), training.test.first(checkpoint.REFERENCES)
     content = checkpoint.describe(model, torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy()))
     content["model"] = checkpoint.model_section(options.model, model_options_of(options, training.images))
-    content["activity"] = checkpoint.activity(model, training.pixels[:: max(1, len(training.pixels) // COUNTED)])
+    counted = training.pixels[:: max(1, len(training.pixels) // COUNTED)].to("cpu")
+    content["activity"] = checkpoint.activity(model, counted)
     content["training"] = {
         "command": command_of(options),
         "data": options.data,
@@ -50,6 +51,7 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
         "test_accuracy": score,
         "test_images": len(training.test.labels),
         "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
+        "device": processor(training.workers.device),
     }
     return content
 

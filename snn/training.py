@@ -59,13 +59,14 @@ class Training:
                 raise UserError("--like is a checkpoint of another architecture")
             if -1 in self.fraction_bits.values():
                 raise UserError("--like is a float checkpoint, which has no fraction bits yet")
-        self.pixels, self.labels = torch.from_numpy(images.pixels.copy()), torch.from_numpy(images.labels.copy())
+        self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
+        self.labels = torch.from_numpy(images.labels.copy()).to(device)
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.epoch = 0
         if self.workers.count > 1:
             # The first batch sets the scales, so it has to be the same one everywhere.
             with torch.no_grad():
-                self.model(self.pixels[: recipe.batch].to(device))
+                self.model(self.pixels[: recipe.batch])
         self.parallel = self.workers.parallel(self.model)
         self._begin_phase()
 
@@ -100,16 +101,15 @@ class Training:
         recipe, device = self.recipe, self.workers.device
         if self.epoch == recipe.float_epochs:
             self.workers.agree(self.model)
-            quantization.begin(self.model, self.pixels[: recipe.batch].to(device), self.fraction_bits)
+            quantization.begin(self.model, self.pixels[: recipe.batch], self.fraction_bits)
             self._begin_phase()
         self.model.train()
         total = torch.zeros((), device=device)
         batches = len(self.labels) // recipe.batch
         order = torch.randperm(len(self.labels), generator=self.random)[: batches * recipe.batch]
-        for chosen in order.split(recipe.batch):
+        for chosen in order.to(device).split(recipe.batch):
             changed = changed_samples(self.pixels[chosen], recipe.augmentation, self.random)
-            samples, labels = self.workers.share(changed).to(device), self.workers.share(self.labels[chosen]).to(device)
-            loss = self._loss(samples, labels)
+            loss = self._loss(self.workers.share(changed), self.workers.share(self.labels[chosen]))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -198,7 +198,7 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
     resumed, log = out.with_name(out.name + ".resume"), out.with_suffix(".csv")
     if resume:
         try:
-            training.restore(torch.load(resumed, map_location=training.workers.device, weights_only=True))
+            training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
         except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             raise UserError(f"cannot resume from {resumed}: {error}") from error
     first = training.workers.first

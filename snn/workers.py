@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 
+DEVICES = ("auto", "cpu", "cuda")
+"""What :func:`device_of` takes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
@@ -47,9 +50,15 @@ def device_of(name: str, local_rank: int) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; take --device cpu")
-    # The integer form is exact only in plain float32.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    # A test must be exact, and multiplies matrices; only training convolves.
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
+    torch.backends.cudnn.benchmark = True
     return torch.device("cuda", local_rank)
+
+
+def processor(device: torch.device) -> str:
+    """What computes: ``cpu``, or the GPU's own name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager

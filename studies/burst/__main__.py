@@ -13,6 +13,7 @@ from rich.progress import Progress, TimeElapsedColumn
 
 from hw.errors import UserError, command_line
 from sim.cluster import check_library, shared_out
+from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid
 from studies.burst.report import write_document
 from studies.burst.run import found, perform
@@ -33,7 +34,7 @@ def perform_all(runs: list[Run], options: argparse.Namespace) -> None:
     missing = missing_runs(runs, options.work_dir)
     threads = max(1, torch.get_num_threads() // options.workers)
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
-    arguments = [(run.words, run.command, work / run.key, data_dir, threads) for run in missing]
+    arguments = [(run.words, run.command, work / run.key, data_dir, options.device, threads) for run in missing]
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
         bar = progress.add_task("runs", total=len(missing))
         for figures in shared_out(perform, arguments, workers=options.workers, scheduler=options.scheduler):
@@ -61,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     add("--work-dir", type=Path, default=WORK, help=f"for trainings and figures (default {WORK})")
     add("--out", type=Path, help="folder for tables and pictures (default WORK_DIR/report)")
     add("--workers", type=int, default=1, help="runs side by side in processes of a local cluster (default 1)")
+    add(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="that trains; on a GPU, small networks train fastest with many --workers (default %(default)s)",
+    )
     add("--scheduler", help="address of a dask scheduler whose workers see the same files")
     add("--report", action="store_true", help="train nothing, write the report of what is done")
     return result

@@ -6,7 +6,6 @@ import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ COSTS = ("cycles", "lut", "ff", "bram")
 HEAD = """\
 # Burst neurons: every run
 
-Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, torch {torch}, Python {python}. `runs.csv` holds
-every run with the command that repeats it. Accuracies are of all {images} test images, as mean and spread (sample
-standard deviation) over seeds; bursts, operations (burst counts times synapses) and accumulates (set bit-planes times
-synapses) an inference, by the golden model, are of the first 1,000. Hardware is the planner's word (exact cycles of 20
-images, fitted resources) for {board}: the fastest design on 80 % of it, and the smallest that does {rate:,.0f}
-inferences a second. Energy: accumulates times what it takes to read a weight's bits (10 pJ for 64) and to add as many
-bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC 2014: a model to compare by, no measurement.
+Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, Python {python}; trained with {trained_with}.
+`runs.csv` holds every run with the command that repeats it. Accuracies are of all {images} test images, as mean and
+spread (sample standard deviation) over seeds; bursts, operations (burst counts times synapses) and accumulates (set
+bit-planes times synapses) an inference, by the golden model, are of the first 1,000. Hardware is the planner's word
+(exact cycles of 20 images, fitted resources) for {board}: the fastest design on 80 % of it, and the smallest that does
+{rate:,.0f} inferences a second. Energy: accumulates times what it takes to read a weight's bits (10 pJ for 64) and to
+add as many bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC 2014: a model to compare by.
 """
 
 
@@ -92,14 +91,15 @@ def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
     header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*header, "scales", "seconds", "command"])
+        writer.writerow([*header, "scales", "seconds", "trained_with", "command"])
         for run, figures in pairs:
             activity, hardware = figures.get("activity", {}), figures.get("hardware", {})
             costs = [(hardware.get(design.name) or {}).get(cost, "") for design in DESIGNS for cost in COSTS]
             counted = [activity.get(key, "") for key in ("bursts", "operations", "accumulates", "energy_nj")]
             scales = " ".join(f"{name}={scale:.4f}" for name, scale in figures["scales"].items())
             start = [run.series, run.arm, run.varied, run.seed, figures["accuracy"], figures["weights"]]
-            writer.writerow([*start, *counted, *costs, scales, figures["seconds"], figures["command"]])
+            told = [figures[key] for key in ("seconds", "trained_with", "command")]
+            writer.writerow([*start, *counted, *costs, scales, *told])
 
 
 def accuracy_table(found: Sequence[Point]) -> str:
@@ -159,7 +159,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
             grid=grid,
             out=out,
             date=datetime.datetime.now(datetime.UTC).date(),
-            torch=version("torch"),
+            trained_with=" and with ".join(sorted({figures["trained_with"] for _, figures in pairs})),
             python=platform.python_version(),
             images=f"{pairs[0][1]['images']:,}",
             board=BOARD,

@@ -19,7 +19,7 @@ from snn.data import Images, load
 from snn.events import Split
 from snn.train import content_of, training_of
 from snn.training import Training, train
-from snn.workers import Workers
+from snn.workers import Workers, device_of, processor
 from studies.burst.measure import activity_figures, hardware_figures, scales
 
 Figures = dict[str, Any]
@@ -44,7 +44,9 @@ def found(folder: Path) -> Figures | None:
     return result
 
 
-def perform(words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, threads: int) -> Figures:
+def perform(
+    words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, device: str, threads: int
+) -> Figures:
     """Train and measure, or go on where an interrupted run was; what is found is kept in ``folder``.
 
     Args:
@@ -52,6 +54,7 @@ def perform(words: tuple[str, ...], command: str, folder: Path, data_dir: Path |
         command: what they amount to.
         folder: of this run alone.
         data_dir: where the data set is.
+        device: that trains, as of :func:`snn.workers.device_of`; the figures are found on the CPU.
         threads: that torch may use.
     """
     done = found(folder)
@@ -63,13 +66,14 @@ def perform(words: tuple[str, ...], command: str, folder: Path, data_dir: Path |
     out = folder / "model.pt"
     options = parse([*words, "--out", str(out)])
     images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
-    training = training_of(options, Workers(device=torch.device("cpu")), images, test)
+    training = training_of(options, Workers(device=device_of(device, 0)), images, test)
     resume = out.with_name(f"{out.name}.resume").is_file()
     score = train(training, out, resume=resume, quiet=True)
     figures = {
         "command": command,
         "accuracy": score,
         "images": len(test.labels),
+        "trained_with": f"torch {torch.__version__}, {processor(training.workers.device)}",
         "scales": scales(training.tested),
         "weights": sum(p.numel() for p in training.tested.parameters() if p.dim() > 1),
     }
