@@ -19,7 +19,7 @@ from snn.command import command_of, parse
 from snn.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
-from snn.training import Training, train
+from snn.training import Training, resume_file, train
 from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
@@ -81,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         content = content_of(training, options, score)
     checkpoint.save_atomically(content, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(content["training"], indent=2) + "\n")
+    resume_file(options.out).unlink(missing_ok=True)
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
     return 0
 

@@ -186,16 +186,22 @@ def accuracy(model: nn.Module, images: Images) -> float:
     return right / len(images.labels)
 
 
+def resume_file(out: Path) -> Path:
+    """OUT.resume, where a training that will write the checkpoint ``out`` keeps its state."""
+    return out.with_name(f"{out.name}.resume")
+
+
 def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -> float:
     """Run the epochs that are left, log each to OUT.csv, and return the last test accuracy.
 
     Args:
         training: what to run.
-        out: the checkpoint that will be written; OUT.resume keeps the state after every epoch.
+        out: the checkpoint that will be written; OUT.resume keeps the state after every epoch, and is the caller's to
+            remove once the checkpoint is there.
         resume: begin with OUT.resume.
         quiet: show no progress, and test after the last epoch alone.
     """
-    resumed, log = out.with_name(out.name + ".resume"), out.with_suffix(".csv")
+    resumed, log = resume_file(out), out.with_suffix(".csv")
     if resume:
         try:
             training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
@@ -224,6 +230,4 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
                 text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
                 progress.update(task, completed=training.epoch, description=text)
     training.leave()
-    if first:
-        resumed.unlink(missing_ok=True)
     return score

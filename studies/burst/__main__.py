@@ -6,7 +6,6 @@ python -m studies.burst --smoke
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.progress import Progress, TimeElapsedColumn
@@ -16,35 +15,32 @@ from sim.cluster import check_library, shared_out
 from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid
 from studies.burst.report import write_document
-from studies.burst.run import found, perform
+from studies.burst.results import Results
+from studies.burst.run import perform
 
 HERE = Path(__file__).parent
 GRID, SMOKE = HERE / "fashion_mnist.toml", HERE / "smoke.toml"
 WORK = Path("build/burst")
 
 
-def missing_runs(runs: list[Run], work: Path) -> list[Run]:
+def missing_runs(runs: list[Run], results: Results) -> list[Run]:
     """Those that are not done yet, each training once."""
     unique = {run.key: run for run in reversed(runs)}
-    return [run for run in runs if unique[run.key] is run and found(work / run.key) is None]
+    return [run for run in runs if unique[run.key] is run and results.of(run) is None]
 
 
-def perform_all(runs: list[Run], options: argparse.Namespace) -> None:
+def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) -> None:
     """Train and measure what is missing."""
-    missing = missing_runs(runs, options.work_dir)
+    missing = missing_runs(runs, results)
     threads = max(1, torch.get_num_threads() // options.workers)
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
     arguments = [(run.words, run.command, work / run.key, data_dir, options.device, threads) for run in missing]
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
         bar = progress.add_task("runs", total=len(missing))
         for figures in shared_out(perform, arguments, workers=options.workers, scheduler=options.scheduler):
+            results.add(figures)
             progress.print(f"{figures['accuracy']:.2%} in {figures['seconds']:.0f} s: {figures['command']}")
             progress.advance(bar)
-
-
-def figures_of(runs: list[Run], work: Path) -> list[tuple[Run, dict[str, Any]]]:
-    """Every run that is done, with its figures."""
-    return [(run, figures) for run in runs if (figures := found(work / run.key)) is not None]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,15 +48,15 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m studies.burst",
         description="Train binary, fixed-burst and QB-LIF networks, all else equal, and write what they reach and cost "
-        "in hardware. What is done is kept: the same command goes on where it was interrupted.",
+        "in hardware. What is done is kept in OUT/runs.json: the same command goes on where it was interrupted.",
     )
     add = result.add_argument
     add("--grid", type=Path, default=GRID, help="TOML file that says what to run (default the Fashion-MNIST grid)")
     add("--smoke", action="store_true", help="a tiny grid of a minute instead")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--series", action="append", metavar="NAME", help="only this series of the grid; may be repeated")
-    add("--work-dir", type=Path, default=WORK, help=f"for trainings and figures (default {WORK})")
-    add("--out", type=Path, help="folder for tables and pictures (default WORK_DIR/report)")
+    add("--work-dir", type=Path, default=WORK, help=f"for the trainings' files (default {WORK})")
+    add("--out", type=Path, help="folder for figures, tables and pictures (default WORK_DIR/report)")
     add("--workers", type=int, default=1, help="runs side by side in processes of a local cluster (default 1)")
     add(
         "--device",
@@ -85,13 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
         runs = [run for run in runs if run.series in options.series]
         if not runs:
             raise UserError(f"{grid} has no series {' or '.join(options.series)}")
+    out = options.work_dir / "report" if options.out is None else options.out
+    results = Results(out)
     if not options.report:
         check_library(options.workers, options.scheduler)
-        perform_all(runs, options)
-    done = figures_of(runs, options.work_dir)
+        perform_all(runs, results, options)
+    done = [(run, figures) for run in runs if (figures := results.of(run)) is not None]
     if not done:
-        raise UserError(f"{options.work_dir} holds no run of {grid} that is done; leave out --report")
-    out = options.work_dir / "report" if options.out is None else options.out
+        raise UserError(f"{out} holds no run of {grid} that is done; leave out --report")
     write_document(done, grid.resolve().relative_to(Path.cwd()) if grid.is_relative_to(Path.cwd()) else grid, out)
     print(f"{out}: {len(done)} of {len(runs)} runs")
     return 0

@@ -14,20 +14,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from studies.burst.grid import Run
-from studies.burst.measure import BOARD, DESIGNS, RATE
+from studies.burst.measure import BOARD, DESIGNS, RATE, Figures
 
-Figures = dict[str, Any]
 COSTS = ("cycles", "lut", "ff", "bram")
 HEAD = """\
 # Burst neurons: every run
 
 Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, Python {python}; trained with {trained_with}.
-`runs.csv` holds every run with the command that repeats it. Accuracies are of all {images} test images, as mean and
-spread (sample standard deviation) over seeds; bursts, operations (burst counts times synapses) and accumulates (set
-bit-planes times synapses) an inference, by the golden model, are of the first 1,000. Hardware is the planner's word
-(exact cycles of 20 images, fitted resources) for {board}: the fastest design on 80 % of it, and the smallest that does
-{rate:,.0f} inferences a second. Energy: accumulates times what it takes to read a weight's bits (10 pJ for 64) and to
-add as many bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC 2014: a model to compare by.
+`runs.csv` holds every run with the command that repeats it, `runs.json` all that was found of it. Accuracies are of
+all {images} test images, as mean and spread (sample standard deviation) over seeds; bursts, operations (burst counts
+times synapses) and accumulates (set bit-planes times synapses) an inference, by the golden model, are of the first
+1,000. Hardware is the planner's word (exact cycles of 20 images, fitted resources) for {board}: the fastest design on
+80 % of it, and the smallest that does {rate:,.0f} inferences a second. Energy: accumulates times what it takes to read
+a weight's bits (10 pJ for 64) and to add as many bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC
+2014: a model to compare by.
 """
 
 
@@ -138,12 +138,12 @@ def difference_table(found: Sequence[Point]) -> str:
 
 
 def scale_table(found: Sequence[Point]) -> str:
-    """Mean scale and burst histogram of every layer of every point of a series."""
+    """Mean scale of every layer of every point of a series, and its burst histogram where every run has one."""
     lines = ["| neuron | layer | scale | neurons and timesteps that send 0, 1, ... K |", "| --- | --- | --- | --- |"]
     for point in found:
         for layer in point.runs[0][1]["scales"]:
-            shares = [run["activity"]["histogram"][layer] for _, run in point.runs if "activity" in run]
-            means = [statistics.mean(column) for column in zip(*shares, strict=True)]
+            shares = [figures.get("activity", {}).get("histogram", {}).get(layer) for _, figures in point.runs]
+            means = [] if None in shares else [statistics.mean(column) for column in zip(*shares, strict=True)]
             text = ", ".join(f"{share:.1%}" for share in means)
             lines.append(f"| {point.title} | {layer} | {spread(point.values('scales', layer), '.3f')} | {text} |")
     return "\n".join(lines)

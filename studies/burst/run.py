@@ -1,10 +1,8 @@
 """One run of the study: training, then everything that is measured of the network."""
 
-import json
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +16,10 @@ from snn.command import parse
 from snn.data import Images, load
 from snn.events import Split
 from snn.train import content_of, training_of
-from snn.training import Training, train
+from snn.training import Training, resume_file, train
 from snn.workers import Workers, device_of, processor
-from studies.burst.measure import activity_figures, hardware_figures, scales
+from studies.burst.measure import Figures, activity_figures, hardware_figures, scales
 
-Figures = dict[str, Any]
-RESULT = "result.json"
 COUNTED = 1000
 """Test images whose bursts and operations are counted."""
 PREDICTED = 20
@@ -37,29 +33,19 @@ def images_of(data: str, split: Split, folder: Path | None, timesteps: int) -> I
     return load(data, split, folder, timesteps)
 
 
-def found(folder: Path) -> Figures | None:
-    """The figures of a run that is done, or None."""
-    path = folder / RESULT
-    result: Figures | None = json.loads(path.read_text()) if path.is_file() else None
-    return result
-
-
 def perform(
     words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, device: str, threads: int
 ) -> Figures:
-    """Train and measure, or go on where an interrupted run was; what is found is kept in ``folder``.
+    """Train and measure, or go on where an interrupted run was; returns what is found.
 
     Args:
         words: options of ``snn.train``.
         command: what they amount to.
-        folder: of this run alone.
+        folder: of this run alone, for the training's files.
         data_dir: where the data set is.
         device: that trains, as of :func:`snn.workers.device_of`; the figures are found on the CPU.
         threads: that torch may use.
     """
-    done = found(folder)
-    if done is not None:
-        return done
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     begin = time.monotonic()
@@ -67,8 +53,7 @@ def perform(
     options = parse([*words, "--out", str(out)])
     images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
     training = training_of(options, Workers(device=device_of(device, 0)), images, test)
-    resume = out.with_name(f"{out.name}.resume").is_file()
-    score = train(training, out, resume=resume, quiet=True)
+    score = train(training, out, resume=resume_file(out).is_file(), quiet=True)
     figures = {
         "command": command,
         "accuracy": score,
@@ -81,9 +66,7 @@ def perform(
         checkpoint.save_atomically(content_of(training, options, score), out)
         figures |= integer_figures(training, out)
     figures["seconds"] = round(time.monotonic() - begin, 1)
-    partial = folder / f"{RESULT}.partial"
-    partial.write_text(json.dumps(figures, indent=1) + "\n")
-    partial.replace(folder / RESULT)
+    resume_file(out).unlink(missing_ok=True)
     return figures
 
 

@@ -55,6 +55,24 @@ def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch,
     assert all((ours["state"][key] == theirs["state"][key]).all() for key in ours["state"])
 
 
+def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeypatch):
+    whole, broken = tmp_path / "whole.pt", tmp_path / "broken.pt"
+    assert train.main([*QUICK, "--out", str(whole)]) == 0
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "content_of", interrupted)
+    assert train.main([*QUICK, "--out", str(broken)]) == 130
+    assert not broken.exists()
+    monkeypatch.undo()
+    assert train.main([*QUICK, "--out", str(broken), "--resume"]) == 0
+    ours, theirs = (torch.load(path, weights_only=True) for path in (whole, broken))
+    assert ours["training"]["test_accuracy"] == theirs["training"]["test_accuracy"]
+    assert (ours["references"]["logits"] == theirs["references"]["logits"]).all()
+    assert not (tmp_path / "broken.pt.resume").exists()
+
+
 def test_user_errors(tmp_path, fails):
     out = tmp_path / "model.pt"
     assert "imagenet" in fails(train.main, "--data", "imagenet", "--out", out)

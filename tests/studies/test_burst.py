@@ -1,6 +1,7 @@
 """The study of burst neurons: its grid, what is measured, and that it goes on where it was."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from gen.fold import fold
 from hw.errors import UserError
 from hw.network import Conv2d, encode
 from snn.data import load
+from snn.training import Training
 from studies.burst import __main__ as burst
 from studies.burst import run
 from studies.burst.grid import read_grid
 from studies.burst.measure import activity_figures
 from studies.burst.report import front
+from studies.burst.results import Results
 from tests.reference import scalar_run
 
 GRID = """
@@ -148,11 +151,45 @@ def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
     trained = []
     original = run.train
     monkeypatch.setattr(run, "train", lambda *args, **more: trained.append(args) or original(*args, **more))
+    # What the trainings left behind is not needed to go on.
+    for folder in work.glob("*/model.pt"):
+        shutil.rmtree(folder.parent)
     assert burst.main(words) == 0
     assert len(trained) == 1, "only the one training that was not there"
     assert burst.main([*words, "--report"]) == 0
     assert len(trained) == 1
     assert torch.get_num_threads() >= 1
+
+
+def test_an_interrupted_run_keeps_its_training_and_those_before_it(grid, tmp_path, monkeypatch):
+    words = ["--grid", str(grid), "--series", "timesteps"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert burst.main([*words, "--work-dir", str(whole)]) == 0
+
+    counted = []
+
+    def interrupted(*arguments):
+        counted.append(arguments)
+        if len(counted) > 1:
+            raise KeyboardInterrupt
+        return content_of(*arguments)
+
+    content_of = run.content_of
+    monkeypatch.setattr(run, "content_of", interrupted)
+    assert burst.main([*words, "--work-dir", str(broken)]) == 130
+    monkeypatch.undo()
+    first, second = read_grid(grid)[4:]
+    assert Results(broken / "report").of(first) is not None
+    assert Results(broken / "report").of(second) is None
+
+    epochs = []
+    run_epoch = Training.run_epoch
+    monkeypatch.setattr(Training, "run_epoch", lambda self: epochs.append(self.epoch) or run_epoch(self))
+    assert burst.main([*words, "--work-dir", str(broken)]) == 0
+    assert epochs == [], "all that was missing is what follows the last epoch"
+    for each in (first, second):
+        ours, theirs = (Results(folder / "report").of(each) for folder in (whole, broken))
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
 def test_user_errors(grid, tmp_path, fails):
@@ -161,6 +198,8 @@ def test_user_errors(grid, tmp_path, fails):
     assert "--workers" in fails(burst.main, *words, "--workers", 0)
     assert "--report" in fails(burst.main, *words, "--report")
     assert "nowhere" in fails(burst.main, "--grid", tmp_path / "nowhere.toml")
+    (tmp_path / "runs.json").write_text("[{}]")
+    assert "runs.json" in fails(burst.main, *words, "--out", tmp_path)
 
 
 def test_the_pareto_front():

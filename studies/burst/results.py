@@ -1,0 +1,41 @@
+"""The figures of all runs that are done: one JSON file, which grows with every run."""
+
+import json
+from pathlib import Path
+
+from hw.errors import UserError
+from studies.burst.grid import Run
+from studies.burst.measure import Figures
+
+FILE = "runs.json"
+
+
+class Results:
+    """Figures by the training that they are of.
+
+    Args:
+        folder: of the report; its runs.json is read, and written anew with every run.
+
+    Raises:
+        UserError: the file is there but damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        try:
+            every = json.loads(self.path.read_text()) if self.path.is_file() else []
+            self._figures: dict[str, Figures] = {figures["command"]: figures for figures in every}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path} is no record of runs ({error}); move it away to begin anew") from error
+
+    def of(self, run: Run) -> Figures | None:
+        """What was found of a run, or None where it is not done."""
+        return self._figures.get(run.command)
+
+    def add(self, figures: Figures) -> None:
+        """Keep what one run found."""
+        self._figures[figures["command"]] = figures
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f"{FILE}.partial")
+        partial.write_text(json.dumps(list(self._figures.values()), indent=1) + "\n")
+        partial.replace(self.path)
