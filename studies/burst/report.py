@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -172,7 +173,8 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
         for table in (accuracy_table(mine), difference_table(mine), scale_table(mine)):
             parts += [table, ""] if table else []
     for name, drawn in pictures(found).items():
-        drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
+        with rc_context({"svg.hashsalt": name}):
+            drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
         parts += [f"![{name.replace('_', ' ')}]({name}.svg)", ""]
     (out / "README.md").write_text("\n".join(parts))
 
