@@ -12,7 +12,7 @@
     [series.timesteps]          # every arm, with every value, under every seed
     arms = ["binary", "qblif_3"]
     seeds = [1, 2, 3]
-    set = { affine = false }    # options of the whole series
+    set = { no_affine = true }  # options of the whole series
     vary = { timesteps = [1, 4] }
 """
 

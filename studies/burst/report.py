@@ -205,6 +205,7 @@ def accuracy_picture(found: Sequence[Point], series: str) -> Figure:
 COST_AXES = (
     (("hardware", "fastest", "cycles"), "cycles an inference, fastest on 80 % of the board"),
     (("hardware", "smallest", "bram"), f"BRAM36, smallest for {RATE:,.0f} inferences/s"),
+    (("hardware", "smallest", "lut"), f"LUT, smallest for {RATE:,.0f} inferences/s"),
     (("activity", "energy_nj"), "energy model, nJ an inference"),
 )
 
@@ -229,32 +230,39 @@ def once(found: Iterable[Point]) -> list[Point]:
     return kept
 
 
-def note(point: Point, found: Sequence[Point]) -> str:
-    """What sets a point apart from the first series' points of its arm; nothing where it is one of them."""
+def name_in_picture(point: Point, found: Sequence[Point]) -> str:
+    """A point's arm, and what sets it apart from the first series' points of that arm."""
     if point.series == found[0].series:
-        return ""
+        return point.arm
     told = point.varied.startswith(point.series)
-    return point.varied if told else f"{point.series.replace('_', ' ')} {point.varied}".strip()
+    return point.title if told else f"{point.arm} {point.series.replace('_', ' ')} {point.varied}".strip()
 
 
 def cost_picture(found: Sequence[Point]) -> Figure:
-    """Accuracy against cycles, block RAM and energy; one colour an arm, and the Pareto front."""
-    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    """Accuracy against each cost; one colour an arm, hollow where one seed is all there is, the front numbered."""
+    figure = Figure(figsize=(13, 10), layout="constrained")
     drawn = [point for point in once(found) if point.mean("activity", "energy_nj") is not None]
     colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in drawn))}
-    for axes, (keys, label) in zip(figure.subplots(1, len(COST_AXES)), COST_AXES, strict=True):
-        placed = []
+    for axes, (keys, label) in zip(figure.subplots(2, 2).flat, COST_AXES, strict=True):
+        names: dict[tuple[float, float], str] = {}
         for point in drawn:
             cost, accuracy = point.mean(*keys), point.mean("accuracy")
             if cost is None or accuracy is None:
                 continue
-            placed.append((cost, 100 * accuracy))
-            axes.plot(*placed[-1], "o", color=colours[point.arm], markersize=5)
-            axes.annotate(note(point, found), placed[-1], fontsize=6, xytext=(3, 3), textcoords="offset points")
-        axes.plot(*zip(*front(placed), strict=True), color="grey", drawstyle="steps-post", linewidth=0.8, zorder=0)
+            place = (cost, 100 * accuracy)
+            names[place] = name_in_picture(point, found)
+            fill = colours[point.arm] if len(point.runs) > 1 else "white"
+            axes.plot(*place, "o", color=colours[point.arm], markerfacecolor=fill, markersize=6)
+        best = front(names)
+        axes.plot(*zip(*best, strict=True), color="grey", drawstyle="steps-post", linewidth=0.8, zorder=0)
+        for count, place in enumerate(best, 1):
+            axes.annotate(str(count), place, fontsize=8, ha="right", xytext=(-5, 3), textcoords="offset points")
+        listed = "\n".join(f"{count}  {names[place]}" for count, place in enumerate(best, 1))
+        axes.text(0.98, 0.02, listed, fontsize=8, ha="right", va="bottom", ma="left", transform=axes.transAxes)
         axes.set_xlabel(label)
         axes.set_ylabel("test accuracy, %")
         axes.grid(alpha=0.3)
     marks = [Line2D([], [], marker="o", linestyle="", color=colour, label=arm) for arm, colour in colours.items()]
+    marks.append(Line2D([], [], marker="o", linestyle="", color="black", markerfacecolor="white", label="one seed"))
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
     return figure
