@@ -8,10 +8,11 @@ slowest layer only costs. :mod:`gen.plans` looks for the limit. Widths come from
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from boards.board import Board
 from gen.activity import Activity, stage_cycles
+from gen.draft import WIDEST_GROUP, Draft, divisors
 from gen.resources import (
     MemoryShape,
     field_memory,
@@ -22,19 +23,17 @@ from gen.resources import (
     weight_memory,
 )
 from gen.widths import LayerBounds, layer_bounds
-from hw.configuration import BurstStream, LayerConfig, NeuronConfig, PoolingConfig
-from hw.configure import input_stream, layer_config, main_projection, pooling_config
+from hw.configuration import BurstStream, LayerConfig, NeuronConfig
+from hw.configure import layer_config, main_projection, pooling_config
 from hw.errors import UserError
 from hw.network import IntArray, Network, Pooling, Population, Skip, Target
-from hw.plan import WIDEST_REGISTER, LayerPlan, MemoryStyle, Plan, PoolingPlan
+from hw.plan import WIDEST_REGISTER, LayerPlan, MemoryStyle, PoolingPlan
 
-WIDEST_GROUP = 32
 MOST_BANKS = 8
 LARGEST_MULTIPLE = 8
 DEEPEST_TABLE = 64
 """Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
 EQUAL_WEIGHTS: Mapping[str, float] = {"lut": 1.0, "ff": 1.0, "bram": 1.0}
-INPUT_GROUPS = (1, 2, 4, 7, 8, 14, 16, 28, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +44,6 @@ class Choice:
     config: LayerConfig
     cycles: float
     price: float
-
-
-@dataclass(kw_only=True)
-class Draft:
-    """A plan in the making: what has been chosen of the layers so far. ``groups``: beat widths that are decided."""
-
-    input_group: int = 1
-    layers: dict[str, LayerPlan] = field(default_factory=dict)
-    stages: list[LayerConfig | PoolingConfig] = field(default_factory=list)
-    poolings: dict[str, PoolingPlan] = field(default_factory=dict)
-    groups: dict[str, int] = field(default_factory=dict)
 
 
 class TooSlowError(UserError):
@@ -139,7 +127,7 @@ class Planner:
 
     def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
         """One run from input to readout; ``lanes``: what each layer may have."""
-        draft = Draft()
+        draft = Draft(self.network)
         for node in (*self.network.nodes, self.network.readout):
             if isinstance(node, Pooling):
                 self._add_pooling(draft, node)
@@ -148,24 +136,18 @@ class Planner:
         return draft
 
     def _add_pooling(self, draft: Draft, pooling: Pooling) -> None:
-        stream = self._stream(draft, pooling.source, self._decided(draft, pooling.source))
-        draft.poolings[pooling.name] = PoolingPlan(name=pooling.name, memory="block")
-        plan = Plan(
-            board="", clock_mhz=1.0, network_sha256="", input_group=1, layers=(),
-            poolings=tuple(draft.poolings.values()),
-        )  # fmt: skip
-        config = pooling_config(pooling, plan, stream, self.network)
+        stream = draft.stream(pooling.source, draft.possible_groups(pooling.source)[-1])
+        config = pooling_config(pooling, PoolingPlan(name=pooling.name, memory="block"), stream, self.network)
         memory = self.cheapest_memory(pooling_memory(config))
-        draft.poolings[pooling.name] = PoolingPlan(name=pooling.name, memory=memory)
-        draft.stages.append(dataclasses.replace(config, memory=memory))
+        draft.add_pooling(PoolingPlan(name=pooling.name, memory=memory), dataclasses.replace(config, memory=memory))
 
     def _add_layer(self, draft: Draft, target: Target, limit: float, lanes: list[int]) -> None:
         """Choose the cheapest way to build ``target``, and with it the width of its source's beats."""
         source = self._source(target)
         fewest, best = math.inf, None
         best_group = 1
-        for group in self._groups(draft, source):
-            stream = self._stream(draft, source, group)
+        for group in draft.possible_groups(source):
+            stream = draft.stream(source, group)
             for choice in self._choices(draft, target, stream, limit, lanes):
                 fewest = min(fewest, choice.cycles)
                 if choice.cycles <= limit and (best is None or choice.price < best.price):
@@ -176,15 +158,14 @@ class Planner:
                 f"layer {target.name} cannot do an inference in {limit:.0f} cycles on {self.board.name}; "
                 f"its fastest form takes about {fewest:.0f}: lower --target-fps or raise --clock-mhz",
             )
-        self._decide(draft, source, best_group)
-        draft.layers[target.name] = best.plan
-        draft.stages.append(best.config)
+        draft.decide_group(source, best_group)
+        draft.add_layer(best.plan, best.config)
 
     def _choices(
         self, draft: Draft, target: Target, stream: BurstStream, limit: float, lanes: list[int]
     ) -> Iterator[Choice]:
         """Ways to build ``target`` behind ``stream``: lanes, banks, and as few cores as stay under the limit."""
-        streams = self._streams(draft)
+        streams = draft.streams()
         streams[self._source(target)] = stream
         for count in lanes:
             for banks in divisors(stream.group):
@@ -200,7 +181,7 @@ class Planner:
         """The fewest neuron cores with which the neurons of ``lanes`` lanes stay under ``limit`` cycles."""
         if not isinstance(target, Population):
             return [1]
-        skipped = [draft.groups.get(self.network.origin(skip.source), 0) for skip in self._skips(target)]
+        skipped = [draft.decided_group(skip.source) or 0 for skip in self._skips(target)]
         _, height, width = target.shape
         turns = height * width * math.ceil(target.shape[0] / lanes) * self.network.timesteps
         common = math.gcd(lanes, *skipped)
@@ -275,76 +256,6 @@ class Planner:
                 linked = [other for other in linked if not other & names] + [names.union(*touching)]
         return linked
 
-    def _decided(self, draft: Draft, source: str) -> int:
-        """The width of the beats of ``source``, as wide as possible where no reader has chosen it yet."""
-        return draft.groups.get(self.network.origin(source), self._groups(draft, source)[-1])
-
-    def _groups(self, draft: Draft, source: str) -> list[int]:
-        """Beat widths that the stream of ``source`` can have."""
-        origin = self.network.origin(source)
-        if origin in draft.groups:
-            return [draft.groups[origin]]
-        if origin == self.network.input.name:
-            stream = input_stream(self.network, 1)
-            if stream.height * stream.width > 1:
-                return [group for group in divisors(stream.channels) if group <= WIDEST_GROUP]
-            return [group for group in INPUT_GROUPS if group <= max(1, stream.channels)]
-        layer = draft.layers[origin]
-        return [group for group in divisors(layer.lanes) if group % layer.cores == 0 and group <= WIDEST_GROUP]
-
-    def _decide(self, draft: Draft, source: str, group: int) -> None:
-        """Fix the width of the beats of ``source`` in everything that was chosen with another one."""
-        origin = self.network.origin(source)
-        draft.groups[origin] = group
-        if origin == self.network.input.name:
-            draft.input_group = group
-        else:
-            draft.layers[origin] = dataclasses.replace(draft.layers[origin], group=group)
-        streams = {self.network.input.name: input_stream(self.network, draft.input_group)}
-        stages: list[LayerConfig | PoolingConfig] = []
-        for stage in draft.stages:
-            stages.append(self._rebuilt(stage, draft, streams, stages))
-            output = stages[-1].output
-            if output is not None:
-                streams[stage.name] = output
-        draft.stages = stages
-
-    def _rebuilt(
-        self,
-        stage: LayerConfig | PoolingConfig,
-        draft: Draft,
-        streams: dict[str, BurstStream],
-        before: list[LayerConfig | PoolingConfig],
-    ) -> LayerConfig | PoolingConfig:
-        node = next(node for node in self.network.nodes if node.name == stage.name)
-        if isinstance(node, Pooling):
-            return pooling_config(node, self.plan(draft, 1.0, ""), streams[node.source], self.network)
-        return layer_config(node, draft.layers[stage.name], streams, self.network, before)
-
-    def _stream(self, draft: Draft, source: str, group: int) -> BurstStream:
-        """The stream of ``source`` in beats of ``group``."""
-        if source == self.network.input.name:
-            return input_stream(self.network, group)
-        stream = next(stage.output for stage in draft.stages if stage.name == source)
-        assert stream is not None
-        return dataclasses.replace(stream, group=group, beats=stream.beats * stream.group // group)
-
-    def _streams(self, draft: Draft) -> dict[str, BurstStream]:
-        """Every stream so far."""
-        streams = {self.network.input.name: input_stream(self.network, draft.input_group)}
-        return streams | {stage.name: stage.output for stage in draft.stages if stage.output is not None}
-
-    def plan(self, draft: Draft, clock_mhz: float, sha256: str) -> Plan:
-        """The draft as a plan for the board at a clock."""
-        return Plan(
-            board=self.board.name,
-            clock_mhz=clock_mhz,
-            network_sha256=sha256,
-            input_group=draft.input_group,
-            layers=tuple(draft.layers.values()),
-            poolings=tuple(draft.poolings.values()),
-        )
-
 
 def proved_widths(bounds: LayerBounds, margin: int = 0) -> dict[str, int]:
     """The least width of each register and constant that a :class:`LayerPlan` names, and ``margin`` bits more.
@@ -359,11 +270,6 @@ def proved_widths(bounds: LayerBounds, margin: int = 0) -> dict[str, int]:
         "potential_bits": bounds.potential.bits + margin,
         "membrane_bits": bounds.membrane.bits + margin,
     }
-
-
-def divisors(number: int) -> list[int]:
-    """The divisors of ``number``, ascending."""
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
 
 
 def lane_counts(channels: int, multiple: int) -> list[int]:

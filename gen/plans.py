@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from boards.board import Board
 from boards.catalogue import CATALOGUE
 from gen.activity import Activity, StageCycles, expected_cycles
-from gen.planner import EQUAL_WEIGHTS, Draft, Planner, TooSlowError
+from gen.draft import Draft
+from gen.planner import EQUAL_WEIGHTS, Planner, TooSlowError
 from gen.resources import StageResources, link_resources, self_test_resources, stage_resources
 from hw.configuration import TopConfig
 from hw.configure import configure
@@ -160,7 +161,7 @@ def fewest_steps(cycles: float) -> int:
 
 def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str) -> Candidate:
     """A finished draft with its expected cycles and resources."""
-    plan = planner.plan(draft, clock_mhz, sha256)
+    plan = draft.plan(planner.board.name, clock_mhz, sha256)
     return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs)
 
 

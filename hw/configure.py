@@ -1,7 +1,6 @@
 """From network and plan to the configuration of every component: derived once, checked once."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 from hw.configuration import (
@@ -18,7 +17,8 @@ from hw.configuration import (
 )
 from hw.errors import UserError
 from hw.network import Conv2d, Dense, Network, Pooling, Population, Readout, Skip, Target
-from hw.plan import LayerPlan, Plan
+from hw.plan import LayerPlan, Plan, PoolingPlan
+from hw.skip_depth import rows_ahead
 from hw.stream_order import stream_order
 
 MOST_IDLE_LANES = 64
@@ -42,7 +42,7 @@ def configure(network: Network, plan: Plan) -> TopConfig:
     stages: list[LayerConfig | PoolingConfig] = []
     for node in (*network.nodes, network.readout):
         if isinstance(node, Pooling):
-            stages.append(pooling_config(node, plan, streams[node.source], network))
+            stages.append(pooling_config(node, plan.pooling(node.name), streams[node.source], network))
         else:
             stages.append(layer_config(node, plan.layer(node.name), streams, network, stages))
         output = stages[-1].output
@@ -94,7 +94,7 @@ def input_stream(network: Network, group: int) -> BurstStream:
     )
 
 
-def pooling_config(pooling: Pooling, plan: Plan, stream: BurstStream, network: Network) -> PoolingConfig:
+def pooling_config(pooling: Pooling, plan: PoolingPlan, stream: BurstStream, network: Network) -> PoolingConfig:
     """One pooling stage; its beats are those of its source."""
     _, height, width = network.shape(pooling.name)
     return PoolingConfig(
@@ -112,7 +112,7 @@ def pooling_config(pooling: Pooling, plan: Plan, stream: BurstStream, network: N
             group=stream.group,
             burst_bits=network.burst_ceiling(pooling.name).bit_length(),
         ),
-        memory=plan.pooling(pooling.name).memory,
+        memory=plan.memory,
     )
 
 
@@ -230,54 +230,6 @@ def skip_config(
     lead = max(ahead(row) - row for row in range(output.height))
     depth = (lead + SLACK_ROWS) * stream.width * stream.beats_per_position
     return SkipConfig(source=skip.source, stream=stream, weight=skip.weight, depth=depth, memory=plan.field_memory)
-
-
-RowsAhead = Callable[[int], int]
-
-
-def rows_ahead(source: str, stages: list[LayerConfig | PoolingConfig | ProjectionConfig]) -> RowsAhead | None:
-    """How many rows of ``source`` must have been sent before the last stage can work on a given row of its own.
-
-    This many rows, less those that are done, wait in a skip; with room for fewer the source could not send on, the
-    last stage would wait for ever, and all would stand still. None where the last stage does not depend on ``source``.
-    """
-    found: dict[str, RowsAhead] = {source: lambda row: row + 1}
-    last: RowsAhead | None = None
-    for stage in stages:
-        last = None
-        if isinstance(stage, PoolingConfig):
-            before = found.get(stage.source)
-            if before is not None:
-                last = pooled_rows(before, stage.kernel)
-        else:
-            projection = stage if isinstance(stage, ProjectionConfig) else stage.projection
-            skips = (
-                stage.target.skips if isinstance(stage, LayerConfig) and isinstance(stage.target, NeuronConfig) else ()
-            )
-            paths = (
-                [] if projection.source not in found else [windowed_rows(found[projection.source], projection.window)]
-            )
-            paths += [found[skip.source] for skip in skips if skip.source in found]
-            if paths:
-                last = furthest(paths)
-        if last is not None and not isinstance(stage, ProjectionConfig) and stage.name != source:
-            found[stage.name] = last
-    return last
-
-
-def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
-    """Rows that must have been sent before a row of pooled windows is whole."""
-    return lambda row: before((row + 1) * kernel - 1)
-
-
-def windowed_rows(before: RowsAhead, window: WindowConfig) -> RowsAhead:
-    """Rows that must have been sent before a row of windows can be read."""
-    return lambda row: before(sum(window.released[:row]) + window.needed[row] - 1)
-
-
-def furthest(paths: list[RowsAhead]) -> RowsAhead:
-    """The path that asks for most."""
-    return lambda row: max(path(row) for path in paths)
 
 
 def neuron_config(
