@@ -84,6 +84,7 @@ class Device(wiring.Component):
         tick, quarter = self._clockwork(m)
         m.d.comb += [
             test.allowed.eq(share.test_may_begin & (~test.complete | tick)),
+            share.test_offering.eq(test.offering),
             self.passed.eq(test.passed),
             self.heartbeat.eq(Mux(test.failed, quarter[0], quarter[1])),
         ]

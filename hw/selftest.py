@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.configuration import ReadoutConfig, TopConfig
 from hw.logic import counter
 from hw.readout import result_layout
 from hw.scanner import bursts_layout
+from hw.stream_register import StreamRegister
+
+MOST_ANSWERED_AT_ONCE = 4096
+"""Beats of the largest memory whose answers go straight into the network: a larger one answers late in a cycle, through
+a multiplexer of many block RAMs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,14 @@ class SelfTest(wiring.Component):
     Ports:
         bursts, results: to and from :class:`hw.top.NetworkTop`.
         allowed: another inference may begin; one that has begun is finished.
+        offering: of an inference that has begun, beats are still to be taken.
         complete: every input has been offered at least once.
         finished: for one cycle, an inference has ended.
         passed: every logit so far was right, and all vectors have been seen at least once.
         failed: some logit was wrong; stays until reset.
 
-    Throughput: one beat a cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``.
+    Throughput: one beat a cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; one from
+    ``allowed`` to the first beat, two where a register stands behind the memory.
     """
 
     latency = 3
@@ -49,6 +56,7 @@ class SelfTest(wiring.Component):
                 "bursts": Out(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
                 "results": In(stream.Signature(result_layout(readout))),
                 "allowed": In(1),
+                "offering": Out(1),
                 "complete": Out(1),
                 "finished": Out(1),
                 "passed": Out(1),
@@ -68,26 +76,34 @@ class SelfTest(wiring.Component):
         return m
 
     def _offer(self, m: Module) -> None:
-        beats = self.vectors.beats
+        beats, payload = self.vectors.beats, self.bursts.payload
         m.submodules.samples = samples = Memory(
-            shape=unsigned(len(self.bursts.payload.as_value())),
+            shape=unsigned(len(payload.as_value())),
             depth=max(2, len(beats)),
             init=beats,
             attrs={"ram_style": "block"},
         )
         read = samples.read_port()
+        fetched = stream.Signature(payload.shape()).create()
+        if len(beats) > MOST_ANSWERED_AT_ONCE:
+            m.submodules.register = register = StreamRegister(payload.shape())
+            connect(m, fetched, register.arriving)
+            connect(m, register.leaving, flipped(self.bursts))
+        else:
+            connect(m, fetched, flipped(self.bursts))
         fetching = Signal()
         next_beat, all_offered = counter(m, "next_beat", len(beats), fetching)
         beat, _ = counter(m, "beat", self.beats_per_inference, fetching)
         m.d.comb += [
-            read.en.eq(~self.bursts.valid | self.bursts.ready),
+            read.en.eq(~fetched.valid | fetched.ready),
             fetching.eq(read.en & ((beat != 0) | self.allowed)),
             read.addr.eq(next_beat),
-            self.bursts.payload.eq(read.data),
+            fetched.payload.eq(read.data),
+            self.offering.eq(fetched.valid | self.bursts.valid),
         ]
         m.d.sync += self.complete.eq(self.complete | (fetching & all_offered))
         with m.If(read.en):
-            m.d.sync += self.bursts.valid.eq(fetching)
+            m.d.sync += fetched.valid.eq(fetching)
 
     def _check(self, m: Module, taken: Signal) -> None:
         logits = self.vectors.logits

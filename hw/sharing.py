@@ -22,6 +22,7 @@ class NetworkShare(wiring.Component):
         test_bursts, link_bursts, bursts: to the network.
         results, test_results, link_results: from it.
         test_may_begin: the self-test may begin an inference.
+        test_offering: of one that it has begun, beats are still to be taken.
         linked: the network is the link's.
         active: an inference is under way.
     """
@@ -39,6 +40,7 @@ class NetworkShare(wiring.Component):
                 "test_results": Out(results),
                 "link_results": Out(results),
                 "test_may_begin": Out(1),
+                "test_offering": In(1),
                 "linked": Out(1),
                 "active": Out(1),
             }
@@ -72,6 +74,6 @@ class NetworkShare(wiring.Component):
             self.test_may_begin.eq(~self.linked & ~self.link_bursts.valid),
         ]
         m.d.sync += in_flight.eq(in_flight + begins - ends)
-        with m.If(self.link_bursts.valid & ~self.test_bursts.valid & ~self.active):
+        with m.If(self.link_bursts.valid & ~self.test_offering & ~self.active):
             m.d.sync += self.linked.eq(1)
         return m

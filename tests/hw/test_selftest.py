@@ -1,7 +1,9 @@
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
 
 from hw.configure import configure
-from hw.selftest import SelfTest, SelfTestVectors
+from hw.selftest import MOST_ANSWERED_AT_ONCE, SelfTest, SelfTestVectors
 from hw.stream_order import beat_words, stream_beats
 from hw.top import NetworkTop
 from tests.hw.streams import run
@@ -9,11 +11,10 @@ from tests.networks import plan_for, random_bursts, random_network
 from tests.reference import scalar_run
 
 
+@pytest.mark.parametrize("at_once", [MOST_ANSWERED_AT_ONCE, 0])
 @pytest.mark.parametrize("wrong", [None, 0, 11])
-def test_lights_up_only_for_the_right_logits(wrong):
-    from amaranth.hdl import Module
-    from amaranth.lib.wiring import connect
-
+def test_lights_up_only_for_the_right_logits(wrong, at_once, monkeypatch):
+    monkeypatch.setattr("hw.selftest.MOST_ANSWERED_AT_ONCE", at_once)
     network = random_network(3, sizes=(10, 8, 4))
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)
