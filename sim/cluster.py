@@ -7,6 +7,10 @@ from typing import Any
 
 from hw.errors import UserError
 
+KEPT_BYTES = 2**30
+"""Freed memory that a local worker does not give back to the system. Dask's own 64 KiB would have the pages of every
+large tensor fetched anew, which takes more time than a training's computing."""
+
 
 def distributed() -> ModuleType:
     """The library ``distributed``; raises UserError where it is not installed."""
@@ -45,8 +49,11 @@ def shared_out(
     with contextlib.ExitStack() as stack:
         address = scheduler
         if scheduler is None:
+            from dask import config
+
+            stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT_BYTES}))
             address = stack.enter_context(
-                library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+                library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
             )
         try:
             client = stack.enter_context(library.Client(address, timeout="10s"))
