@@ -229,8 +229,14 @@ MUTANTS = (
     hardware(
         "sharing",
         "the host takes over in the middle of an inference",
+        "~self.test_offering & ~self.active",
+        "~self.test_offering",
+    ),
+    hardware(
+        "sharing",
+        "the host takes over while the self-test's first beat is on its way",
+        "~self.test_offering & ~self.active",
         "~self.test_bursts.valid & ~self.active",
-        "~self.test_bursts.valid",
     ),
     generator("widths", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
     generator("widths", "only the last timestep's potential", "potential.union(now)", "now"),
