@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.tools import find_tool
 from hw.errors import UserError, command_line
-from snn.data import CACHE, fetch_debian
+from snn.fetch import CACHE, fetch_debian
 
 SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 

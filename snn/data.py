@@ -4,16 +4,10 @@ Needs numpy alone (digits also scikit-learn, events tonic). Nothing is unpickled
 """
 
 import gzip
-import hashlib
-import shutil
-import subprocess
-import tempfile
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +15,8 @@ from numpy.typing import NDArray
 from hw.errors import UserError
 from hw.network import Shape
 from snn.events import EVENT_LOADERS, Split
+from snn.fetch import CACHE, FASHION_MNIST, fetch_debian, fetch_official
 
-CACHE = Path(__file__).resolve().parent.parent / ".cache"
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
 
@@ -48,23 +42,6 @@ class Images:
         return Images(pixels=self.pixels[start:end], labels=self.labels[start:end])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Official:
-    """Where a data set's publisher keeps its .gz files, with the sha256 that pins the content of each."""
-
-    address: str
-    sha256: dict[str, str]
-
-
-FASHION_MNIST = Official(
-    address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-    sha256={
-        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    },
-)
 IDX_FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -208,39 +185,3 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-
-
-def fetch_debian(package: str, inside: str, target: Path) -> bool:
-    """Put the folder ``inside`` of a Debian package at ``target`` without root; False where apt cannot give it."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        if subprocess.run(["apt-get", "download", package], cwd=folder, capture_output=True, check=False).returncode:
-            return False
-        archive = next(Path(folder).glob("*.deb"), None)
-        if archive is None:
-            return False
-        unpacked = Path(folder) / "unpacked"
-        if subprocess.run(["dpkg-deb", "-x", archive, unpacked], capture_output=True, check=False).returncode:
-            return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.move(unpacked / inside, target)
-    return True
-
-
-def fetch_official(source: Official, target: Path) -> None:
-    """Download the files that ``source`` pins; raises UserError when one cannot be had or is not the pinned one."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name, sha256 in source.sha256.items():
-        try:
-            with urllib.request.urlopen(f"{source.address}/{name}.gz", timeout=60) as response:
-                content = gzip.decompress(response.read())
-        except (URLError, OSError, EOFError) as error:
-            raise UserError(
-                f"fashion_mnist: not in /usr/share/datasets, not to be had by apt-get, and {source.address} does not "
-                f"answer ({error}); install Debian's dataset-fashion-mnist or name a folder with --data-dir"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise UserError(f"{source.address}/{name} is not the file that is expected here (sha256 differs)")
-        (target / name).write_bytes(content)

@@ -9,7 +9,7 @@ ALLOWED = {
     "snn": {"snn", "hw.network", "hw.errors"},
     "boards": {"boards", "hw"},
     "gen": {"gen", "hw", "boards"},
-    "sim": {"sim", "hw", "gen", "boards", "snn.data"},
+    "sim": {"sim", "hw", "gen", "boards", "snn.data", "snn.fetch"},
     "studies": {"studies", "hw", "gen", "boards", "snn", "sim"},
 }
 LAZY = {
@@ -27,6 +27,7 @@ LIGHT = (
     "hw/plan.py",
     "hw/protocol.py",
     "snn/data.py",
+    "snn/fetch.py",
     "boards/device.py",
     "boards/framing.py",
     "boards/host.py",

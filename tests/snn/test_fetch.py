@@ -1,0 +1,62 @@
+import gzip
+import hashlib
+from io import BytesIO
+from multiprocessing import get_context
+
+import pytest
+
+from hw.errors import UserError
+from snn import data, fetch
+
+CONTENT = {f"file-{index}": bytes([index]) * 1000 for index in range(40)}
+
+
+@pytest.fixture
+def publisher(monkeypatch):
+    """A publisher who answers with CONTENT."""
+
+    def answer(address: str, **_: float) -> BytesIO:
+        return BytesIO(gzip.compress(CONTENT[address.rsplit("/", 1)[1].removesuffix(".gz")]))
+
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", answer)
+    sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+    return fetch.Official(address="http://publisher", sha256=sha256)
+
+
+def fetch_and_read(publisher: fetch.Official, target, barrier, answers) -> None:
+    """What a process does that finds no data set; tells ``answers`` whether it then read every file."""
+    barrier.wait()
+    fetch.fetch_official(publisher, target)
+    answers.put(all((target / name).read_bytes() == content for name, content in CONTENT.items()))
+
+
+def test_processes_that_fetch_at_once_all_find_the_whole_folder(publisher, tmp_path):
+    fork = get_context("fork")
+    barrier, answers = fork.Barrier(4), fork.Queue()
+    processes = [
+        fork.Process(target=fetch_and_read, args=(publisher, tmp_path / "set", barrier, answers)) for _ in range(4)
+    ]
+    for process in processes:
+        process.start()
+    assert [answers.get(timeout=60) for _ in processes] == [True] * 4
+    for process in processes:
+        process.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_folder_that_is_there_stays(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+        fetch.place(tmp_path / name, tmp_path / "set")
+    assert (tmp_path / "set" / "file").read_text() == "first"
+
+
+def test_a_wrong_download_is_refused_and_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path)
+    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(data, "fetch_debian", lambda *_: False)
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *_, **__: BytesIO(gzip.compress(b"not the data set")))
+    with pytest.raises(UserError, match="sha256"):
+        data.load("fashion_mnist", "test")
+    assert not list((tmp_path / "cache").iterdir())
