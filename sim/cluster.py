@@ -7,9 +7,9 @@ from typing import Any
 
 from hw.errors import UserError
 
-KEPT_BYTES = 2**30
-"""Freed memory that a local worker does not give back to the system. Dask's own 64 KiB would have the pages of every
-large tensor fetched anew, which takes more time than a training's computing."""
+KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
+"""What makes the C library of a local worker keep freed memory. Dask sets the first alone, to 64 KiB, which fixes the
+second at 128 KiB; either has the pages of every large tensor fetched anew, longer work than a training's computing."""
 
 
 def distributed() -> ModuleType:
@@ -51,7 +51,8 @@ def shared_out(
         if scheduler is None:
             from dask import config
 
-            stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT_BYTES}))
+            environment = {f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in KEPT_MEMORY.items()}
+            stack.enter_context(config.set(environment))
             address = stack.enter_context(
                 library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
             )
