@@ -24,9 +24,10 @@ WORK = Path("build/burst")
 
 
 def missing_runs(runs: list[Run], results: Results) -> list[Run]:
-    """Those that are not done yet, each training once."""
+    """Those that are not done yet, each training once; one seed of everything before the next seed."""
     unique = {run.key: run for run in reversed(runs)}
-    return [run for run in runs if unique[run.key] is run and results.of(run) is None]
+    missing = [run for run in runs if unique[run.key] is run and results.of(run) is None]
+    return sorted(missing, key=lambda run: run.seed)
 
 
 def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) -> None:

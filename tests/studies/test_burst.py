@@ -71,6 +71,12 @@ def test_the_grid_is_every_arm_value_and_seed(grid):
     assert "--timesteps 1" in runs[4].command
 
 
+def test_one_seed_of_everything_comes_before_the_next(grid, tmp_path):
+    runs = read_grid(grid)
+    missing = burst.missing_runs(runs, Results(tmp_path))
+    assert missing == [runs[0], runs[2], runs[4], runs[1], runs[3]]
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
