@@ -20,6 +20,7 @@ from gen.design import Design, add_plan_options, design_of
 from hw.errors import UserError, check_output_file, command_line
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
+from sim.record import keep
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
 from snn.data import NAMES, Images, load
 
@@ -93,14 +94,6 @@ def finished_shards(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
-def keep(folder: Path, figures: dict[str, Any]) -> None:
-    """Keep a shard's figures; a file is there whole or not at all."""
-    path = shard_file(folder, figures["first"])
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(figures) + "\n")
-    partial.replace(path)
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m sim.exhaustive``."""
     result = argparse.ArgumentParser(
@@ -149,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
             text = options_to(options)
             missing = [(text, first) for first in shards if first not in found]
             for figures in shared_out(run_shard, missing, workers=options.workers, scheduler=options.scheduler):
-                keep(folder, figures)
+                keep(shard_file(folder, figures["first"]), figures)
                 found[figures["first"]] = figures
                 progress.advance(bar, figures["images"])
     except SimulationError as error:

@@ -21,6 +21,7 @@ from gen.build import run_build
 from gen.design import Design, make_design
 from gen.plans import SHARE_OF_BOARD, evaluate
 from hw.errors import UserError, check_output_file, command_line
+from sim.record import keep
 
 BUILT = Path(__file__).with_name("boards.json")
 ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
@@ -150,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"{board.name}: board {number} of {len(wanted)}")
         row = build_board(board, options.folder.resolve(), console)
         rows = built_rows() | {board.name: row}
-        BUILT.write_text(json.dumps(rows, indent=1) + "\n")
+        keep(BUILT, rows)
         options.out.write_text(table(rows))
     options.out.write_text(table(rows))
     failed = [name for name, row in rows.items() if "error" in row]

@@ -24,6 +24,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from hw.errors import UserError, check_output_file, command_line
+from sim.record import keep
 from studies.mutants import MUTANTS, Mutant
 
 FOUND = Path("build/mutations.json")
@@ -120,12 +121,11 @@ def hunt_all(mutants: Sequence[Mutant], jobs: int) -> list[str | None]:
     code = code_sha256()
     found = found_before(code)
     waiting = [mutant for mutant in mutants if key(mutant) not in found]
-    FOUND.parent.mkdir(exist_ok=True)
     with ThreadPoolExecutor(jobs) as pool, Progress() as progress:
         bar = progress.add_task("mutants", total=len(waiting))
         for mutant, test in zip(waiting, pool.map(hunt, waiting), strict=True):
             found[key(mutant)] = test
-            FOUND.write_text(json.dumps({"code": code, "found": found}, indent=1) + "\n")
+            keep(FOUND, {"code": code, "found": found})
             progress.print(f"{mutant.what}: {test or 'NOT FOUND'}")
             progress.advance(bar)
     return [found[key(mutant)] for mutant in mutants]

