@@ -54,7 +54,7 @@ def shared_out(
             environment = {f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in KEPT_MEMORY.items()}
             stack.enter_context(config.set(environment))
             address = stack.enter_context(
-                library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+                library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
             )
         try:
             client = stack.enter_context(library.Client(address, timeout="10s"))

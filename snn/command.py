@@ -7,6 +7,7 @@ what the command line says besides has the last word.
 import argparse
 import shlex
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     only_recipe.add_argument("--recipe", type=Path)
     path = only_recipe.parse_known_args(arguments)[0].recipe
     words = [] if path is None else option_words(read_toml(path), str(path))
-    return parser().parse_args([*words, *arguments])
+    options = parser().parse_args([*words, *arguments])
+    if options.first_weight_bits == options.weight_bits:
+        options.first_weight_bits = None
+    return options
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -204,12 +208,12 @@ def option_words(content: dict[str, Any], where: str) -> list[str]:
     return words
 
 
-def command_of(options: argparse.Namespace) -> str:
-    """The command that repeats this training, without where this machine keeps its data."""
+def command_of(options: argparse.Namespace, *, without: Sequence[str] = ()) -> str:
+    """The command that repeats this training, without where this machine keeps its data and the options ``without``."""
     words = ["python", "-m", "snn.train"]
     for action in parser()._actions:
         value = getattr(options, action.dest, None)
-        if value == action.default or action.dest in NOT_OF_THE_TRAINING:
+        if value == action.default or action.dest in (*NOT_OF_THE_TRAINING, *without):
             continue
         words.append(action.option_strings[0])
         if value is not True:

@@ -4,6 +4,8 @@ Needs numpy alone (digits also scikit-learn, events tonic). Nothing is unpickled
 """
 
 import gzip
+import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +76,14 @@ def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:
     """Fashion-MNIST from ``data_dir``, /usr/share/datasets, Debian's package or its official address, in this order."""
     if data_dir is not None:
         return read_idx(idx_folder("fashion_mnist", data_dir), split)
-    for folder in (SYSTEM_DATASETS / "fashion-mnist", CACHE / "fashion-mnist"):
-        if has_idx(folder):
-            return read_idx(folder, split)
-    target = CACHE / "fashion-mnist"
-    if not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", target):
-        fetch_official(FASHION_MNIST, target)
-    return read_idx(target, split)
+    system, cached = SYSTEM_DATASETS / "fashion-mnist", CACHE / "fashion-mnist"
+    if has_idx(system):
+        return read_idx(system, split)
+    if cached.is_dir() and not is_complete(cached):
+        shutil.rmtree(cached, ignore_errors=True)
+    if not cached.is_dir() and not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", cached):
+        fetch_official(FASHION_MNIST, cached)
+    return read_idx(cached, split)
 
 
 def load_mnist(split: Split, data_dir: Path | None) -> Images:
@@ -139,9 +142,19 @@ def coding_of(name: str) -> Literal["direct", "events"]:
     return "events" if name in EVENT_LOADERS else "direct"
 
 
+def idx_file(folder: Path, name: str) -> Path | None:
+    """An IDX file of ``folder``, gzipped or not, or None."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
 def has_idx(folder: Path) -> bool:
     """Whether ``folder`` looks like a folder of IDX files."""
-    return any((folder / f"{IDX_FILES['test'][0]}{suffix}").is_file() for suffix in ("", ".gz"))
+    return idx_file(folder, IDX_FILES["test"][0]) is not None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether ``folder`` has the IDX files of both splits."""
+    return all(idx_file(folder, name) for names in IDX_FILES.values() for name in names)
 
 
 def idx_folder(name: str, data_dir: Path) -> Path:
@@ -162,14 +175,14 @@ def read_idx(folder: Path, split: Split) -> Images:
 
 def read_idx_array(folder: Path, name: str) -> NDArray[np.uint8]:
     """One IDX file of bytes, gzipped or not; raises UserError when it is missing or damaged."""
-    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    path = idx_file(folder, name)
     if path is None:
         raise UserError(f"{folder / name} is missing (.gz would do)")
     content = read_file(path)
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{path} is damaged: {error}") from error
     dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
     header = 4 + 4 * dimensions

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -79,10 +81,10 @@ def fetch_official(source: Official, target: Path) -> None:
             try:
                 with urllib.request.urlopen(f"{source.address}/{name}.gz", timeout=60) as response:
                     content = gzip.decompress(response.read())
-            except (URLError, OSError, EOFError) as error:
+            except (URLError, HTTPException, OSError, EOFError, zlib.error) as error:
                 raise UserError(
-                    f"fashion_mnist: not in /usr/share/datasets, not to be had by apt-get, and {source.address} does "
-                    f"not answer ({error}); install Debian's dataset-fashion-mnist or name a folder with --data-dir"
+                    f"{target.name} is not to be had: there is no package, and {source.address} does not answer as it "
+                    f"should ({error}); name a folder that has it with --data-dir"
                 ) from error
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise UserError(f"{source.address}/{name} is not the file that is expected here (sha256 differs)")

@@ -34,7 +34,8 @@ def training_of(options: argparse.Namespace, processes: Workers, images: Images,
     torch.manual_seed(recipe.seed)
     model = make_model(options.model, model_options_of(options, images))
     teacher, like = (None if path is None else checkpoint.load_model(path) for path in (options.teacher, options.like))
-    return Training(model, recipe, images, test, workers=processes, teacher=teacher, like=like)
+    command = command_of(options, without=("out",))
+    return Training(model, recipe, images, test, workers=processes, teacher=teacher, like=like, command=command)
 
 
 def content_of(training: Training, options: argparse.Namespace, score: float) -> dict[str, Any]:

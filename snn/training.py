@@ -3,8 +3,6 @@
 import csv
 import pickle
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ class Training:
         workers: who trains; this process alone, on the CPU, by default.
         teacher: a trained model to learn from as well.
         like: a model of the same architecture whose fraction bits are kept.
+        command: what repeats it; the state of another command's training is not gone on with.
     """
 
     def __init__(
@@ -48,6 +47,7 @@ class Training:
         workers: Workers | None = None,
         teacher: nn.Module | None = None,
         like: nn.Module | None = None,
+        command: str = "",
     ) -> None:
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
@@ -62,7 +62,9 @@ class Training:
         self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
         self.labels = torch.from_numpy(images.labels.copy()).to(device)
         self.random = torch.Generator().manual_seed(recipe.seed)
+        self.command = command
         self.epoch = 0
+        self.log: list[tuple[int, str, str, str]] = []
         if self.workers.count > 1:
             # The first batch sets the scales, so it has to be the same one everywhere.
             with torch.no_grad():
@@ -139,20 +141,23 @@ class Training:
     def state(self) -> dict[str, Any]:
         """What :meth:`restore` needs to go on as if nothing had happened."""
         return {
-            "recipe": asdict(self.recipe),
+            "command": self.command,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "average": None if self.average is None else self.average.state(),
             "epoch": self.epoch,
+            "log": self.log,
             "random": self.random.get_state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; raises UserError if it is that of another recipe."""
-        if state["recipe"] != asdict(self.recipe):
-            raise UserError("the interrupted training had another recipe; repeat its options, or leave out --resume")
-        self.epoch = state["epoch"]
+        """Go on from :meth:`state`; raises UserError if it is that of another training."""
+        if state["command"] != self.command:
+            raise UserError(
+                f"the interrupted training was {state['command']}; repeat its options, or leave out --resume"
+            )
+        self.epoch, self.log = state["epoch"], state["log"]
         self.model.load_state_dict(state["model"])
         if self.epoch > self.recipe.float_epochs:
             self._begin_phase()
@@ -186,6 +191,14 @@ def accuracy(model: nn.Module, images: Images) -> float:
     return right / len(images.labels)
 
 
+def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:
+    """Every epoch as a line of a CSV file."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
+        writer.writerows(log)
+
+
 def resume_file(out: Path) -> Path:
     """OUT.resume, where a training that will write the checkpoint ``out`` keeps its state."""
     return out.with_name(f"{out.name}.resume")
@@ -207,26 +220,21 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
             training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
         except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             raise UserError(f"cannot resume from {resumed}: {error}") from error
+        write_log(training.log, log)
     first = training.workers.first
     score = accuracy(training.tested, training.test) if training.epoch == training.recipe.epochs and first else 0.0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with ExitStack() as stack:
-        progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), disable=quiet or not first))
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or not first) as progress:
         task = progress.add_task("epochs", total=training.recipe.epochs, completed=training.epoch)
-        if first:
-            file = stack.enter_context(log.open("a" if training.epoch else "w", newline=""))
-            writer = csv.writer(file)
-            if not training.epoch:
-                writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
         while training.epoch < training.recipe.epochs:
             phase = "float" if training.epoch < training.recipe.float_epochs else "integer"
             loss = training.run_epoch()
             if first:
                 tested = not quiet or training.epoch == training.recipe.epochs
                 score = accuracy(training.tested, training.test) if tested else 0.0
-                writer.writerow((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}" if tested else ""))
-                file.flush()
+                training.log.append((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}" if tested else ""))
                 checkpoint.save_atomically(training.state(), resumed)
+                write_log(training.log, log)
                 text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
                 progress.update(task, completed=training.epoch, description=text)
     training.leave()

@@ -16,7 +16,7 @@ from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid
 from studies.burst.report import write_document
 from studies.burst.results import Results
-from studies.burst.run import perform
+from studies.burst.run import forget, perform
 
 HERE = Path(__file__).parent
 GRID, SMOKE = HERE / "fashion_mnist.toml", HERE / "smoke.toml"
@@ -35,13 +35,23 @@ def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) 
     missing = missing_runs(runs, results)
     threads = max(1, torch.get_num_threads() // options.workers)
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
-    arguments = [(run.words, run.command, work / run.key, data_dir, options.device, threads) for run in missing]
+    folders = {run.command: work / run.key for run in missing}
+    arguments = [(r.words, r.command, folders[r.command], data_dir, options.device, threads) for r in missing]
     with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
         bar = progress.add_task("runs", total=len(missing))
         for figures in shared_out(perform, arguments, workers=options.workers, scheduler=options.scheduler):
             results.add(figures)
+            forget(folders[figures["command"]])
             progress.print(f"{figures['accuracy']:.2%} in {figures['seconds']:.0f} s: {figures['command']}")
             progress.advance(bar)
+
+
+def make_folder(out: Path) -> None:
+    """Make the report's folder before hours of work; raises UserError where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be made ({error.strerror}); name a folder") from error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--grid", type=Path, default=GRID, help="TOML file that says what to run (default the Fashion-MNIST grid)")
-    add("--smoke", action="store_true", help="a tiny grid of a minute instead")
+    add("--smoke", action="store_true", help="a tiny grid of two minutes instead")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--series", action="append", metavar="NAME", help="only this series of the grid; may be repeated")
     add("--work-dir", type=Path, default=WORK, help=f"for the trainings' files (default {WORK})")
@@ -85,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.work_dir / "report" if options.out is None else options.out
     results = Results(out)
     if not options.report:
+        make_folder(out)
         check_library(options.workers, options.scheduler)
         perform_all(runs, results, options)
     done = [(run, figures) for run in runs if (figures := results.of(run)) is not None]

@@ -16,19 +16,21 @@ from matplotlib.lines import Line2D
 
 from studies.burst.grid import Run
 from studies.burst.measure import BOARD, DESIGNS, RATE, Figures
+from studies.burst.run import COUNTED
 
 COSTS = ("cycles", "lut", "ff", "bram")
 HEAD = """\
 # Burst neurons: every run
 
 Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, Python {python}; trained with {trained_with}.
-`runs.csv` holds every run with the command that repeats it, `runs.json` all that was found of it. Accuracies are of
-all {images} test images, as mean and spread (sample standard deviation) over seeds; bursts, operations (burst counts
+`runs.csv` holds every run with the command that repeats it (to the last bit only where sums are made in the same order:
+with as many threads, on the same kind of processor), `runs.json` all that was found of it. Accuracies are of all
+{images} test images, as mean and spread (sample standard deviation) over seeds; bursts, operations (burst counts
 times synapses) and accumulates (set bit-planes times synapses) an inference, by the golden model, are of the first
-1,000. Hardware is the planner's word (exact cycles of 20 images, fitted resources) for {board}: the fastest design on
-80 % of it, and the smallest that does {rate:,.0f} inferences a second. Energy: accumulates times what it takes to read
-a weight's bits (10 pJ for 64) and to add as many bits as the largest sum has (0.1 pJ for 32), 45 nm, Horowitz, ISSCC
-2014: a model to compare by.
+{counted:,}. Hardware is the planner's word (exact cycles of 20 images, fitted resources) for {board}: the fastest
+design on 80 % of it, and the smallest that does {rate:,.0f} inferences a second. Energy: accumulates times what it
+takes to read a weight's bits (10 pJ for 64) and to add as many bits as the largest sum has (0.1 pJ for 32), 45 nm,
+Horowitz, ISSCC 2014: a model to compare by.
 """
 
 
@@ -92,14 +94,14 @@ def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
     header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*header, "scales", "seconds", "trained_with", "command"])
+        writer.writerow([*header, "scales", "trained_with", "threads", "command"])
         for run, figures in pairs:
             activity, hardware = figures.get("activity", {}), figures.get("hardware", {})
             costs = [(hardware.get(design.name) or {}).get(cost, "") for design in DESIGNS for cost in COSTS]
             counted = [activity.get(key, "") for key in ("bursts", "operations", "accumulates", "energy_nj")]
             scales = " ".join(f"{name}={scale:.4f}" for name, scale in figures["scales"].items())
             start = [run.series, run.arm, run.varied, run.seed, figures["accuracy"], figures["weights"]]
-            told = [figures[key] for key in ("seconds", "trained_with", "command")]
+            told = [figures["trained_with"], figures.get("threads", ""), figures["command"]]
             writer.writerow([*start, *counted, *costs, scales, *told])
 
 
@@ -163,6 +165,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
             trained_with=" and with ".join(sorted({figures["trained_with"] for _, figures in pairs})),
             python=platform.python_version(),
             images=f"{pairs[0][1]['images']:,}",
+            counted=min(COUNTED, pairs[0][1]["images"]),
             board=BOARD,
             rate=RATE,
         )
@@ -219,15 +222,14 @@ def front(placed: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return best
 
 
-def once(found: Iterable[Point]) -> list[Point]:
-    """Without points whose runs all belong to earlier ones too."""
-    seen, kept = set[str](), list[Point]()
-    for point in found:
-        keys = {run.key for run, _ in point.runs}
-        if not keys <= seen:
-            kept.append(point)
-            seen |= keys
-    return kept
+def once(found: Sequence[Point]) -> list[Point]:
+    """Without points whose runs all belong to one with more runs, or to an earlier one."""
+    keys = [{run.key for run, _ in point.runs} for point in found]
+    return [
+        point
+        for place, point in enumerate(found)
+        if not any(keys[place] < other for other in keys) and keys[place] not in keys[:place]
+    ]
 
 
 def name_in_picture(point: Point, found: Sequence[Point]) -> str:

@@ -23,9 +23,12 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        self._figures = self._kept()
+
+    def _kept(self) -> dict[str, Figures]:
         try:
             every = json.loads(self.path.read_text()) if self.path.is_file() else []
-            self._figures: dict[str, Figures] = {figures["command"]: figures for figures in every}
+            return {figures["command"]: figures for figures in every}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.path} is no record of runs ({error}); move it away to begin anew") from error
 
@@ -34,6 +37,6 @@ class Results:
         return self._figures.get(run.command)
 
     def add(self, figures: Figures) -> None:
-        """Keep what one run found."""
-        self._figures[figures["command"]] = figures
+        """Keep what one run found, beside what another study has kept there meanwhile."""
+        self._figures |= self._kept() | {figures["command"]: figures}
         keep(self.path, list(self._figures.values()))

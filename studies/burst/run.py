@@ -20,6 +20,7 @@ from snn.training import Training, resume_file, train
 from snn.workers import Workers, device_of, processor
 from studies.burst.measure import Figures, activity_figures, hardware_figures, scales
 
+CHECKPOINT = "model.pt"
 COUNTED = 1000
 """Test images whose bursts and operations are counted."""
 PREDICTED = 20
@@ -29,7 +30,7 @@ BOTH_SPLITS = 2
 
 @lru_cache(maxsize=BOTH_SPLITS)
 def images_of(data: str, split: Split, folder: Path | None, timesteps: int) -> Images:
-    """A data set, once a process."""
+    """A data set, kept for the process's next run."""
     return load(data, split, folder, timesteps)
 
 
@@ -37,6 +38,8 @@ def perform(
     words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, device: str, threads: int
 ) -> Figures:
     """Train and measure, or go on where an interrupted run was; returns what is found.
+
+    The run's state stays until :func:`forget`.
 
     Args:
         words: options of ``snn.train``.
@@ -49,7 +52,7 @@ def perform(
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     begin = time.monotonic()
-    out = folder / "model.pt"
+    out = folder / CHECKPOINT
     options = parse([*words, "--out", str(out)])
     images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
     training = training_of(options, Workers(device=device_of(device, 0)), images, test)
@@ -65,9 +68,12 @@ def perform(
     if training.recipe.qat_epochs and options.threshold == checkpoint.HARDWARE_THRESHOLD:
         checkpoint.save_atomically(content_of(training, options, score), out)
         figures |= integer_figures(training, out)
-    figures["seconds"] = round(time.monotonic() - begin, 1)
-    resume_file(out).unlink(missing_ok=True)
-    return figures
+    return figures | {"threads": threads, "seconds": round(time.monotonic() - begin, 1)}
+
+
+def forget(folder: Path) -> None:
+    """Remove a run's state, once its figures are kept."""
+    resume_file(folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def integer_figures(training: Training, path: Path) -> Figures:

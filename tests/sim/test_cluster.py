@@ -8,12 +8,12 @@ import pytest
 
 from sim.cluster import shared_out
 
-PAGES = 2048
+PAGES = 512
 ROUNDS = 100
 
 
 def process_and_faults(value):
-    """The process, and the page faults of filling and freeing 8 MiB ROUNDS times."""
+    """The process, and the page faults of filling and freeing PAGES ROUNDS times."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(ROUNDS):
         np.full(PAGES * resource.getpagesize(), value, dtype=np.uint8)

@@ -41,6 +41,15 @@ def test_damaged_idx(idx_folder):
         data.load("mnist", "test", idx_folder)
 
 
+def test_damaged_gzip(tmp_path):
+    for name in data.IDX_FILES["test"]:
+        content = bytearray(gzip.compress(bytes(range(256)) * 100))
+        content[20:60] = bytes(40)
+        (tmp_path / f"{name}.gz").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged"):
+        data.load("mnist", "test", tmp_path)
+
+
 def test_cifar10_binary(tmp_path):
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from hw.errors import UserError
-from snn import checkpoint, quantization, train
+from snn import checkpoint, quantization, train, training
 from snn.architecture import ModelOptions
+from snn.command import command_of, parse
 from snn.data import load
 from snn.models import make_model
 from snn.recipe import Recipe
-from snn.training import Training, accuracy
+from snn.training import Training, accuracy, write_log
 from snn.workers import Workers
 
 QUICK = ["--data", "digits", "--hidden", "16", "--float-epochs", "2", "--qat-epochs", "2", "--batch", "64"]
@@ -71,6 +72,42 @@ def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeyp
     assert ours["training"]["test_accuracy"] == theirs["training"]["test_accuracy"]
     assert (ours["references"]["logits"] == theirs["references"]["logits"]).all()
     assert not (tmp_path / "broken.pt.resume").exists()
+
+
+def test_another_training_is_not_gone_on_with(tmp_path, monkeypatch, fails, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    words = [*QUICK, "--out", str(tmp_path / "model.pt")]
+    monkeypatch.setattr(train, "content_of", interrupted)
+    assert train.main(words) == 130
+    monkeypatch.undo()
+    capsys.readouterr()
+    for option, value in (("--weight-bits", "2"), ("--timesteps", "1"), ("--surrogate", "box"), ("--seed", "2")):
+        assert "the interrupted training was" in fails(train.main, *words, option, value, "--resume")
+    assert train.main([*words, "--resume"]) == 0
+
+
+def test_the_log_has_every_epoch_once(tmp_path, monkeypatch):
+    out, written = tmp_path / "model.pt", []
+
+    def interrupted(log, path):
+        written.append(log)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write_log(log, path)
+
+    monkeypatch.setattr(training, "write_log", interrupted)
+    assert train.main([*QUICK, "--out", str(out)]) == 130
+    assert train.main([*QUICK, "--out", str(out), "--resume"]) == 0
+    with out.with_suffix(".csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_a_first_layer_of_as_many_bits_is_no_other_training():
+    words = [*QUICK, "--out", "model.pt", "--weight-bits", "8"]
+    assert command_of(parse([*words, "--first-weight-bits", "8"])) == command_of(parse(words))
+    assert command_of(parse([*words, "--first-weight-bits", "7"])) != command_of(parse(words))
 
 
 def test_user_errors(tmp_path, fails):
@@ -136,9 +173,8 @@ def test_two_processes_share_a_batch_without_loss():
     def step(share):
         torch.manual_seed(1)
         model = make_model("mlp", ModelOptions(input_shape=(1, 8, 8), hidden=()))
-        training = Training(model, Recipe(float_epochs=1, batch=64), images, images)
-        samples, labels = training.pixels[share], training.labels[share]
-        training._loss(samples, labels).backward()
+        alone = Training(model, Recipe(float_epochs=1, batch=64), images, images)
+        alone._loss(alone.pixels[share], alone.labels[share]).backward()
         return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
     workers = [Workers(rank=rank, count=2, device=torch.device("cpu")) for rank in range(2)]

@@ -1,6 +1,7 @@
 """The study of burst neurons: its grid, what is measured, and that it goes on where it was."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -17,7 +18,7 @@ from studies.burst import __main__ as burst
 from studies.burst import run
 from studies.burst.grid import read_grid
 from studies.burst.measure import activity_figures
-from studies.burst.report import front
+from studies.burst.report import Point, front, once
 from studies.burst.results import Results
 from tests.reference import scalar_run
 
@@ -199,14 +200,53 @@ def test_an_interrupted_run_keeps_its_training_and_those_before_it(grid, tmp_pat
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
+def test_a_training_is_kept_until_its_figures_are(grid, tmp_path, monkeypatch):
+    words = ["--grid", str(grid), "--series", "timesteps", "--work-dir", str(tmp_path)]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Results, "add", interrupted)
+    assert burst.main(words) == 130
+    monkeypatch.undo()
+    monkeypatch.setattr(burst, "forget", lambda folder: forgotten.append(folder) or forget(folder))
+    forgotten, forget = [], run.forget
+    epochs = []
+    run_epoch = Training.run_epoch
+    monkeypatch.setattr(Training, "run_epoch", lambda self: epochs.append(self.epoch) or run_epoch(self))
+    assert burst.main(words) == 0
+    assert epochs == [0, 1], "the second training alone"
+    assert len(forgotten) == 2
+    assert not list(tmp_path.glob("*/model.pt.resume"))
+
+
+def test_two_studies_keep_their_results_in_one_file(tmp_path):
+    one, other = Results(tmp_path), Results(tmp_path)
+    one.add({"command": "a", "accuracy": 0.5})
+    other.add({"command": "b", "accuracy": 0.6})
+    one.add({"command": "c", "accuracy": 0.7})
+    assert [figures["command"] for figures in json.loads((tmp_path / "runs.json").read_text())] == ["a", "b", "c"]
+
+
 def test_user_errors(grid, tmp_path, fails):
     words = ["--grid", grid, "--work-dir", tmp_path / "work"]
     assert "no series" in fails(burst.main, *words, "--series", "other")
     assert "--workers" in fails(burst.main, *words, "--workers", 0)
     assert "--report" in fails(burst.main, *words, "--report")
     assert "nowhere" in fails(burst.main, "--grid", tmp_path / "nowhere.toml")
+    assert "--out" in fails(burst.main, *words, "--out", grid)
     (tmp_path / "runs.json").write_text("[{}]")
     assert "runs.json" in fails(burst.main, *words, "--out", tmp_path)
+
+
+def test_a_network_is_drawn_once(grid):
+    def point(series, runs):
+        return Point(series=series, arm="binary", varied="", runs=tuple((each, {}) for each in runs))
+
+    runs = read_grid(grid)
+    all_seeds, one_seed, again = point("arms", runs[:2]), point("timesteps", runs[:1]), point("more", runs[1::-1])
+    other = point("timesteps", runs[4:5])
+    assert once([one_seed, all_seeds, again, other]) == [all_seeds, other]
 
 
 def test_the_pareto_front():
