@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--grid", type=Path, default=GRID, help="TOML file that says what to run (default the Fashion-MNIST grid)")
-    add("--smoke", action="store_true", help="a tiny grid of two minutes instead")
+    add("--smoke", action="store_true", help="a tiny grid of a minute instead")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--series", action="append", metavar="NAME", help="only this series of the grid; may be repeated")
     add("--work-dir", type=Path, default=WORK, help=f"for the trainings' files (default {WORK})")
