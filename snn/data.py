@@ -79,6 +79,7 @@ def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:
     system, cached = SYSTEM_DATASETS / "fashion-mnist", CACHE / "fashion-mnist"
     if has_idx(system):
         return read_idx(system, split)
+    # Folders are put in place whole, so one that lacks files is not another process's that is at it now.
     if cached.is_dir() and not is_complete(cached):
         shutil.rmtree(cached, ignore_errors=True)
     if not cached.is_dir() and not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", cached):

@@ -36,7 +36,8 @@ def test_processes_that_fetch_at_once_all_find_the_whole_folder(publisher, tmp_p
     fork = get_context("fork")
     barrier, answers = fork.Barrier(4), fork.Queue()
     processes = [
-        fork.Process(target=fetch_and_read, args=(publisher, tmp_path / "set", barrier, answers)) for _ in range(4)
+        fork.Process(target=fetch_and_read, args=(publisher, tmp_path / "set", barrier, answers), daemon=True)
+        for _ in range(4)
     ]
     for process in processes:
         process.start()
