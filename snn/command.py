@@ -180,6 +180,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     path = only_recipe.parse_known_args(arguments)[0].recipe
     words = [] if path is None else option_words(read_toml(path), str(path))
     options = parser().parse_args([*words, *arguments])
+    # One training has one command, however it was asked for.
     if options.first_weight_bits == options.weight_bits:
         options.first_weight_bits = None
     return options

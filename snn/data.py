@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hw.errors import UserError
 from hw.network import Shape
 from snn.events import EVENT_LOADERS, Split
-from snn.fetch import CACHE, FASHION_MNIST, fetch_debian, fetch_official
+from snn.fetch import CACHE, Official, fetch_debian, fetch_official
 
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
@@ -44,6 +44,15 @@ class Images:
         return Images(pixels=self.pixels[start:end], labels=self.labels[start:end])
 
 
+FASHION_MNIST = Official(
+    address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    sha256={
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    },
+)
 IDX_FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),

@@ -35,7 +35,7 @@ def training_of(options: argparse.Namespace, processes: Workers, images: Images,
     model = make_model(options.model, model_options_of(options, images))
     teacher, like = (None if path is None else checkpoint.load_model(path) for path in (options.teacher, options.like))
     command = command_of(options, without=("out",))
-    return Training(model, recipe, images, test, workers=processes, teacher=teacher, like=like, command=command)
+    return Training(model, recipe, images, test, command=command, workers=processes, teacher=teacher, like=like)
 
 
 def content_of(training: Training, options: argparse.Namespace, score: float) -> dict[str, Any]:

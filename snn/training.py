@@ -31,10 +31,10 @@ class Training:
         model: in the float form.
         recipe: how to train it.
         images, test: what with, and what the accuracy is of.
+        command: what repeats it; the state of another command's training is not gone on with.
         workers: who trains; this process alone, on the CPU, by default.
         teacher: a trained model to learn from as well.
         like: a model of the same architecture whose fraction bits are kept.
-        command: what repeats it; the state of another command's training is not gone on with.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Training:
         images: Images,
         test: Images,
         *,
+        command: str,
         workers: Workers | None = None,
         teacher: nn.Module | None = None,
         like: nn.Module | None = None,
-        command: str = "",
     ) -> None:
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
@@ -220,8 +220,9 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
             training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
         except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             raise UserError(f"cannot resume from {resumed}: {error}") from error
-        write_log(training.log, log)
     first = training.workers.first
+    if resume and first:
+        write_log(training.log, log)
     score = accuracy(training.tested, training.test) if training.epoch == training.recipe.epochs and first else 0.0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not first) as progress:

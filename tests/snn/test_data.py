@@ -1,4 +1,5 @@
 import gzip
+import shutil
 
 import numpy as np
 import pytest
@@ -82,3 +83,20 @@ def test_fashion_mnist_prefers_the_system_folder(idx_folder, monkeypatch, tmp_pa
     (tmp_path / "datasets" / "fashion-mnist").symlink_to(idx_folder)
     monkeypatch.setattr(data, "CACHE", tmp_path / "nothing")
     assert len(data.load("fashion_mnist", "train").labels) == 7
+
+
+def test_a_cached_folder_that_lacks_a_file_is_fetched_anew(idx_folder, monkeypatch, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(data, "SYSTEM_DATASETS", cache)
+    monkeypatch.setattr(data, "CACHE", cache)
+    (cache / "fashion-mnist").mkdir()
+    fetched = []
+
+    def package(_name, _inside, target):
+        fetched.append(target)
+        shutil.copytree(idx_folder, target)
+        return True
+
+    monkeypatch.setattr(data, "fetch_debian", package)
+    assert [len(data.load("fashion_mnist", split).labels) for split in ("test", "train")] == [3, 7]
+    assert fetched == [cache / "fashion-mnist"]

@@ -3,7 +3,6 @@ import hashlib
 from http.client import IncompleteRead
 from io import BytesIO
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 
@@ -53,26 +52,6 @@ def test_a_folder_that_is_there_stays(tmp_path):
         (tmp_path / name / "file").write_text(name)
         fetch.place(tmp_path / name, tmp_path / "set")
     assert (tmp_path / "set" / "file").read_text() == "first"
-
-
-def test_a_cached_folder_that_lacks_a_file_is_fetched_anew(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path)
-    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
-    (tmp_path / "cache" / "fashion-mnist").mkdir(parents=True)
-    fetched = []
-
-    def package(_name: str, _inside: str, target: Path) -> bool:
-        fetched.append(target)
-        target.mkdir()
-        for split, count in (("train", 7), ("t10k", 3)):
-            header = b"\0\0\x08\3" + b"".join(size.to_bytes(4, "big") for size in (count, 4, 5))
-            (target / f"{split}-images-idx3-ubyte").write_bytes(header + bytes(count * 20))
-            (target / f"{split}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\1" + count.to_bytes(4, "big") + bytes(count))
-        return True
-
-    monkeypatch.setattr(data, "fetch_debian", package)
-    assert [len(data.load("fashion_mnist", split).labels) for split in ("test", "train")] == [3, 7]
-    assert fetched == [tmp_path / "cache" / "fashion-mnist"]
 
 
 def test_an_answer_that_breaks_off_gets_one_clear_line(publisher, monkeypatch, tmp_path):

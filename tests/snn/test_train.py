@@ -56,12 +56,13 @@ def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch,
     assert all((ours["state"][key] == theirs["state"][key]).all() for key in ours["state"])
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeypatch):
     whole, broken = tmp_path / "whole.pt", tmp_path / "broken.pt"
     assert train.main([*QUICK, "--out", str(whole)]) == 0
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "content_of", interrupted)
     assert train.main([*QUICK, "--out", str(broken)]) == 130
@@ -75,9 +76,6 @@ def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeyp
 
 
 def test_another_training_is_not_gone_on_with(tmp_path, monkeypatch, fails, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
     words = [*QUICK, "--out", str(tmp_path / "model.pt")]
     monkeypatch.setattr(train, "content_of", interrupted)
     assert train.main(words) == 130
@@ -91,13 +89,13 @@ def test_another_training_is_not_gone_on_with(tmp_path, monkeypatch, fails, caps
 def test_the_log_has_every_epoch_once(tmp_path, monkeypatch):
     out, written = tmp_path / "model.pt", []
 
-    def interrupted(log, path):
+    def interrupted_once(log, path):
         written.append(log)
         if len(written) == 2:
             raise KeyboardInterrupt
         write_log(log, path)
 
-    monkeypatch.setattr(training, "write_log", interrupted)
+    monkeypatch.setattr(training, "write_log", interrupted_once)
     assert train.main([*QUICK, "--out", str(out)]) == 130
     assert train.main([*QUICK, "--out", str(out), "--resume"]) == 0
     with out.with_suffix(".csv").open() as file:
@@ -173,7 +171,7 @@ def test_two_processes_share_a_batch_without_loss():
     def step(share):
         torch.manual_seed(1)
         model = make_model("mlp", ModelOptions(input_shape=(1, 8, 8), hidden=()))
-        alone = Training(model, Recipe(float_epochs=1, batch=64), images, images)
+        alone = Training(model, Recipe(float_epochs=1, batch=64), images, images, command="")
         alone._loss(alone.pixels[share], alone.labels[share]).backward()
         return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
