@@ -5,6 +5,7 @@ one line that names the thing and the way out. :func:`command_line` turns it int
 shows a traceback for it; a traceback always means a defect of ours.
 """
 
+import errno
 import functools
 import os
 import sys
@@ -14,6 +15,8 @@ from typing import Protocol
 EXIT_USER_ERROR = 2
 EXIT_NO_BITSTREAM_TOOL = 3
 EXIT_INTERRUPTED = 130
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""Full disk, exceeded quota, read-only file system, file too large: they can meet any write, and the user ends them."""
 
 
 class UserError(Exception):
@@ -41,6 +44,11 @@ def command_line(main: CommandLine) -> CommandLine:
             return main(arguments)
         except UserError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except OSError as error:
+            if error.errno not in STORAGE_ERRORS:
+                raise
+            print(f"error: cannot write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print("error: interrupted; nothing unfinished was kept as a result", file=sys.stderr)
