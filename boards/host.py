@@ -77,7 +77,7 @@ def check_network(device: Device, checkpoint: Path) -> Network:
 
 def golden_logits(network: Network, pixels: NDArray[np.uint8]) -> IntArray:
     """What the golden model prints for the images."""
-    from sim import golden
+    from qblif import golden
 
     starts = range(0, len(pixels), golden.BATCH)
     parts = [golden.run(network, encode(pixels[at : at + golden.BATCH], network.input)).logits for at in starts]

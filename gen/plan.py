@@ -33,7 +33,7 @@ def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) 
 
     Only this option of this command line looks at data, so what it needs is imported here.
     """
-    from sim.golden import run
+    from qblif.golden import run
     from snn.data import load
 
     images = load(data, "test", data_dir, design.network.timesteps).first(count)

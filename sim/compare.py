@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hw.configuration import BurstStream, NeuronConfig, ReadoutConfig, TopConfig
 from hw.network import IntArray
 from hw.stream_order import stream_beats
-from sim.golden import Activations
+from qblif.golden import Activations
 
 BitArray = npt.NDArray[np.uint8]
 NO_DIGIT, BITS_OF_DIGIT = 255, 4

@@ -11,8 +11,8 @@ from gen.widths import Interval, LayerBounds, layer_bounds
 from hw.configuration import NeuronConfig, ProjectionConfig, TopConfig
 from hw.network import IntArray, Network, Pooling, Population
 from hw.stream_order import stream_beats
+from qblif.golden import Activations, advance, currents
 from sim.coverage import CoverPoint
-from sim.golden import Activations, advance, currents
 
 ROWS = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bottom"}
 COLUMNS = {(0, 0): "centre", (1, 0): "left", (0, 1): "right", (1, 1): "left and right"}

@@ -17,8 +17,8 @@ from hw.configuration import TopConfig
 from hw.network import IntArray, Network
 from hw.stream_order import from_stream_beats
 from hw.top import flows
+from qblif.golden import Activations
 from sim.compare import fields, read_log, unpack_results, whole
-from sim.golden import Activations
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

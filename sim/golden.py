@@ -1,159 +1,22 @@
-"""The golden model: the integer form in PyTorch, batched, exact, every intermediate at hand.
+"""Evaluate a checkpoint's integer network on a test set with the golden model.
 
-    python -m sim.golden --ckpt model.pt --data fashion_mnist
-
-Sums of products run in float64 matrix products (convolutions unfolded first); every operand is an integer and a
-bound below 2^53 is checked, so every result is exact. Everything else is int64.
+python -m sim.golden --ckpt model.pt --data fashion_mnist
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
 
 from gen.fold import read_network
 from hw.errors import UserError, check_output_file, command_line
-from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip, encode
+from hw.network import Network, encode
+from qblif.golden import BATCH, accumulates, run
 from snn.data import NAMES, Images, load
-
-EXACT = 2**53
-BATCH = 500
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Activations:
-    """All that a network computes for a batch; int64 tensors.
-
-    Attributes:
-        bursts: per node, (batch, steps, C, H, W).
-        membranes: per population, V after the last timestep, (batch, C, H, W).
-        logits: L, (batch, classes).
-    """
-
-    bursts: dict[str, Tensor]
-    membranes: dict[str, Tensor]
-    logits: Tensor
-
-    @property
-    def classes(self) -> Tensor:
-        """First class with the largest logit, (batch,)."""
-        return self.logits.argmax(dim=1)
-
-
-def run(network: Network, bursts: IntArray) -> Activations:
-    """Run the integer form.
-
-    Args:
-        network: the network.
-        bursts: input bursts as :func:`hw.network.encode` gives them, (batch, steps, C, H, W).
-
-    Raises:
-        OverflowError: a sum could leave the range in which float64 is exact.
-    """
-    spikes: dict[str, Tensor] = {network.input.name: torch.from_numpy(np.array(bursts))}
-    membranes: dict[str, Tensor] = {}
-    for node in network.nodes:
-        if isinstance(node, Pooling):
-            spikes[node.name] = pool(spikes[node.source], node)
-        else:
-            spikes[node.name], membranes[node.name] = fire(currents(network, node, spikes), node, network.timesteps)
-    total = currents(network, network.readout, spikes)
-    logits = total.sum(dim=1) * (network.timesteps // total.shape[1])
-    return Activations(bursts=spikes, membranes=membranes, logits=logits.flatten(1))
-
-
-def currents(network: Network, target: Population | Readout, spikes: dict[str, Tensor]) -> Tensor:
-    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 while nothing depends on time."""
-    sums, skipped = [], []
-    for projection in network.projections_into(target.name):
-        if isinstance(projection, Skip):
-            skipped.append(spikes[projection.source] * projection.weight)
-        else:
-            sums.append(project(projection, spikes[projection.source], network.burst_ceiling(projection.source)))
-    steps = max(part.shape[1] for part in (*sums, *skipped))
-    total = torch.stack([part.expand(-1, steps, -1, -1, -1) for part in sums]).sum(0)
-    exponent, bias = (torch.from_numpy(np.array(v)).view(-1, 1, 1) for v in (target.exponent, target.bias))
-    result = (total << exponent) + bias
-    for part in skipped:
-        result = result + part
-    return result
-
-
-def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
-    """Plain sums of products, (batch, steps, C, H, W) -> (batch, steps, channels, H', W')."""
-    rows = projection.weights.reshape(len(projection.weights), -1)
-    if int(np.abs(rows).sum(axis=1).max()) * ceiling >= EXACT:
-        raise OverflowError(f"{projection.source} -> {projection.target}: a sum could exceed 2^53")
-    matrix = torch.from_numpy(rows.astype(np.float64))
-    batch, steps = bursts.shape[:2]
-    if isinstance(projection, Dense):
-        result = bursts.flatten(2).double() @ matrix.T
-        return result.round().long().view(batch, steps, -1, 1, 1)
-    kernel = projection.weights.shape[2:]
-    height, width = (
-        (size + 2 * projection.padding - extent) // projection.stride + 1
-        for size, extent in zip(bursts.shape[3:], kernel, strict=True)
-    )
-    columns = torch.nn.functional.unfold(
-        bursts.flatten(0, 1).double(), kernel, padding=projection.padding, stride=projection.stride
-    )
-    return (matrix @ columns).round().long().view(batch, steps, -1, height, width)
-
-
-def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
-    """Bursts (batch, T, C, H, W) and the last membranes of currents (batch, T or 1, C, H, W)."""
-    bursts, membrane = [], torch.zeros_like(current[:, 0])
-    for _, count, after in advance(current, population, timesteps):
-        bursts.append(count)
-        membrane = after
-    return torch.stack(bursts, dim=1), membrane
-
-
-def advance(current: Tensor, population: Population, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Potential M, burst n and membrane V of every timestep, (batch, C, H, W) each; currents as in :func:`fire`."""
-    fraction = population.fraction_bits
-    membrane = torch.zeros_like(current[:, 0])
-    for step in range(timesteps):
-        leaked = (population.leak.multiplier * membrane) >> population.leak.shift
-        potential = leaked + current[:, step if current.shape[1] > 1 else 0]
-        count = ((potential + (1 << fraction - 1)) >> fraction).clamp(0, population.burst_ceiling)
-        soft = potential - (count << fraction)
-        membrane = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
-        yield potential, count, membrane
-
-
-def pool(bursts: Tensor, pooling: Pooling) -> Tensor:
-    """Sum or maximum over windows that do not overlap."""
-    size = pooling.kernel
-    height, width = (extent // size * size for extent in bursts.shape[3:])
-    windows = bursts[..., :height, :width].unflatten(4, (-1, size)).unflatten(3, (-1, size))
-    return windows.sum(dim=(4, 6)) if pooling.kind == "sum" else windows.amax(dim=(4, 6))
-
-
-def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int:
-    """Additions of one weight into one neuron that a batch of source bursts causes (bit-plane by bit-plane)."""
-    if isinstance(projection, Skip):
-        return 0
-    ceiling = network.burst_ceiling(projection.source)
-    planes = torch.stack([bursts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
-    return over_synapses(projection, planes, ceiling.bit_length())
-
-
-def over_synapses(projection: Dense | Conv2d, counts: Tensor, ceiling: int) -> int:
-    """Sum of ``counts``, none above ``ceiling``, each counted once for every synapse that it reaches."""
-    if isinstance(projection, Dense):
-        return int(counts.sum()) * len(projection.weights)
-    every_synapse = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)
-    return int(project(every_synapse, counts, ceiling).sum())
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:

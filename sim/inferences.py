@@ -13,9 +13,9 @@ from hw.network import IntArray, encode
 from hw.pooling import PoolingStage
 from hw.stream_order import beat_words, stream_beats
 from hw.top import flows
-from sim import golden
+from qblif import golden
+from qblif.golden import Activations
 from sim.compare import Comparison, compare
-from sim.golden import Activations
 from sim.simulator import Simulation, SimulationError
 from snn.data import Images
 

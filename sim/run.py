@@ -21,7 +21,7 @@ from gen.design import Design, add_plan_options, design_of
 from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
-from sim import golden
+from qblif import golden
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build

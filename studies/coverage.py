@@ -20,7 +20,7 @@ from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, Leak, Network, encode
-from sim import golden
+from qblif import golden
 from sim.cover_points import cover
 from sim.coverage import CoverPoint, flow_points, merge, recorded
 from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate

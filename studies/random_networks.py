@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from hw.network import Conv2d, Dense, InputSpec, IntArray, Leak, Network, Pooling, Population, Readout, Shape, Skip
-from sim import golden
+from qblif import golden
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hw.configuration import ProjectionConfig, TopConfig
 from hw.network import IntArray, Network, Pooling, Population
-from sim import golden
+from qblif import golden
 from sim.cover_points import beats_of_windows, cover
 from sim.coverage import CoverPoint, merge
 

@@ -24,7 +24,7 @@ from gen.design import Design, make_design
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
 from hw.protocol import Command, Identity
-from sim import golden
+from qblif import golden
 from sim.board import BuiltBoard, Noise, build_board, virtual_board
 from sim.simulator import SimulationError
 from snn.data import Images, load

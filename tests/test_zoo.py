@@ -14,7 +14,7 @@ from gen.checkpoint import load_checkpoint
 from gen.fold import fold
 from hw.errors import UserError
 from hw.network import Skip, encode
-from sim import golden
+from qblif import golden
 from snn.checkpoint import load_model
 from snn.command import parse
 from snn.data import Images, load

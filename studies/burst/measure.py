@@ -13,7 +13,7 @@ from gen.design import Design, make_design
 from gen.plans import evaluate
 from hw.errors import UserError
 from hw.network import Conv2d, Dense, Network, Skip, encode
-from sim import golden
+from qblif import golden
 from snn.data import Images
 from snn.layers import SpikingLayer
 

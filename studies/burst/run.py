@@ -10,7 +10,7 @@ import torch
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold
 from hw.network import encode
-from sim import golden
+from qblif import golden
 from snn import checkpoint
 from snn.command import parse
 from snn.data import Images, load

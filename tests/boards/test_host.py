@@ -17,7 +17,8 @@ from gen.fold import fold, references
 from hw.configuration import BurstStream
 from hw.network_file import network_sha256
 from hw.protocol import Identity
-from sim import golden
+from qblif import golden
+from sim.golden import evaluate
 from snn.data import load
 
 
@@ -64,7 +65,7 @@ def run(terminal, capsys, *arguments):
 
 def test_bench(terminal, digits, digits_checkpoint, capsys):
     images = load("digits", "test").first(50)
-    right = golden.evaluate(digits, images)["accuracy"]
+    right = evaluate(digits, images)["accuracy"]
     with terminal(noise=Noise(flipped=1e-3, dropped=1e-4, seed=3)) as port:
         code, output = run(port, capsys, "bench", "--data", "digits", "--count", 50, "--ckpt", digits_checkpoint)
     assert code == 0

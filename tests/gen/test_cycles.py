@@ -9,7 +9,7 @@ from gen.plans import evaluate, make_plan
 from hw.configure import configure
 from hw.stream_order import stream_beats
 from hw.top import NetworkTop
-from sim import golden
+from qblif import golden
 from studies.random_networks import Sketch
 from studies.random_networks import random_network as sketched_network
 from tests.hw.streams import get, put, run

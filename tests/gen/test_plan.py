@@ -8,7 +8,7 @@ import pytest
 from gen import build, plan
 from gen.costs import accumulates
 from hw.configure import configure
-from sim import golden
+from qblif import golden
 from tests.networks import random_bursts, random_convolutions, random_plan
 
 

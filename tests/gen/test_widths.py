@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gen.widths import Interval, after_reset, layer_bounds, reset
-from sim import golden
+from qblif import golden
 from tests.networks import random_network
 from tests.reference import update
 

@@ -12,7 +12,7 @@ from hw.configure import configure
 from hw.network import Network, Skip
 from hw.stream_order import beat_words, stream_beats
 from hw.top import NetworkTop
-from sim import golden
+from qblif import golden
 from tests.hw.streams import run
 from tests.networks import random_bursts, random_convolutions, random_network, random_plan
 

@@ -18,8 +18,8 @@ from gen import build
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold
 from hw.network import encode
+from qblif import golden
 from sim import board as sim_board
-from sim import golden
 from sim.board import Noise, build_board, virtual_board
 from snn.data import load
 from studies import virtual_board as study

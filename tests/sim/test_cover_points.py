@@ -10,7 +10,7 @@ import pytest
 from hw.configure import configure
 from hw.network import Pooling, Population
 from hw.stream_order import from_stream_beats, stream_beats
-from sim import golden
+from qblif import golden
 from sim.cover_points import cover
 from sim.coverage import merge
 from tests.networks import random_bursts, random_convolutions, random_network, random_plan

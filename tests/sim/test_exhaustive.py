@@ -8,7 +8,8 @@ import pytest
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold
 from hw.network import encode
-from sim import exhaustive, golden
+from qblif import golden
+from sim import exhaustive
 from snn.data import load
 
 

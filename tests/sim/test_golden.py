@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout
-from sim import golden
+from qblif import golden
+from sim.golden import main
 from tests.networks import random_bursts, random_convolutions, random_network
 from tests.reference import ScalarRun, scalar_run
 
@@ -89,7 +90,7 @@ def test_sums_that_float64_could_not_hold_are_refused():
 
 def test_command_line(digits_checkpoint, tmp_path, capsys):
     path = tmp_path / "golden.json"
-    assert golden.main(["--ckpt", str(digits_checkpoint), "--data", "digits", "--json", str(path)]) == 0
+    assert main(["--ckpt", str(digits_checkpoint), "--data", "digits", "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
     assert figures["images"] == 360
     assert figures["accuracy"] >= 0.95
@@ -98,5 +99,5 @@ def test_command_line(digits_checkpoint, tmp_path, capsys):
 
 
 def test_user_errors(digits_checkpoint, fails):
-    assert "--count" in fails(golden.main, "--ckpt", digits_checkpoint, "--data", "digits", "--count", "0")
-    assert "imagenet" in fails(golden.main, "--ckpt", digits_checkpoint, "--data", "imagenet")
+    assert "--count" in fails(main, "--ckpt", digits_checkpoint, "--data", "digits", "--count", "0")
+    assert "imagenet" in fails(main, "--ckpt", digits_checkpoint, "--data", "imagenet")

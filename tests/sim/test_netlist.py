@@ -7,7 +7,8 @@ import pytest
 
 from gen.cycles import predict
 from hw.errors import UserError
-from sim import golden, netlist, run
+from qblif import golden
+from sim import netlist, run
 from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build

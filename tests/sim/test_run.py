@@ -14,7 +14,8 @@ from gen.design import make_design
 from hw.configuration import BurstStream
 from hw.configure import configure
 from hw.network import Dense, InputSpec, Network, Pooling, Population, Readout
-from sim import golden, inferences, run
+from qblif import golden
+from sim import inferences, run
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import build

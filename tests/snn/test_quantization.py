@@ -9,7 +9,7 @@ from gen.checkpoint import load_checkpoint
 from gen.fold import fold, references
 from hw.errors import UserError
 from hw.network import InputSpec, Leak, encode
-from sim import golden
+from qblif import golden
 from snn import checkpoint, quantization
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d

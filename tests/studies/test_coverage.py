@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw.configure import configure
-from sim import golden
+from qblif import golden
 from sim.cover_points import cover
 from sim.coverage import CoverPoint
 from studies import coverage, stimuli
