@@ -30,7 +30,20 @@ from studies.mutants import MUTANTS, Mutant
 FOUND = Path("build/mutations.json")
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("mutants.py").resolve()
-COPIED = ("boards", "gen", "hw", "sim", "snn", "studies", "tests", "pyproject.toml", "docs", "README.md", "Makefile")
+COPIED = (
+    "boards",
+    "gen",
+    "hw",
+    "qblif",
+    "sim",
+    "snn",
+    "studies",
+    "tests",
+    "pyproject.toml",
+    "docs",
+    "README.md",
+    "Makefile",
+)
 LONGEST_SECONDS = 1800
 HEAD = """# Planted bugs
 
