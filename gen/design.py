@@ -124,8 +124,6 @@ def make_design(
         UserError: anything about these that the user can put right.
     """
     board = find_board(board_name)
-    if clock_mhz is not None and not 0 < clock_mhz < 1000:
-        raise UserError(f"--clock-mhz {clock_mhz:g} is not a clock frequency in MHz")
     clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
     if patch_margin is not None and board.family.block_ram_format is None:
         raise UserError(f"--patchable: no tool here puts other weights into a bitstream of {board.name}")

@@ -1,7 +1,7 @@
 """Lattice ECP5 with yosys, nextpnr-ecp5 and Project Trellis (the YoWASP packages)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -13,8 +13,8 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
 from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
+from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
-from hw.errors import UserError
 
 LFE5_12F = Resources(lut=12_144, ff=12_144, bram=32, dsp=28)
 LFE5_25F = Resources(lut=24_288, ff=24_288, bram=56, dsp=28)
@@ -22,6 +22,10 @@ LFE5_45F = Resources(lut=43_848, ff=43_848, bram=108, dsp=72)
 LFE5_85F = Resources(lut=83_640, ff=83_640, bram=208, dsp=156)
 
 VARIANTS = {"LFE5U": "", "LFE5UM": "um-", "LFE5UM5G": "um5g-"}
+LOWEST_PHASE_DETECTOR_MHZ = 10
+VCO_MHZ = (400, 800)
+OUTPUT_MHZ = (3.125, 400)
+"""Limits of the PLL, from the data sheet (FPGA-DS-02012)."""
 PACKAGES = {"BG": "CABGA", "MG": "CSFBGA"}
 
 
@@ -38,32 +42,35 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The dividers nearest to ``wanted_mhz`` within the data sheet's limits (PFD from 10, VCO 400 to 800 MHz)."""
-    best: tuple[tuple[float, int, float], Dividers] | None = None
-    for reference in range(1, int(oscillator_mhz // 10) + 1):
-        for feedback in range(1, 81):
-            feedback_mhz = oscillator_mhz / reference * feedback
-            for feedback_output in range(1, 129):
-                vco = feedback_mhz * feedback_output
-                if not (400 <= vco <= 800 and feedback_mhz <= 400):
-                    continue
-                output = min(128, max(1, round(vco / wanted_mhz)))
-                rank = (round(abs(vco / output - wanted_mhz), 6), reference, abs(vco - 600))
-                if best is None or rank < best[0]:
-                    best = (
-                        rank,
-                        Dividers(
-                            reference=reference,
-                            feedback=feedback,
-                            feedback_output=feedback_output,
-                            output=output,
-                            feedback_mhz=feedback_mhz,
-                            mhz=vco / output,
-                        ),
-                    )
-    if best is None or abs(best[1].mhz - wanted_mhz) > 0.02 * wanted_mhz:
-        raise UserError(f"the ECP5 PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 4 to 400 MHz")
-    return best[1]
+    """The dividers nearest to ``wanted_mhz``; raises UserError where none is near."""
+
+    def settings(mhz: float) -> Iterator[Dividers]:
+        for reference in range(1, int(oscillator_mhz // LOWEST_PHASE_DETECTOR_MHZ) + 1):
+            for feedback in range(1, 81):
+                feedback_mhz = oscillator_mhz / reference * feedback
+                for feedback_output in range(1, 129):
+                    vco = feedback_mhz * feedback_output
+                    if VCO_MHZ[0] <= vco <= VCO_MHZ[1] and OUTPUT_MHZ[0] <= feedback_mhz <= OUTPUT_MHZ[1]:
+                        nearest = min(128, max(1, round(vco / mhz)))
+                        # Beside the highest output the nearest divider may be one that makes too much.
+                        for output in {nearest, min(128, nearest + 1)}:
+                            yield Dividers(
+                                reference=reference,
+                                feedback=feedback,
+                                feedback_output=feedback_output,
+                                output=output,
+                                feedback_mhz=feedback_mhz,
+                                mhz=vco / output,
+                            )
+
+    return nearest_setting(
+        settings,
+        wanted_mhz,
+        limits=OUTPUT_MHZ,
+        tolerance=0.02,
+        generator=f"the ECP5's PLL at {oscillator_mhz:g} MHz",
+        preference=lambda one: (one.reference, abs(one.feedback_mhz * one.feedback_output - 600)),
+    )
 
 
 class ClockGenerator(Elaboratable):

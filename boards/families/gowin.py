@@ -1,5 +1,6 @@
 """Gowin GW1N and GW2A with yosys, nextpnr-himbaechel-gowin and Project Apicula (from PyPI)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,8 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
+from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
-from hw.errors import UserError
 
 # The GW1NR-9 has 8,640 LUTs; nextpnr finds no place for designs that need nine tenths of them.
 GW1NR_9 = Resources(lut=7_000, ff=6_480, bram=26, dsp=20)
@@ -66,18 +67,23 @@ class Dividers:
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float, limits: Limits) -> Dividers:
     """The settings nearest to ``wanted_mhz`` within the limits; raises UserError where none is near."""
-    choices = [
-        Dividers(reference=reference, feedback=feedback, output=output, mhz=mhz)
-        for reference in range(1, min(64, int(oscillator_mhz // LOWEST_PHASE_DETECTOR_MHZ)) + 1)
-        for feedback in range(1, 65)
-        if limits.output[0] <= (mhz := oscillator_mhz * feedback / reference) <= limits.output[1]
-        for output in OUTPUT_DIVIDERS
-        if limits.vco[0] <= mhz * output <= limits.vco[1]
-    ]
-    best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference, choice.output))
-    if abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
-        raise UserError(f"the Gowin PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 4 to 600 MHz")
-    return best
+
+    def settings(_: float) -> Iterator[Dividers]:
+        for reference in range(1, min(64, int(oscillator_mhz // LOWEST_PHASE_DETECTOR_MHZ)) + 1):
+            for feedback in range(1, 65):
+                mhz = oscillator_mhz * feedback / reference
+                for output in OUTPUT_DIVIDERS:
+                    if limits.vco[0] <= mhz * output <= limits.vco[1]:
+                        yield Dividers(reference=reference, feedback=feedback, output=output, mhz=mhz)
+
+    return nearest_setting(
+        settings,
+        wanted_mhz,
+        limits=limits.output,
+        tolerance=0.02,
+        generator=f"the Gowin's PLL at {oscillator_mhz:g} MHz",
+        preference=lambda one: (one.reference, one.output),
+    )
 
 
 class ClockGenerator(Elaboratable):

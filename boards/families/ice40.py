@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,17 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
 from boards.board import BlockShape, Board, Command, Resources
+from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
-from hw.errors import UserError
 
 UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8)
 HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0)
 
 INTERNAL_OSCILLATOR = "SB_HFOSC"
 INTERNAL_MHZ = 48.0
-INTERNAL_DIVIDERS = {48.0: 0, 24.0: 1, 12.0: 2, 6.0: 3}
+VCO_MHZ = (533, 1066)
+OUTPUT_MHZ = (16, 275)
+"""Limits of the PLL, from the data sheets (FPGA-DS-02008, FPGA-DS-02029)."""
 BLOCK_RAM_WAKE_UP_SECONDS = 15e-6
 
 
@@ -36,32 +38,44 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The settings nearest to ``wanted_mhz`` (reference undivided, VCO 533 to 1066, output 16 to 275 MHz)."""
+    """The settings nearest to ``wanted_mhz``, reference undivided; raises UserError where none is near."""
     filter_range = next(
         r for r, top in ((1, 17), (2, 26), (3, 44), (4, 66), (5, 101), (6, 134)) if oscillator_mhz < top
     )
-    choices = [
-        Dividers(feedback=feedback, output=output, filter_range=filter_range, mhz=vco / 2**output)
-        for feedback in range(128)
-        if 533 <= (vco := oscillator_mhz * (feedback + 1)) <= 1066
-        for output in range(1, 7)
-        if 16 <= vco / 2**output <= 275
-    ]
-    best = min(choices, key=lambda choice: abs(choice.mhz - wanted_mhz))
-    if abs(best.mhz - wanted_mhz) > 0.05 * wanted_mhz:
-        raise UserError(
-            f"the iCE40 PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; "
-            f"try {oscillator_mhz:g} (no PLL) or 16 to 275 MHz"
-        )
-    return best
+
+    def settings(_: float) -> Iterator[Dividers]:
+        for feedback in range(128):
+            vco = oscillator_mhz * (feedback + 1)
+            if VCO_MHZ[0] <= vco <= VCO_MHZ[1]:
+                for output in range(1, 7):
+                    yield Dividers(feedback=feedback, output=output, filter_range=filter_range, mhz=vco / 2**output)
+
+    return nearest_setting(
+        settings,
+        wanted_mhz,
+        limits=OUTPUT_MHZ,
+        tolerance=0.05,
+        generator=f"the iCE40's PLL at {oscillator_mhz:g} MHz (which is a clock without the PLL)",
+    )
 
 
-def internal_mhz(wanted_mhz: float) -> float:
-    """The internal oscillator's frequency that is ``wanted_mhz``, or UserError."""
-    nearest = min(INTERNAL_DIVIDERS, key=lambda mhz: abs(mhz - wanted_mhz))
-    if abs(nearest - wanted_mhz) > 0.05 * wanted_mhz:
-        raise UserError(f"the internal oscillator cannot make {wanted_mhz} MHz; try 6, 12, 24 or 48 MHz")
-    return nearest
+@dataclass(frozen=True, kw_only=True)
+class InternalSetting:
+    """CLKHF_DIV of the oscillator inside the chip."""
+
+    divider: int
+    mhz: float
+
+
+def internal_setting(wanted_mhz: float) -> InternalSetting:
+    """The internal oscillator's setting for ``wanted_mhz``; raises UserError where none is near."""
+    return nearest_setting(
+        lambda _: [InternalSetting(divider=divider, mhz=INTERNAL_MHZ / 2**divider) for divider in range(4)],
+        wanted_mhz,
+        limits=(INTERNAL_MHZ / 8, INTERNAL_MHZ),
+        tolerance=0.05,
+        generator="the iCE40's internal oscillator (6, 12, 24 or 48 MHz)",
+    )
 
 
 class ClockGenerator(Elaboratable):
@@ -81,7 +95,7 @@ class ClockGenerator(Elaboratable):
         if self.board.oscillator == INTERNAL_OSCILLATOR:
             m.submodules.oscillator = Instance(
                 INTERNAL_OSCILLATOR,
-                ("p", "CLKHF_DIV", f"0b{INTERNAL_DIVIDERS[self.mhz]:02b}"),
+                ("p", "CLKHF_DIV", f"0b{internal_setting(self.mhz).divider:02b}"),
                 ("i", "CLKHFPU", Const(1)),
                 ("i", "CLKHFEN", Const(1)),
                 ("o", "CLKHF", clock),
@@ -210,7 +224,7 @@ class ICE40(NextpnrFamily):
 
     def clock_mhz(self, board: Board, wanted: float) -> float:
         if board.oscillator == INTERNAL_OSCILLATOR:
-            return internal_mhz(wanted)
+            return internal_setting(wanted).mhz
         dividers = self._dividers(board, wanted)
         return board.oscillator_mhz if dividers is None else dividers.mhz
 

@@ -1,6 +1,7 @@
 """Xilinx 7 series: yosys for the netlist, then Vivado or openXC7 for the bitstream where either is installed."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import SHAPES_OF_18_KBIT, Board, Command, Family, Resources, packed_blocks
+from boards.families.clocks import nearest_setting
 from boards.tools import find_tool, use_yosys
-from hw.errors import UserError
 
 XC7A15T = Resources(lut=10_400, ff=20_800, bram=25, dsp=45)
 XC7A35T = Resources(lut=20_800, ff=41_600, bram=50, dsp=90)
@@ -66,18 +67,25 @@ class Dividers:
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
     """The settings nearest to ``wanted_mhz`` within the limits; raises UserError where none is near."""
     primitive = primitive_for(oscillator_mhz)
-    choices = [
-        Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
-        for reference in range(1, int(oscillator_mhz // primitive.phase_detector) + 1)
-        for feedback in range(2, 65)
-        if primitive.vco[0] <= (vco := oscillator_mhz / reference * feedback) <= primitive.vco[1]
-        for output in {min(128, max(1, round(vco / wanted_mhz)))}
-        if vco / output <= HIGHEST_CLOCK_NET_MHZ
-    ]
-    best = min(choices, key=lambda choice: (round(abs(choice.mhz - wanted_mhz), 6), choice.reference), default=None)
-    if best is None or abs(best.mhz - wanted_mhz) > 0.02 * wanted_mhz:
-        raise UserError(f"the PLL cannot make {wanted_mhz} MHz of {oscillator_mhz} MHz; try 7 to 450 MHz")
-    return best
+
+    def settings(mhz: float) -> Iterator[Dividers]:
+        for reference in range(1, int(oscillator_mhz // primitive.phase_detector) + 1):
+            for feedback in range(2, 65):
+                vco = oscillator_mhz / reference * feedback
+                if primitive.vco[0] <= vco <= primitive.vco[1]:
+                    nearest = min(128, max(1, round(vco / mhz)))
+                    # Beside the highest output the nearest divider may be one that makes too much.
+                    for output in {nearest, min(128, nearest + 1)}:
+                        yield Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
+
+    return nearest_setting(
+        settings,
+        wanted_mhz,
+        limits=(primitive.vco[0] / 128, HIGHEST_CLOCK_NET_MHZ),
+        tolerance=0.02,
+        generator=f"the Xilinx chip's PLL at {oscillator_mhz:g} MHz",
+        preference=lambda one: one.reference,
+    )
 
 
 class ClockGenerator(Elaboratable):

@@ -1,5 +1,9 @@
 """Every family's PLL settings: the frequency they make and the data sheet's limits."""
 
+import math
+import re
+
+import numpy as np
 import pytest
 
 from boards.catalogue import CATALOGUE, find_board
@@ -61,10 +65,57 @@ def test_the_upduino_runs_from_inside(wanted, found):
         board.family.clock_mhz(board, 21.0)
 
 
-def test_impossible_clocks_are_refused():
-    for board in CATALOGUE.values():
-        with pytest.raises(UserError, match="MHz"):
-            board.family.clock_mhz(board, 900.0)
+def frequencies(board):
+    """Every frequency in MHz that the board's chip can make of its oscillator, from the vendors' data sheets."""
+    oscillator = board.oscillator_mhz
+    if board.name == "upduino_v3":
+        return np.array([6.0, 12.0, 24.0, 48.0])
+    if board.family.name == "ice40":
+        vco = oscillator * np.arange(1, 129)
+        made = np.outer(vco[(vco >= 533) & (vco <= 1066)], 1 / 2.0 ** np.arange(1, 7)).ravel()
+        return np.append(made[(made >= 16) & (made <= 275)], oscillator)
+    if board.family.name == "gowin":
+        reference = np.arange(1, 65)
+        reference = reference[oscillator / reference >= 3]
+        made = (oscillator / reference[:, None] * np.arange(1, 65)).ravel()
+        slowest, fastest, low, high = {
+            "tang_nano_9k": (400, 1200, 3.125, 600),
+            "tang_primer_20k": (500, 1250, 3.91, 625),
+        }[board.name]
+        vco = np.outer(made, [2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128])
+        possible = ((vco >= slowest) & (vco <= fastest)).any(axis=1)
+        return made[possible & (made >= low) & (made <= high)]
+    detector, slowest, fastest, high, feedback = {
+        "ecp5": (10, 400, 800, 400, np.unique(np.outer(np.arange(1, 81), np.arange(1, 129)))),
+        "xilinx7": (19, 800, 1600, 464, np.arange(2, 65))
+        if oscillator >= 19
+        else (10, 600, 1200, 464, np.arange(2, 65)),
+    }[board.family.name]
+    reference = np.arange(1, 107)
+    vco = (oscillator / reference[oscillator / reference >= detector][:, None] * feedback).ravel()
+    made = np.outer(np.unique(vco[(vco >= slowest) & (vco <= fastest)]), 1 / np.arange(1, 129)).ravel()
+    return made[made <= high]
+
+
+NO_CLOCKS = (0.0, -5.0, math.nan, math.inf, -math.inf, 0.5, 3.0, 470.0, 700.0, 900.0, 5000.0)
+
+
+@pytest.mark.parametrize("board", CATALOGUE.values(), ids=CATALOGUE.keys())
+def test_what_the_chip_can_make_is_made_and_nothing_else(board):
+    possible, within = frequencies(board), {"ice40": 0.05}.get(board.family.name, 0.02)
+    for wanted in (*NO_CLOCKS, *np.geomspace(3.0, 650.0, 11)):
+        nearest = np.abs(possible - wanted).min()
+        if math.isfinite(wanted) and wanted > 0 and nearest <= within * wanted:
+            made = board.family.clock_mhz(board, wanted)
+            assert np.abs(possible - made).min() < 1e-6
+            assert abs(made - wanted) <= within * wanted
+        else:
+            with pytest.raises(UserError, match=r"MHz; it makes .* to .* MHz") as refused:
+                board.family.clock_mhz(board, wanted)
+            lowest, highest = re.search(r"makes ([\d.]+) to ([\d.]+) MHz", str(refused.value)).groups()
+            for end in (float(lowest), float(highest)):
+                assert board.family.clock_mhz(board, end) == pytest.approx(end, rel=1e-3)
+            assert float(highest) == pytest.approx(possible.max(), rel=1e-3)
 
 
 def test_default_clocks_are_met():
