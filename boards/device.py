@@ -19,12 +19,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from boards.framing import END, DamagedFrameError, Frame
 from boards.serial_pipe import Pipe, SerialPipe
 from hw.errors import UserError
+from hw.progress import counted
 from hw.protocol import (
     ANSWER,
     BAUD_RATES,
@@ -118,13 +117,12 @@ class Device:
 
         Args:
             samples: as :func:`hw.network.encode` takes them for the device's input; raises its NetworkError otherwise.
-            progress: show a progress bar on stderr.
+            progress: show on stderr how far it is.
         """
         starts = range(0, len(samples), SAMPLES_PACKED_AT_ONCE)
         chunks = (samples[start : start + SAMPLES_PACKED_AT_ONCE] for start in starts)
         answers = self._ask(Command.INFER, (data for chunk in chunks for data in pack_samples(chunk, self.identity)))
-        console = Console(stderr=True)
-        shown = track(answers, "inferences", len(samples), console=console, transient=True, disable=not progress)
+        shown = counted(answers, len(samples), "inferences", quiet=not progress)
         return unpack_results(list(shown), self.identity)
 
     def counters(self) -> dict[str, int]:

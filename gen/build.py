@@ -35,6 +35,7 @@ from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
 from hw.network import Network, Skip
 from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
+from hw.progress import step
 from hw.stream_order import from_stream_order
 from hw.weights import unpack_weights
 
@@ -48,16 +49,14 @@ class Build:
 
     design: Design
     folder: Path
-    console: Console
     report: dict[str, Any] = field(default_factory=dict)
     memories: list[MemoryBlocks] = field(default_factory=list)
     patched: Path | None = None
 
     def run(self, purpose: str, action: Callable[[], None]) -> None:
-        """Do one thing with a word on the terminal about what takes so long."""
-        with self.console.status(f"{self.design.board.name}: {purpose}"):
+        """Do one thing, and show that it runs."""
+        with step(f"{self.design.board.name}: {purpose}"):
             action()
-        self.console.print(f"{self.design.board.name}: {purpose} done")
 
 
 def step_network(build: Build) -> None:
@@ -192,7 +191,7 @@ def same_weights(one: Network, other: Network) -> bool:
     )
 
 
-def run_build(design: Design, out: Path, until: str, console: Console, patched: Path | None = None) -> dict[str, Any]:
+def run_build(design: Design, out: Path, until: str, patched: Path | None = None) -> dict[str, Any]:
     """Run the steps up to ``until``, or those that patch the build ``patched``, and put their products at ``out``.
 
     Returns:
@@ -208,9 +207,9 @@ def run_build(design: Design, out: Path, until: str, console: Console, patched: 
         partial.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
-    build = Build(design=design, folder=partial, console=console, patched=patched)
-    for name, (purpose, step) in (PATCH_STEPS if patched else STEPS).items():
-        build.run(purpose, functools.partial(step, build))
+    build = Build(design=design, folder=partial, patched=patched)
+    for name, (purpose, action) in (PATCH_STEPS if patched else STEPS).items():
+        build.run(purpose, functools.partial(action, build))
         if name == until:
             break
     (partial / "report.md").write_text(markdown(build.report))
@@ -263,7 +262,7 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def patch(options: argparse.Namespace, console: Console) -> int:
+def patch(options: argparse.Namespace) -> int:
     """Put the weights of ``--ckpt`` into the build ``--patch``; returns the exit code."""
     given = vars(options) | {"patch": None, "ckpt": None, "out": None}
     if options.ckpt is None or given != vars(parser().parse_args([])):
@@ -271,7 +270,7 @@ def patch(options: argparse.Namespace, console: Console) -> int:
     built = options.patch.resolve()
     design = patched_design(built, options.ckpt)
     out = built.with_name(f"{built.name}-patched") if options.out is None else options.out.resolve()
-    print(markdown(run_build(design, out, "bitstream", console, built)))
+    print(markdown(run_build(design, out, "bitstream", built)))
     return 0
 
 
@@ -282,16 +281,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list_boards:
         list_boards(Console())
         return 0
-    console = Console(stderr=True)
     if options.patch is not None:
-        return patch(options, console)
-    design = design_of(options)
+        return patch(options)
+    with step("plan"):
+        design = design_of(options)
     if design.checkpoint.kind == "float":
-        console.print(
-            "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy"
+        print(
+            "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy",
+            file=sys.stderr,
         )
     out = (Path("build") / options.board if options.out is None else options.out).resolve()
-    report = run_build(design, out, options.until, console)
+    report = run_build(design, out, options.until)
     print(markdown(report))
     if options.until == "bitstream" and report["bitstream"] is None:
         missing = ", ".join(report["missing_tools"])

@@ -24,6 +24,7 @@ from gen.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
 from hw.configuration import LayerConfig
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
+from hw.progress import step
 
 DEFAULT_COUNT = 20
 
@@ -167,16 +168,15 @@ def main(arguments: list[str] | None = None) -> int:
         check_output_file(path, name)
     if options.picture is not None and options.picture.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--picture {options.picture} must end in .png, .svg or .pdf")
-    console = Console(stderr=True)
-    with console.status("looking for a plan"):
+    with step("plan"):
         design = design_of(options)
         board, clock, activity = design.board, design.plan.clock_mhz, design.checkpoint.activity
         chosen = evaluate(design.network, board, design.plan, activity, design.inputs)
     exact = None
     if options.data is not None:
-        with console.status(f"exact cycles of {options.count} images"):
+        with step(f"exact cycles of {options.count} images"):
             exact = measure(design, options.data, options.data_dir, options.count)
-    with console.status("looking for alternatives"):
+    with step("alternatives"):
         margin = patch_margin(options)
         front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs, margin)
     rows = layer_rows(design, chosen, exact)

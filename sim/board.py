@@ -25,8 +25,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from boards.board import Board, Command
 from boards.catalogue import find_board
 from gen.board_top import baud_rate
@@ -263,8 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     link = options.folder / "tty" if options.link is None else options.link
     noise = Noise(bit_errors=options.bit_errors, dropped=options.dropped, doubled=options.doubled, seed=options.seed)
-    with Console(stderr=True).status("building the simulation"):
-        built = build_board(options.folder)
+    built = build_board(options.folder)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

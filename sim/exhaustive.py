@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress, TimeRemainingColumn
 
 from gen.design import Design, add_plan_options, design_of
 from hw.errors import UserError, check_output_file, command_line
+from hw.progress import step
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.record import keep
@@ -127,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"--{name} must be at least 1, not {value}")
     check_output_file(options.json, "--json")
     check_library(options.workers, options.scheduler)
-    design, simulation, images = prepared(options_to(options))
+    with step("plan, simulation and images"):
+        design, simulation, images = prepared(options_to(options))
     prepare(design, images.first(1))
     total = len(images.labels)
     run = (design.plan.sha256, design.sha256, simulation.folder.name, options.data, str(options.shard))
@@ -136,15 +137,14 @@ def main(arguments: list[str] | None = None) -> int:
     shards = {first: min(options.shard, total - first) for first in range(0, total, options.shard)}
     found = {first: one for first, one in finished_shards(folder).items() if one["images"] == shards.get(first)}
     try:
-        with Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn()) as progress:
-            bar = progress.add_task("images", total=total)
-            progress.advance(bar, sum(one["images"] for one in found.values()))
+        left = total - sum(one["images"] for one in found.values())
+        with step("images", left) as progress:
             text = options_to(options)
             missing = [(text, first) for first in shards if first not in found]
             for figures in shared_out(run_shard, missing, workers=options.workers, scheduler=options.scheduler):
                 keep(shard_file(folder, figures["first"]), figures)
                 found[figures["first"]] = figures
-                progress.advance(bar, figures["images"])
+                progress.advance(figures["images"])
     except SimulationError as error:
         print(f"mismatch: {error}", file=sys.stderr)
         return EXIT_MISMATCH

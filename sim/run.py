@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of
 from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
+from hw.progress import step
 from qblif import golden
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
@@ -44,7 +44,8 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
     outcomes = []
     for mode, batch in runs:
         try:
-            outcomes.append(simulate(design.config, simulation, batch, mode))
+            with step(f"simulation of {len(batch.bursts)} inferences, {mode.name}"):
+                outcomes.append(simulate(design.config, simulation, batch, mode))
         except SimulationError as error:
             if simulation.waves:
                 raise
@@ -180,21 +181,19 @@ def main(arguments: list[str] | None = None) -> int:
     if options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
-    design = design_of(options)
+    with step("plan"):
+        design = design_of(options)
     if options.netlist is not None:
         design = dataclasses.replace(design, config=netlist_config(design.network, design.plan, options.netlist))
     images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
-    inferences = prepare(design, images)
-    console = Console(stderr=True)
+    with step(f"golden model, {len(images.labels)} images"):
+        inferences = prepare(design, images)
     begin = time.monotonic()
     try:
-        what = "building" if options.netlist is None else f"synthesising for {options.netlist} and building"
-        with console.status(f"{what} the {options.simulator} simulation"):
-            simulation = build(
-                design.config, options.simulator, options.work_dir, waves=options.waves, netlist=options.netlist
-            )
-        with console.status(f"simulating {len(images.labels)} images"):
-            outcomes = replay(design, simulation, inferences)
+        simulation = build(
+            design.config, options.simulator, options.work_dir, waves=options.waves, netlist=options.netlist
+        )
+        outcomes = replay(design, simulation, inferences)
         report = figures(design, simulation, outcomes, inferences, images.labels)
         failing = next((outcome for outcome in outcomes if outcome.comparison.mismatches), None)
         if failing is not None:

@@ -17,6 +17,7 @@ from boards.tools import search_path
 from gen.rtl import network_verilog
 from hw.configuration import TopConfig
 from hw.errors import UserError
+from hw.progress import step
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
 
@@ -151,16 +152,17 @@ def build_sources(
     for name, text in sources.items():
         (target / name).write_text(text)
     try:
-        make_runner(simulator).build(
-            sources=[target / name for name in sources],
-            hdl_toplevel="testbench",
-            build_dir=target,
-            build_args=list(VERILATOR_ARGUMENTS) if simulator == "verilator" else [],
-            timescale=("1ns", "1ps"),
-            waves=waves,
-            log_file=target / "build.log",
-            always=True,
-        )
+        with step(f"compiling the {simulator} simulation"):
+            make_runner(simulator).build(
+                sources=[target / name for name in sources],
+                hdl_toplevel="testbench",
+                build_dir=target,
+                build_args=list(VERILATOR_ARGUMENTS) if simulator == "verilator" else [],
+                timescale=("1ns", "1ps"),
+                waves=waves,
+                log_file=target / "build.log",
+                always=True,
+            )
     except (RuntimeError, SystemExit) as error:
         raise UserError(f"{simulator} could not build the simulation; see {target / 'build.log'}") from error
     (target / "built").touch()

@@ -13,14 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from boards.board import Board
 from boards.catalogue import CATALOGUE, find_board
 from gen.build import run_build
 from gen.design import Design, make_design
 from gen.plans import SHARE_OF_BOARD, evaluate
 from hw.errors import UserError, check_output_file, command_line
+from hw.progress import step
 from sim.record import keep
 
 BUILT = Path(__file__).with_name("boards.json")
@@ -60,11 +59,11 @@ def reference_design(board: Board) -> Design:
     return design
 
 
-def build_board(board: Board, folder: Path, console: Console) -> Row:
+def build_board(board: Board, folder: Path) -> Row:
     """Build the board's reference network as far as this machine can."""
     try:
         design = reference_design(board)
-        report = run_build(design, folder / board.name, "bitstream", console)
+        report = run_build(design, folder / board.name, "bitstream")
     except UserError as error:
         return {"error": str(error).partition("; see ")[0]}
     if report["resources"]["bram"] < report["estimated"]["bram"]:
@@ -141,15 +140,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("docs/boards.md"), help="the table (default docs/boards.md)")
     options = parser.parse_args(arguments)
     check_output_file(options.out, "--out")
-    console = Console(stderr=True)
     rows = built_rows()
     if options.only:
         wanted = [find_board(name) for name in options.only]
     else:
         wanted = [b for b in CATALOGUE.values() if options.again or "resources" not in rows.get(b.name, {})]
     for number, board in enumerate(wanted, start=1):
-        console.print(f"{board.name}: board {number} of {len(wanted)}")
-        row = build_board(board, options.folder.resolve(), console)
+        with step(f"{board.name}: board {number} of {len(wanted)}"):
+            row = build_board(board, options.folder.resolve())
         rows = built_rows() | {board.name: row}
         keep(BUILT, rows)
         options.out.write_text(table(rows))

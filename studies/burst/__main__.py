@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import torch
-from rich.progress import Progress, TimeElapsedColumn
 
 from hw.errors import UserError, command_line
+from hw.progress import step
 from sim.cluster import check_library, shared_out
 from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid
@@ -37,13 +37,12 @@ def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) 
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
     folders = {run.command: work / run.key for run in missing}
     arguments = [(r.words, r.command, folders[r.command], data_dir, options.device, threads) for r in missing]
-    with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn()) as progress:
-        bar = progress.add_task("runs", total=len(missing))
+    with step("runs", len(missing)) as progress:
         for figures in shared_out(perform, arguments, workers=options.workers, scheduler=options.scheduler):
             results.add(figures)
             forget(folders[figures["command"]])
-            progress.print(f"{figures['accuracy']:.2%} in {figures['seconds']:.0f} s: {figures['command']}")
-            progress.advance(bar)
+            progress.say(f"{figures['accuracy']:.2%} in {figures['seconds']:.0f} s: {figures['command']}")
+            progress.advance()
 
 
 def make_folder(out: Path) -> None:

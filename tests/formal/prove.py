@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
+from hw.progress import step
 from tests.formal import layers, neurons, streams
 from tests.formal.proof import Proof, Verdict, prove, solver_folder
 
@@ -47,15 +47,18 @@ def main(arguments: list[str] | None = None) -> int:
     solver_folder()
     console = Console()
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool, Progress() as progress:
-        bar = progress.add_task("proving", total=len(tasks))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(options.jobs) as pool,
+        step("proofs", len(tasks)) as progress,
+    ):
 
         def work(numbered: tuple[int, tuple[Proof, str]]) -> Verdict:
             number, (proof, setting) = numbered
             verdict = prove(proof, setting, Path(folder) / str(number))
-            progress.advance(bar)
+            progress.advance()
             if verdict != "proved":
-                progress.print(f"{verdict}: {proof.name}, {setting}")
+                progress.say(f"{verdict}: {proof.name}, {setting}")
             return verdict
 
         verdicts = list(pool.map(work, enumerate(tasks)))

@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from boards.block_ram import UNPACKED
 from boards.catalogue import find_board
@@ -56,7 +55,7 @@ def designs(digits_checkpoint):
 def built(designs, tmp_path_factory):
     """A build of the first."""
     out = tmp_path_factory.mktemp("patchable") / "built"
-    build.run_build(designs[0], out, "bitstream", Console(quiet=True))
+    build.run_build(designs[0], out, "bitstream")
     return out
 
 
@@ -105,12 +104,12 @@ def test_a_patchable_build_is_read_back(built, designs):
 
 def test_patched_there_and_back_again(built, designs, tmp_path):
     there, back = tmp_path / "there", tmp_path / "back"
-    report = build.run_build(designs[1], there, "bitstream", Console(quiet=True), built)
+    report = build.run_build(designs[1], there, "bitstream", built)
     assert report["patched_from"]["network_sha256"] == designs[0].sha256
     assert report["fmax_mhz"] >= report["clock_mhz"]
     assert (there / "top.bin").read_bytes() != (built / "top.bin").read_bytes()
     assert "patched" in (there / "report.md").read_text()
-    build.run_build(designs[0], back, "bitstream", Console(quiet=True), there)
+    build.run_build(designs[0], back, "bitstream", there)
     for name in ("top.bin", "top.asc", "top.json", "plan.json", "network.safetensors", MEMORIES):
         assert (back / name).read_bytes() == (built / name).read_bytes(), name
 
@@ -125,9 +124,9 @@ def test_the_same_bitstream_as_with_the_words_synthesised(board, clock, digits_c
     assert not any((image.bits == image.bits[0]).all(axis=0).any() for image in memory_images(design))
     form = design.board.family.block_ram_format
     filled, synthesised = tmp_path / "filled", tmp_path / "synthesised"
-    build.run_build(design, filled, "bitstream", Console(quiet=True))
+    build.run_build(design, filled, "bitstream")
     monkeypatch.setattr(Design, "patchable", False)
-    build.run_build(design, synthesised, "bitstream", Console(quiet=True))
+    build.run_build(design, synthesised, "bitstream")
     for name in (form.text, design.board.family.bitstream()):
         assert (filled / name).read_bytes() == (synthesised / name).read_bytes(), name
 
