@@ -89,4 +89,4 @@ prerequisites:
 	  || { echo "error: $$tool is needed; install it with your system's package manager" >&2; exit 2; }; done
 
 clean:
-	rm -rf build .cache
+	rm -rf build

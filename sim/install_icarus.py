@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.tools import find_tool
 from hw.errors import UserError, command_line
-from snn.fetch import CACHE, fetch_debian
+from snn.fetch import cache_folder, fetch_debian
 
 SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     del arguments
     if find_tool("iverilog") and find_tool("vvp"):
         return 0
-    root = CACHE / "icarus"
+    root = cache_folder() / "icarus"
     if not root.is_dir() and not fetch_debian("iverilog", "usr", root):
         raise UserError("apt-get cannot give iverilog here; install Icarus Verilog in your system's own way")
     library = next(root.glob("lib/*/ivl"), root / "lib" / "ivl")

@@ -3,9 +3,7 @@
 Needs numpy alone (digits also scikit-learn, events tonic). Nothing is unpickled. Every set comes as unsigned bytes.
 """
 
-import gzip
 import shutil
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from numpy.typing import NDArray
 from hw.errors import UserError
 from hw.network import Shape
 from snn.events import EVENT_LOADERS, Split
-from snn.fetch import CACHE, Official, fetch_debian, fetch_official
+from snn.fetch import Official, cache_folder, fetch_debian, fetch_official
+from snn.idx import read_cifar10, read_idx
 
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
@@ -71,6 +70,8 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
     Raises:
         UserError: the name is unknown, or the files are missing or damaged; the message says how to get them.
     """
+    if timesteps < 1:
+        raise UserError(f"{name}: there must be at least 1 timestep, not {timesteps}")
     if name in EVENT_LOADERS:
         if data_dir is None:
             raise UserError(f"{name}: name the folder that it was unpacked to with --data-dir")
@@ -84,16 +85,17 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
 def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:
     """Fashion-MNIST from ``data_dir``, /usr/share/datasets, Debian's package or its official address, in this order."""
     if data_dir is not None:
-        return read_idx(idx_folder("fashion_mnist", data_dir), split)
-    system, cached = SYSTEM_DATASETS / "fashion-mnist", CACHE / "fashion-mnist"
+        return read_split(idx_folder("fashion_mnist", data_dir), split)
+    system = SYSTEM_DATASETS / "fashion-mnist"
     if has_idx(system):
-        return read_idx(system, split)
+        return read_split(system, split)
+    cached = cache_folder() / "fashion-mnist"
     # Folders are put in place whole, so one that lacks files is not another process's that is at it now.
     if cached.is_dir() and not is_complete(cached):
         shutil.rmtree(cached, ignore_errors=True)
     if not cached.is_dir() and not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", cached):
         fetch_official(FASHION_MNIST, cached)
-    return read_idx(cached, split)
+    return read_split(cached, split)
 
 
 def load_mnist(split: Split, data_dir: Path | None) -> Images:
@@ -103,7 +105,7 @@ def load_mnist(split: Split, data_dir: Path | None) -> Images:
             "mnist: name the folder of its IDX files with --data-dir "
             "(train-images-idx3-ubyte and the rest, .gz or not; from yann.lecun.com/exdb/mnist or a mirror)"
         )
-    return read_idx(SYSTEM_DATASETS / "mnist" if data_dir is None else idx_folder("mnist", data_dir), split)
+    return read_split(SYSTEM_DATASETS / "mnist" if data_dir is None else idx_folder("mnist", data_dir), split)
 
 
 def load_cifar10(split: Split, data_dir: Path | None) -> Images:
@@ -116,12 +118,8 @@ def load_cifar10(split: Split, data_dir: Path | None) -> Images:
             f"cifar10: no {names[0]} in {data_dir or 'any folder (name one with --data-dir)'}; get the binary version, "
             "cifar-10-binary.tar.gz, from www.cs.toronto.edu/~kriz/cifar.html and unpack it"
         )
-    records = [np.frombuffer(read_file(folder / name), dtype=np.uint8) for name in names]
-    for name, record in zip(names, records, strict=True):
-        if record.size == 0 or record.size % 3073:
-            raise UserError(f"{folder / name} is damaged: {record.size} bytes are no whole number of 3073-byte records")
-    table = np.concatenate(records).reshape(-1, 3073)
-    return Images(pixels=table[:, 1:].reshape(-1, 3, 32, 32), labels=table[:, 0].astype(np.int64))
+    pixels, labels = read_cifar10([folder / name for name in names])
+    return Images(pixels=pixels, labels=labels)
 
 
 def load_digits(split: Split, data_dir: Path | None) -> Images:
@@ -175,36 +173,12 @@ def idx_folder(name: str, data_dir: Path) -> Path:
     raise UserError(f"{name}: no IDX files ({IDX_FILES['test'][0]}, .gz or not) in {data_dir}")
 
 
-def read_idx(folder: Path, split: Split) -> Images:
-    """Read the images and labels of one split from a folder of IDX files, gzipped or not."""
-    pixels, labels = (read_idx_array(folder, name) for name in IDX_FILES[split])
-    if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
-        raise UserError(f"{folder}: images {pixels.shape} and labels {labels.shape} do not belong together")
-    return Images(pixels=pixels[:, np.newaxis], labels=labels.astype(np.int64))
-
-
-def read_idx_array(folder: Path, name: str) -> NDArray[np.uint8]:
-    """One IDX file of bytes, gzipped or not; raises UserError when it is missing or damaged."""
-    path = idx_file(folder, name)
-    if path is None:
-        raise UserError(f"{folder / name} is missing (.gz would do)")
-    content = read_file(path)
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path} is damaged: {error}") from error
-    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
-    header = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:header], dtype=">u4").tolist())
-    if not dimensions or len(content) - header != int(np.prod(shape)):
-        raise UserError(f"{path} is damaged or is not an IDX file of bytes")
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
-
-
-def read_file(path: Path) -> bytes:
-    """The content of a file; raises UserError when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+def read_split(folder: Path, split: Split) -> Images:
+    """The images and labels of one split from a folder of IDX files, gzipped or not; raises UserError."""
+    found = [(name, idx_file(folder, name)) for name in IDX_FILES[split]]
+    for name, path in found:
+        if path is None:
+            raise UserError(f"{folder / name} is missing (.gz would do)")
+    images, labels = (path for _, path in found if path is not None)
+    pixels, numbers = read_idx(images, labels)
+    return Images(pixels=pixels[:, np.newaxis], labels=numbers)

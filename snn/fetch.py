@@ -1,7 +1,10 @@
-"""Folders from elsewhere, put in place whole or not at all: out of a Debian package, or from a publisher's address."""
+"""Folders from elsewhere, put in place whole or not at all: out of a Debian package, or from a publisher's address.
 
-import gzip
+They are kept in the user's cache folder (:func:`cache_folder`): the folder of the program may be read-only.
+"""
+
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -11,12 +14,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
+from io import BytesIO
 from pathlib import Path
 from urllib.error import URLError
 
 from hw.errors import UserError
+from snn.unzip import Unzipped
 
-CACHE = Path(__file__).resolve().parent.parent / ".cache"
+LARGEST_DOWNLOAD = 256 * 2**20
+"""Bytes of one file, before and after it is unzipped."""
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/qblif``, or ``~/.cache/qblif`` where that is unset or relative (XDG Base Directory 0.8).
+
+    Raises:
+        UserError: the user has no home folder.
+    """
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if named.is_absolute():
+        return named / "qblif"
+    try:
+        return Path.home() / ".cache" / "qblif"
+    except RuntimeError as error:
+        raise UserError("there is no home folder to keep downloads in; name a folder with XDG_CACHE_HOME") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +50,19 @@ class Official:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """A temporary folder from which a folder becomes ``target`` in one step (:func:`place`)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
+    """A temporary folder from which a folder becomes ``target`` in one step (:func:`place`).
+
+    Raises:
+        UserError: the folder around ``target`` cannot be written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {target.parent} ({error.strerror}); name another folder with XDG_CACHE_HOME"
+        ) from error
+    with scratch as folder:
         yield Path(folder)
 
 
@@ -69,7 +100,7 @@ def fetch_official(source: Official, target: Path) -> None:
         for name, sha256 in source.sha256.items():
             try:
                 with urllib.request.urlopen(f"{source.address}/{name}.gz", timeout=60) as response:
-                    content = gzip.decompress(response.read())
+                    content = unzipped(response.read(LARGEST_DOWNLOAD))
             except (URLError, HTTPException, OSError, EOFError, zlib.error) as error:
                 raise UserError(
                     f"{target.name} is not to be had: there is no package, and {source.address} does not answer as it "
@@ -79,3 +110,11 @@ def fetch_official(source: Official, target: Path) -> None:
                 raise UserError(f"{source.address}/{name} is not the file that is expected here (sha256 differs)")
             (files / name).write_bytes(content)
         place(files, target)
+
+
+def unzipped(content: bytes) -> bytes:
+    """A gzip file's content, at most :data:`LARGEST_DOWNLOAD` bytes; raises EOFError or zlib.error."""
+    result = Unzipped(BytesIO(content)).read(LARGEST_DOWNLOAD + 1)
+    if len(result) > LARGEST_DOWNLOAD:
+        raise EOFError(f"it holds more than {LARGEST_DOWNLOAD} bytes")
+    return result

@@ -81,15 +81,16 @@ def test_fashion_mnist_prefers_the_system_folder(idx_folder, monkeypatch, tmp_pa
     monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path / "datasets")
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "fashion-mnist").symlink_to(idx_folder)
-    monkeypatch.setattr(data, "CACHE", tmp_path / "nothing")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing"))
     assert len(data.load("fashion_mnist", "train").labels) == 7
 
 
 def test_a_cached_folder_that_lacks_a_file_is_fetched_anew(idx_folder, monkeypatch, tmp_path_factory):
-    cache = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(data, "SYSTEM_DATASETS", cache)
-    monkeypatch.setattr(data, "CACHE", cache)
-    (cache / "fashion-mnist").mkdir()
+    home = tmp_path_factory.mktemp("home")
+    cache = home / "qblif"
+    monkeypatch.setattr(data, "SYSTEM_DATASETS", home)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    (cache / "fashion-mnist").mkdir(parents=True)
     fetched = []
 
     def package(_name, _inside, target):

@@ -66,9 +66,46 @@ def test_an_answer_that_breaks_off_gets_one_clear_line(publisher, monkeypatch, t
 
 def test_a_wrong_download_is_refused_and_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path)
-    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(data, "fetch_debian", lambda *_: False)
     monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *_, **__: BytesIO(gzip.compress(b"not the data set")))
     with pytest.raises(UserError, match="sha256"):
         data.load("fashion_mnist", "test")
-    assert not list((tmp_path / "cache").iterdir())
+    assert not list((tmp_path / "cache" / "qblif").iterdir())
+
+
+def test_downloads_are_kept_in_the_users_cache(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    for named, folder in (
+        ("/var/tmp/caches", "/var/tmp/caches/qblif"),
+        ("", "/home/someone/.cache/qblif"),
+        ("relative/folder", "/home/someone/.cache/qblif"),
+    ):
+        monkeypatch.setenv("XDG_CACHE_HOME", named)
+        assert str(fetch.cache_folder()) == folder
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert str(fetch.cache_folder()) == "/home/someone/.cache/qblif"
+
+
+def test_nothing_is_written_beside_the_program(publisher, monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path)
+    monkeypatch.setattr(data, "FASHION_MNIST", publisher)
+    monkeypatch.setattr(data, "fetch_debian", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UserError, match="train-images-idx3-ubyte is missing"):
+        data.load("fashion_mnist", "train")
+    assert {path.name for path in (tmp_path / "qblif" / "fashion-mnist").iterdir()} == set(CONTENT)
+
+
+def test_a_cache_that_cannot_be_written_gets_one_clear_line(publisher, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*file.*XDG_CACHE_HOME"):
+        fetch.fetch_official(publisher, tmp_path / "file" / "set")
+
+
+def test_a_download_that_unzips_without_end_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(fetch, "LARGEST_DOWNLOAD", 1000)
+    answer = gzip.compress(bytes(1001))
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda *_, **__: BytesIO(answer))
+    with pytest.raises(UserError, match="more than 1000 bytes"):
+        fetch.fetch_official(fetch.Official(address="http://publisher", sha256={"x": ""}), tmp_path / "set")
