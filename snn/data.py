@@ -1,6 +1,6 @@
 """Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events.
 
-Needs numpy alone (digits also scikit-learn, events tonic). Nothing is unpickled. Every set comes as unsigned bytes.
+Needs numpy alone (digits also scikit-learn). Nothing is unpickled. Every set comes as unsigned bytes.
 """
 
 import shutil

@@ -1,61 +1,27 @@
 """Event data sets from files in their own formats, written here byte by byte, and from real recordings."""
 
 import os
-import struct
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import event_files as files
 import numpy as np
 import pytest
+from event_files import by_hand, some_events, write
 
 from hw.errors import UserError
 from snn import data, events
+from snn.recordings import EVENT, FaultError
 
 CLASSES = events.CIFAR10_CLASSES
-
-
-def some_events(size: int, seed: int, count: int = 200) -> np.ndarray:
-    """Events (x, y, t, p) in order of time."""
-    random = np.random.default_rng(seed)
-    time = np.sort(random.integers(0, 100_000, count))
-    return np.stack([*random.integers(0, size, (2, count)), time, random.integers(0, 2, count)], axis=1)
-
-
-def by_hand(recording: np.ndarray, size: int, timesteps: int) -> np.ndarray:
-    counts = np.zeros((timesteps, 2, size, size), dtype=np.int64)
-    first, last = recording[0, 2], recording[-1, 2]
-    for x, y, t, p in recording.tolist():
-        counts[(t - first) * timesteps // (last - first + 1), p, y, x] += 1
-    return counts
-
-
-def nmnist_file(path: Path, recording: np.ndarray) -> None:
-    """Five bytes an event: x, y, then polarity (1 bit) and microseconds (23 bits), big-endian."""
-    words = [bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in recording.tolist()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(words))
-
-
-def aedat2_file(path: Path, recording: np.ndarray) -> None:
-    """AEDAT 2.0 of a DVS128: a header of lines with #, then address and microseconds, big-endian."""
-    words = [struct.pack(">II", x << 8 | y << 1 | p, t) for x, y, t, p in recording.tolist()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"#!AER-DAT2.0\r\n# a comment\r\n" + b"".join(words))
-
-
-def aedat31_file(path: Path, recording: np.ndarray) -> None:
-    """AEDAT 3.1: packets of a 28-byte header and polarity events, little-endian."""
-    packets = []
-    for start in range(0, len(recording), 64):
-        part = recording[start : start + 64]
-        header = struct.pack("<HHIIIIII", 1, 0, 8, 4, 0, len(part), len(part), len(part))
-        packets.append(header + b"".join(struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t) for x, y, t, p in part))
-    path.write_bytes(b"#!AER-DAT3.1\r\n#End Of ASCII Header\r\n" + b"".join(packets))
 
 
 def test_nmnist(tmp_path):
     recordings = {(split, digit): some_events(34, digit) for split in ("Train", "Test") for digit in (0, 7)}
     for (split, digit), recording in recordings.items():
-        nmnist_file(tmp_path / "NMNIST" / split / str(digit) / "00001.bin", recording)
+        write(tmp_path / "NMNIST" / split / str(digit) / "00001.bin", files.nmnist(recording))
     images = data.load("nmnist", "test", tmp_path, 3)
     assert images.labels.tolist() == [0, 7]
     assert images.shape == (2, 34, 34)
@@ -68,7 +34,7 @@ def test_cifar10_dvs(tmp_path):
     for label, name in enumerate(CLASSES):
         for number in range(12):
             recording = some_events(128, label * 100 + number, 50)
-            aedat2_file(tmp_path / name / f"cifar10_{name}_{number}.aedat", recording)
+            write(tmp_path / name / f"cifar10_{name}_{number}.aedat", files.aedat2(recording))
     train, test = (data.load("cifar10_dvs", split, tmp_path, 2) for split in ("train", "test"))
     assert test.labels.tolist() == [label for label in range(10) for _ in range(2)]
     assert len(train.labels) == 100
@@ -76,26 +42,76 @@ def test_cifar10_dvs(tmp_path):
     assert (test.pixels[3] == by_hand(some_events(128, 110, 50), 128, 2)).all()
 
 
+CUTS = [(0, 40_000), (40_000, 99_000)]
+LABELS = "class,startTime_usec,endTime_usec"
+
+
+def gesture_set(
+    folder, rows=("3,0,40000", "11,40000,99000"), first=LABELS, content=None, trials="user02_led.aedat\n\n"
+):
+    """DVS128 Gesture of one session per split, the one of the test set with these rows of labels."""
+    session = files.aedat31(some_events(128, 5, 300))
+    for name, lines in (("user01_led", [LABELS, "1,0,99000"]), ("user02_led", [first, *rows])):
+        write(folder / f"{name}.aedat", session if content is None else content)
+        (folder / f"{name}_labels.csv").write_text("\n".join(lines) + "\n")
+    (folder / "trials_to_train.txt").write_text("user01_led.aedat\n")
+    (folder / "trials_to_test.txt").write_text(trials)
+    return folder
+
+
 def test_dvs128_gesture(tmp_path):
+    images = data.load("dvs128_gesture", "test", gesture_set(tmp_path), 4)
     recording = some_events(128, 5, 300)
-    cuts = [(0, 40_000), (40_000, 99_000)]
-    for name in ("user01_led", "user02_led"):
-        aedat31_file(tmp_path / f"{name}.aedat", recording)
-        rows = [f"{gesture},{begin},{end}" for gesture, (begin, end) in zip((3, 11), cuts, strict=True)]
-        (tmp_path / f"{name}_labels.csv").write_text("\n".join(["class,startTime_usec,endTime_usec", *rows]) + "\n")
-    (tmp_path / "trials_to_train.txt").write_text("user01_led.aedat\n")
-    (tmp_path / "trials_to_test.txt").write_text("user02_led.aedat\n\n")
-    images = data.load("dvs128_gesture", "test", tmp_path, 4)
     assert images.labels.tolist() == [2, 10]
-    for frames, (begin, end) in zip(images.pixels, cuts, strict=True):
+    for frames, (begin, end) in zip(images.pixels, CUTS, strict=True):
         inside = recording[(recording[:, 2] >= begin) & (recording[:, 2] < end)]
         assert (frames == by_hand(inside, 128, 4)).all()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"rows": ["0,0,40000"]}, "line 2: no gesture 0 (1 to 11)"),
+        ({"rows": ["3,0,40000", "12,40000,99000"]}, "line 3: no gesture 12 (1 to 11)"),
+        ({"rows": ["3,40000,40000"]}, "line 2: no gesture 3 (1 to 11) from 40000 to 40000 us"),
+        ({"rows": ["3,5"]}, "line 2 is not class,startTime_usec,endTime_usec in whole numbers: '3,5'"),
+        ({"rows": ["3,5,6,7"]}, "line 2 is not"),
+        ({"rows": ["3,-5,6"]}, "line 2 is not"),
+        ({"rows": ["3,5,6e4"]}, "line 2 is not"),
+        ({"rows": ["3,0," + "9" * 5000]}, "line 2 is not"),
+        ({"first": "3,0,40000"}, "does not begin with the line class,startTime_usec,endTime_usec"),
+        ({"first": "", "rows": []}, "does not begin with the line"),
+        ({"rows": ["3,200000,300000"]}, "200000 to 300000 us: it holds no events in that time"),
+        ({"rows": []}, "there are no recordings"),
+        ({"content": b""}, "user02_led.aedat, 0 to 40000 us: it does not begin with the header"),
+        ({"trials": "../user02_led.aedat"}, "names ../user02_led.aedat, which is not a file of its folder"),
+        ({"trials": "user03_led.aedat"}, "user03_led_labels.csv: it cannot be read: No such file"),
+    ],
+)
+def test_a_false_session_is_named(tmp_path, arguments, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        data.load("dvs128_gesture", "test", gesture_set(tmp_path, **arguments), 4)
+
+
 def test_counts_stay_bytes():
-    busy = np.zeros(300, dtype=[("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", bool)])
+    busy = np.zeros(300, dtype=EVENT)
     assert events.frames(busy, 2, 1).tolist() == [[[[255, 0], [0, 0]], [[0, 0], [0, 0]]]]
-    assert not events.frames(busy[:0], 2, 3).any()
+
+
+def test_frames_do_not_depend_on_blocks(monkeypatch):
+    recording = some_events(34, 8)
+    rows = np.array([tuple(row) for row in recording.tolist()], dtype=EVENT)
+    monkeypatch.setattr(events, "BLOCK", 7)
+    assert (events.frames(rows, 34, 3) == by_hand(recording, 34, 3)).all()
+    late = recording[recording[:, 2] >= 50_000]
+    assert (events.frames(rows, 34, 3, (50_000, 10**9)) == by_hand(late, 34, 3)).all()
+
+
+def test_times_too_far_apart_for_64_bits_are_a_fault():
+    rows = np.zeros(2, dtype=EVENT)
+    rows["t"] = 0, 2**62
+    with pytest.raises(FaultError, match="span"):
+        events.frames(rows, 2, 3)
 
 
 @pytest.mark.parametrize("name", events.EVENT_LOADERS)
@@ -107,14 +123,76 @@ def test_what_is_not_there_is_named(name, tmp_path):
 
 
 def test_damaged_files_are_named(tmp_path):
-    (tmp_path / "Test" / "1").mkdir(parents=True)
     for content in (b"", bytes([200, 3, 0, 0, 1]), b"abc"):
-        (tmp_path / "Test" / "1" / "00001.bin").write_bytes(content)
-        with pytest.raises(UserError, match=r"00001\.bin"):
+        write(tmp_path / "Test" / "1" / "00001.bin", content)
+        with pytest.raises(UserError, match=r"00001\.bin: .*; get it again, or take it out of the folder$"):
             data.load("nmnist", "test", tmp_path, 2)
     (tmp_path / "Train").mkdir()
     with pytest.raises(UserError, match="no recordings"):
         data.load("nmnist", "train", tmp_path, 2)
+
+
+def many_recordings(folder, faulty):
+    """100 recordings of the digit 7, of which those numbers hold nothing."""
+    for number in range(100):
+        content = b"" if number in faulty else files.nmnist(some_events(34, number, 5))
+        write(folder / "Test" / "7" / f"{number:05}.bin", content)
+
+
+def test_a_few_unusable_recordings_are_left_out_and_named(tmp_path, capsys):
+    many_recordings(tmp_path, (3, 60))
+    images = data.load("nmnist", "test", tmp_path, 2)
+    assert images.labels.tolist() == [7] * 98
+    assert images.pixels.shape == (98, 2, 2, 34, 34)
+    assert (images.pixels[3] == by_hand(some_events(34, 4, 5), 34, 2)).all()
+    said = capsys.readouterr().err
+    for number in (3, 60):
+        assert f"note: left out: {tmp_path / 'Test' / '7' / f'{number:05}.bin'}: it holds no events\n" in said
+    assert f"note: {tmp_path / 'Test' / '0'} holds no .bin files\n" in said
+
+
+def test_more_unusable_recordings_are_refused(tmp_path):
+    many_recordings(tmp_path, (3, 60, 61))
+    with pytest.raises(UserError, match=r"00061\.bin: it holds no events; .* \(2 recordings before it cannot be used"):
+        data.load("nmnist", "test", tmp_path, 2)
+
+
+@pytest.mark.parametrize("suffix", ["aedat", "aedat4"])
+def test_aedat_4_is_seen_and_refused(tmp_path, suffix):
+    for name in CLASSES:
+        write(tmp_path / name / f"cifar10_{name}_0.{suffix}", b"#!AER-DAT4.0\r\n\x20\0\0\0")
+    with pytest.raises(UserError, match=rf"airplane_0\.{suffix}: it is AEDAT 4\.0, .* convert it to AEDAT 2\.0"):
+        data.load("cifar10_dvs", "test", tmp_path, 2)
+
+
+def test_what_is_left_out_is_said(tmp_path, capsys):
+    reset = np.concatenate([some_events(128, 1, 20), some_events(128, 2, 20)])
+    reset[20:, 2] = 0
+    external = b"\0\0\x80\0\0\0\0\1" * 3
+    for name in CLASSES:
+        write(tmp_path / name / "a_0.aedat", files.aedat2(reset) + external)
+        write(tmp_path / name / "a_1.aedat4.part", b"")
+        write(tmp_path / name / ".hidden", b"")
+    data.load("cifar10_dvs", "test", tmp_path, 2)
+    first = tmp_path / "airplane" / "a_0.aedat"
+    assert capsys.readouterr().err.splitlines() == [
+        f"note: 10 files in {tmp_path} are not .aedat or .aedat4 files; the first is "
+        f"{tmp_path / 'airplane' / 'a_1.aedat4.part'}",
+        f"note: cifar10_dvs: 30 external events left out, in 10 files; the first is {first}",
+        f"note: cifar10_dvs: 10 resets of the clock, in 10 files; the first is {first}",
+    ]
+
+
+def test_too_many_timesteps_are_refused(tmp_path):
+    write(tmp_path / "Test" / "1" / "00001.bin", files.nmnist(some_events(34, 1)))
+    with pytest.raises(UserError, match=f"no memory for 1 recordings of {10**15} timesteps"):
+        data.load("nmnist", "test", tmp_path, 10**15)
+
+
+def test_event_sets_need_numpy_alone():
+    program = "import sys, snn.data; print(*{'torch', 'tonic', 'amaranth'} & set(sys.modules))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == ""
 
 
 def test_real_recordings_of_nmnist():
@@ -122,9 +200,11 @@ def test_real_recordings_of_nmnist():
     if not folder.is_dir():
         pytest.skip("no NMNIST here; QBLIF_DATA may name a folder that holds it")
     images = data.load("nmnist", "test", folder.parent, 4)
-    path = min((folder / "Test").glob("0/*.bin"))
-    raw = np.frombuffer(path.read_bytes(), dtype=np.uint8).reshape(-1, 5).astype(np.int64)
-    time = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
-    recording = np.stack([raw[:, 0], raw[:, 1], time, raw[:, 2] >> 7], axis=1)
-    assert (images.pixels[0] == by_hand(recording, 34, 4)).all()
-    assert images.labels[0] == 0
+    paths = sorted((folder / "Test").glob("[0-9]/*.bin"))
+    assert len(images.labels) == len(paths)
+    for path, frames, label in list(zip(paths, images.pixels, images.labels, strict=True))[:50]:
+        raw = np.frombuffer(path.read_bytes(), dtype=np.uint8).reshape(-1, 5).astype(np.int64)
+        time = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
+        recording = np.stack([raw[:, 0], raw[:, 1], time, raw[:, 2] >> 7], axis=1)
+        assert (frames == by_hand(recording, 34, 4)).all()
+        assert label == int(path.parent.name)
