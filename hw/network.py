@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.bounds import MOST_BITS, current, neuron_bounds
 from hw.errors import UserError
 
 IntArray = NDArray[np.int64]
@@ -30,7 +31,7 @@ Shape = tuple[int, int, int]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 LARGEST = 2**50
-"""Bound of everything a network sums: exact in int64 and in float64, with room for a leak's multiplier."""
+"""Bound of everything a network sums: exact in int64 and in float64."""
 
 
 class NetworkError(UserError):
@@ -127,7 +128,7 @@ class Pooling:
 class Dense:
     """All-to-all projection. ``weights``: int64, (target channels, source C*H*W) with the source in (C, H, W) order."""
 
-    kind: ClassVar[str] = "dense"
+    kind: ClassVar[Literal["dense"]] = "dense"
     source: str
     target: str
     weights: IntArray
@@ -141,7 +142,7 @@ class Dense:
 class Conv2d:
     """Convolution. ``weights``: int64, (target channels, source channels, kernel height, kernel width)."""
 
-    kind: ClassVar[str] = "conv2d"
+    kind: ClassVar[Literal["conv2d"]] = "conv2d"
     source: str
     target: str
     weights: IntArray
@@ -158,7 +159,7 @@ class Conv2d:
 class Skip:
     """Identity connection: every neuron's burst enters the neuron of the same place with the one integer ``weight``."""
 
-    kind: ClassVar[str] = "skip"
+    kind: ClassVar[Literal["skip"]] = "skip"
     source: str
     target: str
     weight: int
@@ -240,6 +241,8 @@ class Network:
                     self._reach(node) < LARGEST,
                     f"{node.name}: its sums could reach beyond 2^50; weights, biases or exponents are too large",
                 )
+            if isinstance(node, Population):
+                self._check_leak(node)
 
     def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
         if isinstance(node, Pooling):
@@ -275,6 +278,17 @@ class Network:
                 fan_in = int(np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1).max())
                 reach += fan_in * self.burst_ceiling(projection.source) << int(target.exponent.max())
         return reach * self.timesteps
+
+    def _check_leak(self, population: Population) -> None:
+        """Refuse a product of leak and membrane that :data:`MOST_BITS` bits do not hold."""
+        if self._reach(population) * population.leak.multiplier < 2 ** (MOST_BITS - 1):
+            return
+        bits = neuron_bounds(current(self, population).hull, population, self.timesteps).product.bits
+        require(
+            bits <= MOST_BITS,
+            f"{population.name}: its membrane times the leak's multiplier needs {bits} bits, and {MOST_BITS} is most; "
+            f"take a multiplier below {population.leak.multiplier}, fewer timesteps or smaller biases",
+        )
 
     def projections_into(self, target: str) -> Iterator[Projection]:
         """The projections that end in ``target``, in the order of the network."""

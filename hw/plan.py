@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from hw.bounds import MOST_BITS
 from hw.errors import UserError
 
 VERSION = 3
-WIDEST_REGISTER = 60
-"""Bits; no sum of a network reaches beyond 2^50."""
+WIDEST_REGISTER = MOST_BITS
+"""Bits; more than any sum of a network needs, 51, so that a patchable design may have a margin."""
 MOST_EXPONENT_BITS = 6
 """Enough for the largest exponent of a network, 32."""
 MemoryStyle = Literal["block", "distributed", "logic"]

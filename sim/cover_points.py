@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gen.widths import Interval, LayerBounds, layer_bounds
+from gen.widths import LayerBounds, layer_bounds
+from hw.bounds import Interval
 from hw.configuration import NeuronConfig, ProjectionConfig, TopConfig
 from hw.network import IntArray, Network, Pooling, Population
 from hw.stream_order import stream_beats

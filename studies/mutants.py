@@ -238,14 +238,18 @@ MUTANTS = (
         "~self.test_offering & ~self.active",
         "~self.test_bursts.valid & ~self.active",
     ),
-    generator("widths", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
-    generator("widths", "only the last timestep's potential", "potential.union(now)", "now"),
-    generator(
-        "widths",
+    hardware("bounds", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
+    hardware("bounds", "only the last timestep's potential", "else potentials.union(potential)", "else potential"),
+    hardware(
+        "bounds",
         "positive and negative weights cancel",
         "low += np.minimum(weights, 0).sum(axis=1)",
         "low += np.minimum(weights.sum(axis=1), 0)",
     ),
+    hardware("bounds", "negative skips left out", "low, high = low + min(reach, 0)", "low, high = low"),
+    hardware("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
+    hardware("network", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
+    hardware("skip_depth", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
     generator("fold", "rounds half down", "np.floor(scaled + 0.5)", "np.ceil(scaled - 0.5)"),
     generator(
         "fold", "epsilon left out", 'floats(numbers, "variance", name) + epsilon', 'floats(numbers, "variance", name)'

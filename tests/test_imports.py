@@ -20,6 +20,7 @@ LAZY = {
 """Named exceptions, inside a function: gen.plan --data shows exact cycles of real inputs; boards.host takes a data set
 with --data and reads the network of a --ckpt."""
 LIGHT = (
+    "hw/bounds.py",
     "hw/network.py",
     "hw/network_file.py",
     "hw/stream_order.py",

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.widths import Interval, after_reset, layer_bounds, reset
+from gen.widths import layer_bounds
+from hw.bounds import Interval, after_reset, reset
+from hw.network import Skip
 from qblif import golden
 from tests.networks import random_network
 from tests.reference import update
@@ -83,3 +85,29 @@ def test_membranes_after_reset_are_exact(low, span, ceiling, kind):
 @pytest.mark.parametrize(("value", "bits"), [(0, 1), (-1, 1), (1, 2), (-2, 2), (127, 8), (128, 9), (-128, 8)])
 def test_signed_bits(value, bits):
     assert Interval(low=np.array([value]), high=np.array([value])).bits == bits
+
+
+@pytest.mark.parametrize(("first", "second"), [(-20, 7), (20, -7), (-3, -4), (5, 6)])
+def test_identity_skips_of_either_sign_are_bounded(first, second):
+    """Every combination of bursts, by brute force."""
+    network = random_network(4, sizes=(2, 2, 2, 3), timesteps=1, input_bits=1, burst_ceiling=2)
+    skips = [Skip(source=source, target="hidden_1", weight=weight) for source, weight in
+             (("hidden_0", first), ("input", second))]  # fmt: skip
+    network = dataclasses.replace(network, projections=(*network.projections, *skips))
+    target, weights = network.nodes[1], network.projections[1].weights
+    bounds = layer_bounds(network, target).current
+    seen = [
+        ((weights @ np.array(hidden)) << target.exponent)
+        + target.bias
+        + first * np.array(hidden)
+        + second * np.array(raw)
+        for hidden in itertools.product(range(3), repeat=2)
+        for raw in itertools.product(range(2), repeat=2)
+    ]
+    assert (bounds.low <= np.min(seen, axis=0)).all()
+    assert (np.max(seen, axis=0) <= bounds.high).all()
+    # Weights and skips do not know of each other: each is at its own extreme.
+    loose = 2 * np.maximum(weights, 0).sum(axis=1) * 2**target.exponent + target.bias
+    assert (bounds.high == loose + 2 * max(first, 0) + max(second, 0)).all()
+    loose = 2 * np.minimum(weights, 0).sum(axis=1) * 2**target.exponent + target.bias
+    assert (bounds.low == loose + 2 * min(first, 0) + min(second, 0)).all()
