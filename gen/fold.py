@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gen.checkpoint import Checkpoint, dense, floats, get, integers, load_checkpoint
+from gen.checkpoint import MOST_REFERENCES, Checkpoint, dense, floats, get, integers, load_checkpoint, whole
 from gen.widths import layer_bounds
 from hw.errors import UserError
 from hw.network import (
+    MOST_FRACTION_BITS,
+    MOST_WEIGHT_BITS,
     Conv2d,
     Dense,
     InputSpec,
@@ -32,6 +34,8 @@ from hw.network import (
 )
 
 Floats = NDArray[np.float64]
+MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What values that contradict each other do to torch and numpy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +64,19 @@ def fold(checkpoint: Checkpoint) -> Network:
         projections: list[Dense | Conv2d | Skip] = []
         readout: Readout | None = None
         for layer in checkpoint.layers:
+            if readout is not None:
+                raise UserError(f"{checkpoint.path}: a layer follows the readout, which must be the last")
             kind, name = get(layer, "kind", str, "layer"), get(layer, "name", str, "layer")
             if kind == "pooling":
                 nodes.append(pooling(layer, name))
                 continue
-            if kind not in ("population", "readout"):
-                raise UserError(f"layer {name}: unsupported kind {kind!r}")
             folded = layer_integers(layer, name, checkpoint.kind)
             projections += layer_projections(layer, name, folded)
             if kind == "readout":
                 readout = Readout(
                     fraction_bits=get(layer, "fraction_bits", int, name),
                     bias=folded.bias,
-                    exponent=integers(layer, "exponent", name),
+                    exponent=integers(layer, "exponent", name, 1),
                 )
             else:
                 nodes.append(population(layer, name, folded))
@@ -87,7 +91,7 @@ def fold(checkpoint: Checkpoint) -> Network:
         )
     except NetworkError as error:
         raise UserError(f"{checkpoint.path}: {error}") from error
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, FloatingPointError, RuntimeError) as error:
+    except MALFORMED as error:
         raise UserError(f"{checkpoint.path} is malformed: {error}") from error
 
 
@@ -97,8 +101,14 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
         none = np.zeros((0, len(network.readout.bias)), dtype=np.int64)
         samples = np.zeros((0, *network.input.shape), dtype=np.uint8)
         return ReferenceVectors(samples=samples, logits=none, labels=np.zeros(0, dtype=np.int64))
-    samples = dense(checkpoint.references, "samples", "references").numpy()
-    logits, labels = (integers(checkpoint.references, key, "references") for key in ("logits", "labels"))
+    try:
+        samples = dense(checkpoint.references, "samples", "references").numpy()
+        logits = integers(checkpoint.references, "logits", "references", 2)
+        labels = integers(checkpoint.references, "labels", "references", 1)
+    except MALFORMED as error:
+        raise UserError(f"{checkpoint.path}: references: {error}") from error
+    if samples.ndim == 0 or len(samples) > MOST_REFERENCES:
+        raise UserError(f"{checkpoint.path}: references: {samples.shape} samples; at most {MOST_REFERENCES} are kept")
     try:
         encode(samples, network.input)
     except NetworkError as error:
@@ -121,7 +131,7 @@ def pooling(layer: dict[str, Any], name: str) -> Pooling:
 def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Population:
     """One population with its folded constants."""
     leak = get(layer, "leak", list, name)
-    if len(leak) != 2 or not all(isinstance(part, int) for part in leak):
+    if len(leak) != 2 or not all(type(part) is int for part in leak):
         raise UserError(f"layer {name}: leak must be two integers (multiplier, shift)")
     return Population(
         name=name,
@@ -131,7 +141,7 @@ def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Populat
         leak=Leak(multiplier=leak[0], shift=leak[1]),
         reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
         bias=folded.bias,
-        exponent=integers(layer, "exponent", name),
+        exponent=integers(layer, "exponent", name, 1),
     )
 
 
@@ -148,13 +158,11 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
             )
         if kind == "dense":
             result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
-        elif kind == "conv2d":
+        else:
             stride, padding = get(part, "stride", int, name), get(part, "padding", int, name)
             result.append(
                 Conv2d(source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding)
             )
-        else:
-            raise UserError(f"layer {name}: unsupported projection {kind!r}; dense and conv2d are known")
     if folded.skip is not None:
         source = get(layer["skip"], "source", str, name)
         result.append(Skip(source=source, target=name, weight=folded.skip))
@@ -168,8 +176,8 @@ def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
         return computed
     parts = get(layer, "projections", list, name)
     stored = FoldedLayer(
-        weights=[integers(part, "weights", name) for part in parts],
-        bias=integers(layer, "bias", name),
+        weights=[integers(part, "weights", name, 2 if part["kind"] == "dense" else 4) for part in parts],
+        bias=integers(layer, "bias", name, 1),
         skip=get(layer["skip"], "weight", int, name) if "skip" in layer else None,
     )
     pairs = list(zip((*stored.weights, stored.bias), (*computed.weights, computed.bias), strict=True))
@@ -178,6 +186,14 @@ def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
         if ours.shape != refolded.shape or np.abs(ours - refolded).max(initial=0) > 1:
             raise UserError(f"layer {name}: the checkpoint's integers are not what its floats fold to; train it again")
     return stored
+
+
+def scalar(section: dict[str, Any], key: str, name: str) -> float:
+    """The single number ``section[key]``; raises UserError when it is anything else."""
+    value = floats(section, key, name)
+    if value.shape != ():
+        raise UserError(f"layer {name}: {key} has shape {value.shape}, not that of a single number")
+    return float(value)
 
 
 @np.errstate(all="raise", under="ignore")
@@ -190,9 +206,9 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
     Raises:
         UserError: a float is missing, not finite, or shapes do not meet.
     """
-    scale = float(floats(layer, "scale", name)) if layer["kind"] == "population" else 1.0
-    unit = 2.0 ** get(layer, "fraction_bits", int, name)
-    exponent = integers(layer, "exponent", name)
+    scale = scalar(layer, "scale", name) if layer["kind"] == "population" else 1.0
+    unit = 2.0 ** whole(layer, "fraction_bits", name, 1, MOST_FRACTION_BITS)
+    exponent = integers(layer, "exponent", name, 1)
     weights, bias = [], np.zeros(len(exponent), dtype=np.int64)
     for part in get(layer, "projections", list, name):
         numbers = get(part, "floats", dict, name)
@@ -200,18 +216,23 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
         factor, offset = np.ones_like(shift), shift
         if numbers.get("gain") is not None:
             epsilon = get(numbers, "epsilon", float, name)
-            factor = floats(numbers, "gain", name) / np.sqrt(floats(numbers, "variance", name) + epsilon)
-            offset = shift - factor * floats(numbers, "mean", name)
-        if not len(weight) == len(factor) == len(exponent):
-            raise UserError(f"layer {name}: {len(weight)} rows of weights, {len(exponent)} exponents")
-        rows = factor * float(floats(numbers, "source_scale", name)) / scale * unit / 2.0**exponent
-        limit = 2 ** (get(part, "weight_bits", int, name) - 1)
-        scaled = weight * rows.reshape(-1, *[1] * (weight.ndim - 1))
-        weights.append(np.clip(np.floor(scaled + 0.5), -limit, limit - 1).astype(np.int64))
+            gain, mean, variance = (floats(numbers, key, name) for key in ("gain", "mean", "variance"))
+            if not gain.shape == mean.shape == variance.shape == shift.shape:
+                raise UserError(f"layer {name}: gain, mean, variance and shift have different shapes")
+            factor = gain / np.sqrt(variance + epsilon)
+            offset = shift - factor * mean
+        if weight.ndim not in (2, 4) or not weight.shape[:1] == shift.shape == exponent.shape:
+            raise UserError(f"layer {name}: weights {weight.shape}, shift {shift.shape}, exponents {exponent.shape}")
+        rows = factor * scalar(numbers, "source_scale", name) / scale * unit / 2.0**exponent
+        limit = 2 ** (whole(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
+        rounded = np.empty(weight.shape, dtype=np.int64)
+        for channel, row in enumerate(rows):  # one by one: whole layers of floats would take much memory
+            rounded[channel] = np.clip(np.floor(weight[channel] * row + 0.5), -limit, limit - 1)
+        weights.append(rounded)
         bias = bias + np.floor(offset / scale * unit + 0.5).astype(np.int64)
     skip = None
     if "skip" in layer:
-        skip = int(np.floor(float(floats(layer["skip"], "source_scale", name)) / scale * unit + 0.5))
+        skip = int(np.floor(scalar(layer["skip"], "source_scale", name) / scale * unit + 0.5))
     return FoldedLayer(weights=weights, bias=bias, skip=skip)
 
 

@@ -13,6 +13,7 @@ The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the cl
 This module needs numpy alone.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +24,21 @@ from numpy.typing import NDArray
 
 from hw.bounds import MOST_BITS, current, neuron_bounds
 from hw.errors import UserError
+from hw.reading import shown
 
 IntArray = NDArray[np.int64]
 Shape = tuple[int, int, int]
 """Channels, height, width; a dense population of N neurons is (N, 1, 1)."""
 
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+MOST_WEIGHT_BITS = 16
+MOST_FRACTION_BITS = 32
+MOST_TIMESTEPS = 1024
+LARGEST_EXTENT = 2**16
+"""Of a shape in each direction, of a stride and of a padding."""
+MOST_NEURONS = 2**24
+"""Of one node; far more than any part of a board could serve."""
 LARGEST = 2**50
 """Bound of everything a network sums: exact in int64 and in float64."""
 
@@ -42,6 +51,23 @@ def require(condition: bool, message: str) -> None:
     """Raise :class:`NetworkError` with ``message`` unless ``condition`` holds."""
     if not condition:
         raise NetworkError(message)
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether ``value`` is an integer (no bool, no float, no numpy scalar) from ``least`` to ``most``."""
+    return type(value) is int and least <= value <= most
+
+
+def require_shape(shape: Shape, name: str) -> None:
+    """Raise :class:`NetworkError` unless ``shape`` is a possible (C, H, W)."""
+    fine = isinstance(shape, tuple) and len(shape) == 3 and all(is_whole(size, 1, LARGEST_EXTENT) for size in shape)
+    require(fine, f"{name}: shape {shown_shape(shape)} is not (C, H, W) in whole numbers")
+    require(math.prod(shape) <= MOST_NEURONS, f"{name}: shape {shown_shape(shape)} is more than {MOST_NEURONS} neurons")
+
+
+def shown_shape(shape: Any) -> str:
+    """A shape as a message can show it."""
+    return f"({', '.join(map(shown, shape[:4]))})" if isinstance(shape, tuple) else shown(shape)
 
 
 def frozen_integers(values: Any, name: str) -> IntArray:
@@ -67,9 +93,9 @@ class InputSpec:
     bits: int
 
     def __post_init__(self) -> None:
-        require(self.coding in ("direct", "events"), f"unknown input coding {self.coding!r}")
-        require(1 <= self.bits <= 8, f"input bits must be 1 to 8, not {self.bits}")
-        require(len(self.shape) == 3 and min(self.shape) >= 1, f"input shape {self.shape} is not (C, H, W)")
+        require(self.coding in ("direct", "events"), f"unknown input coding {shown(self.coding)}")
+        require(is_whole(self.bits, 1, 8), f"input bits must be 1 to 8, not {shown(self.bits)}")
+        require_shape(self.shape, "input")
 
     @property
     def burst_ceiling(self) -> int:
@@ -85,8 +111,8 @@ class Leak:
 
     def __post_init__(self) -> None:
         require(
-            0 <= self.shift <= 16 and 0 <= self.multiplier <= 2**self.shift,
-            f"leak {self.multiplier}/2^{self.shift} is outside 0 to 1 or finer than 2^-16",
+            is_whole(self.shift, 0, 16) and is_whole(self.multiplier, 0, 2**self.shift),
+            f"leak {shown(self.multiplier)}/2^{shown(self.shift)} is outside 0 to 1 or finer than 2^-16",
         )
 
 
@@ -104,9 +130,11 @@ class Population:
     exponent: IntArray
 
     def __post_init__(self) -> None:
-        require(len(self.shape) == 3 and min(self.shape) >= 1, f"{self.name}: shape {self.shape} is not (C, H, W)")
-        require(1 <= self.burst_ceiling <= 255, f"{self.name}: burst ceiling {self.burst_ceiling} is not 1 to 255")
-        require(self.reset in ("soft", "hard"), f"{self.name}: unknown reset {self.reset!r}")
+        require_name(self.name)
+        require_shape(self.shape, self.name)
+        ceiling = self.burst_ceiling
+        require(is_whole(ceiling, 1, 255), f"{self.name}: burst ceiling {shown(ceiling)} is not 1 to 255")
+        require(self.reset in ("soft", "hard"), f"{self.name}: unknown reset {shown(self.reset)}")
         freeze_channel_constants(self, self.shape[0])
 
 
@@ -120,8 +148,10 @@ class Pooling:
     kernel: int
 
     def __post_init__(self) -> None:
-        require(self.kind in ("sum", "max"), f"{self.name}: unknown pooling {self.kind!r}")
-        require(self.kernel >= 2, f"{self.name}: pooling kernel {self.kernel} is less than 2")
+        require_name(self.name)
+        require(self.kind in ("sum", "max"), f"{self.name}: unknown pooling {shown(self.kind)}")
+        fine = is_whole(self.kernel, 2, LARGEST_EXTENT)
+        require(fine, f"{self.name}: pooling kernel {shown(self.kernel)} is less than 2, or too large")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +182,8 @@ class Conv2d:
 
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=4)
-        require(self.stride >= 1 and self.padding >= 0, f"{self.target}: stride {self.stride}, padding {self.padding}")
+        fine = is_whole(self.stride, 1, LARGEST_EXTENT) and is_whole(self.padding, 0, LARGEST_EXTENT)
+        require(fine, f"{self.target}: stride {shown(self.stride)}, padding {shown(self.padding)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +194,10 @@ class Skip:
     source: str
     target: str
     weight: int
+
+    def __post_init__(self) -> None:
+        fine = is_whole(self.weight, -LARGEST, LARGEST)
+        require(fine, f"{shown(self.source)} -> {shown(self.target)}: skip weight {shown(self.weight)}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,9 +222,17 @@ Projection = Dense | Conv2d | Skip
 Target = Population | Readout
 
 
+def require_name(name: object) -> None:
+    """Raise :class:`NetworkError` unless ``name`` can name a node, and modules of hardware."""
+    fine = isinstance(name, str) and NAME.fullmatch(name) is not None
+    require(fine, f"{shown(name)} is not a name of at most 100 letters, digits and _")
+
+
 def freeze_channel_constants(target: Target, channels: int) -> None:
     """Check bias, exponent and fraction bits of a target and make its arrays read-only."""
-    require(0 < target.fraction_bits <= 32, f"{target.name}: fraction bits {target.fraction_bits} are not 1 to 32")
+    fraction_bits = target.fraction_bits
+    fine = is_whole(fraction_bits, 1, MOST_FRACTION_BITS)
+    require(fine, f"{target.name}: fraction bits {shown(fraction_bits)} are not 1 to {MOST_FRACTION_BITS}")
     for field in ("bias", "exponent"):
         values = frozen_integers(getattr(target, field), f"{target.name}: {field}")
         require(values.shape == (channels,), f"{target.name}: {field} has shape {values.shape}, not ({channels},)")
@@ -201,10 +244,11 @@ def freeze_channel_constants(target: Target, channels: int) -> None:
 
 def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:
     """Check the weights of a projection and make them read-only."""
-    label = f"{projection.source} -> {projection.target}"
+    label = f"{shown(projection.source)} -> {shown(projection.target)}"
     weights = frozen_integers(projection.weights, f"{label}: weights")
     require(weights.ndim == dimensions and weights.size > 0, f"{label}: weights have shape {weights.shape}")
-    require(1 <= projection.weight_bits <= 16, f"{label}: weight bits {projection.weight_bits} are not 1 to 16")
+    fine = is_whole(projection.weight_bits, 1, MOST_WEIGHT_BITS)
+    require(fine, f"{label}: weight bits {shown(projection.weight_bits)} are not 1 to {MOST_WEIGHT_BITS}")
     limit = 2 ** (projection.weight_bits - 1)
     in_range = bool((weights >= -limit).all() and (weights < limit).all())
     require(in_range, f"{label}: a weight does not fit {projection.weight_bits} bits")
@@ -226,16 +270,16 @@ class Network:
     readout: Readout
 
     def __post_init__(self) -> None:
-        require(1 <= self.timesteps <= 1024, f"timesteps {self.timesteps} are not 1 to 1024")
+        fine = is_whole(self.timesteps, 1, MOST_TIMESTEPS)
+        require(fine, f"timesteps {shown(self.timesteps)} are not 1 to {MOST_TIMESTEPS}")
         known: dict[str, Shape] = {self.input.name: self.input.shape}
         for node in (*self.nodes, self.readout):
             require(node.name not in known, f"two nodes are called {node.name!r}")
             known[node.name] = self._checked_shape(node, known)
         for projection in self.projections:
-            require(projection.target in known, f"projection into unknown node {projection.target!r}")
+            require(projection.target in known, f"projection into unknown node {shown(projection.target)}")
         require(bool(self.readout.bias.size), "the readout has no classes")
         for node in (*self.nodes, self.readout):
-            require(NAME.fullmatch(node.name) is not None, f"{node.name!r} is not a name of letters, digits and _")
             if not isinstance(node, Pooling):
                 require(
                     self._reach(node) < LARGEST,
@@ -246,7 +290,7 @@ class Network:
 
     def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
         if isinstance(node, Pooling):
-            require(node.source in known, f"{node.name}: its source {node.source!r} does not come before it")
+            require(node.source in known, f"{node.name}: its source {shown(node.source)} does not come before it")
             channels, height, width = known[node.source]
             pooled = (channels, height // node.kernel, width // node.kernel)
             require(min(pooled) >= 1, f"{node.name}: nothing is left of {known[node.source]} after pooling")
@@ -261,9 +305,8 @@ class Network:
             f"{node.name}: an identity skip leads into the readout, which has no membranes",
         )
         for projection in incoming:
-            require(
-                projection.source in known, f"{node.name}: its source {projection.source!r} does not come before it"
-            )
+            source = projection.source
+            require(source in known, f"{node.name}: its source {shown(source)} does not come before it")
             shape = projected_shape(projection, known[projection.source])
             require(shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}")
         return node.shape

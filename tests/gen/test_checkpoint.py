@@ -66,7 +66,7 @@ CHANGES = {
     "activity": lambda c: c.update(activity={"input": [float("nan")]}),
     "test_accuracy": lambda c: c["training"].update(test_accuracy="high"),
     "'1'": lambda c: c.update(version="1"),
-    "malformed": lambda c: c["layers"][0].update(scale=torch.zeros(2)),
+    "single number": lambda c: c["layers"][0].update(scale=torch.zeros(2)),
     "not a plain tensor": lambda c: c["layers"][0].update(bias=c["layers"][0]["bias"].to_sparse()),
     "letters, digits": rename_with_a_space,
     "could print": lambda c: c["references"].update(logits=c["references"]["logits"].long() + 2**20),
