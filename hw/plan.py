@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from hw.bounds import MOST_BITS
 from hw.errors import UserError
+from hw.reading import read_json, shown
 
 VERSION = 3
 WIDEST_REGISTER = MOST_BITS
 """Bits; more than any sum of a network needs, 51, so that a patchable design may have a margin."""
 MOST_EXPONENT_BITS = 6
 """Enough for the largest exponent of a network, 32."""
+LONGEST_NAME = 100
+MOST_PARTS = 1024
 MemoryStyle = Literal["block", "distributed", "logic"]
 
 
@@ -58,18 +61,21 @@ class LayerPlan:
     membrane_bits: int
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         for field in fields(self):
             value = getattr(self, field.name)
             least = 0 if field.name == "exponent_bits" else 1
             if field.type in (int, "int") and (type(value) is not int or not least <= value < 2**20):
-                raise ValueError(f"layer {self.name}: {field.name} {value!r} is not a whole number from {least} upward")
+                raise ValueError(
+                    f"layer {self.name}: {field.name} {shown(value)} is not a whole number from {least} upward"
+                )
             if field.name.endswith("_bits") and value > WIDEST_REGISTER:
                 raise ValueError(f"layer {self.name}: {field.name} {value} is more than {WIDEST_REGISTER}")
         if self.exponent_bits > MOST_EXPONENT_BITS:
             raise ValueError(f"layer {self.name}: exponent_bits {self.exponent_bits} is more than {MOST_EXPONENT_BITS}")
         for kind, table in (("weights", self.weight_memory), ("constants", self.constants_memory)):
             if table not in ("block", "logic"):
-                raise ValueError(f"layer {self.name}: {kind} are kept in block or logic, not in {table!r}")
+                raise ValueError(f"layer {self.name}: {kind} are kept in block or logic, not in {shown(table)}")
         for memory in (self.field_memory, self.membrane_memory):
             check_writable(self.name, memory)
 
@@ -82,13 +88,20 @@ class PoolingPlan:
     memory: MemoryStyle
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         check_writable(self.name, self.memory)
+
+
+def check_name(name: object) -> None:
+    """Raise ValueError unless ``name`` can be that of a node."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        raise ValueError(f"{shown(name)} is not the name of a layer")
 
 
 def check_writable(name: str, memory: str) -> None:
     """Raise ValueError unless ``memory`` is one that can be written."""
     if memory not in ("block", "distributed"):
-        raise ValueError(f"{name}: what is written is kept in block or distributed memory, not in {memory!r}")
+        raise ValueError(f"{name}: what is written is kept in block or distributed memory, not in {shown(memory)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +116,13 @@ class Plan:
     poolings: tuple[PoolingPlan, ...] = ()
 
     def __post_init__(self) -> None:
+        for text in (self.board, self.network_sha256):
+            if not isinstance(text, str) or len(text) > LONGEST_NAME:
+                raise ValueError(f"{shown(text)} is not the name of a board or of a network")
         if type(self.input_group) is not int or not 1 <= self.input_group <= 256:
-            raise ValueError(f"input_group {self.input_group!r} is not 1 to 256")
-        if not isinstance(self.clock_mhz, int | float) or not 0 < self.clock_mhz < 1000:
-            raise ValueError(f"clock_mhz {self.clock_mhz!r} is not a frequency")
+            raise ValueError(f"input_group {shown(self.input_group)} is not 1 to 256")
+        if type(self.clock_mhz) not in (int, float) or not 0 < self.clock_mhz < 1000:
+            raise ValueError(f"clock_mhz {shown(self.clock_mhz)} is not a frequency")
 
     def to_json(self) -> str:
         """Canonical text; equal plans give equal texts."""
@@ -134,6 +150,9 @@ class Plan:
 def plan_from(content: dict[str, Any]) -> Plan:
     """The plan that :meth:`Plan.to_json` wrote; raises ValueError, KeyError or TypeError for anything else."""
     fields_left = {key: value for key, value in content.items() if key != "version"}
+    for key in ("layers", "poolings"):
+        if not isinstance(fields_left[key], list) or len(fields_left[key]) > MOST_PARTS:
+            raise ValueError(f"{key!r} is not a list of at most {MOST_PARTS} parts")
     layers = tuple(LayerPlan(**layer) for layer in fields_left.pop("layers"))
     poolings = tuple(PoolingPlan(**pooling) for pooling in fields_left.pop("poolings"))
     return Plan(layers=layers, poolings=poolings, **fields_left)
@@ -141,12 +160,10 @@ def plan_from(content: dict[str, Any]) -> Plan:
 
 def load_plan(path: Path) -> Plan:
     """Read a plan that was saved as JSON; raises UserError when it is missing, damaged or of another version."""
+    content = read_json(path, "plan")
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-        if content["version"] != VERSION:
+        if type(content["version"]) is not int or content["version"] != VERSION:
             raise UserError(f"{path} is a plan of another version; make it again with gen.plan")
         return plan_from(content)
-    except OSError as error:
-        raise UserError(f"cannot read plan {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a plan, or is damaged: {error}") from error

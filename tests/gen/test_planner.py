@@ -39,6 +39,17 @@ def test_saved_and_loaded(tmp_path, make):
         lambda c: c["layers"][0].update(lanes=0),
         lambda c: c.update(input_group=-1),
         lambda c: c.update(poolings=[{"name": "pool", "memory": "paper"}]),
+        lambda c: c.update(clock_mhz=True),
+        lambda c: c.update(clock_mhz=float("nan")),
+        lambda c: c.update(version=3.0),
+        lambda c: c.update(board=None),
+        lambda c: c.update(layers=c["layers"] * 20_000),
+        lambda c: c.update(layers={}),
+        lambda c: c["layers"][0].update(lanes=True),
+        lambda c: c["layers"][0].update(lanes=8.0),
+        lambda c: c["layers"][0].update(lanes=10**4000),
+        lambda c: c["layers"][0].update(name=["hidden_0"]),
+        lambda c: c["layers"][0].update(weight_memory=["block"]),
     ],
 )
 def test_damaged_plans_are_refused(tmp_path, change):
@@ -46,6 +57,14 @@ def test_damaged_plans_are_refused(tmp_path, change):
     change(content)
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"plan\.json"):
+        load_plan(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "1e999", '{"version": 3, "version": 3}', "\ud800", "null", "[]"])
+def test_what_is_not_a_plan_is_refused(text, tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(UserError, match=r"plan\.json"):
         load_plan(path)
 
