@@ -5,22 +5,39 @@ one line that names the thing and the way out. :func:`command_line` turns it int
 shows a traceback for it; a traceback always means a defect of ours.
 """
 
+import argparse
 import errno
 import functools
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 EXIT_USER_ERROR = 2
 EXIT_NO_BITSTREAM_TOOL = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """Full disk, exceeded quota, read-only file system, file too large: they can meet any write, and the user ends them."""
 
 
 class UserError(Exception):
     """Something the user can put right; the message is one line and says how."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the same as ctrl-C, but for the exit code."""
+
+
+class Arguments(argparse.ArgumentParser):
+    """A parser that refuses like everything else here: UserError, one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 def check_output_file(path: Path | None, option: str) -> None:
@@ -36,12 +53,13 @@ class CommandLine(Protocol):
 
 
 def command_line(main: CommandLine) -> CommandLine:
-    """Decorate ``main(arguments) -> exit code`` so that user errors and ctrl-C end in one line on stderr."""
+    """Decorate ``main(arguments) -> exit code`` so that user errors, ctrl-C and SIGTERM end in one line on stderr."""
 
     @functools.wraps(main)
     def wrapper(arguments: list[str] | None = None) -> int:
         try:
-            return main(arguments)
+            with terminated():
+                return main(arguments)
         except UserError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return EXIT_USER_ERROR
@@ -50,8 +68,27 @@ def command_line(main: CommandLine) -> CommandLine:
                 raise
             print(f"error: cannot write {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
             return EXIT_USER_ERROR
-        except KeyboardInterrupt:
-            print("error: interrupted; nothing unfinished was kept as a result", file=sys.stderr)
-            return EXIT_INTERRUPTED
+        except KeyboardInterrupt as interrupt:
+            line = str(interrupt) or "interrupted; nothing unfinished was kept as a result"
+            print(f"error: {line}", file=sys.stderr)
+            return EXIT_TERMINATED if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
 
     return wrapper
+
+
+@contextmanager
+def terminated() -> Iterator[None]:
+    """Raise Terminated where SIGTERM would end the process at once, so that whatever is open is closed."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -11,6 +11,7 @@ from hw.network import InputSpec, Leak, Shape
 from snn.bursts import Encoder, Flatten
 from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
 from snn.neuron import QBLIF
+from snn.ranges import check_choice, check_fields
 from snn.surrogate import Surrogate
 
 
@@ -19,7 +20,11 @@ class ModelOptions:
     """What every model can be made with; a checkpoint stores these beside the model's name.
 
     ``hidden`` and ``channels`` are the model's own where they are None. ``first_weight_bits`` is of the projection that
-    reads the input, ``weight_bits`` of the others, and of all where the former is None.
+    reads the input, ``weight_bits`` of the others, and of all where the former is None. ``burst_ceiling`` is K where
+    that is not 2^b - 1; ``leak`` is (a, p).
+
+    Raises:
+        UserError: a number is outside its range (:mod:`snn.ranges`), or a choice is unknown.
     """
 
     input_shape: Shape
@@ -27,6 +32,7 @@ class ModelOptions:
     classes: int = 10
     timesteps: int = 4
     burst_bits: int = 2
+    burst_ceiling: int | None = None
     weight_bits: int = 4
     first_weight_bits: int | None = None
     input_bits: int = 4
@@ -41,6 +47,10 @@ class ModelOptions:
     threshold: float = 0.5
     learn_scale: bool = True
     affine: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self, self.__dataclass_fields__)
+        check_choice("pooling", self.pooling, ("sum", "max"))
 
     def sized(self, *, hidden: tuple[int, ...], channels: tuple[int, ...] = ()) -> Self:
         """The same with these sizes where none were asked for."""
@@ -57,6 +67,7 @@ class ModelOptions:
     def neuron(self) -> QBLIF:
         return QBLIF(
             self.burst_bits,
+            burst_ceiling=self.burst_ceiling,
             leak=Leak(multiplier=self.leak[0], shift=self.leak[1]),
             reset=self.reset,
             surrogate=Surrogate(name=self.surrogate, alpha=self.alpha),

@@ -1,12 +1,17 @@
 """What travels between the layers of a model: burst counts together with the scale of one burst."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hw.errors import UserError
 from hw.network import InputSpec, encode, require
+from snn.ranges import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +24,9 @@ class Bursts:
         ceiling: the largest count K.
         timesteps: T.
         node: the name of the population in the model, given while a model is traced.
+
+    Of torch's own modules and functions those may stand between layers that are the same in integers
+    (:mod:`snn.torch_operations`); all others are refused.
     """
 
     counts: Tensor
@@ -26,6 +34,41 @@ class Bursts:
     ceiling: int
     timesteps: int
     node: str = ""
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> "Bursts":
+        return operations().apply(function, args, kwargs or {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise operations().NotOnBurstsError(f"bursts have no {name!r}; {operations().WAY_OUT}")
+
+    def __add__(self, other: object) -> "Bursts":
+        raise operations().NotOnBurstsError(
+            "bursts cannot be added; a skip is the second argument, layer(bursts, skip)"
+        )
+
+    def dim(self) -> int:
+        """Dimensions of one timestep's bursts: the batch and the population's own."""
+        return self.counts.dim() - 1
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Bursts":
+        """As torch's; (batch, C*H*W) is all that it can make."""
+        return operations().flatten(self, start_dim, end_dim)
+
+
+def operations() -> ModuleType:
+    """What torch's functions do to bursts; built from the modules of this file."""
+    from snn import torch_operations
+
+    return torch_operations
 
 
 class Encoder(nn.Module):
@@ -38,6 +81,7 @@ class Encoder(nn.Module):
 
     def __init__(self, spec: InputSpec, timesteps: int) -> None:
         super().__init__()
+        check("timesteps", timesteps)
         self.spec, self.timesteps = spec, timesteps
         every_byte = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
         table = torch.from_numpy(encode(every_byte, replace(spec, shape=(1, 1, 1)))).flatten()
@@ -72,31 +116,43 @@ class Flatten(nn.Module):
         return replace(bursts, counts=bursts.counts.flatten(2))
 
 
-class SumPool2d(nn.Module):
+class Pool2d(nn.Module):
+    """Pooling over windows of ``kernel`` x ``kernel`` neurons that do not overlap."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        check("pooling_kernel", kernel)
+        self.kernel = kernel
+
+    def windows(self, bursts: Bursts) -> Tensor:
+        """Counts as images, (steps * batch, C, H, W); raises UserError where they are none."""
+        if not isinstance(bursts, Bursts) or bursts.counts.dim() != 5:
+            found = tuple(bursts.counts.shape[2:]) if isinstance(bursts, Bursts) else type(bursts).__name__
+            raise UserError(f"{type(self).__name__} takes bursts of (C, H, W) neurons, not {found}")
+        if min(bursts.counts.shape[3:]) < self.kernel:
+            raise UserError(
+                f"{type(self).__name__}({self.kernel}) leaves nothing of {tuple(bursts.counts.shape[2:])} neurons"
+            )
+        return bursts.counts.flatten(0, 1)
+
+
+class SumPool2d(Pool2d):
     """Average pooling in integers: counts are summed; the scale, divided by kernel^2, folds into the next weights."""
 
     kind = "sum"
 
-    def __init__(self, kernel: int) -> None:
-        super().__init__()
-        self.kernel = kernel
-
     def forward(self, bursts: Bursts) -> Bursts:
         area = self.kernel**2
-        counts = nn.functional.avg_pool2d(bursts.counts.flatten(0, 1), self.kernel, divisor_override=1)
+        counts = nn.functional.avg_pool2d(self.windows(bursts), self.kernel, divisor_override=1)
         counts = counts.unflatten(0, bursts.counts.shape[:2])
         return replace(bursts, counts=counts, scale=bursts.scale / area, ceiling=bursts.ceiling * area)
 
 
-class MaxPool2d(nn.Module):
+class MaxPool2d(Pool2d):
     """Max pooling of counts; commutes with the scale."""
 
     kind = "max"
 
-    def __init__(self, kernel: int) -> None:
-        super().__init__()
-        self.kernel = kernel
-
     def forward(self, bursts: Bursts) -> Bursts:
-        counts = nn.functional.max_pool2d(bursts.counts.flatten(0, 1), self.kernel)
+        counts = nn.functional.max_pool2d(self.windows(bursts), self.kernel)
         return replace(bursts, counts=counts.unflatten(0, bursts.counts.shape[:2]))

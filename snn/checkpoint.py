@@ -6,6 +6,7 @@ refolding, and after quantization-aware training the integers themselves with re
 docs/checkpoint.md describes every key.
 """
 
+import io
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hw.errors import UserError
+from hw.files import write_whole
 from hw.network import IntArray
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, SumPool2d
@@ -163,11 +165,12 @@ def set_planes(counts: Tensor, ceiling: int) -> Tensor:
 
 
 def save_atomically(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that the file is either the old one or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    torch.save(content, partial)
-    torch.load(partial, weights_only=True)  # what cannot be read back must not replace what can
-    partial.replace(path)
+    """Write a checkpoint so that the file is either the old one or the whole new one; raises UserError."""
+    # torch names the archive inside after the file, and reports a full disk as a defect of its own.
+    written = io.BytesIO()
+    torch.save(content, written)
+    torch.load(io.BytesIO(written.getbuffer()), weights_only=True)  # what cannot be read back must not replace what can
+    write_whole(path, written.getvalue())
 
 
 def model_section(name: str, options: ModelOptions) -> dict[str, Any]:

@@ -5,13 +5,17 @@ what the command line says besides has the last word.
 """
 
 import argparse
+import re
 import shlex
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from hw.errors import UserError
+from hw.errors import Arguments, UserError
+from hw.network import Leak
 from snn import data
 from snn.models import MODELS
 from snn.recipe import Recipe
@@ -20,11 +24,13 @@ from snn.workers import DEVICES
 
 NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
 """Options that say where and how it runs, not what comes out of it."""
+FINEST_LEAK = 16
+"""The largest P of a leak A / 2^P (:class:`hw.network.Leak`)."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m snn.train``."""
-    result = argparse.ArgumentParser(
+    result = Arguments(
         prog="python -m snn.train",
         description="Train a QB-LIF network: a float phase, then quantization-aware training on the integer form "
         "that the hardware computes. The checkpoint carries the integers; gen.build turns it into hardware.",
@@ -66,6 +72,13 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
         help="T; frames that the events of a recording are binned into (default %(default)s)",
     )
     add("--burst-bits", type=int, default=2, help="b; a burst counts to 2^b - 1 (default %(default)s)")
+    add("--burst-ceiling", type=int, help="K, to which a burst counts, where that is not 2^b - 1")
+    add(
+        "--leak",
+        type=leak_of,
+        default=LeakOption(),
+        help="share of the membrane that a timestep leaves: A/2^P, A/B or a decimal (default %(default)s)",
+    )
     add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
     add("--first-weight-bits", type=int, help="those of the layer that reads the input (default --weight-bits)")
     add("--input-bits", type=int, default=4, help="bits of an input burst (default %(default)s)")
@@ -175,7 +188,7 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Options of a command line and the recipe file that it names; raises UserError."""
-    only_recipe = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    only_recipe = Arguments(prog="python -m snn.train", add_help=False, allow_abbrev=False)
     only_recipe.add_argument("--recipe", type=Path)
     path = only_recipe.parse_known_args(arguments)[0].recipe
     words = [] if path is None else option_words(read_toml(path), str(path))
@@ -183,7 +196,35 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     # One training has one command, however it was asked for.
     if options.first_weight_bits == options.weight_bits:
         options.first_weight_bits = None
+    ceiling = options.burst_ceiling
+    if ceiling is not None and ceiling > 0 and ceiling & (ceiling + 1) == 0:
+        options.burst_bits, options.burst_ceiling = ceiling.bit_length(), None
     return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakOption(Leak):
+    """A leak as it stands on a command line."""
+
+    def __str__(self) -> str:
+        return str(Fraction(self.multiplier, 2**self.shift))
+
+
+def leak_of(text: str) -> LeakOption:
+    """``3/2^2``, ``3/4`` and ``0.75`` are the same leak, in lowest terms; raises ArgumentTypeError."""
+    number = r"\d{1,9}"
+    if match := re.fullmatch(rf"({number})/2\^(\d{{1,2}})", text):
+        beta = Fraction(int(match[1]), 2 ** int(match[2]))
+    elif re.fullmatch(rf"{number}(/0*[1-9]\d{{0,8}}|\.\d{{0,20}})?|\.\d{{1,20}}", text):
+        beta = Fraction(text)
+    else:
+        raise argparse.ArgumentTypeError(f"{text!r} is not A/2^P, A/B or a decimal")
+    if beta > 1:
+        raise argparse.ArgumentTypeError(f"{text} is more than 1")
+    if 2**FINEST_LEAK % beta.denominator:
+        near = round(beta * 2**FINEST_LEAK)
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of 2^-{FINEST_LEAK}; take {near}/2^{FINEST_LEAK}")
+    return LeakOption(multiplier=beta.numerator, shift=beta.denominator.bit_length() - 1)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -193,7 +234,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"{path} is no TOML: {error}") from error
+        raise UserError(f"{path} is not valid TOML: {error}") from error
 
 
 def option_words(content: dict[str, Any], where: str) -> list[str]:

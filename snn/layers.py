@@ -10,9 +10,11 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from hw.errors import UserError
 from snn.bursts import Bursts
 from snn.neuron import QBLIF
 from snn.quantizers import choose_grid, quantize_weights, round_through
+from snn.ranges import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Projection(nn.Module):
 
     Args:
         weight: initial float weights, (channels, ...).
-        weight_bits: signed bits B of the quantized weights.
+        weight_bits: signed bits B of the quantized weights, 2 to 16.
         batch_norm: whether to normalise; one set of statistics for all timesteps.
         affine: whether g and c are trained; 1 and 0 where not.
     """
@@ -41,6 +43,7 @@ class Projection(nn.Module):
 
     def __init__(self, weight: Tensor, *, weight_bits: int, batch_norm: bool, affine: bool) -> None:
         super().__init__()
+        check("weight_bits", weight_bits)
         self.weight = nn.Parameter(weight)
         self.weight_bits = weight_bits
         channels = len(weight)
@@ -52,6 +55,10 @@ class Projection(nn.Module):
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
         """The plain sum of products ``weight * bursts``: (steps, batch, *in) -> (steps, batch, *out)."""
         raise TypeError(f"{type(self).__name__} does not say how it projects")
+
+    def misfit(self, expected: str, bursts: Tensor, advice: str) -> UserError:
+        """What is wrong where ``bursts``, (steps, batch, *in), are not what the weights are for."""
+        return UserError(f"{type(self).__name__} takes {expected}, not {tuple(bursts.shape[2:])}; {advice}")
 
     def float_current(self, bursts: Bursts) -> Tensor:
         """Currents of the training form, batch statistics while training."""
@@ -97,11 +104,15 @@ class QuantLinear(Projection):
     def __init__(
         self, inputs: int, outputs: int, *, weight_bits: int = 4, batch_norm: bool = True, affine: bool = True
     ) -> None:
+        check("neurons", (inputs, outputs))
         weight = torch.empty(outputs, inputs)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
         super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
+        inputs = self.weight.shape[1]
+        if bursts.shape[2:] != (inputs,):
+            raise self.misfit(f"({inputs},) neurons", bursts, "Flatten() makes (C*H*W,) of (C, H, W)")
         return nn.functional.linear(bursts, weight)
 
 
@@ -122,12 +133,19 @@ class QuantConv2d(Projection):
         batch_norm: bool = True,
         affine: bool = True,
     ) -> None:
+        check("neurons", (inputs, outputs))
+        check("kernel", kernel)
+        check("stride", stride)
+        check("padding", padding)
         weight = torch.empty(outputs, inputs, kernel, kernel)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
         super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
         self.stride, self.padding = stride, padding
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
+        inputs = self.weight.shape[1]
+        if bursts.dim() != 5 or bursts.shape[2] != inputs:
+            raise self.misfit(f"({inputs}, H, W) neurons", bursts, "convolutions stand before Flatten()")
         images = bursts.flatten(0, 1)
         if self.training:
             current = nn.functional.conv2d(images, weight, stride=self.stride, padding=self.padding)
@@ -138,6 +156,13 @@ class QuantConv2d(Projection):
             height = (images.shape[2] + 2 * self.padding - kernel[0]) // self.stride + 1
             current = (weight.flatten(1) @ columns).unflatten(2, (height, -1))
         return current.unflatten(0, bursts.shape[:2])
+
+
+def check_bursts(sources: list[Bursts]) -> None:
+    """Raise UserError for anything else."""
+    for source in sources:
+        if not isinstance(source, Bursts):
+            raise UserError(f"a layer takes bursts, not {type(source).__name__}; Encoder makes them of samples")
 
 
 def per_channel(values: Tensor, current: Tensor) -> Tensor:
@@ -157,6 +182,11 @@ class Layer(nn.Module):
 
     def __init__(self, *projections: Projection) -> None:
         super().__init__()
+        for projection in projections:
+            if not isinstance(projection, Projection):
+                raise UserError(
+                    f"{type(self).__name__} takes QuantLinear or QuantConv2d, not {type(projection).__name__}"
+                )
         self.projections = nn.ModuleList(projections)
         self.choosing = False
         self.given_fraction_bits: int | None = None
@@ -230,10 +260,13 @@ class SpikingLayer(Layer):
 
     def __init__(self, projection: Projection, neuron: QBLIF, *, shortcut: Projection | None = None) -> None:
         super().__init__(*[part for part in (projection, shortcut) if part is not None])
+        if not isinstance(neuron, QBLIF):
+            raise UserError(f"SpikingLayer takes QBLIF neurons, not {type(neuron).__name__}")
         self.neuron = neuron
 
     def forward(self, bursts: Bursts, skip: Bursts | None = None) -> Bursts:
         sources = [bursts] if skip is None else [bursts, skip]
+        check_bursts(sources)
         identity = skip if len(self.projections) == 1 else None
         if self.choosing:
             self.fix_grid(sources, self.neuron.scale)
@@ -271,6 +304,7 @@ class Readout(Layer):
         super().__init__(projection)
 
     def forward(self, bursts: Bursts) -> Tensor:
+        check_bursts([bursts])
         one = torch.ones_like(bursts.scale)
         if self.choosing:
             self.fix_grid([bursts], one)

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from hw.network import Leak
 from snn.quantizers import floor_through, scale_gradient
+from snn.ranges import check, check_choice
 from snn.surrogate import Surrogate, burst_count
 
 
 class QBLIF(nn.Module):
     """Leaky integrate-and-fire neuron whose spikes are bursts: a saturated uniform quantization of the membrane.
 
-    With membrane V, current I, leak ``beta = a / 2^p`` and one learnable scale ``s = softplus(rho)`` a layer::
+    With membrane V, current I, leak ``beta = a / 2^p`` and one learnable scale ``s = softplus(rho)`` per layer::
 
         H[t] = beta * V[t-1] + I[t]            V[0] = 0
         n[t] = clip(floor(H[t] / s + 1/2), 0, K)
@@ -32,6 +33,9 @@ class QBLIF(nn.Module):
         surrogate: the gradient of the count; ReLSG-ET by default.
         learn_scale: whether s is trained.
         threshold: theta, where the first burst begins, in units of s.
+
+    Raises:
+        UserError: a number is outside its range (:mod:`snn.ranges`), or the reset is unknown.
     """
 
     neurons: Tensor
@@ -48,6 +52,11 @@ class QBLIF(nn.Module):
         threshold: float = 0.5,
     ) -> None:
         super().__init__()
+        check("burst_bits", burst_bits)
+        if burst_ceiling is not None:
+            check("burst_ceiling", burst_ceiling)
+        check_choice("reset", reset, ("soft", "hard"))
+        check("threshold", threshold)
         self.burst_ceiling = 2**burst_bits - 1 if burst_ceiling is None else burst_ceiling
         self.leak = Leak() if leak is None else leak
         self.reset: Literal["soft", "hard"] = reset

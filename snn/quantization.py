@@ -11,6 +11,8 @@ from hw.errors import UserError
 from hw.network import IntArray
 from snn.bursts import Bursts
 from snn.layers import Layer, Readout, SpikingLayer
+from snn.modes import in_mode
+from snn.neuron import QBLIF
 
 
 @torch.no_grad()
@@ -18,7 +20,8 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
     """Move every layer of ``model`` to the integer form.
 
     Each layer's F and exponents are chosen once, from its folded weights at the scales that float training
-    found (or, in an untrained model, that the first batch gives), and fixed from then on.
+    found (or, in an untrained model, that the first batch gives), and fixed from then on. The model's mode makes no
+    difference and stays.
 
     Args:
         model: any module built of :mod:`snn.layers`.
@@ -26,15 +29,15 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
         fraction_bits: F of every layer by its name in ``model``, so that the network fits hardware that was built for
             another one; chosen with the exponents where it is None.
     """
-    was_training = model.training
-    model(samples)
+    if any(int(neuron.neurons) == 0 for neuron in model.modules() if isinstance(neuron, QBLIF)):
+        with in_mode(model, training=True):
+            model(samples)
     for name, module in model.named_modules():
         if isinstance(module, Layer):
             module.choosing = True
             module.given_fraction_bits = None if fraction_bits is None else fraction_bits[name]
-    model.eval()
-    model(samples)
-    model.train(was_training)
+    with in_mode(model, training=False):
+        model(samples)
 
 
 def fraction_bits_of(model: nn.Module) -> dict[str, int]:

@@ -7,37 +7,16 @@ from hw.errors import UserError
 from snn import data
 from snn.architecture import ModelOptions
 from snn.augment import Augmentation
-
-RANGES: dict[str, tuple[float, float]] = {
-    "timesteps": (1, 1024),
-    "burst_bits": (1, 8),
-    "weight_bits": (1, 8),
-    "first_weight_bits": (1, 8),
-    "input_bits": (1, 8),
-    "hidden": (1, 65536),
-    "channels": (1, 4096),
-    "float_epochs": (0, 100_000),
-    "qat_epochs": (0, 100_000),
-    "batch": (2, 65536),
-    "learning_rate": (1e-9, 10),
-    "qat_learning_rate": (1e-9, 10),
-    "weight_decay": (0, 1),
-    "label_smoothing": (0, 0.99),
-    "convolutions": (1, 64),
-    "alpha": (1e-3, 1e3),
-    "threshold": (0, 1),
-    "shift": (0, 16),
-    "rotate": (0, 180),
-    "stretch": (0, 0.9),
-    "distillation": (0, 1),
-    "average": (0, 0.99999),
-    "seed": (0, 2**63 - 1),
-}
+from snn.ranges import RANGES, check, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides the outcome of a training besides the model and the data."""
+    """Everything that decides the outcome of a training besides the model and the data.
+
+    Raises:
+        UserError: a number is outside its range (:mod:`snn.ranges`), or there is no epoch.
+    """
 
     float_epochs: int = 10
     qat_epochs: int = 30
@@ -54,6 +33,11 @@ class Recipe:
     average: float = 0.0
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        check_fields(self, self.__dataclass_fields__)
+        if self.epochs < 1:
+            raise UserError("training needs at least one epoch, of --float-epochs or --qat-epochs")
+
     @property
     def epochs(self) -> int:
         return self.float_epochs + self.qat_epochs
@@ -65,15 +49,10 @@ class Recipe:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that the options ask for; raises UserError."""
-    recipe = Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})
-    for name, (least, most) in RANGES.items():
-        values = getattr(options, name)
-        for value in values if isinstance(values, list) else [] if values is None else [values]:
-            if not least <= value <= most:
-                raise UserError(f"--{name.replace('_', '-')} {value} is outside {least:g} to {most:g}")
-    if recipe.epochs < 1:
-        raise UserError("training needs at least one epoch, of --float-epochs or --qat-epochs")
-    return recipe
+    for name, value in vars(options).items():
+        if name in RANGES and value is not None:
+            check(name, value, f"--{name.replace('_', '-')}")
+    return Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})
 
 
 def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelOptions:
@@ -84,6 +63,7 @@ def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelO
         classes=int(images.labels.max()) + 1,
         timesteps=options.timesteps,
         burst_bits=options.burst_bits,
+        burst_ceiling=options.burst_ceiling,
         weight_bits=options.weight_bits,
         first_weight_bits=options.first_weight_bits,
         input_bits=options.input_bits,
@@ -91,6 +71,7 @@ def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelO
         channels=None if options.channels is None else tuple(options.channels),
         convolutions=tuple(options.convolutions),
         pooling=options.pooling,
+        leak=(options.leak.multiplier, options.leak.shift),
         reset=options.reset,
         surrogate=options.surrogate,
         alpha=options.alpha,

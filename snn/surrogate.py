@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hw.errors import UserError
+from snn.ranges import check, check_choice
 
 
 def relsg_et(u: Tensor, ceiling: int, alpha: float) -> Tensor:
@@ -57,14 +57,14 @@ SURROGATES: dict[str, Callable[[Tensor, int, float], Tensor]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate:
-    """One of SURROGATES by ``name``, and its steepness; raises UserError for another name."""
+    """One of SURROGATES by ``name``, and its steepness; raises UserError for another name or no such steepness."""
 
     name: str = "relsg_et"
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.name not in SURROGATES:
-            raise UserError(f"unknown surrogate {self.name!r}; there are {', '.join(SURROGATES)}")
+        check_choice("surrogate", self.name, SURROGATES)
+        check("alpha", self.alpha)
 
     def derivative(self, u: Tensor, ceiling: int) -> Tensor:
         """``dn/du``, same shape as ``u``."""

@@ -1,16 +1,23 @@
 """Finding a model's graph by running it once: which layer's bursts lead into which."""
 
-from collections import Counter
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
+from hw.network import NAME, InputSpec
+from hw.network import Readout as ReadoutOfNetwork
 from snn.bursts import Bursts, MaxPool2d, SumPool2d
-from snn.layers import Layer
+from snn.layers import Layer, Readout
 
+READOUT = ReadoutOfNetwork.name
+POOLING = "pooling"
+"""Name of a pooling that is a function's, not a module's."""
 Traced = Layer | SumPool2d | MaxPool2d
 
 
@@ -24,28 +31,57 @@ class Step:
     output: Bursts | Tensor
 
 
+def node_names(model: nn.Module) -> dict[nn.Module, str]:
+    """A name in the graph for every layer and pooling of ``model``: letters, digits and _, each its own.
+
+    ``stages.0.conv`` is ``stages_0_conv``, and what would not begin with a letter is ``layer_1``, say.
+    """
+    names: dict[nn.Module, str] = {}
+    taken = {InputSpec.name, READOUT}
+    for path, module in model.named_modules():
+        if isinstance(module, Readout):
+            names[module] = READOUT
+        elif isinstance(module, Traced):
+            name = re.sub(r"[^A-Za-z0-9_]", "_", path)
+            names[module] = free_name(name if NAME.fullmatch(name) else f"layer_{name}", taken)
+    return names
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """``name``, or with the first number behind it that makes it another than those ``taken``, to which it is added."""
+    tries = (name if number == 1 else f"{name}_{number}" for number in count(1))
+    free = next(each for each in tries if each not in taken)
+    taken.add(free)
+    return free
+
+
 @contextmanager
 def traced(model: nn.Module) -> Iterator[list[Step]]:
-    """While open, every forward pass of ``model`` appends its steps, in order, to the list that is given."""
-    steps: list[Step] = []
-    calls: Counter[str] = Counter()
-    names = {module: name.replace(".", "_") for name, module in model.named_modules()}
+    """While open, every forward pass of ``model`` appends its steps, in order, to the list that is given.
 
-    def record(module: nn.Module, inputs: tuple[Any, ...], output: Bursts | Tensor) -> Bursts | Tensor:
-        assert isinstance(module, Traced)
-        calls[names[module]] += 1
-        name = names[module]
-        if calls[name] > 1:
-            name = f"{name}_call{calls[name]}"
+    A layer that is called several times is a step with a name of its own each time.
+    """
+    steps: list[Step] = []
+    names = node_names(model)
+    taken, called = {InputSpec.name, *names.values()}, set[nn.Module]()
+
+    def record(module: nn.Module, inputs: tuple[Any, ...], output: Bursts | Tensor) -> Bursts | Tensor | None:
+        if not isinstance(module, Traced):
+            return None
+        # torch's functions on bursts make poolings of their own, which are no part of the model.
+        name = names.get(module)
+        if name is None or module in called:
+            name = free_name(POOLING if name is None else name, taken)
+        called.add(module)
         if isinstance(output, Bursts):
             output = replace(output, node=name)
         sources = [source for source in inputs if isinstance(source, Bursts)]
         steps.append(Step(name=name, module=module, sources=sources, output=output))
         return output
 
-    handles = [module.register_forward_hook(record) for module in model.modules() if isinstance(module, Traced)]
+    # A hook's result replaces the output, which torch's annotation leaves out.
+    handle = register_module_forward_hook(record)  # type: ignore[arg-type]
     try:
         yield steps
     finally:
-        for handle in handles:
-            handle.remove()
+        handle.remove()

@@ -6,6 +6,7 @@ python -m snn.train --data fashion_mnist --model mlp --out model.pt
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import torch
 from rich.console import Console
 
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import whole_file
 from snn import checkpoint, data
 from snn.command import command_of, parse
 from snn.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
-from snn.training import Training, resume_file, train
+from snn.training import Training, resumable, resume_file, sole_training, train
 from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
@@ -29,8 +31,6 @@ COUNTED = 5000
 def training_of(options: argparse.Namespace, processes: Workers, images: Images, test: Images) -> Training:
     """The training that the options ask for, at its beginning; raises UserError."""
     recipe = recipe_of(options)
-    if recipe.batch > len(images.labels):
-        raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
     torch.manual_seed(recipe.seed)
     model = make_model(options.model, model_options_of(options, images))
     teacher, like = (None if path is None else checkpoint.load_model(path) for path in (options.teacher, options.like))
@@ -60,8 +60,16 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
 def check_out(path: Path) -> None:
     """Raise UserError unless a checkpoint can be written there, and log and record beside it."""
     check_output_file(path, "--out")
-    if path.suffix in (".csv", ".json") or path.name == "":
-        raise UserError(f"--out {path}: that suffix is the log's or the record's; name the checkpoint model.pt, say")
+    if path.suffix in (".csv", ".json", ".lock") or path.name == "":
+        raise UserError(f"--out {path}: that suffix is the log's, the record's or the lock's; take model.pt, say")
+
+
+def write_results(content: dict[str, Any], out: Path) -> None:
+    """Write checkpoint and record, or leave both as they were; the training's state is no longer needed then."""
+    with whole_file(out.with_suffix(".json")) as record:
+        record.write_text(json.dumps(content["training"], indent=2) + "\n")
+        checkpoint.save_atomically(content, out)
+    resume_file(out).unlink(missing_ok=True)
 
 
 @command_line
@@ -70,19 +78,23 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     batch = recipe_of(options).batch
     check_out(options.out)
-    images, test = (data.load(options.data, split, options.data_dir, options.timesteps) for split in ("train", "test"))
-    with workers(options.device, batch) as processes:
-        training = training_of(options, processes, images, test)
-        score = train(training, options.out, resume=options.resume)
-        if not processes.first:
-            return 0
-    if training.recipe.qat_epochs == 0:
-        print("note: no integer phase was asked for; gen.build will round this float network")
-    with Console(stderr=True).status("counting the activity that the planner goes by"):
-        content = content_of(training, options, score)
-    checkpoint.save_atomically(content, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps(content["training"], indent=2) + "\n")
-    resume_file(options.out).unlink(missing_ok=True)
+    with ExitStack() as held:
+        with workers(options.device, batch) as processes:
+            if processes.first:
+                held.enter_context(sole_training(options.out))
+            images, test = (
+                data.load(options.data, split, options.data_dir, options.timesteps) for split in ("train", "test")
+            )
+            training = training_of(options, processes, images, test)
+            held.enter_context(resumable(training))
+            score = train(training, options.out, resume=options.resume)
+            if not processes.first:
+                return 0
+        if training.recipe.qat_epochs == 0:
+            print("note: no integer phase was asked for; gen.build will round this float network")
+        with Console(stderr=True).status("counting the activity that the planner goes by"):
+            content = content_of(training, options, score)
+        write_results(content, options.out)
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
     return 0
 

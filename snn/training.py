@@ -1,21 +1,27 @@
-"""One training run, epoch by epoch, resumable."""
+"""One training run, epoch by epoch, resumable: what comes out of it depends on the command alone, however often it is
+interrupted, wherever, and whatever is tested meanwhile."""
 
 import csv
+import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
 from hw.errors import UserError
+from hw.files import sole_writer, write_whole
 from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
 from snn.data import Images
+from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.recipe import Recipe
 from snn.workers import Workers
@@ -35,6 +41,10 @@ class Training:
         workers: who trains; this process alone, on the CPU, by default.
         teacher: a trained model to learn from as well.
         like: a model of the same architecture whose fraction bits are kept.
+
+    Raises:
+        UserError: there are fewer training images than a batch has, no test images, or ``teacher`` or ``like`` do not
+            fit the model.
     """
 
     def __init__(
@@ -49,10 +59,14 @@ class Training:
         teacher: nn.Module | None = None,
         like: nn.Module | None = None,
     ) -> None:
+        if recipe.batch > len(images.labels):
+            raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
+        if not len(test.labels):
+            raise UserError("there are no test images")
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
         self.model, self.recipe, self.images, self.test = model.to(device), recipe, images, test
-        self.teacher = None if teacher is None else teacher.to(device)
+        self.teacher = None if teacher is None else teacher.to(device).eval()
         self.fraction_bits = None if like is None else quantization.fraction_bits_of(like)
         if self.fraction_bits is not None:
             if self.fraction_bits.keys() != quantization.fraction_bits_of(model).keys():
@@ -64,6 +78,8 @@ class Training:
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.command = command
         self.epoch = 0
+        self.saved = 0
+        """Epochs in the state that was last written to a file or read from one."""
         self.log: list[tuple[int, str, str, str]] = []
         if self.workers.count > 1:
             # The first batch sets the scales, so it has to be the same one everywhere.
@@ -101,6 +117,9 @@ class Training:
     def run_epoch(self) -> float:
         """One pass over the training images; returns this process's mean loss."""
         recipe, device = self.recipe, self.workers.device
+        # Layers that draw at random, such as Dropout, must not depend on which epochs ran in this process.
+        chance = np.random.SeedSequence((recipe.seed, self.epoch, self.workers.rank))
+        torch.manual_seed(int(chance.generate_state(1, np.uint64)[0]))
         if self.epoch == recipe.float_epochs:
             self.workers.agree(self.model)
             quantization.begin(self.model, self.pixels[: recipe.batch], self.fraction_bits)
@@ -142,6 +161,7 @@ class Training:
         """What :meth:`restore` needs to go on as if nothing had happened."""
         return {
             "command": self.command,
+            "processes": self.workers.count,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -157,7 +177,13 @@ class Training:
             raise UserError(
                 f"the interrupted training was {state['command']}; repeat its options, or leave out --resume"
             )
-        self.epoch, self.log = state["epoch"], state["log"]
+        if state["processes"] != self.workers.count:
+            raise UserError(
+                f"the interrupted training ran in {state['processes']} processes, not {self.workers.count}; "
+                "start as many, or leave out --resume"
+            )
+        self.epoch = self.saved = state["epoch"]
+        self.log = state["log"]
         self.model.load_state_dict(state["model"])
         if self.epoch > self.recipe.float_epochs:
             self._begin_phase()
@@ -180,28 +206,81 @@ def timesteps_of(model: nn.Module) -> int:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Images) -> float:
-    """Fraction of ``images`` whose first largest logit is the label's."""
-    model.eval()
+    """Fraction of ``images`` whose first largest logit is the label's; the model's mode stays."""
     device = next(model.parameters()).device
     right, at_once = 0, TESTED_AT_ONCE[device.type]
-    for start in range(0, len(images.labels), at_once):
-        part = images.range(start, start + at_once)
-        logits = model(torch.from_numpy(part.pixels.copy()).to(device))
-        right += int((logits.argmax(1).numpy(force=True) == part.labels).sum())
+    with in_mode(model, training=False):
+        for start in range(0, len(images.labels), at_once):
+            part = images.range(start, start + at_once)
+            logits = model(torch.from_numpy(part.pixels.copy()).to(device))
+            right += int((logits.argmax(1).numpy(force=True) == part.labels).sum())
     return right / len(images.labels)
 
 
 def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:
-    """Every epoch as a line of a CSV file."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
-        writer.writerows(log)
+    """Every epoch as a line of a CSV file; raises UserError."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
+    writer.writerows(log)
+    write_whole(path, text.getvalue())
 
 
 def resume_file(out: Path) -> Path:
     """OUT.resume, where a training that will write the checkpoint ``out`` keeps its state."""
     return out.with_name(f"{out.name}.resume")
+
+
+@contextmanager
+def sole_training(out: Path) -> Iterator[None]:
+    """Keep other processes from writing ``out`` and what lies beside it: log, record and state.
+
+    Raises:
+        UserError: another process does, or the folder cannot be written to.
+    """
+    # model.pt and model.ckpt would share model.csv.
+    with sole_writer(out.with_suffix("")):
+        yield
+
+
+@contextmanager
+def resumable(training: Training) -> Iterator[None]:
+    """Say how to go on where the block is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not training.workers.first:
+            raise
+        raise type(interrupt)(f"interrupted; {way_on(training)}") from interrupt
+
+
+def way_on(training: Training) -> str:
+    """How to go on after an interruption."""
+    if training.saved == 0:
+        return "no epoch was complete, so there is nothing to go on from"
+    kept = f"{training.saved} of {training.recipe.epochs} epochs are kept"
+    return f"{kept}; the same command with --resume goes on from there"
+
+
+def keep_state(training: Training, out: Path) -> None:
+    """Write OUT.resume and the log; raises UserError, after which the state before is still there."""
+    try:
+        checkpoint.save_atomically(training.state(), resume_file(out))
+        training.saved = training.epoch
+        write_log(training.log, out.with_suffix(".csv"))
+    except UserError as error:
+        raise UserError(f"{error}; {way_on(training)}") from error
+
+
+def restore_state(training: Training, out: Path) -> None:
+    """Go on from OUT.resume, whose epochs alone are then in the log; raises UserError."""
+    resumed = resume_file(out)
+    try:
+        training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise UserError(f"cannot resume from {resumed}: {error}; leave out --resume to begin again") from error
+    if training.workers.first:
+        write_log(training.log, out.with_suffix(".csv"))
 
 
 def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -> float:
@@ -214,15 +293,9 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
         resume: begin with OUT.resume.
         quiet: show no progress, and test after the last epoch alone.
     """
-    resumed, log = resume_file(out), out.with_suffix(".csv")
     if resume:
-        try:
-            training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
-        except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-            raise UserError(f"cannot resume from {resumed}: {error}") from error
+        restore_state(training, out)
     first = training.workers.first
-    if resume and first:
-        write_log(training.log, log)
     score = accuracy(training.tested, training.test) if training.epoch == training.recipe.epochs and first else 0.0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not first) as progress:
@@ -234,8 +307,7 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
                 tested = not quiet or training.epoch == training.recipe.epochs
                 score = accuracy(training.tested, training.test) if tested else 0.0
                 training.log.append((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}" if tested else ""))
-                checkpoint.save_atomically(training.state(), resumed)
-                write_log(training.log, log)
+                keep_state(training, out)
                 text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
                 progress.update(task, completed=training.epoch, description=text)
     training.leave()

@@ -16,6 +16,7 @@ from hw.network import Conv2d, Dense, Network, Skip, encode
 from qblif import golden
 from snn.data import Images
 from snn.layers import SpikingLayer
+from snn.tracing import node_names
 
 Figures = dict[str, Any]
 BOARD = "arty_a7"
@@ -29,8 +30,8 @@ READ_PJ_PER_BIT = 10 / 64
 
 def scales(model: nn.Module) -> dict[str, float]:
     """The scale s of every population, by its name in the graph."""
-    layers = ((name, module) for name, module in model.named_modules() if isinstance(module, SpikingLayer))
-    return {name.replace(".", "_"): float(layer.neuron.scale.detach()) for name, layer in layers}
+    layers = ((name, layer) for layer, name in node_names(model).items() if isinstance(layer, SpikingLayer))
+    return {name: float(layer.neuron.scale.detach()) for name, layer in layers}
 
 
 def activity_figures(network: Network, images: Images) -> Figures:
