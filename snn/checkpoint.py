@@ -23,6 +23,7 @@ from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, SumPool2d
 from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
 from snn.models import make_model, options_from
+from snn.modes import in_mode
 from snn.quantization import integers, layer_integers
 from snn.tracing import Step, traced
 
@@ -33,20 +34,26 @@ HARDWARE_THRESHOLD = 0.5
 
 
 @torch.no_grad()
-def describe(model: nn.Module, samples: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Everything of a checkpoint that follows from the model itself.
+def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor | None = None) -> dict[str, Any]:
+    """Everything of a checkpoint that follows from the model itself, whose mode makes no difference and stays.
 
     Args:
         model: a model in the integer form (``kind: qat``) or still in the float form (``kind: float``).
         samples: raw samples; the first 16 become the reference vectors.
         labels: their labels.
+        counted: raw samples whose activity the planner goes by, best some thousands of the training set; all of
+            ``samples`` where there are none.
+
+    Raises:
+        UserError: the model has no integer form; the line names the layer.
     """
-    model.eval()
     quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
+    events = activity(model, samples if counted is None else counted)
     samples, labels = samples[:REFERENCES], labels[:REFERENCES]
-    with traced(model) as steps:
+    with in_mode(model, training=False), traced(model) as steps:
         logits = model(samples)
-    encoder = next(module for module in model.modules() if isinstance(module, Encoder))
+    encoder = sole_encoder(model)
+    check_graph(steps)
     parts = [describe_step(step, quantized) for step in steps]
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -59,16 +66,33 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor) -> dict[str, Any
             "bits": encoder.spec.bits,
         },
         "layers": parts,
+        "activity": events,
         "state": model.state_dict(),
     }
     if quantized:
-        grid = 2.0 ** int(steps[-1].module.fraction_bits) if isinstance(steps[-1].module, Readout) else 1.0
+        assert isinstance(steps[-1].module, Readout)
+        grid = 2.0 ** int(steps[-1].module.fraction_bits)
         content["references"] = {
             "samples": samples.clone(),
             "labels": labels.clone(),
             "logits": tensor(integers(logits.double() * grid)),
         }
     return content
+
+
+def sole_encoder(model: nn.Module) -> Encoder:
+    """The model's one encoder; raises UserError where there are none or several."""
+    encoders = [module for module in model.modules() if isinstance(module, Encoder)]
+    if len(encoders) != 1:
+        raise UserError(f"the model has {len(encoders)} modules Encoder; one, in front, makes bursts of its samples")
+    return encoders[0]
+
+
+def check_graph(steps: list[Step]) -> None:
+    """Raise UserError unless the steps end in the one readout, whose logits are then the model's."""
+    readouts = [step.name for step in steps if isinstance(step.module, Readout)]
+    if len(readouts) != 1 or not isinstance(steps[-1].module, Readout):
+        raise UserError(f"the model calls {len(readouts)} readouts; its last layer has to be its only Readout")
 
 
 def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
@@ -148,10 +172,9 @@ def tensor(values: IntArray) -> Tensor:
 @torch.no_grad()
 def activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, list[float]]:
     """Mean number of set bit-planes a sample that each node sends, per timestep: the events the hardware will see."""
-    model.eval()
     totals: dict[str, Tensor] = {}
     for start in range(0, len(samples), batch):
-        with traced(model) as steps:
+        with in_mode(model, training=False), traced(model) as steps:
             model(samples[start : start + batch])
         for source in {source.node: source for step in steps for source in step.sources}.values():
             planes = set_planes(source.counts.long(), source.ceiling).flatten(2).sum(2).sum(1)
@@ -185,6 +208,8 @@ def load_model(path: Path) -> nn.Module:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model = make_model(content["model"]["name"], options_from(content["model"]["options"]))
         model.load_state_dict(content["state"])
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, UserError, pickle.UnpicklingError
+    ) as error:  # fmt: skip
         raise UserError(f"{path} is not a checkpoint of snn.train: {error}") from error
     return model.eval()

@@ -13,6 +13,7 @@ from snn.bursts import Bursts
 from snn.layers import Layer, Readout, SpikingLayer
 from snn.modes import in_mode
 from snn.neuron import QBLIF
+from snn.tracing import traced
 
 
 @torch.no_grad()
@@ -28,6 +29,9 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
         samples: one batch of raw samples, as the model takes them.
         fraction_bits: F of every layer by its name in ``model``, so that the network fits hardware that was built for
             another one; chosen with the exponents where it is None.
+
+    Raises:
+        UserError: the float type could not hold the sums exactly (:func:`check_exact`).
     """
     if any(int(neuron.neurons) == 0 for neuron in model.modules() if isinstance(neuron, QBLIF)):
         with in_mode(model, training=True):
@@ -36,8 +40,12 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
         if isinstance(module, Layer):
             module.choosing = True
             module.given_fraction_bits = None if fraction_bits is None else fraction_bits[name]
-    with in_mode(model, training=False):
+    with in_mode(model, training=False), traced(model) as steps:
         model(samples)
+    for step in steps:
+        if isinstance(step.module, SpikingLayer | Readout):
+            scale = step.module.neuron.scale if isinstance(step.module, SpikingLayer) else torch.ones(())
+            check_exact(step.module, step.sources, scale)
 
 
 def fraction_bits_of(model: nn.Module) -> dict[str, int]:

@@ -4,6 +4,7 @@ python -m snn.train --data fashion_mnist --model mlp --out model.pt
 """
 
 import argparse
+import copy
 import json
 import sys
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from hw.errors import UserError, check_output_file, command_line
 from hw.files import whole_file
-from snn import checkpoint, data
+from snn import checkpoint, data, quantization
 from snn.command import command_of, parse
 from snn.data import Images
 from snn.models import make_model
@@ -38,13 +39,21 @@ def training_of(options: argparse.Namespace, processes: Workers, images: Images,
     return Training(model, recipe, images, test, command=command, workers=processes, teacher=teacher, like=like)
 
 
+def rehearse(training: Training) -> None:
+    """Describe the network as it is now, so that one without an integer form is refused before it is trained."""
+    model, samples = copy.deepcopy(training.model).to("cpu"), training.pixels[: checkpoint.REFERENCES].to("cpu")
+    if training.recipe.qat_epochs:
+        quantization.begin(model, samples, training.fraction_bits)
+    checkpoint.describe(model, samples, training.labels[: checkpoint.REFERENCES].to("cpu"))
+
+
 def content_of(training: Training, options: argparse.Namespace, score: float) -> dict[str, Any]:
     """The checkpoint of a finished training; raises UserError where no integers can stand for the network."""
     model, test = training.tested.to("cpu"), training.test.first(checkpoint.REFERENCES)
-    content = checkpoint.describe(model, torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy()))
-    content["model"] = checkpoint.model_section(options.model, model_options_of(options, training.images))
+    samples, labels = torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy())
     counted = training.pixels[:: max(1, len(training.pixels) // COUNTED)].to("cpu")
-    content["activity"] = checkpoint.activity(model, counted)
+    content = checkpoint.describe(model, samples, labels, counted)
+    content["model"] = checkpoint.model_section(options.model, model_options_of(options, training.images))
     content["training"] = {
         "command": command_of(options),
         "data": options.data,
@@ -87,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
             training = training_of(options, processes, images, test)
             held.enter_context(resumable(training))
+            if processes.first:
+                rehearse(training)
             score = train(training, options.out, resume=options.resume)
             if not processes.first:
                 return 0

@@ -1,3 +1,4 @@
+import copy
 import csv
 import subprocess
 import sys
@@ -128,12 +129,19 @@ def test_user_errors(tmp_path, fails):
 
 def test_sums_that_float32_could_not_hold_are_refused():
     torch.manual_seed(1)
-    options = ModelOptions(input_shape=(1, 28, 28), weight_bits=8, input_bits=8, hidden=())
-    model = make_model("mlp", options)
-    samples = torch.randint(0, 256, (16, 1, 28, 28), dtype=torch.uint8)
+    # 14 x 14 inputs of up to 255, 4 timesteps: weights of 84 on average reach 2^24.
+    model = make_model("mlp", ModelOptions(input_shape=(1, 14, 14), weight_bits=8, input_bits=8, hidden=()))
+    samples = torch.randint(0, 256, (16, 1, 14, 14), dtype=torch.uint8)
+    weight = model.readout.projections[0].weight
     with torch.no_grad():
-        model.readout.projections[0].weight.uniform_(0.94, 1.0)
-    quantization.begin(model, samples)
+        weight.uniform_(-1.0, 1.0)
+        quantization.begin(copy.deepcopy(model), samples)
+        weight.uniform_(0.94, 1.0)
+        with pytest.raises(UserError, match="exact below"):
+            quantization.begin(copy.deepcopy(model), samples)
+        weight.uniform_(-1.0, 1.0)
+        quantization.begin(model, samples)
+        weight.fill_(1.0)
     with pytest.raises(UserError, match="exact below"):
         checkpoint.describe(model, samples, torch.zeros(16, dtype=torch.long))
 
