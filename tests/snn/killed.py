@@ -24,9 +24,8 @@ PLACES = (
     (train, "content_of"),
     (train, "write_results"),
 )
-WORDS = """
-    --data digits --hidden 6 --timesteps 2 --float-epochs 2 --qat-epochs 2 --batch 48 --out model.pt
-""".split()
+OPTIONS = "--data digits --hidden 6 --timesteps 2 --float-epochs 2 --qat-epochs 2 --batch 48 --out model.pt"
+WORDS = OPTIONS.split()
 
 
 def few(*arguments: Any) -> Images:
