@@ -11,6 +11,7 @@ still unanswered is asked again under new ids.
 """
 
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,9 +28,14 @@ from hw.progress import counted
 from hw.protocol import (
     ANSWER,
     BAUD_RATES,
+    COUNTER_BYTES,
+    CRC_BYTES,
+    HEADER_BYTES,
+    LARGEST_ANSWER,
     Command,
     Error,
     Identity,
+    ProtocolError,
     Results,
     pack_samples,
     unpack_counters,
@@ -38,15 +44,23 @@ from hw.protocol import (
 
 IDS = 256
 TIMEOUT_SECONDS = 1.0
+LONGEST_TIMEOUT = 3600.0
 SEARCHES = 2 * len(BAUD_RATES)
 """How often a device is asked for its identity before there is none."""
 PATIENCE = 20
 """Failures one after the other, without an answer in between, until the driver gives up."""
 LARGEST_WINDOW = 128
 """So that no id is used again while a request of that id may be unanswered."""
-SAMPLES_PACKED_AT_ONCE = 64
+BYTES_UNDER_WAY = 2**16
+"""Of requests that are unanswered, where two of them do not have more; more of them would make nothing faster."""
+BYTES_PACKED_AT_ONCE = 2**20
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
+
+COBS_BLOCK = 254
+"""Bytes that COBS lengthens by at most one."""
+LARGEST_FRAME = 2 * LARGEST_ANSWER
+"""Bytes without an end after which they are given up."""
 
 
 class TroubleError(Exception):
@@ -68,17 +82,20 @@ class Device:
     Args:
         pipe: how to reach it.
         baud: the rate of its link; None tries all of ``BAUD_RATES``.
-        timeout: seconds without an answer after which something is asked again.
+        timeout: seconds without an answer after which something is asked again, more than 0 and at most
+            ``LONGEST_TIMEOUT``.
 
     Attributes:
         identity: what the device says of itself.
         retries: how often something was asked again.
 
     Raises:
-        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers.
+        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers, or answers
+            what no device can.
     """
 
     def __init__(self, pipe: Pipe, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
+        check_timeout(timeout)
         self.retries = 0
         self._pipe, self._timeout = pipe, timeout
         self._received = bytearray()
@@ -86,9 +103,14 @@ class Device:
         self._unanswered = 0
         self._failures = 0
         self.identity = self._find(BAUD_RATES if baud is None else (baud,))
-        request = Frame(kind=Command.INFER, id=0, data=bytes(self.identity.inference_bytes)).to_bytes()
-        self._window = min(self.identity.window, LARGEST_WINDOW)
-        self._timeout += self._window * len(request) * LINE_BITS_PER_BYTE / self.identity.baud
+        request = frame_bytes(self.identity.inference_bytes)
+        self._window = min(self.identity.window, LARGEST_WINDOW, max(2, BYTES_UNDER_WAY // request))
+        self._timeout += self._window * request * LINE_BITS_PER_BYTE / self.identity.baud
+        self._answer_bytes = {
+            Command.INFER: self.identity.result_bytes,
+            Command.COUNTERS: COUNTER_BYTES * len(self.identity.counters),
+            Command.RESET: 0,
+        }
 
     @classmethod
     def open(cls, port: str, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -119,8 +141,8 @@ class Device:
             samples: as :func:`hw.network.encode` takes them for the device's input; raises its NetworkError otherwise.
             progress: show on stderr how far it is.
         """
-        starts = range(0, len(samples), SAMPLES_PACKED_AT_ONCE)
-        chunks = (samples[start : start + SAMPLES_PACKED_AT_ONCE] for start in starts)
+        at_once = max(1, BYTES_PACKED_AT_ONCE // self.identity.inference_bytes)
+        chunks = (samples[start : start + at_once] for start in range(0, len(samples), at_once))
         answers = self._ask(Command.INFER, (data for chunk in chunks for data in pack_samples(chunk, self.identity)))
         shown = counted(answers, len(samples), "inferences", quiet=not progress)
         return unpack_results(list(shown), self.identity)
@@ -135,7 +157,11 @@ class Device:
         list(self._ask(Command.RESET, [b""]))
 
     def _ask(self, command: Command, contents: Iterable[bytes]) -> Iterator[bytes]:
-        """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order."""
+        """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order.
+
+        Raises:
+            ProtocolError: an answer has another length than its command's.
+        """
         contents = iter(contents)
         open_requests: deque[Request] = deque()
         while True:
@@ -151,6 +177,8 @@ class Device:
             except (TroubleError, DamagedFrameError) as trouble:
                 self._synchronise(command, open_requests, str(trouble))
             while open_requests and (answer := open_requests[0].answer) is not None:
+                if len(answer) != (expected := self._answer_bytes[command]):
+                    raise ProtocolError(f"the answer to {command.name} has {len(answer)} bytes, not {expected}")
                 self._failures = 0
                 open_requests.popleft()
                 yield answer
@@ -235,19 +263,33 @@ class Device:
 
         Raises:
             TroubleError: none came until ``deadline``, in seconds of the monotonic clock.
-            DamagedFrameError: one came, damaged.
+            DamagedFrameError: one came, damaged, or more bytes than a frame can have.
         """
         while True:
+            self._received = self._received.lstrip(END)
             encoded, end, rest = self._received.partition(END)
             if end:
                 self._received = rest
-                if encoded:
-                    self._unanswered -= 1
-                    return Frame.from_bytes(bytes(encoded))
-            elif time.monotonic() >= deadline:
+                self._unanswered -= 1
+                return Frame.from_bytes(bytes(encoded))
+            if len(self._received) > LARGEST_FRAME:
+                self._received.clear()
+                raise DamagedFrameError("a frame without an end")
+            if time.monotonic() >= deadline:
                 raise TroubleError("the device was silent")
-            else:
-                self._received += self._pipe.read()
+            self._received += self._pipe.read()
+
+
+def frame_bytes(data: int) -> int:
+    """Bytes on the line of a frame with so many bytes of data, at most."""
+    content = HEADER_BYTES + data + CRC_BYTES
+    return content + math.ceil(content / COBS_BLOCK) + 1
+
+
+def check_timeout(seconds: float) -> None:
+    """Raise UserError unless a driver can wait so many seconds for an answer."""
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise UserError(f"the timeout must be more than 0 and at most {LONGEST_TIMEOUT:g} seconds, not {seconds:g}")
 
 
 def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) -> None:

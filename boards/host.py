@@ -6,8 +6,11 @@ Runs without torch and without Amaranth, also on a Raspberry Pi; only ``--ckpt``
 """
 
 import argparse
+import struct
 import sys
 import time
+import tokenize
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from boards.device import LINE_BITS_PER_BYTE, TIMEOUT_SECONDS, Device
+from boards.device import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_SECONDS, Device, check_timeout
 from hw.errors import UserError, command_line
 from hw.network import IntArray, Network, encode
 from hw.protocol import Identity
 
 EXIT_MISMATCH = 1
+IMAGE_MODES = ("L", "RGB", "RGBA")
+"""Pillow's names of pixels that are bytes of brightness; a palette's numbers are not."""
+DAMAGE = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    RecursionError,
+    OverflowError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What numpy and Pillow raise on files that were damaged, beside OSError."""
 DEFAULT_COUNT = 1000
 
 
 def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
     """One input of the device: an image file, or an array in a .npy file.
+
+    Shape and type are compared with the device's before the file's content is read.
 
     Returns:
         (C, H, W), or (T, C, H, W) for event counts.
@@ -34,26 +55,51 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
         UserError: the file is neither, or its shape or type is not that of the device's input.
     """
     try:
-        if path.suffix == ".npy":
-            sample = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as image:
-                sample = np.asarray(image)
-                sample = sample.transpose(2, 0, 1) if sample.ndim == 3 else sample
+        return read_array(path, identity) if path.suffix == ".npy" else read_image(path, identity)
     except UnidentifiedImageError as error:
-        raise UserError(f"{path} is no image") from error
+        raise UserError(f"{path} is not an image or a .npy file") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path} is no array of numbers") from error
-    sample = sample[np.newaxis] if sample.ndim == 2 else sample
-    wanted = identity.shape if identity.coding == "direct" else (identity.timesteps, *identity.shape)
-    if sample.shape != wanted:
-        raise UserError(f"{path} has shape {by(sample.shape)}, but the network takes {by(wanted)}")
-    if sample.dtype.kind not in "iu" or (identity.coding == "direct" and sample.dtype != np.uint8):
-        kind = "unsigned bytes" if identity.coding == "direct" else "integers"
-        raise UserError(f"{path} holds {sample.dtype}, but the network takes {kind}")
-    return sample
+    except DAMAGE as error:
+        raise UserError(f"{path} is not a whole array or image of numbers: {error}") from error
+
+
+def read_array(path: Path, identity: Identity) -> NDArray[Any]:
+    """An array in a .npy file; raises as :func:`read_sample`, and DAMAGE and OSError."""
+    # Mapped, so that no memory is taken for what a header merely claims.
+    sample = np.load(path, allow_pickle=False, mmap_mode="r")
+    if not isinstance(sample, np.ndarray):
+        sample.close()
+        raise UserError(f"{path} is an archive of arrays (.npz); save one array with numpy.save")
+    check_sample(path, sample.shape, sample.dtype, identity)
+    return np.array(sample).reshape(sample_shape(identity))
+
+
+def read_image(path: Path, identity: Identity) -> NDArray[Any]:
+    """An image in grey or colours; raises as :func:`read_sample`, and DAMAGE and OSError."""
+    with Image.open(path) as image:
+        if image.mode not in IMAGE_MODES:
+            raise UserError(f"{path} has pixels of the kind {image.mode}; save it as {' or '.join(IMAGE_MODES)}")
+        channels = len(image.getbands())
+        check_sample(path, (channels, image.height, image.width), np.dtype(np.uint8), identity)
+        pixels = np.asarray(image).reshape(image.height, image.width, channels)
+    return pixels.transpose(2, 0, 1)
+
+
+def check_sample(path: Path, shape: tuple[int, ...], kind: np.dtype[Any], identity: Identity) -> None:
+    """Raise UserError where an array of that shape and type is not an input of the device."""
+    shape = (1, *shape) if len(shape) == 2 else shape
+    wanted = sample_shape(identity)
+    if shape != wanted:
+        raise UserError(f"{path} has shape {by(shape)}, but the network takes {by(wanted)}")
+    if kind.kind not in "iu" or (identity.coding == "direct" and kind != np.uint8):
+        takes = "unsigned bytes" if identity.coding == "direct" else "integers"
+        raise UserError(f"{path} holds {kind}, but the network takes {takes}")
+
+
+def sample_shape(identity: Identity) -> tuple[int, ...]:
+    """What one input of the device has."""
+    return identity.shape if identity.coding == "direct" else (identity.timesteps, *identity.shape)
 
 
 def by(shape: tuple[int, ...]) -> str:
@@ -167,8 +213,8 @@ def parser() -> argparse.ArgumentParser:
         "--timeout",
         type=float,
         default=TIMEOUT_SECONDS,
-        help=f"seconds without an answer until something is asked again (default {TIMEOUT_SECONDS:g}; a virtual board "
-        "needs 10)",
+        help=f"seconds without an answer until something is asked again (default {TIMEOUT_SECONDS:g}, at most "
+        f"{LONGEST_TIMEOUT:g}; a virtual board needs 10)",
     )
     commands = result.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -201,8 +247,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
-    if not options.timeout > 0:
-        raise UserError(f"--timeout must be more than 0 seconds, not {options.timeout:g}")
+    check_timeout(options.timeout)
     with Device.open(options.port, baud=options.baud, timeout=options.timeout) as device:
         code: int = options.action(device, options)
     return code

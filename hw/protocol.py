@@ -40,6 +40,11 @@ ANSWER = 0x80
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
 """What a link may run at; a driver that is not told tries them in turn."""
 CODINGS = ("direct", "events")
+LARGEST_REQUEST = 2**22
+"""Bytes of one inference's bursts: eleven seconds at the highest rate."""
+LARGEST_ANSWER = 2**20
+"""Bytes that an answer may have at most, whatever its kind; 65,535 logits of 8 bytes are half of it."""
+LARGEST_FRACTION_BITS = 62
 
 
 class Command(enum.IntEnum):
@@ -52,7 +57,7 @@ class Command(enum.IntEnum):
 
 
 class Error(enum.IntEnum):
-    """Kinds of answers to what is no proper request."""
+    """Kinds of answers to what is not a proper request."""
 
     CORRUPT = 0xE1
     """The CRC or the COBS framing is wrong."""
@@ -69,7 +74,13 @@ class Error(enum.IntEnum):
 
 
 class ProtocolError(UserError):
-    """Bytes that are no part of this protocol, or of another version of it."""
+    """Bytes that do not belong to this protocol, or to another version of it."""
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise ProtocolError unless ``condition`` holds of what a device says of itself."""
+    if not condition:
+        raise ProtocolError(f"what the device says of itself is wrong: {message}; build and flash it again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +98,9 @@ class Identity:
         clock_hz, baud: of the design and its link.
         window: requests that may be unanswered at a time.
         counters: names of the activity counters, in order.
+
+    Raises:
+        ProtocolError: no device can be so.
     """
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sB32s3HBBH5HHBBIIB")
@@ -104,6 +118,39 @@ class Identity:
     baud: int
     window: int
     counters: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        ranges = (
+            *(("an input dimension", size, 1, 0xFFFF) for size in self.shape),
+            ("input bits", self.bits, 1, 8),
+            ("timesteps", self.timesteps, 1, 0xFFFF),
+            ("channels per beat", self.stream.group, 1, 0xFFFF),
+            ("classes", self.classes, 1, 0xFFFF),
+            ("bytes per logit", self.logit_bytes, 1, 8),
+            ("fraction bits", self.fraction_bits, 0, LARGEST_FRACTION_BITS),
+            ("clock frequency", self.clock_hz, 1, 0xFFFF_FFFF),
+            ("requests at a time", self.window, 1, 0xFF),
+        )
+        for name, value, lowest, highest in ranges:
+            check(lowest <= value <= highest, f"{name}: {value}, not {lowest} to {highest}")
+        check(self.baud in BAUD_RATES, f"a link at {self.baud} baud, not {', '.join(map(str, BAUD_RATES))}")
+        self._check_stream()
+        check(self.inference_bytes <= LARGEST_REQUEST, f"{self.inference_bytes} bytes per inference")
+        for name in self.counters:
+            check(name.isprintable() and name != "", f"a counter has the name {name!r}")
+        check(len(set(self.counters)) == len(self.counters), "two counters have one name")
+
+    def _check_stream(self) -> None:
+        """The stream's shape follows from the input's, but for the channels of a beat, and for whether it is flat."""
+        channels, height, width = self.shape
+        stream = self.stream
+        flat = (stream.height, stream.width) == (1, 1)
+        per_position = channels * height * width if flat else channels
+        positions = (1, 1) if flat else (height, width)
+        steps = 1 if self.coding == "direct" else self.timesteps
+        wanted = (*positions, 1, steps, -(-per_position // stream.group), self.bits)
+        found = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.burst_bits)
+        check(found == wanted, f"a stream {found} for the input {self.shape}, not {wanted}")
 
     @property
     def input(self) -> InputSpec:
@@ -152,15 +199,20 @@ class Identity:
         """Read what a device answered.
 
         Raises:
-            ProtocolError: another protocol, or another version of this one.
+            ProtocolError: another protocol, another version of this one, or something that no device can be.
         """
         if len(answer) < cls.LAYOUT.size or answer[: len(MAGIC)] != MAGIC:
-            raise ProtocolError("this is no QB-LIF device")
+            raise ProtocolError("what answers is not a QB-LIF device")
         fields = cls.LAYOUT.unpack_from(answer)
         if fields[1] != VERSION:
             raise ProtocolError(f"the device speaks version {fields[1]} of the protocol, this driver version {VERSION}")
         _, _, sha256, *shape, coding, bits, timesteps, height, width, steps, beats, group = fields[:14]
         classes, logit_bytes, fraction_bits, clock_hz, baud, window = fields[14:]
+        check(coding < len(CODINGS), f"input coding {coding}, not 0 to {len(CODINGS) - 1}")
+        try:
+            names = answer[cls.LAYOUT.size :].decode()
+        except UnicodeDecodeError as error:
+            raise ProtocolError("what the device says of itself is wrong: names that are not UTF-8") from error
         return cls(
             network_sha256=sha256,
             shape=(shape[0], shape[1], shape[2]),
@@ -174,7 +226,7 @@ class Identity:
             clock_hz=clock_hz,
             baud=baud,
             window=window,
-            counters=tuple(answer[cls.LAYOUT.size :].decode().split("\0")),
+            counters=tuple(names.split("\0")) if names else (),
         )
 
 
@@ -193,9 +245,9 @@ def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
     bursts = encode(samples, identity.input)
     steps = 1 if identity.coding == "direct" else identity.timesteps
     require(bursts.shape[1] == steps, f"samples of {bursts.shape[1]} timesteps, but the network takes {steps}")
-    beats = stream_beats(bursts, identity.stream)
-    bits = beats.reshape(len(beats), -1, 1) >> np.arange(identity.bits) & 1
-    packed = np.packbits(bits.astype(np.uint8).reshape(len(beats), -1), axis=1, bitorder="little")
+    beats = stream_beats(bursts, identity.stream).astype(np.uint8)
+    bits = beats.reshape(len(beats), -1, 1) >> np.arange(identity.bits, dtype=np.uint8) & 1
+    packed = np.packbits(bits.reshape(len(beats), -1), axis=1, bitorder="little")
     return [row.tobytes() for row in packed]
 
 
@@ -208,20 +260,29 @@ class Results:
 
 
 def unpack_results(answers: list[bytes], identity: Identity) -> Results:
-    """What the ``INFER`` answers' data say; raises ProtocolError where one has another length."""
+    """What the ``INFER`` answers' data say.
+
+    Raises:
+        ProtocolError: one has another length, or a class that is not the first of its largest logits.
+    """
     size = identity.logit_bytes
     if any(len(answer) != identity.result_bytes for answer in answers):
-        raise ProtocolError(f"an answer to an inference has not {identity.result_bytes} bytes")
+        raise ProtocolError(f"an answer to an inference does not have {identity.result_bytes} bytes")
     ends = [at * size for at in range(identity.classes + 1)]
-    logits = [
+    numbers = [
         [int.from_bytes(answer[begin:end], "little", signed=True) for begin, end in pairwise(ends)]
         for answer in answers
     ]
-    winners = [int.from_bytes(answer[ends[-1] :], "little") for answer in answers]
-    return Results(
-        logits=np.array(logits, dtype=np.int64).reshape(len(answers), identity.classes),
-        winners=np.array(winners, dtype=np.int64),
-    )
+    logits = np.array(numbers, dtype=np.int64).reshape(len(answers), identity.classes)
+    winners = np.array([int.from_bytes(answer[ends[-1] :], "little") for answer in answers], dtype=np.int64)
+    wrong = np.flatnonzero(winners != logits.argmax(axis=1))
+    if len(wrong):
+        at = wrong[0]
+        raise ProtocolError(
+            f"the device contradicts itself: it names class {winners[at]}, and its logits class "
+            f"{logits[at].argmax()}; reset it, or build and flash it again"
+        )
+    return Results(logits=logits, winners=winners)
 
 
 def unpack_counters(answer: bytes, identity: Identity) -> dict[str, int]:

@@ -15,10 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from hw.errors import UserError
+from hw.progress import counted
 from snn import aedat
 from snn.recordings import NMNIST_SIZE, Decoded, FaultError, read_nmnist, whole
 
@@ -211,11 +210,10 @@ def binned(
         ) from error
     labels: list[int] = []
     remarks = Remarks(len(recordings) // TOLERATED)
-    console = Console(stderr=True)
     # Recordings of one file follow one another; it is read once.
     path: Path | None = None
     last: Decoded | FaultError = FaultError()
-    for recording in track(recordings, "recordings", console=console, transient=True, disable=not console.is_terminal):
+    for recording in counted(recordings, len(recordings), "read the recordings"):
         if recording.path != path:
             path, last = recording.path, decoded(recording.path, read, remarks)
         try:

@@ -1,5 +1,6 @@
 """The driver against a device that was written from the protocol's text, on a perfect line and on bad ones."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -160,13 +161,30 @@ def test_a_silent_port_is_given_up():
         Device(fake(edit=lambda _: None), timeout=0.005)
 
 
-@pytest.mark.parametrize("flood", [b"", b"\0", b"\x01\x02\0", b"x" * 100, framed(0xE1, 0)])
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"",
+        b"\0",
+        b"\x01\x02\0",
+        b"x" * 100,
+        framed(0xE1, 0),
+        bytes(10**6),
+        b"x" * 10**6,
+        framed(0x82, 99, b"y" * 10**5),
+        framed(0x81, 99) * 10**4,
+    ],
+    ids=["silence", "zero", "damage", "noise", "error", "zeros", "noise without end", "large", "many"],
+)
 def test_a_device_that_falls_silent_or_mad_is_given_up(flood):
     line = fake()
     with Device(line, timeout=0.005) as device:
         line.read = lambda: flood
+        begin = time.monotonic()
         with pytest.raises(UserError, match="no proper answer from fake any more"):
             device.infer(images(3))
+        assert time.monotonic() - begin < 5
+        assert len(device._received) < 2**22
 
 
 def test_a_device_that_refuses_is_given_up():
@@ -199,7 +217,7 @@ def test_an_old_answer_is_not_taken_for_the_new_one():
     assert [kind for kind, _ in line.requests] == [1, 1]
 
 
-@pytest.mark.parametrize(("place", "words"), [(0, "no QB-LIF device"), (4, "version")])
+@pytest.mark.parametrize(("place", "words"), [(0, "not a QB-LIF device"), (4, "version")])
 def test_another_protocol_is_refused(place, words):
     line = fake()
     answer = bytearray(IDENTITY.to_bytes())
@@ -222,3 +240,53 @@ def test_samples_of_another_shape_are_refused_before_anything_is_sent():
             device.infer(np.zeros((1, 1, 5, 8), dtype=np.uint8))
         assert len(line.requests) == 1
         assert holds(device.infer(images(2)), images(2))
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 0, -1, 3601])
+def test_a_timeout_that_nobody_can_wait_for_is_refused(seconds):
+    line = fake()
+    with pytest.raises(UserError, match="timeout must be more than 0 and at most 3600 seconds"):
+        Device(line, timeout=seconds)
+    assert line.requests == []
+
+
+@pytest.mark.parametrize("winner", [999, 65535, None])
+def test_a_device_that_contradicts_itself_is_refused(winner):
+    def edit(answer):
+        content = cobs_decode(answer[:-1])
+        if content[0] != 0x82:
+            return answer
+        data = content[2:-4]
+        other = (int.from_bytes(data[-2:], "little") + 1) % 10 if winner is None else winner
+        return framed(content[0], content[1], data[:-2] + other.to_bytes(2, "little"))
+
+    with Device(fake(edit=edit), timeout=TIMEOUT) as device, pytest.raises(UserError, match="contradicts itself"):
+        device.infer(images(1))
+
+
+@pytest.mark.parametrize(("kind", "words"), [(0x82, "INFER has 10000"), (0x83, "COUNTERS has"), (0x84, "RESET has")])
+def test_an_answer_of_another_length_is_refused_at_once(kind, words):
+    def edit(answer):
+        content = cobs_decode(answer[:-1])
+        return framed(kind, content[1], bytes(100_000)) if content[0] == kind else answer
+
+    line = fake(edit=edit)
+    with Device(line, timeout=TIMEOUT) as device:
+        asked = {0x82: lambda: device.infer(images(300)), 0x83: device.counters, 0x84: device.reset}[kind]
+        with pytest.raises(UserError, match=words):
+            asked()
+    assert len(line.requests) <= 2 + IDENTITY.window
+
+
+def test_few_large_requests_are_under_way_at_a_time():
+    large = replace(
+        IDENTITY,
+        shape=(1, 200, 300),
+        window=200,
+        stream=replace(IDENTITY.stream, height=200, width=300, beats=1, group=1),
+    )
+    line = FakeDevice(large, logits_of=lambda _: np.zeros(10, dtype=int))
+    line.infer = lambda _: bytes(22)
+    with Device(line, timeout=TIMEOUT) as device:
+        device.infer(np.zeros((4, 1, 200, 300), dtype=np.uint8))
+    assert line.most_waiting == 2

@@ -2,8 +2,11 @@
 
 import errno
 import re
+import struct
 import subprocess
 import sys
+import termios
+import zlib
 
 import numpy as np
 import pytest
@@ -119,8 +122,8 @@ def test_identify_counters_and_reset(terminal, capsys):
         (np.zeros((9, 8), np.uint8), "has shape 1 x 9 x 8, but the network takes 1 x 8 x 8"),
         (np.zeros((2, 1, 8, 8), np.uint8), "has shape 2 x 1 x 8 x 8"),
         (np.zeros((8, 8), np.float32), "holds float32, but the network takes unsigned bytes"),
-        (np.array([None]), "is no array of numbers"),
-        (b"", "is no array of numbers"),
+        (np.array([None]), "is not a whole array"),
+        (b"", "is not a whole array"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(content, words, terminal, tmp_path, fails):
@@ -139,7 +142,7 @@ def test_images_that_do_not_fit_are_refused(terminal, tmp_path, fails):
         for name, words in (
             ("large.png", "has shape 1 x 28 x 28"),
             ("colour.png", "has shape 3 x 8 x 8"),
-            ("text.png", "is no image"),
+            ("text.png", "is not an image"),
             ("short.png", "short.png "),
             ("none.png", "No such file"),
         ):
@@ -184,12 +187,119 @@ def test_data_of_another_shape_is_refused(terminal, monkeypatch, fails):
 def test_ports_that_cannot_be_used(terminal, tmp_path, fails):
     assert "there is no port /dev/nothing; serial ports here:" in fails(host.main, "--port", "/dev/nothing", "identify")
     (tmp_path / "file").write_text("")
-    assert "is no serial port" in fails(host.main, "--port", tmp_path / "file", "identify")
+    assert "is not a serial port" in fails(host.main, "--port", tmp_path / "file", "identify")
     with terminal() as port:
         with host.Device.open(port.path, timeout=0.3):
             assert "is in use by another program" in fails(host.main, "--port", port.path, "identify")
-        assert "--timeout must be more than 0" in fails(host.main, "--port", port.path, "--timeout", "0", "identify")
+        assert "timeout must be more than 0" in fails(host.main, "--port", port.path, "--timeout", "0", "identify")
         assert "baud" in fails(host.main, "--port", port.path, "--baud", "-3", "identify")
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "1e300"])
+def test_timeouts_that_never_end_are_refused_before_anything_else(seconds, fails):
+    line = fails(host.main, "--port", "/dev/nothing", f"--timeout={seconds}", "identify")
+    assert "timeout must be more than 0 and at most 3600 seconds" in line
+
+
+@pytest.mark.parametrize("baud", ["0", "-3", "1000000000000", "99999999999999999999"])
+def test_rates_that_no_port_has_are_refused(baud, terminal, fails):
+    with terminal() as port:
+        line = fails(host.main, "--port", port.path, f"--baud={baud}", "--timeout", "0.01", "identify")
+    assert f"cannot run at {baud} baud" in line
+
+
+@pytest.mark.parametrize("port", ["", "a\0b", "/dev", "/dev/null"])
+def test_names_that_no_port_has_are_refused(port, fails):
+    assert "port" in fails(host.main, "--port", port, "--timeout", "0.01", "identify")
+
+
+WINDOWS = [
+    ("could not open port 'COM9': FileNotFoundError(2, 'Das System kann die Datei nicht finden.', None, 2)", "no port"),
+    ("could not open port 'COM3': PermissionError(13, 'Zugriff verweigert', None, 5)", "in use by another program"),
+    ("could not open port 'COM3': PermissionError(13, 'Accès refusé.', None, 5)", "in use by another program"),
+    (
+        "could not open port 'COM4': OSError(22, 'The semaphore timeout period has expired.', None, 121)",
+        "does not work",
+    ),
+    (
+        "Cannot configure port, something went wrong. Original message: PermissionError(13, 'A device attached to the "
+        "system is not functioning.', None, 31)",
+        "does not work",
+    ),
+    ("could not open port 'COM4': OSError(22, 'The parameter is incorrect.', None, 87)", "not a serial port that can"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WINDOWS)
+def test_windows_carries_errors_as_text(text, words, monkeypatch, fails):
+    def refused(*_, **__):
+        raise serial.SerialException(text)
+
+    monkeypatch.setattr("serial.Serial", refused)
+    assert words in fails(host.main, "--port", "COM9", "identify")
+
+
+def test_a_terminal_that_is_gone_when_its_rate_is_set(terminal, monkeypatch, fails):
+    rates = serial.Serial.baudrate
+
+    def gone(port, rate):
+        if rate == 115_200:
+            raise termios.error(5, "Input/output error")
+        rates.fset(port, rate)
+
+    with terminal() as port:
+        monkeypatch.setattr("serial.Serial.baudrate", property(rates.fget, gone))
+        assert "went away" in fails(host.main, "--port", port.path, "--baud", "115200", "identify")
+
+
+def image_file(path, mode):
+    image = Image.new("L", (8, 8), 200).convert(mode)
+    image.save(path)
+    return path.read_bytes()
+
+
+def npy_header(shape):
+    return f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(0x75).encode() + b"\n"
+
+
+def archive(path):
+    np.savez(path.with_suffix(".npz"), np.zeros((8, 8), np.uint8))
+    return path.with_suffix(".npz").read_bytes()
+
+
+def wide_png(width, height):
+    """The header of a grey PNG and pixels that are not there."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    pixels = b"IDAT" + zlib.compress(b"")
+    return start + struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.npy", b"\x93NUMPY\1\0\x76\0" + npy_header("(1000000, 1000000)"), "is not a whole array"),
+        ("x.npy", b"\x93NUMPY\1\0\x76\0" + npy_header("(1, 8, 8)"), "is not a whole array"),
+        ("x.npy", b"\x93NUMPY\1\0\x76\0" + npy_header("(" * 50), "is not a whole array"),
+        ("x.npy", b"\x93NUMPY\7\0\x76\0" + npy_header("(1, 8, 8)"), "is not a whole array"),
+        ("x.npy", b"\x80\4cos\nsystem\n.", "is not a whole array"),
+        ("x.npy", archive, "is an archive of arrays"),
+        ("x.png", lambda path: image_file(path, "P"), "pixels of the kind P; save it as L or RGB or RGBA"),
+        ("x.png", lambda path: image_file(path, "1"), "pixels of the kind 1"),
+        ("x.png", lambda path: image_file(path, "I;16"), "pixels of the kind I;16"),
+        ("x.png", lambda path: image_file(path, "RGBA"), "has shape 4 x 8 x 8, but"),
+        ("x.png", wide_png(60_000, 60_000), "is not a whole array or image"),
+        ("x.png", wide_png(9_000, 9_000), "has shape 1 x 9000 x 9000, but"),
+        ("x.png", wide_png(8, 8), "is not a whole array or image|cannot be read"),
+    ],
+)
+def test_files_that_are_not_inputs_are_refused(name, content, words, terminal, tmp_path, fails):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content(path))
+    with terminal() as port:
+        line = fails(host.main, "--port", port.path, "infer", path)
+    assert re.search(words, line)
+    assert str(path) in line
 
 
 def test_a_port_without_permission(monkeypatch, fails):
