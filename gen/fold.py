@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gen.checkpoint import MOST_REFERENCES, Checkpoint, dense, floats, get, integers, load_checkpoint, whole
-from gen.widths import layer_bounds
 from hw.errors import UserError
 from hw.network import (
     MOST_FRACTION_BITS,
@@ -32,6 +31,7 @@ from hw.network import (
     Skip,
     encode,
 )
+from qblif.golden import replay
 
 Floats = NDArray[np.float64]
 MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -237,11 +237,26 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
 
 
 def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
-    """A checkpoint, its integer network and its reference vectors; raises UserError."""
+    """A checkpoint, its integer network and its reference vectors, replayed; raises UserError."""
     checkpoint = load_checkpoint(path)
     network = fold(checkpoint)
     vectors = references(checkpoint, network)
-    logits = layer_bounds(network, network.readout).current
-    if ((vectors.logits < logits.low) | (vectors.logits > logits.high)).any():
-        raise UserError(f"{path}: a reference logit is none that this network could print")
+    if checkpoint.kind == "qat":
+        check_references(path, network, vectors)
     return checkpoint, network, vectors
+
+
+def check_references(path: Path, network: Network, vectors: ReferenceVectors) -> None:
+    """Replay the references; raises UserError unless this is the network that was trained."""
+    if not len(vectors.logits):
+        raise UserError(f"{path} has no reference inputs, which would show that this is the trained network")
+    try:
+        logits = replay(network, vectors)
+    except NetworkError as error:
+        raise UserError(f"{path}: {error}") from error
+    wrong = (logits != vectors.logits[: len(logits)]).any(axis=1)
+    if wrong.any():
+        raise UserError(
+            f"{path}: {wrong.sum()} of {len(wrong)} reference inputs give other logits than its training printed, so "
+            "it does not describe the network that was trained, or was changed since; train it or copy it again"
+        )

@@ -4,6 +4,7 @@ Sums of products run in float64 matrix products (convolutions unfolded first); e
 bound below 2^53 is checked, so every result is exact. Everything else is int64.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.network import Conv2d, Dense, IntArray, Network, Pooling, Population, Projection, Readout, Skip
+from hw.network import (
+    Conv2d,
+    Dense,
+    IntArray,
+    Network,
+    Pooling,
+    Population,
+    Projection,
+    Readout,
+    ReferenceVectors,
+    Skip,
+    encode,
+    require,
+)
 
 EXACT = 2**53
 BATCH = 500
+COLUMNS_AT_ONCE = 2**23
+"""Elements of the unfolded windows that are in memory at a time, unless those of one timestep are more."""
+MOST_COLUMNS = 2**25
+MOST_VALUES = 2**25
+MOST_PRODUCTS = 2**35
+"""Limits of a replay, far beyond what any board holds: windows of one timestep, and bursts and products of one
+inference."""
+REPLAYED_PRODUCTS = 2**33
+"""Larger networks replay fewer references, at least one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +82,38 @@ def run(network: Network, bursts: IntArray) -> Activations:
     return Activations(bursts=spikes, membranes=membranes, logits=logits.flatten(1))
 
 
+def replay(network: Network, references: ReferenceVectors) -> IntArray:
+    """Logits of the references, (count, classes), by the golden model; of very large networks those of the first ones.
+
+    Raises:
+        NetworkError: one inference takes more time or memory than the limits above allow.
+    """
+    values, products = size(network)
+    require(values <= MOST_VALUES, f"{values:,} bursts per inference are more than {MOST_VALUES:,}")
+    require(products <= MOST_PRODUCTS, f"{products:,} synapses per inference are more than {MOST_PRODUCTS:,}")
+    samples = references.samples[: max(1, REPLAYED_PRODUCTS // products)]
+    at_once = max(1, min(BATCH, MOST_VALUES // 8 // values))
+    parts = [
+        run(network, encode(samples[start : start + at_once], network.input)).logits.numpy()
+        for start in range(0, len(samples), at_once)
+    ]
+    return np.concatenate([np.zeros((0, len(network.readout.bias)), dtype=np.int64), *parts])
+
+
+def size(network: Network) -> tuple[int, int]:
+    """Bursts, and products of weight and burst, in one inference; raises NetworkError for too large windows."""
+    values = sum(math.prod(network.shape(node.name)) * network.timesteps for node in (network.input, *network.nodes))
+    products = 1
+    for projection in network.projections:
+        if not isinstance(projection, Skip):
+            target = network.readout if projection.target == Readout.name else network.node(projection.target)
+            assert not isinstance(target, Pooling)
+            windows = projection.weights[0].size * target.shape[1] * target.shape[2]
+            require(windows <= MOST_COLUMNS, f"{projection.target}: windows of {windows:,} bursts are too large")
+            products += windows * target.shape[0] * network.steps(projection.source)
+    return values, products
+
+
 def currents(network: Network, target: Population | Readout, spikes: dict[str, Tensor]) -> Tensor:
     """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 while nothing depends on time."""
     sums, skipped = [], []
@@ -91,10 +146,11 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
         (size + 2 * projection.padding - extent) // projection.stride + 1
         for size, extent in zip(bursts.shape[3:], kernel, strict=True)
     )
-    columns = torch.nn.functional.unfold(
-        bursts.flatten(0, 1).double(), kernel, padding=projection.padding, stride=projection.stride
-    )
-    return (matrix @ columns).round().long().view(batch, steps, -1, height, width)
+    parts = [
+        matrix @ torch.nn.functional.unfold(part.double(), kernel, padding=projection.padding, stride=projection.stride)
+        for part in bursts.flatten(0, 1).split(max(1, COLUMNS_AT_ONCE // (matrix.shape[1] * height * width)))
+    ]
+    return torch.cat(parts).round().long().view(batch, steps, -1, height, width)
 
 
 def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:

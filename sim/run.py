@@ -68,14 +68,9 @@ def rebuilt_with_waves(design: Design, simulation: Simulation) -> Simulation:
 
 
 def reference_inferences(design: Design) -> Inferences:
-    """The reference vectors with the checkpoint's logits; raises UserError when the golden model differs from them."""
+    """The reference vectors, with all that the golden model computes for them."""
     bursts = encode(design.references.samples, design.network.input)
-    known = golden.run(design.network, bursts)
-    if (known.logits.numpy() != design.references.logits).any():
-        raise UserError(
-            f"{design.checkpoint.path}: its reference logits do not come out; it was changed after training"
-        )
-    return Inferences(bursts=bursts, golden=known)
+    return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
 
 
 def figures(
