@@ -39,6 +39,7 @@ LARGEST_EXTENT = 2**16
 """Of a shape in each direction, of a stride and of a padding."""
 MOST_NEURONS = 2**24
 """Of one node; far more than any part of a board could serve."""
+LARGEST_BIAS = 2**40
 LARGEST = 2**50
 """Bound of everything a network sums: exact in int64 and in float64."""
 
@@ -74,6 +75,7 @@ def frozen_integers(values: Any, name: str) -> IntArray:
     """``values`` as a read-only int64 array; raises :class:`NetworkError` for anything but integers."""
     array = np.asarray(values)
     require(array.dtype.kind in "iu", f"{name} must be integers, not {array.dtype}")
+    require(array.dtype != np.uint64 or bool((array < 2**63).all()), f"{name} holds integers beyond 2^63")
     array = array.astype(np.int64)
     array.flags.writeable = False
     return array
@@ -239,7 +241,8 @@ def freeze_channel_constants(target: Target, channels: int) -> None:
         object.__setattr__(target, field, values)
     require(bool((target.exponent >= 0).all()), f"{target.name}: an exponent is negative")
     require(bool((target.exponent <= 32).all()), f"{target.name}: an exponent is above 32")
-    require(bool((np.abs(target.bias) < 2**40).all()), f"{target.name}: a bias is beyond 2^40")
+    inside = bool((target.bias < LARGEST_BIAS).all() and (target.bias > -LARGEST_BIAS).all())
+    require(inside, f"{target.name}: a bias is beyond 2^40")
 
 
 def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:

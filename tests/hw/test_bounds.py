@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gen.widths import layer_bounds
 from hw.bounds import Interval, neuron_bounds, signed_bits
 from hw.configure import configure
-from hw.network import Dense, InputSpec, Leak, Network, NetworkError, Population, Readout
+from hw.network import Dense, InputSpec, Leak, Network, NetworkError, Population, Readout, Skip
 from hw.neuron_core import NeuronCore
 from qblif import golden
 from tests.networks import plan_for
-from tests.reference import update
+from tests.reference import scalar_run, update
 
 FINEST = Leak(multiplier=65535, shift=16)
 
@@ -206,3 +206,33 @@ def test_sums_over_all_timesteps_are_bounded():
         wide = dataclasses.replace(network, readout=readout)
         assert int(golden.run(wide, np.zeros((1, 1, 1, 1, 1), dtype=np.int64)).logits) == 1024 * bias
         assert layer_bounds(wide, readout).current.high[0] == 1024 * (bias + 1)
+
+
+@pytest.mark.parametrize("bias", [2**40, -(2**40), 2**63 - 1, -(2**63)])
+def test_a_bias_beyond_its_limit_is_refused(bias):
+    with pytest.raises(NetworkError, match="bias is beyond"):
+        one_neuron(bias, 1)
+
+
+def test_integers_that_int64_does_not_hold_are_refused():
+    with pytest.raises(NetworkError, match="2\\^63"):
+        Dense(source="input", target="readout", weights=np.array([[2**64 - 1]], dtype=np.uint64), weight_bits=2)
+
+
+def test_weights_exponents_and_skips_count_as_sums_do():
+    """Each alone takes a network over 2^50: 2^15 * 2^32 * 15, and a skip's 2^47 * 15."""
+    network = one_neuron(0, 1)
+    hidden, last = network.projections
+    wide = dataclasses.replace(hidden, weights=np.array([[2**15 - 1]]), weight_bits=16)
+    shifted = dataclasses.replace(network.nodes[0], exponent=np.array([32]))
+    spec = dataclasses.replace(network.input, bits=4)
+    with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
+        dataclasses.replace(network, input=spec, nodes=(shifted,), projections=(wide, last))
+    skip = Skip(source="input", target="hidden", weight=-(2**47))
+    with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
+        dataclasses.replace(network, input=spec, projections=(hidden, skip, last))
+    allowed = dataclasses.replace(network, projections=(hidden, skip, last))
+    result = golden.run(allowed, np.ones((1, 1, 1, 1, 1), dtype=np.int64))
+    assert int(result.membranes["hidden"]) == 1 - 2**47
+    inference = scalar_run(allowed, np.ones((1, 1, 1, 1), dtype=np.int64))
+    assert result.membranes["hidden"].flatten().tolist() == inference.membranes["hidden"].flatten().tolist()
