@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow formal exhaustive coverage mutations virtual-board boards resources burst tools lint types venv icarus \
+.PHONY: help demo test test-slow fuzz formal exhaustive coverage mutations virtual-board boards resources burst tools lint types venv icarus \
   prerequisites clean
 
 help:
 	@echo "make demo       build the Fashion-MNIST network for a ULX3S-85F, simulate it, print what came out"
 	@echo "make test       lint, types and tests"
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
+	@echo "make fuzz       read 20,000 damaged files with every reader: the same meaning, or one line"
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
 	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
 	@echo "make coverage   simulate six networks and write what was covered to docs/coverage.md: a quarter of an hour"
@@ -31,6 +32,9 @@ test: venv tools lint types
 test-slow: venv
 	-@$(RUN) -m sim.install_icarus
 	$(RUN) -m pytest -m slow
+
+fuzz: venv
+	$(RUN) -m tests.fuzz.campaign
 
 formal: venv tools
 	$(RUN) -m tests.formal.prove --out docs/proofs.md

@@ -31,6 +31,7 @@ from hw.network import (
     Skip,
     encode,
 )
+from hw.reading import brief
 from qblif.golden import replay
 
 Floats = NDArray[np.float64]
@@ -90,9 +91,9 @@ def fold(checkpoint: Checkpoint) -> Network:
             readout=readout,
         )
     except NetworkError as error:
-        raise UserError(f"{checkpoint.path}: {error}") from error
+        raise UserError(f"{checkpoint.path}: {brief(error)}") from error
     except MALFORMED as error:
-        raise UserError(f"{checkpoint.path} is malformed: {error}") from error
+        raise UserError(f"{checkpoint.path} is malformed: {brief(error)}") from error
 
 
 def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
@@ -106,13 +107,13 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
         logits = integers(checkpoint.references, "logits", "references", 2)
         labels = integers(checkpoint.references, "labels", "references", 1)
     except MALFORMED as error:
-        raise UserError(f"{checkpoint.path}: references: {error}") from error
+        raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
     if samples.ndim == 0 or len(samples) > MOST_REFERENCES:
         raise UserError(f"{checkpoint.path}: references: {samples.shape} samples; at most {MOST_REFERENCES} are kept")
     try:
         encode(samples, network.input)
     except NetworkError as error:
-        raise UserError(f"{checkpoint.path}: references: {error}") from error
+        raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
     if logits.shape != (len(samples), len(network.readout.bias)) or labels.shape != (len(samples),):
         raise UserError(f"{checkpoint.path}: references: logits {logits.shape} do not belong to {len(samples)} samples")
     return ReferenceVectors(samples=samples, logits=logits, labels=labels)

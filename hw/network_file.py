@@ -31,7 +31,7 @@ from hw.network import (
     ReferenceVectors,
     Skip,
 )
-from hw.reading import MEBIBYTE, parse_json, read_whole, shown
+from hw.reading import MEBIBYTE, brief, parse_json, read_whole, shown
 
 FORMAT = "qblif-network"
 VERSION = 3
@@ -117,7 +117,7 @@ def load_network(path: Path) -> tuple[Network, ReferenceVectors]:
     try:
         network, references = network_from(structure, load(content), version)
     except (LookupError, TypeError, ValueError, SafetensorError, NetworkError, MemoryError) as error:
-        raise UserError(f"{path} does not hold a consistent network: {error}") from error
+        raise UserError(f"{path} does not hold a consistent network: {brief(error)}") from error
     if (version >= 3 or name is not None) and network_sha256(network, references) != name:
         raise UserError(f"{path} was changed after it was written, or is damaged; build it again")
     return network, references

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hw.bounds import MOST_BITS
 from hw.errors import UserError
-from hw.reading import read_json, shown
+from hw.reading import brief, read_json, shown
 
 VERSION = 3
 WIDEST_REGISTER = MOST_BITS
@@ -166,4 +166,4 @@ def load_plan(path: Path) -> Plan:
             raise UserError(f"{path} is a plan of another version; make it again with gen.plan")
         return plan_from(content)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a plan, or is damaged: {error}") from error
+        raise UserError(f"{path} is not a plan, or is damaged: {brief(error)}") from error

@@ -23,6 +23,7 @@ MOST_ENTRIES = 2**14
 """Files in an archive; a checkpoint has about 12 per layer."""
 CENTRAL_ENTRY, ARCHIVE_END, ARCHIVE_END_BYTES = b"PK\x01\x02", b"PK\x05\x06", 22
 SHOWN = 60
+LONGEST_REASON = 300
 
 
 def shown(value: object) -> str:
@@ -35,6 +36,12 @@ def shown(value: object) -> str:
         text = ascii(value[:SHOWN])
         return text if len(value) <= SHOWN else f"{text}..."
     return f"a {type(value).__name__}"
+
+
+def brief(error: Exception) -> str:
+    """What an error says of a file's content, in one line that is not as long as the file."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
 
 
 def read_whole(path: Path, what: str, most: int) -> bytes:
@@ -68,7 +75,7 @@ def read_json(path: Path, what: str, most: int = MOST_JSON) -> Any:
     try:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not a {what}, or is damaged: {error}") from error
+        raise UserError(f"{path} is not a {what}, or is damaged: {brief(error)}") from error
 
 
 def parse_json(content: bytes | str) -> Any:
