@@ -1,15 +1,19 @@
 """Running the tools of a build: each in the build folder, its output in a log, its failure in one line."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 from boards.board import Command
 from boards.tools import find_tool, search_path
 from hw.errors import UserError
 
 LAST_WORDS = 200
+SECONDS_TO_END = 3.0
 
 
 class ToolError(UserError):
@@ -28,15 +32,9 @@ def run_tool(command: Command, folder: Path) -> None:
         raise UserError(f"{command.purpose}: {command.tool} is not installed; run make venv or put it on PATH")
     log = folder / command.log
     with log.open("w") as file:
-        code = subprocess.run(
-            [program, *command.arguments],
-            cwd=folder,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": search_path()},
-            check=False,
-        ).returncode
+        code = run_in_group(
+            [program, *command.arguments], cwd=folder, output=file, environment={**os.environ, "PATH": search_path()}
+        )
     if code:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
@@ -44,6 +42,55 @@ def run_tool(command: Command, folder: Path) -> None:
         raise ToolError(
             f"{command.purpose} failed ({command.tool}, exit code {code}): {errors[-1][:LAST_WORDS]}; see {log}{advice}"
         )
+
+
+def run_in_group(
+    command: Sequence[str | Path],
+    *,
+    cwd: os.PathLike[str] | str,
+    output: IO[str] | None,
+    environment: Mapping[str, str],
+) -> int:
+    """Run a program, and end it with all that it has started when this process is told to end.
+
+    A terminal's ctrl-C does not reach it, so that it cannot end before what waits for it knows why.
+
+    Args:
+        command: program and arguments.
+        cwd: where it runs.
+        output: for its stdout and stderr; this process's own if None.
+        environment: all its variables.
+
+    Returns:
+        Its exit code; less than zero after a signal.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        end_group(process)
+        raise
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and every other of the group: politely first, then for sure."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def package_versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -21,6 +21,7 @@ EXIT_USER_ERROR = 2
 EXIT_NO_BITSTREAM_TOOL = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """Full disk, exceeded quota, read-only file system, file too large: they can meet any write, and the user ends them."""
 
@@ -30,7 +31,7 @@ class UserError(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the same as ctrl-C, but for the exit code."""
+    """SIGTERM, or the terminal was closed: the same as ctrl-C, but for the exit code."""
 
 
 class Arguments(argparse.ArgumentParser):
@@ -78,17 +79,18 @@ def command_line(main: CommandLine) -> CommandLine:
 
 @contextmanager
 def terminated() -> Iterator[None]:
-    """Raise Terminated where SIGTERM would end the process at once, so that whatever is open is closed."""
+    """Raise Terminated where a signal would end the process at once, so that whatever is open is closed, and whatever
+    runs for it ended."""
     main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
+    ending = [number for number in ENDING_SIGNALS if main_thread and signal.getsignal(number) is signal.SIG_DFL]
 
     def end(*_: object) -> NoReturn:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, end)
+    for number in ending:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)

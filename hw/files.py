@@ -17,6 +17,8 @@ from hw.errors import UserError
 
 PARTIAL = ".partial"
 """Suffix of everything that is not finished; .gitignore names it."""
+FAILED = ".failed"
+"""Suffix of a folder in which something went wrong that its logs tell more of."""
 RENAMES = 100
 """How often a folder's swap is tried again when another process puts its own folder there at the same moment."""
 
@@ -53,10 +55,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty partial folder; it replaces ``path`` when the block ends well, and is removed otherwise.
+def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False) -> Iterator[Path]:
+    """Yield an empty partial folder; it becomes ``path`` when the block ends well, and is removed otherwise.
 
     Whether an existing ``path`` may be replaced is for the caller to decide.
+
+    Args:
+        path: the folder.
+        replace: the last writer wins; otherwise the first, whose folder others may be using already.
+        keep_failed: a partial folder that a UserError ended becomes ``path`` with the suffix :data:`FAILED`, and the
+            message, which may name a log in it, names that one.
 
     Raises:
         UserError: the parent of ``path`` cannot be written to.
@@ -69,9 +77,29 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     try:
         yield partial
-        swap(partial, path)
+        if replace:
+            swap(partial, path)
+        else:
+            with suppress(FileExistsError):
+                rename_folder(partial, path)
+    except UserError as error:
+        if keep_failed:
+            failed = path.with_name(f"{path.name}{FAILED}")
+            swap(partial, failed)
+            error.args = (str(error).replace(str(partial), str(failed)),)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def rename_folder(folder: Path, target: Path) -> None:
+    """Make ``folder`` the folder ``target``; raises FileExistsError where that is there already, and UserError."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FileExistsError(target) from error
+        raise cannot_write(target, error) from error
 
 
 def swap(folder: Path, target: Path) -> None:
@@ -81,12 +109,9 @@ def swap(folder: Path, target: Path) -> None:
         with suppress(FileNotFoundError):
             target.rename(replaced)
         try:
-            folder.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise cannot_write(target, error) from error
-        else:
-            return
+            with suppress(FileExistsError):
+                rename_folder(folder, target)
+                return
         finally:
             shutil.rmtree(replaced, ignore_errors=True)
     raise UserError(f"cannot write {target}: other processes keep writing it")

@@ -63,8 +63,8 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
     options = options_from(text)
     shard = images.range(first, first + options.shard)
     inferences = prepare(design, shard)
-    folder = simulation.folder / f"shard_{first}"
-    outcome = simulate(design.config, simulation, inferences, FULL_SPEED, folder)
+    with simulation.run_folder() as folder:
+        outcome = simulate(design.config, simulation, inferences, FULL_SPEED, folder)
     comparison = outcome.comparison
     cycles = np.diff(comparison.class_cycles)
     return {

@@ -81,7 +81,7 @@ class Outcome:
 
 
 def simulate(
-    config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, folder: Path | None = None
+    config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, runs: Path | None = None
 ) -> Outcome:
     """Run inferences through the simulated network and compare all it does with the golden model.
 
@@ -90,12 +90,12 @@ def simulate(
         simulation: its testbench.
         inferences: what to run.
         mode: how they are offered.
-        folder: for the logs; by default one for each mode beside the simulation.
+        runs: where the mode gets a folder for its logs; by default a new folder beside the simulation, which stays.
 
     Raises:
         SimulationError: the network hung, or what it sent is no sequence of results at all.
     """
-    folder = folder or simulation.folder / mode.name.replace(" ", "_")
+    folder = (runs or simulation.new_run_folder()) / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     beats = stream_beats(inferences.bursts, config.input)
     size = (config.input.group * config.input.burst_bits + 7) // 8

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
+from hw.files import whole_folder
 from hw.network import Network
 from hw.plan import Plan
 from hw.progress import step
@@ -137,20 +137,14 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
     digest = hashlib.sha256("\0".join([synthesis_version(), *files.values()]).encode()).hexdigest()
     target = folder / f"netlist-{name}-{digest[:16]}"
     if not target.is_dir():
-        partial = target.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-        for file, text in files.items():
-            (partial / file).write_text(text)
-        with step(f"synthesis for {name}"):
-            run_tool(family.synthesis("network"), partial)
-        with step("cell models"):
-            run_tool(models.flatten, partial)
-        check_all_modelled(models, partial)
-        partial.rename(target)
+        with whole_folder(target, replace=False, keep_failed=True) as partial:
+            for file, text in files.items():
+                (partial / file).write_text(text)
+            with step(f"synthesis for {name}"):
+                run_tool(family.synthesis("network"), partial)
+            with step("cell models"):
+                run_tool(models.flatten, partial)
+            check_all_modelled(models, partial)
     return {"network.v": (target / "simulated.v").read_text(), **block_rams}
 
 

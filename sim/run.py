@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -33,7 +34,10 @@ EXIT_MISMATCH = 1
 
 
 def replay(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
-    """All runs of one simulation: references against the checkpoint's own logits, then the data in every mode."""
+    """All runs of one simulation: references against the checkpoint's own logits, then the data in every mode.
+
+    Their folders are in one new folder, which is the caller's to remove; it stays when one hangs.
+    """
     runs: list[tuple[Mode, Inferences]] = [
         (FULL_SPEED, inferences),
         (STALLED, inferences),
@@ -41,11 +45,11 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
     ]
     if len(design.references.logits):
         runs.insert(0, (REFERENCES, reference_inferences(design)))
-    outcomes = []
+    outcomes, folder = [], simulation.new_run_folder()
     for mode, batch in runs:
         try:
             with step(f"simulation of {len(batch.bursts)} inferences, {mode.name}"):
-                outcomes.append(simulate(design.config, simulation, batch, mode))
+                outcomes.append(simulate(design.config, simulation, batch, mode, folder))
         except SimulationError as error:
             if simulation.waves:
                 raise
@@ -57,9 +61,10 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
 def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mode: Mode) -> Path:
     """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
     traced = rebuilt_with_waves(design, simulation)
+    folder = traced.new_run_folder()
     with contextlib.suppress(SimulationError):
-        simulate(design.config, traced, batch.first(1), mode)
-    return waveform(traced, mode)
+        simulate(design.config, traced, batch.first(1), mode, folder)
+    return waveform(folder)
 
 
 def rebuilt_with_waves(design: Design, simulation: Simulation) -> Simulation:
@@ -131,15 +136,12 @@ def with_waves(design: Design, inferences: Inferences, failing: Outcome, failed:
     """Run a failing mode again, up to its first wrong inference, with waveforms; returns the waveform's path."""
     simulation = rebuilt_with_waves(design, failed)
     batch = inferences.first(failing.comparison.first_inference + 1)
-    simulate(design.config, simulation, batch, failing.mode)
-    return waveform(simulation, failing.mode)
+    return waveform(simulate(design.config, simulation, batch, failing.mode).folder)
 
 
-def waveform(simulation: Simulation, mode: Mode) -> Path:
+def waveform(folder: Path) -> Path:
     """Where the waveform of a run lies."""
-    found = [*simulation.folder.rglob("*.vcd"), *simulation.folder.rglob("*.fst")]
-    inside = [path for path in found if mode.name.replace(" ", "_") in path.parts]
-    return (inside or found or [simulation.folder])[0]
+    return next((path for kind in ("*.vcd", "*.fst") for path in folder.rglob(kind)), folder)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -199,6 +201,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"mismatch: {error}", file=sys.stderr)
         return EXIT_MISMATCH
     print_report(report, time.monotonic() - begin)
+    runs = outcomes[0].folder.parent
+    if options.waves:
+        print(f"waveforms: {runs}")
+    else:
+        shutil.rmtree(runs, ignore_errors=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return EXIT_MISMATCH if report["mismatches"] else 0

@@ -4,19 +4,25 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
 
 from boards.tools import search_path
 from gen.rtl import network_verilog
+from gen.toolrun import run_in_group
 from hw.configuration import TopConfig
 from hw.errors import UserError
+from hw.files import whole_folder
 from hw.progress import step
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
@@ -26,9 +32,27 @@ VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEM
 # The packaged Verilator's precompiled headers need the include flag that its makefile leaves empty.
 VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
 SIMULATORS = ("verilator", "icarus")
+PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
+"""Paths that mean themselves to make and to a shell."""
 
 
-class LeanVerilator(Verilator):
+class InGroup(Runner):
+    """A runner whose simulator, and all that builds it, ends with this process."""
+
+    def _execute_cmds(
+        self, cmds: Sequence[list[str]], cwd: os.PathLike[str] | str, stdout: TextIO | None = None
+    ) -> None:
+        for command in cmds:
+            code = run_in_group(command, cwd=cwd, output=stdout, environment=self.env)
+            if code:
+                raise RuntimeError(f"command failed with exit code {code}")
+
+
+class QuietIcarus(InGroup, Icarus):
+    """Icarus."""
+
+
+class LeanVerilator(InGroup, Verilator):
     """Verilator without public access to every signal: the testbench marks what Python touches."""
 
     def _build_command(self) -> list[list[str]]:
@@ -72,6 +96,8 @@ class Simulation:
             SimulationError: the test or the simulator failed; the message names the log.
         """
         runner = make_runner(self.simulator)
+        if self.waves and self.simulator == "icarus":
+            plusargs = {**plusargs, "dumpfile_path": log.parent.resolve() / "testbench.fst"}
         try:
             results = runner.test(
                 test_module=self.bench,
@@ -94,6 +120,17 @@ class Simulation:
             tests, failures = 0, 0
         if failures or not tests:
             raise SimulationError(f"the design hung or the simulation failed; see {log}")
+
+    @contextmanager
+    def run_folder(self) -> Iterator[Path]:
+        """A folder for the logs of runs that nobody else uses; it stays when the block ends with an error."""
+        folder = self.new_run_folder()
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def new_run_folder(self) -> Path:
+        """A folder for the logs of runs that nobody else uses."""
+        return Path(tempfile.mkdtemp(prefix="run-", dir=self.folder))
 
 
 class SimulationError(Exception):
@@ -140,38 +177,60 @@ def build_sources(
     name = simulator_version(simulator)
     settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
     digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
-    target = folder / f"{simulator}-{digest[:16]}"
+    target = folder / f"{simulator}-{digest[:24]}"
     simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench, netlist=netlist)
-    if (target / "built").is_file():
-        return simulation
-    shutil.rmtree(target, ignore_errors=True)
-    try:
-        target.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-    for name, text in sources.items():
-        (target / name).write_text(text)
-    try:
-        with step(f"compiling the {simulator} simulation"):
+    if not target.is_dir():
+        # Another process may have finished the same one first, and may be running it.
+        with whole_folder(target, replace=False, keep_failed=True) as partial:
+            compile_sources(sources, simulator, partial, waves=waves)
+    return simulation
+
+
+def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *, waves: bool) -> None:
+    """Write the sources into a folder and compile them there; raises UserError."""
+    with plain_folder(folder) as place, step(f"compiling the {simulator} simulation"):
+        for name, text in sources.items():
+            (place / name).write_text(text)
+        try:
             make_runner(simulator).build(
-                sources=[target / name for name in sources],
+                sources=[place / name for name in sources],
                 hdl_toplevel="testbench",
-                build_dir=target,
+                build_dir=place,
                 build_args=list(VERILATOR_ARGUMENTS) if simulator == "verilator" else [],
                 timescale=("1ns", "1ps"),
                 waves=waves,
-                log_file=target / "build.log",
+                log_file=place / "build.log",
                 always=True,
             )
-    except (RuntimeError, SystemExit) as error:
-        raise UserError(f"{simulator} could not build the simulation; see {target / 'build.log'}") from error
-    (target / "built").touch()
-    return simulation
+        except (RuntimeError, SystemExit) as error:
+            raise UserError(f"{simulator} could not build the simulation; see {folder / 'build.log'}") from error
+
+
+@contextmanager
+def plain_folder(folder: Path) -> Iterator[Path]:
+    """The folder; where make would take its path for syntax, a temporary one, whose content gets there in the end.
+
+    Raises:
+        UserError: no folder for temporary files has a plain name.
+    """
+    if PLAIN.fullmatch(str(folder.resolve())):
+        yield folder
+        return
+    temporary = [path for path in (tempfile.gettempdir(), "/tmp") if PLAIN.fullmatch(path) and os.access(path, os.W_OK)]
+    if not temporary:
+        raise UserError(
+            f"make takes no blanks in paths, and {tempfile.gettempdir()} has some too; set TMPDIR to another"
+        )
+    with tempfile.TemporaryDirectory(prefix="qblif-", dir=temporary[0]) as scratch:
+        try:
+            yield Path(scratch)
+        finally:
+            shutil.copytree(scratch, folder, dirs_exist_ok=True)
 
 
 def make_runner(simulator: str) -> Runner:
     """cocotb's runner, quiet."""
-    runner = LeanVerilator() if simulator == "verilator" else Icarus()
+    runner = LeanVerilator() if simulator == "verilator" else QuietIcarus()
     runner.log.setLevel(logging.WARNING)
     return runner
 

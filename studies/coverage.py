@@ -179,12 +179,13 @@ def run_case(case: Case, data_dir: Path | None, simulator: str, folder: Path) ->
     inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
     simulation = build(config, simulator, folder, waves=False)
     runs: list[Sequence[CoverPoint]] = []
-    for mode in (FULL_SPEED, STALLED, blocked_sink(config, inferences)):
-        outcome = simulate(config, simulation, inferences, mode)
-        if outcome.comparison.mismatches:
-            raise SimulationError(f"{mode.name}: {outcome.comparison.first}")
-        seen = recorded(config, network, bursts, outcome.folder)
-        runs.append([*cover(config, network, seen), *flow_points(config, outcome.folder)])
+    with simulation.run_folder() as logs:
+        for mode in (FULL_SPEED, STALLED, blocked_sink(config, inferences)):
+            outcome = simulate(config, simulation, inferences, mode, logs)
+            if outcome.comparison.mismatches:
+                raise SimulationError(f"{mode.name}: {outcome.comparison.first}")
+            seen = recorded(config, network, bursts, outcome.folder)
+            runs.append([*cover(config, network, seen), *flow_points(config, outcome.folder)])
     points = merge(runs)
     for point in points:
         for name in point.wrongly_unreachable:
