@@ -4,7 +4,7 @@ import math
 
 from boards.board import Board, Uart
 from boards.harness import BoardTop
-from gen.design import Design, self_test_vectors
+from gen.design import Hardware, self_test_vectors
 from hw.configuration import TopConfig
 from hw.device import counter_widths
 from hw.errors import UserError
@@ -56,12 +56,12 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
     return LinkConfig(identity=identity, divisor=divisor)
 
 
-def design_link(design: Design) -> LinkConfig | None:
+def design_link(design: Hardware) -> LinkConfig | None:
     """The link of a design; None for a board without a serial line."""
     return link_config(design.board, design.plan.clock_mhz, design.network, design.config, design.sha256)
 
 
-def board_top(design: Design) -> BoardTop:
+def board_top(design: Hardware) -> BoardTop:
     """The top of a design, as it is flashed."""
     vectors, link = self_test_vectors(design), design_link(design)
     return BoardTop(design.board, design.plan.clock_mhz, design.config, vectors, link)

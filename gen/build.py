@@ -3,14 +3,13 @@
     python -m gen.build --board ulx3s_85f --ckpt model.pt
     python -m gen.build --patch build/ulx3s_85f --ckpt retrained.pt
 
-An ordered list of steps; each saves what it made and checks it by reading it back. Everything is made in
-OUT.partial, which becomes OUT when all that was asked for is there.
+An ordered list of steps; each saves what it made and checks it by reading it back. Everything is made in a partial
+folder of this build alone, which becomes OUT when all that was asked for is there, and OUT.failed when a step fails.
 """
 
 import argparse
 import functools
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -24,14 +23,16 @@ from rich.table import Table
 from boards.catalogue import CATALOGUE
 from gen.block_rams import MemoryBlocks, fill_tables, place_tables, read_back
 from gen.board_top import board_top
+from gen.built import one_build
 from gen.design import Design, add_plan_options, design_of
 from gen.memory_images import RTLIL, memory_images, with_placeholders
-from gen.patch import built_report, patch_files, patched_design
+from gen.patch import built_report, patch_files, patched_design, patched_files
 from gen.report import REPORT, make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configure import main_projection
 from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
+from hw.files import whole_folder
 from hw.network import Network, Skip
 from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
@@ -201,23 +202,15 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
         UserError: ``out`` cannot be written or is not a build folder, or a step failed; ``out`` is left as it was.
     """
     check_replaceable(out)
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
-    build = Build(design=design, folder=partial, patched=patched)
-    for name, (purpose, action) in (PATCH_STEPS if patched else STEPS).items():
-        build.run(purpose, functools.partial(action, build))
-        if name == until:
-            break
-    (partial / "report.md").write_text(markdown(build.report))
-    (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
-    check_replaceable(out)
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
+    with whole_folder(out, keep_failed=True) as partial:
+        build = Build(design=design, folder=partial, patched=patched)
+        for name, (purpose, action) in (PATCH_STEPS if patched else STEPS).items():
+            build.run(purpose, functools.partial(action, build))
+            if name == until:
+                break
+        (partial / "report.md").write_text(markdown(build.report))
+        (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
+        check_replaceable(out)
     return build.report
 
 
@@ -267,10 +260,11 @@ def patch(options: argparse.Namespace) -> int:
     given = vars(options) | {"patch": None, "ckpt": None, "out": None}
     if options.ckpt is None or given != vars(parser().parse_args([])):
         raise UserError("--patch goes with --ckpt and --out alone: board, clock and plan are those of the build")
-    built = options.patch.resolve()
-    design = patched_design(built, options.ckpt)
-    out = built.with_name(f"{built.name}-patched") if options.out is None else options.out.resolve()
-    print(markdown(run_build(design, out, "bitstream", built)))
+    folder = options.patch.resolve()
+    out = folder.with_name(f"{folder.name}-patched") if options.out is None else options.out.resolve()
+    with one_build(folder, patched_files(folder)) as built:
+        report = run_build(patched_design(built, options.ckpt), out, "bitstream", built)
+    print(markdown(report))
     return 0
 
 

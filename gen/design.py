@@ -28,10 +28,9 @@ MOST_MARGIN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
-    """A checkpoint on a board: network, plan and the configuration that both give."""
+class Hardware:
+    """A network on a board: its plan, and the configuration that both give."""
 
-    checkpoint: Checkpoint
     board: Board
     network: Network
     references: ReferenceVectors
@@ -48,6 +47,13 @@ class Design:
     def inputs(self) -> IntArray | None:
         """Bursts of the reference inputs."""
         return reference_inputs(self.network, self.references)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design(Hardware):
+    """A checkpoint on a board."""
+
+    checkpoint: Checkpoint
 
 
 def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
@@ -177,7 +183,7 @@ def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[LayerPlan, str, i
                 yield layer, field, bits
 
 
-def self_test_vectors(design: Design) -> SelfTestVectors:
+def self_test_vectors(design: Hardware) -> SelfTestVectors:
     """The reference vectors as the on-chip harness replays them; without references one arbitrary sample, unchecked."""
     samples = design.references.samples
     if not len(samples):

@@ -6,13 +6,14 @@ has learned; the real ones are put into the netlist afterwards.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from boards.block_ram import Bits
 from gen.board_top import design_link
-from gen.design import Design, self_test_vectors
+from gen.design import Hardware, self_test_vectors
 from hw.configuration import LayerConfig, NeuronConfig
 from hw.constants import constants_words, row_layout
 
@@ -40,7 +41,7 @@ def memory_image(path: str, width: int, words: tuple[int, ...]) -> MemoryImage:
     return MemoryImage(path=path, width=width, words=tuple(word & (1 << width) - 1 for word in padded))
 
 
-def memory_images(design: Design) -> list[MemoryImage]:
+def memory_images(design: Hardware) -> list[MemoryImage]:
     """Every table of the design that is kept in block RAM."""
     found = [image for layer in design.config.layers for image in layer_images(layer)]
     vectors = self_test_vectors(design)
@@ -81,12 +82,22 @@ def placeholder(image: MemoryImage) -> MemoryImage:
 
 
 def with_placeholders(rtlil: str, images: list[MemoryImage]) -> str:
-    """The RTLIL of a board's top with placeholders in its tables.
+    """The RTLIL of a board's top with placeholders in its tables; raises RuntimeError, see :func:`with_words`."""
+    return with_words(rtlil, {image: placeholder(image) for image in images})
+
+
+def without_placeholders(rtlil: str, images: list[MemoryImage]) -> str:
+    """The inverse of :func:`with_placeholders`: what the chip does once its tables are filled."""
+    return with_words(rtlil, {placeholder(image): image for image in images})
+
+
+def with_words(rtlil: str, images: Mapping[MemoryImage, MemoryImage]) -> str:
+    """The RTLIL of a board's top with other words, the values, in the tables that are the keys.
 
     Raises:
         RuntimeError: a table is not there, or does not hold the words of its image: the lowering is wrong.
     """
-    for image in images:
+    for image, wanted in images.items():
         owner, _, name = image.path.rpartition(".")
         begin = rtlil.find(f"\nmodule \\top.{owner}\n")
         table = re.compile(
@@ -94,7 +105,7 @@ def with_placeholders(rtlil: str, images: list[MemoryImage]) -> str:
         ).search(rtlil, max(begin, 0), rtlil.find("\nend\n", begin))
         if begin < 0 or table is None or table[1] != rtlil_constant(image):
             raise RuntimeError(f"memory {image.path}: the RTLIL does not hold its words")
-        rtlil = rtlil[: table.start(1)] + rtlil_constant(placeholder(image)) + rtlil[table.end(1) :]
+        rtlil = rtlil[: table.start(1)] + rtlil_constant(wanted) + rtlil[table.end(1) :]
     return rtlil
 
 

@@ -5,7 +5,6 @@ networks could differ in is held against what was built, and refused with the re
 """
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +15,24 @@ import numpy as np
 from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
 from gen.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
+from gen.built import built_hardware, read_report
 from gen.design import Design, too_narrow
 from gen.fold import read_network
 from gen.memory_images import MemoryImage
-from gen.report import REPORT
 from hw.configure import configure
 from hw.errors import UserError
 from hw.network import Network, Readout, ReferenceVectors
-from hw.network_file import load_network, network_sha256
-from hw.plan import load_plan
+from hw.network_file import network_sha256
 
 COPIED = ("top.il", "top.ys", "top.lpf", "top.pcf", "top.stat.json", "timing.json", "yosys.log", "nextpnr.log")
 """What other weights change nothing of. The network's Verilog holds weights, and gen.build --until rtl makes it."""
+
+
+def patched_files(built: Path) -> tuple[str, ...]:
+    """The files of a build that are read for a patch; raises UserError where there is no build."""
+    form = find_board(read_report(built, ("board",))["board"]).family.block_ram_format
+    texts = () if form is None else (form.text,)
+    return ("plan.json", "network.safetensors", MEMORIES, NETLIST, *texts, *COPIED)
 
 
 def patched_design(built: Path, checkpoint: Path) -> Design:
@@ -36,12 +41,12 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     Raises:
         UserError: ``built`` is no patchable build, or its hardware cannot be that of the checkpoint's network.
     """
-    plan = load_plan(built / "plan.json")
-    board = find_board(plan.board)
+    hardware = built_hardware(built)
+    plan, board = hardware.plan, hardware.board
     if not (plan.patchable and (built / MEMORIES).is_file()):
         raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
     loaded, network, references = read_network(checkpoint)
-    for difference in differences(load_network(built / "network.safetensors"), (network, references)):
+    for difference in differences((hardware.network, hardware.references), (network, references)):
         raise UserError(f"{checkpoint} does not fit the hardware of {built}: {difference}; build it anew")
     for layer, field, bits in too_narrow(plan, network):
         has = getattr(layer, field)
@@ -64,13 +69,11 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
 
 def built_report(built: Path) -> dict[str, Any]:
     """What the report of a patched design has from the build's: hardware and timing are the same."""
-    try:
-        report = json.loads((built / REPORT).read_text())
-        names = ("network_sha256", "plan_sha256", "checkpoint_sha256")
-        same = {key: report[key] for key in ("resources", "fmax_mhz", "tools")}
-        return {**same, "patched_from": {name: report[name] for name in names}}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"--patch {built} is not a build folder of gen.build") from error
+    origin = ("network_sha256", "plan_sha256", "checkpoint_sha256")
+    return {
+        **read_report(built, ("resources", "fmax_mhz", "tools")),
+        "patched_from": read_report(built, origin),
+    }
 
 
 def differences(built: tuple[Network, ReferenceVectors], wanted: tuple[Network, ReferenceVectors]) -> Iterator[str]:

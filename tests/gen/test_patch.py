@@ -10,15 +10,17 @@ from boards.families.ice40 import ICE40
 from gen import build
 from gen.block_rams import MEMORIES, load_blocks, read_back
 from gen.board_top import board_top
+from gen.built import built_hardware
 from gen.checkpoint import load_checkpoint
 from gen.design import Design, too_narrow
-from gen.memory_images import RTLIL, MemoryImage, memory_images, with_placeholders
+from gen.memory_images import RTLIL, MemoryImage, memory_images, with_placeholders, without_placeholders
 from gen.patch import differences, part_differences, patch_files
 from gen.plans import make_plan
 from hw.configure import configure
 from hw.errors import UserError
 from hw.network import Leak, ReferenceVectors
 from hw.network_file import network_sha256
+from hw.plan import load_plan
 from snn import train
 from studies import patching
 from tests.networks import plan_for, random_convolutions, random_network
@@ -102,6 +104,16 @@ def test_a_patchable_build_is_read_back(built, designs):
         read_back(built, report["bitstream"], form, memories, [wrong, *images[1:]])
 
 
+def test_what_is_flashed_is_simulated(built, designs, tmp_path):
+    """The netlist was made of placeholders; a build that is not patchable has the words themselves in it."""
+    there = tmp_path / "there"
+    build.run_build(designs[1], there, "bitstream", built)
+    for folder, design in ((built, designs[0]), (there, designs[1])):
+        rtlil = (folder / RTLIL).read_text()
+        assert without_placeholders(rtlil, memory_images(built_hardware(folder))) == unpatchable_files(design)[RTLIL]
+        assert rtlil != unpatchable_files(design)[RTLIL]
+
+
 def test_patched_there_and_back_again(built, designs, tmp_path):
     there, back = tmp_path / "there", tmp_path / "back"
     report = build.run_build(designs[1], there, "bitstream", built)
@@ -142,6 +154,13 @@ def test_a_retrained_network_patched_and_built(board, digits_checkpoint, tmp_pat
     assert "none of top.json" in capsys.readouterr().out
 
 
+def accept_plan(built):
+    """Have the report of a build name the plan that is there now."""
+    report = json.loads((built / "report.json").read_text())
+    report["plan_sha256"] = load_plan(built / "plan.json").sha256
+    (built / "report.json").write_text(json.dumps(report))
+
+
 def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys):
     built = tmp_path / "built"
     new = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--out", str(built)]
@@ -152,18 +171,21 @@ def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys
     (built / MEMORIES).write_text("[]")
     assert "--patch goes with" in fails(build.main, *good, "--board", "icebreaker")
     assert "--patch goes with" in fails(build.main, "--patch", built)
-    assert "plan" in fails(build.main, "--patch", tmp_path, "--ckpt", digits_checkpoint)
+    assert "not a build folder" in fails(build.main, "--patch", tmp_path, "--ckpt", digits_checkpoint)
     assert "input: shape is (1, 28, 28)" in fails(build.main, "--patch", built, "--ckpt", fashion_checkpoint)
     with pytest.raises(UserError, match="of another version"):
         patch_files(built, tmp_path, ICE40.block_ram_format, [MemoryImage(path="other", width=1, words=(0, 1))])
     plan = json.loads((built / "plan.json").read_text())
     plan["layers"][0]["bias_bits"] = 3
     (built / "plan.json").write_text(json.dumps(plan))
+    assert "another plan than report.json" in fails(build.main, *good)
+    accept_plan(built)
     line = fails(build.main, *good)
     assert "hidden_0 needs bias_bits of" in line
     assert "--width-margin" in line
     plan["layers"][0]["constants_memory"] = "logic"
     (built / "plan.json").write_text(json.dumps(plan))
+    accept_plan(built)
     assert "--patchable" in fails(build.main, *good)
 
     assert "--patchable" in fails(build.main, *new, "--width-margin", "1")

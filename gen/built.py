@@ -1,0 +1,93 @@
+"""What an earlier build left, read so that all of it is of one and the same build."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from boards.catalogue import find_board
+from gen.design import Hardware
+from gen.report import REPORT
+from hw.configure import configure
+from hw.errors import UserError
+from hw.network_file import load_network, network_sha256
+from hw.plan import load_plan
+
+TRIES = 3
+"""How often files are copied again because another build took the folder's place meanwhile."""
+
+
+@contextmanager
+def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yield a folder with copies of a build's report and of those of its files ``names`` that are there.
+
+    A build folder is replaced whole, at any time (:func:`hw.files.whole_folder`): files that are read one by one may be
+    of two builds. A UserError of the block names the build's own folder.
+
+    Raises:
+        UserError: ``folder`` is not a build folder, or is replaced again and again.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / folder.name
+        for _ in range(TRIES):
+            shutil.rmtree(copy, ignore_errors=True)
+            copy.mkdir()
+            before = identity(folder)
+            for name in names:
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(folder / name, copy / name)
+            if identity(folder) == before:
+                break
+        else:
+            raise UserError(f"{folder} is being replaced by another build; wait until that has ended")
+        (copy / REPORT).write_bytes(before[-1])
+        try:
+            yield copy
+        except UserError as error:
+            error.args = (str(error).replace(str(copy), str(folder)),)
+            raise
+
+
+def identity(folder: Path) -> tuple[int, int, bytes]:
+    """What differs between two builds at one place; raises UserError where there is no build."""
+    try:
+        found = folder.stat()
+        return found.st_ino, found.st_ctime_ns, (folder / REPORT).read_bytes()
+    except OSError as error:
+        raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
+
+
+def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Those entries of a build's report; raises UserError where it is missing or damaged."""
+    try:
+        report = json.loads((folder / REPORT).read_text())
+        return {key: report[key] for key in keys}
+    except OSError as error:
+        raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / REPORT} is damaged; build it again") from error
+
+
+def built_hardware(folder: Path) -> Hardware:
+    """Network, plan and configuration of a build.
+
+    Raises:
+        UserError: a file is missing or damaged, or plan or network are not those that the report is about.
+    """
+    report = read_report(folder, ("plan_sha256", "network_sha256"))
+    plan, (network, references) = load_plan(folder / "plan.json"), load_network(folder / "network.safetensors")
+    sha256 = network_sha256(network, references)
+    for name, found in (("plan", plan.sha256), ("network", sha256)):
+        if found != report[f"{name}_sha256"]:
+            raise UserError(f"{folder} holds another {name} than {REPORT} is about; build it again")
+    return Hardware(
+        board=find_board(plan.board),
+        network=network,
+        references=references,
+        sha256=sha256,
+        plan=plan,
+        config=configure(network, plan),
+    )
