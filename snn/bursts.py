@@ -94,6 +94,7 @@ class Encoder(nn.Module):
             NetworkError: they have another type or shape.
         """
         spec = self.spec
+        require(isinstance(samples, Tensor), f"the input takes unsigned bytes, not {type(samples).__name__}")
         steps = () if spec.coding == "direct" else (self.timesteps,)
         expected = (len(samples), *steps, *spec.shape)
         require(samples.dtype == torch.uint8, f"the input takes unsigned bytes, not {samples.dtype}")

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from hw.errors import UserError, check_output_file, command_line
 from hw.files import whole_file
+from hw.progress import step
 from snn import checkpoint, data, quantization
 from snn.command import command_of, parse
 from snn.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
-from snn.training import Training, resumable, resume_file, sole_training, train
+from snn.training import Training, resumable, resume_file, sole_training, storing, train
 from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
@@ -91,21 +91,24 @@ def main(arguments: list[str] | None = None) -> int:
         with workers(options.device, batch) as processes:
             if processes.first:
                 held.enter_context(sole_training(options.out))
-            images, test = (
-                data.load(options.data, split, options.data_dir, options.timesteps) for split in ("train", "test")
-            )
+            with step(f"reading {options.data}", quiet=not processes.first):
+                images, test = (
+                    data.load(options.data, split, options.data_dir, options.timesteps) for split in ("train", "test")
+                )
             training = training_of(options, processes, images, test)
             held.enter_context(resumable(training))
             if processes.first:
-                rehearse(training)
+                with step("looking for the network's integer form"):
+                    rehearse(training)
             score = train(training, options.out, resume=options.resume)
             if not processes.first:
                 return 0
         if training.recipe.qat_epochs == 0:
             print("note: no integer phase was asked for; gen.build will round this float network")
-        with Console(stderr=True).status("counting the activity that the planner goes by"):
+        with step("counting the activity that the planner goes by"):
             content = content_of(training, options, score)
-        write_results(content, options.out)
+        with storing(training):
+            write_results(content, options.out)
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
     return 0
 

@@ -2,6 +2,7 @@
 interrupted, wherever, and whatever is tested meanwhile."""
 
 import csv
+import glob
 import io
 import pickle
 from collections.abc import Callable, Iterator
@@ -11,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
 from hw.errors import UserError
-from hw.files import sole_writer, write_whole
+from hw.files import PARTIAL, sole_writer, write_whole
+from hw.progress import step
 from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
@@ -235,11 +235,16 @@ def resume_file(out: Path) -> Path:
 def sole_training(out: Path) -> Iterator[None]:
     """Keep other processes from writing ``out`` and what lies beside it: log, record and state.
 
+    What a process left half written when it was killed is removed.
+
     Raises:
         UserError: another process does, or the folder cannot be written to.
     """
     # model.pt and model.ckpt would share model.csv.
     with sole_writer(out.with_suffix("")):
+        for name in (out.name, out.with_suffix(".csv").name, out.with_suffix(".json").name):
+            for partial in out.parent.glob(f"{glob.escape(name)}.*{PARTIAL}"):
+                partial.unlink(missing_ok=True)
         yield
 
 
@@ -262,14 +267,21 @@ def way_on(training: Training) -> str:
     return f"{kept}; the same command with --resume goes on from there"
 
 
+@contextmanager
+def storing(training: Training) -> Iterator[None]:
+    """Say how to go on where the block cannot write its files; raises UserError."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; {way_on(training)}") from error
+
+
 def keep_state(training: Training, out: Path) -> None:
     """Write OUT.resume and the log; raises UserError, after which the state before is still there."""
-    try:
+    with storing(training):
         checkpoint.save_atomically(training.state(), resume_file(out))
         training.saved = training.epoch
         write_log(training.log, out.with_suffix(".csv"))
-    except UserError as error:
-        raise UserError(f"{error}; {way_on(training)}") from error
 
 
 def restore_state(training: Training, out: Path) -> None:
@@ -296,19 +308,22 @@ def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -
     if resume:
         restore_state(training, out)
     first = training.workers.first
-    score = accuracy(training.tested, training.test) if training.epoch == training.recipe.epochs and first else 0.0
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet or not first) as progress:
-        task = progress.add_task("epochs", total=training.recipe.epochs, completed=training.epoch)
-        while training.epoch < training.recipe.epochs:
+    score, epochs = 0.0, training.recipe.epochs
+    if training.epoch == epochs and first:
+        with step("testing", quiet=quiet):
+            score = accuracy(training.tested, training.test)
+    with step("training", epochs - training.epoch, quiet=quiet or not first) as running:
+        while training.epoch < epochs:
             phase = "float" if training.epoch < training.recipe.float_epochs else "integer"
             loss = training.run_epoch()
             if first:
-                tested = not quiet or training.epoch == training.recipe.epochs
+                tested = not quiet or training.epoch == epochs
                 score = accuracy(training.tested, training.test) if tested else 0.0
                 training.log.append((training.epoch, phase, f"{loss:.4f}", f"{score:.4f}" if tested else ""))
                 keep_state(training, out)
-                text = f"epochs ({phase}): loss {loss:.3f}, test accuracy {score:.2%}"
-                progress.update(task, completed=training.epoch, description=text)
+                running.describe(
+                    f"epoch {training.epoch} of {epochs}, {phase}: loss {loss:.3f}, test accuracy {score:.2%}"
+                )
+                running.advance()
     training.leave()
     return score
