@@ -26,7 +26,7 @@ HEADER_LINE = re.compile(rb"#[\t\r\x20-\x7e\x80-\xff]*\n")
 END_OF_HEADER = b"#!END-HEADER"
 VERSION_LINE = re.compile(rb"^#!AER-DAT(\d{1,3}\.\d{1,3})\r?$", re.MULTILINE)
 CHIP_LINE = re.compile(rb"^# ?AEChip: ?([\x20-\x7e]*)\r?$", re.MULTILINE)
-FORMAT_LINE = re.compile(rb"^# ?Format: ?([\x20-\x7e]*)\r?$", re.MULTILINE)
+FORMAT_LINE = re.compile(rb"^# ?Format: ?([^\r\n]*)", re.MULTILINE)
 WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 CONVERT = "convert it to AEDAT 2.0, for example with jAER or github.com/SensorsINI/aedat4to2"
 
@@ -138,7 +138,7 @@ def read_aedat31(content: bytes, lines: bytes) -> Decoded:
     """AEDAT 3.1 after its header: packets of events of one kind, little-endian."""
     stored = FORMAT_LINE.search(lines)
     if stored is not None and stored[1] != b"RAW":
-        raise FaultError(f"its format is {stored[1].decode()}, and only RAW is read; {CONVERT}")
+        raise FaultError(f"its format is {stored[1].decode(errors='replace')}, and only RAW is read; {CONVERT}")
     packets = find_packets(content, len(lines))
     events = np.empty(sum(packets.counts), dtype=EVENT)
     count, last = 0, 0
