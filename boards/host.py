@@ -78,6 +78,9 @@ def read_array(path: Path, identity: Identity) -> NDArray[Any]:
 def read_image(path: Path, identity: Identity) -> NDArray[Any]:
     """An image in grey or colours; raises as :func:`read_sample`, and DAMAGE and OSError."""
     with Image.open(path) as image:
+        # Pillow compares a PNG's checksums only when it is asked to, and then the file has to be opened again.
+        image.verify()
+    with Image.open(path) as image:
         if image.mode not in IMAGE_MODES:
             raise UserError(f"{path} has pixels of the kind {image.mode}; save it as {' or '.join(IMAGE_MODES)}")
         channels = len(image.getbands())

@@ -284,6 +284,8 @@ def wide_png(width, height):
         ("x.npy", b"\x93NUMPY\7\0\x76\0" + npy_header("(1, 8, 8)"), "is not a whole array"),
         ("x.npy", b"\x80\4cos\nsystem\n.", "is not a whole array"),
         ("x.npy", archive, "is an archive of arrays"),
+        ("x.png", lambda path: image_file(path, "L").replace(b"IEND", b"IENE"), "is not a whole array or image"),
+        ("x.png", lambda path: image_file(path, "L")[:-20] + bytes(20), "is not a whole array or image|cannot be read"),
         ("x.png", lambda path: image_file(path, "P"), "pixels of the kind P; save it as L or RGB or RGBA"),
         ("x.png", lambda path: image_file(path, "1"), "pixels of the kind 1"),
         ("x.png", lambda path: image_file(path, "I;16"), "pixels of the kind I;16"),

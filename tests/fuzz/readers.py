@@ -11,6 +11,7 @@ from hw.network import ReferenceVectors
 from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
 from tests.fuzz.campaign import Reader
+from tests.fuzz.data_readers import DATA_READERS
 from tests.fuzz.mutators import JSON, SAFETENSORS
 from tests.networks import random_convolutions, random_network
 
@@ -54,6 +55,7 @@ def typed(value: object) -> object:
 
 
 READERS = (
+    *DATA_READERS,
     Reader(
         name="network.safetensors",
         samples=networks,
