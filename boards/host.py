@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 import tokenize
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ DAMAGE = (
     tokenize.TokenError,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
 )
 """What numpy and Pillow raise on files that were damaged, beside OSError."""
 DEFAULT_COUNT = 1000
@@ -55,7 +57,10 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
         UserError: the file is neither, or its shape or type is not that of the device's input.
     """
     try:
-        return read_array(path, identity) if path.suffix == ".npy" else read_image(path, identity)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return read_array(path, identity) if path.suffix == ".npy" else read_image(path, identity)
     except UnidentifiedImageError as error:
         raise UserError(f"{path} is not an image or a .npy file") from error
     except OSError as error:

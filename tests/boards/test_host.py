@@ -271,8 +271,10 @@ def wide_png(width, height):
     """The header of a grey PNG and pixels that are not there."""
     chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    pixels = b"IDAT" + zlib.compress(b"")
-    return start + struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
+    parts = [b"IDAT" + zlib.compress(b""), b"IEND"]
+    return start + b"".join(
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,7 @@ def wide_png(width, height):
         ("x.png", lambda path: image_file(path, "I;16"), "pixels of the kind I;16"),
         ("x.png", lambda path: image_file(path, "RGBA"), "has shape 4 x 8 x 8, but"),
         ("x.png", wide_png(60_000, 60_000), "is not a whole array or image"),
+        ("x.png", wide_png(10_000, 10_000), "is not a whole array or image"),
         ("x.png", wide_png(9_000, 9_000), "has shape 1 x 9000 x 9000, but"),
         ("x.png", wide_png(8, 8), "is not a whole array or image|cannot be read"),
     ],
