@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.errors import UserError
+from hw.errors import STORAGE_ERRORS, UserError
 from hw.network import Shape
 from snn.events import EVENT_LOADERS, Split
 from snn.fetch import Official, cache_folder, fetch_debian, fetch_official
@@ -72,14 +72,19 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
     """
     if timesteps < 1:
         raise UserError(f"{name}: there must be at least 1 timestep, not {timesteps}")
-    if name in EVENT_LOADERS:
+    if name not in NAMES:
+        raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
+    try:
+        if name not in EVENT_LOADERS:
+            return LOADERS[name](split, data_dir)
         if data_dir is None:
             raise UserError(f"{name}: name the folder that it was unpacked to with --data-dir")
         pixels, labels = EVENT_LOADERS[name](split, data_dir, timesteps)
-        return Images(pixels=pixels, labels=labels)
-    if name not in LOADERS:
-        raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
-    return LOADERS[name](split, data_dir)
+    except OSError as error:
+        if error.errno in STORAGE_ERRORS:
+            raise
+        raise UserError(f"{name}: cannot read {error.filename or 'its files'}: {error.strerror or error}") from error
+    return Images(pixels=pixels, labels=labels)
 
 
 def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:

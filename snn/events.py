@@ -100,6 +100,8 @@ def gestures_of(path: Path) -> list[Recording]:
         raise UserError(f"{labels} does not begin with the line {LABEL_COLUMNS}")
     recordings = []
     for number, line in enumerate(lines, 2):
+        if not line.strip():
+            continue
         row = LABEL_LINE.fullmatch(line)
         if row is None:
             raise UserError(f"{labels}, line {number} is not {LABEL_COLUMNS} in whole numbers: {line[:80]!r}")

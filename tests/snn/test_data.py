@@ -77,6 +77,12 @@ def test_what_is_absent_gets_one_clear_line(tmp_path, name, monkeypatch):
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [name for name in data.NAMES if name != "digits"])
+def test_a_folder_that_cannot_be_looked_at_gets_one_clear_line(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name}: cannot read .*: File name too long"):
+        data.load(name, "test", tmp_path / ("x" * 5000))
+
+
 def test_fashion_mnist_prefers_the_system_folder(idx_folder, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path / "datasets")
     (tmp_path / "datasets").mkdir()

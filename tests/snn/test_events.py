@@ -51,7 +51,7 @@ def gesture_set(
 ):
     """DVS128 Gesture of one session per split, the one of the test set with these rows of labels."""
     session = files.aedat31(some_events(128, 5, 300))
-    for name, lines in (("user01_led", [LABELS, "1,0,99000"]), ("user02_led", [first, *rows])):
+    for name, lines in (("user01_led", [LABELS, "1,0,99000", ""]), ("user02_led", [first, *rows])):
         write(folder / f"{name}.aedat", session if content is None else content)
         (folder / f"{name}_labels.csv").write_text("\n".join(lines) + "\n")
     (folder / "trials_to_train.txt").write_text("user01_led.aedat\n")
