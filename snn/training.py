@@ -21,6 +21,7 @@ from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
 from snn.data import Images
+from snn.layers import Readout
 from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.recipe import Recipe
@@ -66,6 +67,8 @@ class Training:
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
         self.model, self.recipe, self.images, self.test = model.to(device), recipe, images, test
+        if teacher is not None:
+            check_teacher(teacher, model)
         self.teacher = None if teacher is None else teacher.to(device).eval()
         self.fraction_bits = None if like is None else quantization.fraction_bits_of(like)
         if self.fraction_bits is not None:
@@ -197,6 +200,19 @@ class Training:
 def changed_samples(samples: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], random: Any) -> Tensor:
     """Augmented samples, (batch, C, H, W) or (batch, T, C, H, W); all timesteps of one are changed alike."""
     return change(samples.flatten(1, -3), random).unflatten(1, samples.shape[1:-2])
+
+
+def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
+    """Raise UserError unless both take the same samples and tell the same classes apart."""
+
+    def takes(of: nn.Module) -> str:
+        encoder = next(module for module in of.modules() if isinstance(module, Encoder))
+        readout = next(module for module in of.modules() if isinstance(module, Readout))
+        frames = f"{encoder.timesteps} frames of " if encoder.spec.coding == "events" else ""
+        return f"{frames}{encoder.spec.shape} {encoder.spec.coding} samples of {len(readout.exponent)} classes"
+
+    if takes(teacher) != takes(model):
+        raise UserError(f"--teacher takes {takes(teacher)}, and the model {takes(model)}")
 
 
 def timesteps_of(model: nn.Module) -> int:

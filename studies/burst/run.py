@@ -16,7 +16,7 @@ from snn.command import parse
 from snn.data import Images, load
 from snn.events import Split
 from snn.train import content_of, training_of
-from snn.training import Training, resume_file, train
+from snn.training import Training, resume_file, sole_training, train
 from snn.workers import Workers, device_of, processor
 from studies.burst.measure import Figures, activity_figures, hardware_figures, scales
 
@@ -48,26 +48,30 @@ def perform(
         data_dir: where the data set is.
         device: that trains, as of :func:`snn.workers.device_of`; the figures are found on the CPU.
         threads: that torch may use.
+
+    Raises:
+        UserError: another process is at this run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     begin = time.monotonic()
     out = folder / CHECKPOINT
     options = parse([*words, "--out", str(out)])
-    images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
-    training = training_of(options, Workers(device=device_of(device, 0)), images, test)
-    score = train(training, out, resume=resume_file(out).is_file(), quiet=True)
-    figures = {
-        "command": command,
-        "accuracy": score,
-        "images": len(test.labels),
-        "trained_with": f"torch {torch.__version__}, {processor(training.workers.device)}",
-        "scales": scales(training.tested),
-        "weights": sum(p.numel() for p in training.tested.parameters() if p.dim() > 1),
-    }
-    if training.recipe.qat_epochs and options.threshold == checkpoint.HARDWARE_THRESHOLD:
-        checkpoint.save_atomically(content_of(training, options, score), out)
-        figures |= integer_figures(training, out)
+    with sole_training(out):
+        images, test = (images_of(options.data, split, data_dir, options.timesteps) for split in ("train", "test"))
+        training = training_of(options, Workers(device=device_of(device, 0)), images, test)
+        score = train(training, out, resume=resume_file(out).is_file(), quiet=True)
+        figures = {
+            "command": command,
+            "accuracy": score,
+            "images": len(test.labels),
+            "trained_with": f"torch {torch.__version__}, {processor(training.workers.device)}",
+            "scales": scales(training.tested),
+            "weights": sum(p.numel() for p in training.tested.parameters() if p.dim() > 1),
+        }
+        if training.recipe.qat_epochs and options.threshold == checkpoint.HARDWARE_THRESHOLD:
+            checkpoint.save_atomically(content_of(training, options, score), out)
+            figures |= integer_figures(training, out)
     return figures | {"threads": threads, "seconds": round(time.monotonic() - begin, 1)}
 
 

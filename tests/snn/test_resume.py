@@ -119,10 +119,10 @@ def process(folder: Path, moment: int, *words: str, launcher: tuple[str, ...] = 
 
 
 @pytest.mark.slow
-def test_killed_by_the_system_at_every_moment(trainings, tmp_path):
+def test_killed_by_the_system(trainings, tmp_path):
     moments = trainings.unbroken("moments")
     assert process(tmp_path / "whole", -1) == 0
-    for number in outside_steps(moments):
+    for number in outside_steps(moments)[1::4]:
         folder = tmp_path / f"broken_{number}"
         assert process(folder, number) == -signal.SIGKILL
         resume = ["--resume"] * (folder / "model.pt.resume").exists()

@@ -18,8 +18,8 @@ from snn.layers import Projection, QuantConv2d, QuantLinear, Readout, SpikingLay
 from snn.neuron import QBLIF
 
 
-def encoder(shape=(1, 8, 8), timesteps=2):
-    return Encoder(InputSpec(shape=shape, coding="direct", bits=2), timesteps)
+def encoder(coding="direct", timesteps=2):
+    return Encoder(InputSpec(shape=(1, 8, 8), coding=coding, bits=2), timesteps)
 
 
 def conv(inputs=1, outputs=3):
@@ -31,8 +31,11 @@ def head(inputs, classes=4):
 
 
 def samples_for(model, count=24):
-    shape = next(module.spec.shape for module in model.modules() if isinstance(module, Encoder))
-    return torch.randint(0, 256, (count, *shape), dtype=torch.uint8)
+    first = next(module for module in model.modules() if isinstance(module, Encoder))
+    if first.spec.coding == "direct":
+        return torch.randint(0, 256, (count, *first.spec.shape), dtype=torch.uint8)
+    rare = torch.rand(count, first.timesteps, *first.spec.shape) < 0.1
+    return rare * torch.randint(1, 4, rare.shape, dtype=torch.uint8)
 
 
 def written(model, tmp_path):
@@ -73,6 +76,22 @@ def test_a_sequential_model_becomes_hardware(tmp_path):
     model = nn.Sequential(encoder(), conv(), Flatten(), head(3 * 64))
     network = written(model, tmp_path)
     assert [node.name for node in network.nodes] == ["layer_1"]
+
+
+def test_an_event_network_knows_how_rare_its_events_are(tmp_path):
+    model = nn.Sequential(encoder("events", 3), conv(), nn.AvgPool2d(2), nn.Flatten(), head(3 * 16))
+    written(model, tmp_path)
+    activity = load_checkpoint(tmp_path / "model.pt").activity
+    assert {node: len(steps) for node, steps in activity.items()} == {"input": 3, "layer_1": 3, "pooling": 3}
+    assert 0 < max(activity["input"]) < 0.2 * 2 * 64
+
+
+def test_the_activity_is_of_the_samples_that_are_named():
+    model = nn.Sequential(encoder(), nn.Flatten(), head(64))
+    samples, labels = samples_for(model), torch.zeros(24, dtype=torch.long)
+    for counted, expected in ((None, samples), (samples[:5], samples[:5])):
+        planes = np.bitwise_count(encode(expected.numpy(), model[0].spec).astype(np.uint64)).sum() / len(expected)
+        assert checkpoint.describe(model, samples, labels, counted)["activity"]["input"] == [pytest.approx(planes)]
 
 
 class Tricky(nn.Module):

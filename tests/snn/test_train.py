@@ -162,6 +162,12 @@ def test_fraction_bits_like_those_of_another_checkpoint(digits_checkpoint, tmp_p
     assert "another architecture" in line
 
 
+def test_a_teacher_of_another_subject_is_refused(fashion_checkpoint, tmp_path, fails):
+    line = fails(train.main, *QUICK, "--teacher", fashion_checkpoint, "--out", tmp_path / "model.pt")
+    assert "(1, 28, 28)" in line
+    assert "(1, 8, 8)" in line
+
+
 def test_two_processes_of_torchrun_train_one_network(tmp_path):
     out = tmp_path / "model.pt"
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "snn.train"]
