@@ -56,7 +56,6 @@ BYTES_UNDER_WAY = 2**16
 BYTES_PACKED_AT_ONCE = 2**20
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
-
 COBS_BLOCK = 254
 """Bytes that COBS lengthens by at most one."""
 LARGEST_FRAME = 2 * LARGEST_ANSWER

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 import serial
@@ -22,6 +23,8 @@ CANNOT_OPEN: tuple[type[Exception], ...] = (ValueError, *WENT_AWAY)
 
 POLL_SECONDS = 0.02
 WRITE_SECONDS = 10
+WRITTEN_AT_ONCE = 2**14
+"""Bytes that any rate of the link carries in WRITE_SECONDS; a large request takes longer."""
 LARGEST_READ = 2**16
 WINDOWS_ERROR = re.compile(r"Error\(\d+, .*, None, (\d+)\)")
 """How pyserial carries the errors of Windows: as text, in the language of the system, and their number last."""
@@ -78,7 +81,8 @@ class SerialPipe:
         return self._try(lambda: self._port.read(min(max(1, self._port.in_waiting), LARGEST_READ)))
 
     def write(self, content: bytes) -> None:
-        self._try(lambda: self._port.write(content))
+        for begin in range(0, len(content), WRITTEN_AT_ONCE):
+            self._try(partial(self._port.write, content[begin : begin + WRITTEN_AT_ONCE]))
 
     def set_baud(self, baud: int) -> None:
         try:

@@ -1,5 +1,6 @@
 """The command line against a fake device on a pseudo-terminal: what it prints, and every refusal in one line."""
 
+import contextlib
 import errno
 import re
 import struct
@@ -14,12 +15,12 @@ import serial
 from fake_device import COUNTERS, FakeDevice, Noise, OnTerminal
 from PIL import Image
 
-from boards import host
+from boards import host, serial_pipe
 from gen.checkpoint import load_checkpoint
 from gen.fold import fold, references
 from hw.configuration import BurstStream
 from hw.network_file import network_sha256
-from hw.protocol import Identity
+from hw.protocol import BAUD_RATES, Identity
 from qblif import golden
 from sim.golden import evaluate
 from snn.data import load
@@ -320,6 +321,15 @@ def test_short_answers_are_not_held_back(terminal, monkeypatch):
     monkeypatch.setattr("serial.Serial.set_low_latency_mode", lambda _, low: asked.append(low))
     with terminal() as port, host.Device.open(port.path, timeout=0.3):
         assert asked == [True]
+
+
+def test_a_large_request_may_take_longer_than_a_write_may(terminal, monkeypatch):
+    written = []
+    with terminal() as port, contextlib.closing(serial_pipe.SerialPipe(port.path)) as pipe:
+        monkeypatch.setattr("serial.Serial.write", lambda _, content: written.append(content))
+        pipe.write(bytes(range(256)) * 4000)
+    assert b"".join(written) == bytes(range(256)) * 4000
+    assert max(map(len, written)) * 10 / min(BAUD_RATES) < serial_pipe.WRITE_SECONDS / 2
 
 
 def test_a_port_that_goes_away(terminal):
