@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.hdl import Elaboratable
 
-from boards.block_ram import BlockRamFormat
+from boards.block_ram import BlockRamCell, BlockRamFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,13 @@ class Loader:
         board: its name there; None where it does not know the board, and ``by_hand`` says what to do instead.
         cable: where the board's cable is not the one that openFPGALoader expects.
         sram: whether the chip can be loaded without writing its flash.
+        dfu: whether it is loaded through a bootloader of its own.
     """
 
     board: str | None
     cable: str | None = None
     sram: bool = True
+    dfu: bool = False
     by_hand: str = ""
 
 
@@ -129,6 +131,8 @@ class Family(ABC):
     synthesis_commands: str
     block_ram_format: BlockRamFormat | None = None
     """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
+    block_ram_kinds: tuple[BlockRamCell, ...] = ()
+    """The netlist's block RAMs where there is no ``block_ram_format`` but their contents can be checked."""
 
     def synthesis_script(self, top: str) -> str:
         """Yosys's way from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and its counts ``TOP.stat.json``."""
@@ -175,8 +179,16 @@ write_json {top}.json
         """Resources of a netlist from its cell counts."""
 
     @abstractmethod
-    def missing_tools(self) -> list[str]:
-        """The tools that the bitstream still needs and that are not on this machine; empty if it can be made."""
+    def missing_tools(self, board: "Board") -> list[str]:
+        """What the bitstream still needs and is not on this machine; empty if all its tools are there."""
+
+    def setup_fault(self, board: "Board") -> str:
+        """What keeps the installed tools from working, in one line with the way out; empty if nothing does."""
+        return ""
+
+    def tool_versions(self, board: "Board") -> dict[str, str]:
+        """Of the installed tools that are no Python packages."""
+        return {}
 
     @abstractmethod
     def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
@@ -188,7 +200,22 @@ write_json {top}.json
 
     @abstractmethod
     def fmax_mhz(self, folder: Path) -> float | None:
-        """Highest clock after routing, or None where no tool of the family says it reliably."""
+        """Highest clock after routing, or None where no tool of the family says it."""
+
+    def fmax_is_hint(self) -> bool:
+        """Whether :meth:`fmax_mhz` leaves out some of the chip's timing: a design is not judged by it then."""
+        return False
+
+    def check_products(self, board: "Board", folder: Path) -> str | None:
+        """Hold what the implementation made against constraints and netlist.
+
+        Returns:
+            Where the contents of every block RAM were found to be the netlist's; None if nowhere was looked.
+
+        Raises:
+            UserError: the bitstream would not do what the netlist does.
+        """
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

