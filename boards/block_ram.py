@@ -8,34 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint8]
-"""0 or 1 each. The contents of a block are in the order in which yosys numbers them, see ``BlockRamFormat``."""
+"""0 or 1 each. The contents of a block are in the order in which yosys numbers them, see ``BlockRamCell``."""
 PLACED = "placed.json"
 """What nextpnr writes of a placed design: yosys's netlist with a place at every cell."""
 UNPACKED = "unpacked.txt"
 """What a bitstream is unpacked into."""
 
 
-class BlockRamFormat(ABC):
-    """A family's block RAM in what yosys, nextpnr, the packer and the unpacker write.
+class BlockRamCell(ABC):
+    """A kind of block RAM in the netlists that yosys writes.
 
     Yosys numbers a block's bits row after row of its widest port. A narrower port divides such a row in two again and
     again: the lower address bits choose the part, the lowest of them between neighbours.
 
     Attributes:
         cell: its type in a netlist.
-        placed_suffix: what nextpnr adds to a cell's name.
         widths: the bits that a port can have, ascending; each has half the rows of the one before.
         bits: of a block.
-        text: the file in which nextpnr gives the placed design to the packer.
-        unpack_tool: makes a text in the same format of a bitstream.
     """
 
     cell: str
-    placed_suffix: str = ""
     widths: tuple[int, ...]
     bits: int
-    text: str
-    unpack_tool: str
 
     @abstractmethod
     def port_width(self, parameters: Mapping[str, str]) -> int:
@@ -44,26 +38,6 @@ class BlockRamFormat(ABC):
     @abstractmethod
     def contents(self, parameters: Mapping[str, str]) -> Bits:
         """What a cell holds."""
-
-    @abstractmethod
-    def parameters(self, contents: Bits) -> dict[str, str]:
-        """The parameters with which a cell holds ``contents``."""
-
-    @abstractmethod
-    def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
-        """What the blocks at ``places``, as nextpnr names them, hold in a placed design or an unpacked bitstream.
-
-        Raises:
-            RuntimeError: a place has no contents.
-        """
-
-    @abstractmethod
-    def with_blocks(self, text: str, contents: Mapping[str, Bits]) -> str:
-        """The text of a placed design with other contents at the given places; raises RuntimeError like `blocks`."""
-
-    @abstractmethod
-    def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
-        """With these ``unpack_tool`` makes ``UNPACKED`` of a bitstream."""
 
     def positions(self, port_width: int) -> NDArray[np.int64]:
         """The bit of a block at each row and column of a port: (rows, port_width)."""
@@ -97,6 +71,40 @@ class BlockRamFormat(ABC):
         result = np.zeros((count, self.bits), dtype=np.uint8)
         result[:, positions] = columns.reshape(rows, count, port_width).transpose(1, 0, 2)
         return result
+
+
+class BlockRamFormat(BlockRamCell):
+    """A family's block RAM in what yosys, nextpnr, the packer and the unpacker write.
+
+    Attributes:
+        placed_suffix: what nextpnr adds to a cell's name.
+        text: the file in which nextpnr gives the placed design to the packer.
+        unpack_tool: makes a text in the same format of a bitstream.
+    """
+
+    placed_suffix: str = ""
+    text: str
+    unpack_tool: str
+
+    @abstractmethod
+    def parameters(self, contents: Bits) -> dict[str, str]:
+        """The parameters with which a cell holds ``contents``."""
+
+    @abstractmethod
+    def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
+        """What the blocks at ``places``, as nextpnr names them, hold in a placed design or an unpacked bitstream.
+
+        Raises:
+            RuntimeError: a place has no contents.
+        """
+
+    @abstractmethod
+    def with_blocks(self, text: str, contents: Mapping[str, Bits]) -> str:
+        """The text of a placed design with other contents at the given places; raises RuntimeError like `blocks`."""
+
+    @abstractmethod
+    def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
+        """With these ``unpack_tool`` makes ``UNPACKED`` of a bitstream."""
 
 
 def binary(bits: Bits) -> str:

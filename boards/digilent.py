@@ -24,7 +24,7 @@ BOARDS = [
         platform=platform,
         oscillator=f"clk{oscillator_mhz:g}",
         oscillator_mhz=oscillator_mhz,
-        default_clock_mhz=100.0,
+        default_clock_mhz=80.0,
         budget=budget,
         loader=Loader(board=loader),
         uart=Uart(bridge="FT2232H", baud=3_000_000),

@@ -3,14 +3,14 @@
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat
+from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamCell, BlockRamFormat
 from boards.board import Command
 from gen.memory_images import MemoryImage, placeholder
 from gen.toolrun import run_tool
@@ -36,7 +36,7 @@ class MemoryBlocks:
         path: the table's name, as in :class:`gen.memory_images.MemoryImage`.
         columns: the bits of a word that are in block RAM; yosys makes logic of those that are the same in all words.
         port_width: bits of the blocks' read ports.
-        blocks: in the order of :meth:`boards.block_ram.BlockRamFormat.spread`.
+        blocks: in the order of :meth:`boards.block_ram.BlockRamCell.spread`.
     """
 
     path: str
@@ -44,13 +44,13 @@ class MemoryBlocks:
     port_width: int
     blocks: tuple[Block, ...]
 
-    def contents(self, form: BlockRamFormat, image: MemoryImage) -> Bits:
+    def contents(self, form: BlockRamCell, image: MemoryImage) -> Bits:
         """What the blocks hold of the table's words: (blocks, bits)."""
         return form.spread(image.bits[:, self.columns], self.port_width)
 
 
 def block_contents(
-    memories: list[MemoryBlocks], form: BlockRamFormat, images: list[MemoryImage]
+    memories: list[MemoryBlocks], form: BlockRamCell, images: list[MemoryImage]
 ) -> Iterator[tuple[Block, Bits]]:
     """Every block of the tables and what it must hold of their words.
 
@@ -65,7 +65,7 @@ def block_contents(
         yield from zip(memory.blocks, contents, strict=True)
 
 
-def netlist_cells(netlist: str, form: BlockRamFormat) -> dict[str, Any]:
+def netlist_cells(netlist: str, form: BlockRamCell) -> dict[str, Any]:
     """Every block RAM of a netlist as yosys or nextpnr wrote it, by name."""
     return {match["name"]: json.loads(match["cell"]) for match in cell_pattern(form.cell).finditer(netlist)}
 
@@ -79,7 +79,7 @@ def cell_pattern(cell: str) -> re.Pattern[str]:
     )
 
 
-def find_blocks(netlist: str, form: BlockRamFormat, images: list[MemoryImage]) -> list[MemoryBlocks]:
+def find_blocks(netlist: str, form: BlockRamCell, images: list[MemoryImage]) -> list[MemoryBlocks]:
     """Find the blocks of every table in the netlist that yosys made of a design with these tables.
 
     Raises:
@@ -102,6 +102,19 @@ def find_blocks(netlist: str, form: BlockRamFormat, images: list[MemoryImage]) -
     return found
 
 
+def find_tables(netlist: str, kinds: Sequence[BlockRamCell], images: list[MemoryImage]) -> list[MemoryBlocks]:
+    """Like :func:`find_blocks` where each table lies in one of several kinds of block RAM."""
+    kind_of = {name: kind for kind in kinds for name in netlist_cells(netlist, kind)}
+    chosen = [kind_of.get(f"{image.path}.0.0", kinds[0]) for image in images]
+    return [
+        memory
+        for kind in kinds
+        for memory in find_blocks(
+            netlist, kind, [image for image, its in zip(images, chosen, strict=True) if its is kind]
+        )
+    ]
+
+
 def fill_tables(
     folder: Path, form: BlockRamFormat, images: list[MemoryImage], *, placeholders: bool
 ) -> list[MemoryBlocks]:
@@ -118,7 +131,7 @@ def fill_tables(
 
 def check_contents(
     memories: list[MemoryBlocks],
-    form: BlockRamFormat,
+    form: BlockRamCell,
     images: list[MemoryImage],
     held: Callable[[Block], Bits],
     where: str,

@@ -20,14 +20,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from boards.board import Board
 from boards.catalogue import CATALOGUE
-from gen.block_rams import MemoryBlocks, fill_tables, place_tables, read_back
+from gen.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, place_tables, read_back
 from gen.board_top import board_top
 from gen.built import one_build
 from gen.design import Design, add_plan_options, design_of
 from gen.memory_images import RTLIL, memory_images, with_placeholders
 from gen.patch import built_report, patch_files, patched_design, patched_files
-from gen.report import REPORT, make_report, markdown, over_budget
+from gen.report import HINT, REPORT, make_report, markdown, over_budget
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configure import main_projection
@@ -102,6 +103,10 @@ def step_synthesis(build: Build) -> None:
         build.memories = fill_tables(
             build.folder, family.block_ram_format, memory_images(design), placeholders=design.patchable
         )
+    elif family.block_ram_kinds:
+        build.memories = find_tables(
+            (build.folder / NETLIST).read_text(), family.block_ram_kinds, memory_images(design)
+        )
     cells = json.loads((build.folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     used = family.resources(cells)
     build.report["resources"] = asdict(used)
@@ -131,16 +136,19 @@ def largest_layer(report: dict[str, Any], resource: str) -> str:
 
 
 def step_bitstream(build: Build) -> None:
-    """Place, route and pack, where the tools for that are installed; timing must be met."""
+    """Place, route and pack, where the tools for that are installed; timing must be met where the tools know it."""
     board, family = build.design.board, build.design.board.family
-    build.report["missing_tools"] = family.missing_tools()
+    build.report["missing_tools"] = family.missing_tools(board)
     if build.report["missing_tools"]:
         return
+    build.report["tools"] |= family.tool_versions(board)
     clock = build.design.plan.clock_mhz
     for command in family.implementation(board, clock):
         run_tool(command, build.folder)
     build.report["fmax_mhz"] = fmax = family.fmax_mhz(build.folder)
-    if fmax is not None and fmax < clock:
+    if family.fmax_is_hint():
+        build.report["fmax_note"] = HINT
+    elif fmax is not None and fmax < clock:
         raise UserError(f"timing is not met: {fmax:.1f} of {clock:g} MHz; try --clock-mhz {fmax * 0.95:.0f}")
     if family.block_ram_format is not None:
         build.memories = place_tables(build.folder, family.block_ram_format, build.memories)
@@ -155,6 +163,10 @@ def check_bitstream(build: Build) -> None:
         raise RuntimeError(f"the tools ended well but left no {bitstream}")
     if family.block_ram_format is not None:
         read_back(build.folder, bitstream, family.block_ram_format, build.memories, memory_images(design))
+        build.report["read_back_from"] = "the bitstream"
+    else:
+        build.report["read_back_from"] = family.check_products(design.board, build.folder)
+    if build.report["read_back_from"]:
         build.report["read_back"] = [memory.path for memory in build.memories]
         build.report["not_read_back"] = [layer.name for layer in design.plan.layers if layer.weight_memory != "block"]
     build.report["bitstream"] = bitstream
@@ -192,6 +204,14 @@ def same_weights(one: Network, other: Network) -> bool:
     )
 
 
+def check_tools(board: Board) -> None:
+    """Say at once that the tools for a bitstream are missing; raises UserError where they are set up wrongly."""
+    if missing := board.family.missing_tools(board):
+        print(f"note: there will be no bitstream, which needs {', '.join(missing)}", file=sys.stderr)
+    elif fault := board.family.setup_fault(board):
+        raise UserError(f"{fault}; --until synth goes as far as the netlist")
+
+
 def run_build(design: Design, out: Path, until: str, patched: Path | None = None) -> dict[str, Any]:
     """Run the steps up to ``until``, or those that patch the build ``patched``, and put their products at ``out``.
 
@@ -202,6 +222,8 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
         UserError: ``out`` cannot be written or is not a build folder, or a step failed; ``out`` is left as it was.
     """
     check_replaceable(out)
+    if until == "bitstream":
+        check_tools(design.board)
     with whole_folder(out, keep_failed=True) as partial:
         build = Build(design=design, folder=partial, patched=patched)
         for name, (purpose, action) in (PATCH_STEPS if patched else STEPS).items():
@@ -228,8 +250,11 @@ def list_boards(console: Console) -> None:
     """Print every board and how far its tools go on this machine."""
     table = Table("board", "part", "clock MHz", "LUT", "BRAM", "here")
     for board in CATALOGUE.values():
-        missing = board.family.missing_tools()
-        reach = f"synthesis; bitstream needs {', '.join(missing)}" if missing else "bitstream"
+        if missing := board.family.missing_tools(board):
+            reach = f"synthesis; bitstream needs {', '.join(missing)}"
+        else:
+            fault = board.family.setup_fault(board)
+            reach = f"synthesis; {fault}" if fault else "bitstream"
         bram = f"{board.budget.bram:g} {board.family.bram_unit}"
         table.add_row(board.name, board.part, f"{board.default_clock_mhz:g}", str(board.budget.lut), bram, reach)
     console.print(table)
@@ -289,7 +314,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(markdown(report))
     if options.until == "bitstream" and report["bitstream"] is None:
         missing = ", ".join(report["missing_tools"])
-        print(f"no bitstream: {missing} not installed; {out} holds everything they need", file=sys.stderr)
+        print(f"no bitstream, which needs {missing}; {out} holds everything that they need", file=sys.stderr)
         return EXIT_NO_BITSTREAM_TOOL
     return 0
 

@@ -23,6 +23,8 @@ PACKAGES = (
     "apycula",
 )
 REPORT = "report.json"
+HINT = "hint, not a sign-off"
+"""Of an Fmax for which the tool left out some of the chip's timing."""
 PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
 
 
@@ -59,6 +61,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "part": design.board.part,
         "clock_mhz": clock_mhz,
         "fmax_mhz": None,
+        "fmax_note": "",
         "resources": None,
         "budget": asdict(design.board.budget),
         "bram_unit": design.board.family.bram_unit,
@@ -75,6 +78,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "network_sha256": design.sha256,
         "bitstream": None,
         "read_back": [],
+        "read_back_from": None,
         "not_read_back": [],
         "patched_from": None,
         "missing_tools": [],
@@ -87,7 +91,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"# Build report: {report['board']} ({report['part']})",
         "",
         f"- bitstream: {report['bitstream'] or 'none'}",
-        f"- clock: {report['clock_mhz']:g} MHz, Fmax: {number(report['fmax_mhz'])} MHz",
+        f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}",
         f"- expected cycles an inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences a second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
@@ -102,11 +106,11 @@ def markdown(report: dict[str, Any]) -> str:
     if report["read_back"]:
         unread = ", ".join(report["not_read_back"]) or "none"
         lines.append(
-            f"- read back out of the bitstream, every bit right: {', '.join(report['read_back'])}; "
+            f"- read back out of {report['read_back_from']}, every bit right: {', '.join(report['read_back'])}; "
             f"layers whose weights are logic and were not: {unread}"
         )
     if report["missing_tools"]:
-        lines.append(f"- missing for the bitstream: {', '.join(report['missing_tools'])}")
+        lines.append(f"- the bitstream needs {', '.join(report['missing_tools'])}")
     if report["rounded_from_floats"]:
         lines.append("- the checkpoint holds floats; its integers were rounded here and its accuracy is not theirs")
     if report["resources"]:
@@ -132,9 +136,12 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Tools: {tools}", ""])
 
 
-def number(value: float | None) -> str:
-    """A figure with one decimal, or words for none."""
-    return "not known" if value is None else f"{value:.1f}"
+def fmax(report: dict[str, Any]) -> str:
+    """The highest clock in words, and what it is worth."""
+    if report["fmax_mhz"] is None:
+        return "not known"
+    note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
+    return f"{report['fmax_mhz']:.1f} MHz{note}"
 
 
 def percent(value: float | None) -> str:

@@ -72,7 +72,7 @@ def build_board(board: Board, folder: Path) -> Row:
     return {
         "network": design.checkpoint.path.stem,
         "date": time.strftime("%Y-%m-%d"),
-        **{key: report[key] for key in ("bitstream", "clock_mhz", "fmax_mhz", "resources", "tools")},
+        **{key: report[key] for key in ("bitstream", "clock_mhz", "fmax_mhz", "fmax_note", "resources", "tools")},
     }
 
 
@@ -86,7 +86,8 @@ def table(rows: dict[str, Row]) -> str:
     """The document."""
     shown = {name: rows[name] for name in CATALOGUE if name in rows}
     bitstreams = [row for row in shown.values() if row.get("bitstream")]
-    met = [row for row in bitstreams if row["fmax_mhz"] is not None and row["fmax_mhz"] >= row["clock_mhz"]]
+    judged = [row for row in bitstreams if row["fmax_mhz"] is not None and not row.get("fmax_note")]
+    met = [row for row in judged if row["fmax_mhz"] >= row["clock_mhz"]]
     synthesised = [row for row in shown.values() if "error" not in row and not row["bitstream"]]
     summary = (
         f"To a bitstream: {len(bitstreams)} boards, timing met on {len(met)}; "
@@ -112,7 +113,7 @@ def table_line(board: Board, row: Row) -> str:
             TITLES[row["network"]],
             "bitstream" if row["bitstream"] else "netlist, project files",
             f"{row['clock_mhz']:g}",
-            "" if fmax is None else f"{fmax:.1f}",
+            "" if fmax is None else f"{fmax:.1f}{' (hint)' if row.get('fmax_note') else ''}",
             share(used["lut"], budget.lut),
             share(used["ff"], budget.ff),
             f"{share(used['bram'], budget.bram)} {board.family.bram_unit}",

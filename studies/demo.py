@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gen import build
+from gen.report import fmax
 from hw.errors import UserError, command_line
 from sim import golden, run
 
@@ -69,7 +70,7 @@ def print_table(report: Figures, whole: Figures, simulated: Figures, folder: Pat
         ),
         ("LUT / FF", f"{used['lut']} / {used['ff']}"),
         (f"{report['bram_unit']} / DSP", f"{used['bram']:g} / {used['dsp']}"),
-        ("Fmax after routing", "not known" if report["fmax_mhz"] is None else f"{report['fmax_mhz']:.1f} MHz"),
+        ("Fmax after routing", fmax(report)),
         ("bitstream", str(folder / report["bitstream"])),
     ):
         table.add_row(name, value)

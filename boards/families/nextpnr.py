@@ -34,7 +34,7 @@ class NextpnrFamily(Family):
         plan = board.platform().prepare(top, name="top", debug_verilog=False)
         return {**{name: plan.files[name] for name in ("top.il", constraints)}, "top.ys": self.synthesis_script("top")}
 
-    def missing_tools(self) -> list[str]:
+    def missing_tools(self, board: Board) -> list[str]:
         tools = (SYNTHESIS_TOOL, self.place_tool, self.pack_tool)
         return [tool for tool in tools if find_tool(tool) is None]
 

@@ -20,6 +20,8 @@ from snn.tracing import node_names
 
 Figures = dict[str, Any]
 BOARD = "arty_a7"
+CLOCK_MHZ = 100.0
+"""That of all recorded runs, whatever the board's default is."""
 RATE = 2_000.0
 """Inferences a second at which the smallest design is asked for."""
 ADD_PJ_PER_BIT = 0.1 / 32
@@ -92,7 +94,7 @@ def hardware_figures(path: Path, images: Images) -> Figures:
     figures: Figures = {}
     for wanted in DESIGNS:
         try:
-            design = make_design(path, BOARD, target_fps=wanted.target_fps)
+            design = make_design(path, BOARD, clock_mhz=CLOCK_MHZ, target_fps=wanted.target_fps)
         except UserError:
             figures[wanted.name] = None
             continue

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from studies.burst.grid import Run
-from studies.burst.measure import BOARD, DESIGNS, RATE, Figures
+from studies.burst.measure import BOARD, CLOCK_MHZ, DESIGNS, RATE, Figures
 from studies.burst.run import COUNTED, PREDICTED
 
 COSTS = ("cycles", "lut", "ff", "bram")
@@ -27,7 +27,8 @@ Written by `python -m studies.burst --grid {grid} --out {out}`, {date}, Python {
 with as many threads, on the same kind of processor), `runs.json` all that was found of it. Accuracies are of all
 {images} test images, as mean and spread (sample standard deviation) over seeds; bursts, operations (burst counts
 times synapses) and accumulates (set bit-planes times synapses) an inference, by the golden model, are of the first
-{counted:,}. Hardware is the planner's word (exact cycles of {predicted} images, fitted resources) for {board}: the
+{counted:,}. Hardware is the planner's word (exact cycles of {predicted} images, fitted resources) for {board} at
+{clock:g} MHz: the
 fastest design on 80 % of it, and the smallest that does {rate:,.0f} inferences a second. Energy: accumulates times
 what it takes to read a weight's bits (10 pJ for 64) and to add as many bits as the largest sum has (0.1 pJ for 32),
 45 nm, Horowitz, ISSCC 2014: a model to compare by.
@@ -167,6 +168,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
             counted=min(COUNTED, pairs[0][1]["images"]),
             predicted=PREDICTED,
             board=BOARD,
+            clock=CLOCK_MHZ,
             rate=RATE,
         )
     ]

@@ -58,24 +58,6 @@ def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["icebreaker"]
 
 
-def test_a_board_without_a_tool_for_its_bitstream(digits_checkpoint, tmp_path, monkeypatch, capsys):
-    from boards.families import xilinx7
-
-    monkeypatch.setattr(xilinx7, "find_tool", lambda _: None)
-    out = tmp_path / "arty"
-    assert build.main(["--board", "arty_a7", "--ckpt", str(digits_checkpoint), "--out", str(out)]) == 3
-    report = json.loads((out / "report.json").read_text())
-    assert report["bitstream"] is None
-    assert "vivado" in report["missing_tools"]
-    assert report["resources"]["dsp"] == 0
-    assert "vivado" in capsys.readouterr().err
-    for name in ("vivado/top.tcl", "vivado/top.xdc", "vivado/build.sh", "openxc7.sh", "openxc7.xdc", "top.json"):
-        assert (out / name).is_file(), name
-    script = (out / "openxc7.sh").read_text()
-    assert "xc7a35tcsg324-1" in script
-    assert "--freq 100" in script
-
-
 def test_a_float_checkpoint_is_rounded_and_says_so(tmp_path, capsys):
     from snn import train
 

