@@ -66,7 +66,7 @@ def flash_command(
             f"--busdev {busdev} is not a USB bus and device number; write it as 001:023, as lsusb lists them"
         )
     cable = [] if board.loader.cable is None else ["-c", board.loader.cable]
-    # openFPGALoader 1.2 calls the second --usb-serial-num as well, and every version knows this name.
+    # Versions after 1.1.1 call the second --usb-serial-num as well; this name they all know.
     choice = [*(["--busdev-num", busdev] if busdev else []), *(["--ftdi-serial", serial] if serial else [])]
     target = "--write-flash" if persist or not board.loader.sram else "--write-sram"
     program = next((found for name in LOADERS if (found := find_tool(name))), LOADERS[0])

@@ -133,8 +133,8 @@ CASES = (
     ),
     Case(
         name="digits_resnet",
-        about="digits, two residual blocks, on an Arty A7 at 20,000 inferences a second",
-        hardware=shipped("digits_resnet", "digits", "arty_a7", 20_000),
+        about="digits, two residual blocks, on an Arty A7 at 16,000 inferences a second",
+        hardware=shipped("digits_resnet", "digits", "arty_a7", 16_000),
         images=20,
         explained={
             **not_silenced("stages_0_1_second", "stages_1_0", "stages_1_1_first", "stages_1_1_second", "readout"),

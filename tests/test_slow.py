@@ -35,9 +35,9 @@ def test_to_a_bitstream_on_a_ulx3s(network, board, fps, zoo, tmp_path):
 @pytest.mark.parametrize(
     ("network", "options", "luts"),
     [
-        ("mnist_mlp75", ("--clock-mhz", "100", "--target-fps", "850000"), 4000),
-        ("mnist_mlp128", ("--clock-mhz", "100", "--target-fps", "850000"), 6000),
-        ("fashion_mnist_cnn", ("--target-fps", "5200"), 20_800),
+        ("mnist_mlp75", ("--target-fps", "680000"), 4000),
+        ("mnist_mlp128", ("--target-fps", "680000"), 6000),
+        ("fashion_mnist_cnn", ("--target-fps", "4160"), 20_800),
     ],
 )
 def test_fits_an_arty(network, options, luts, zoo, tmp_path):

