@@ -43,8 +43,13 @@ def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
 
 
 def windowed_rows(before: RowsAhead, window: WindowConfig) -> RowsAhead:
-    """Rows that must have been sent before a row of windows can be read."""
-    return lambda row: before(sum(window.released[:row]) + window.needed[row] - 1)
+    """Rows that must have been sent before a row of windows can be read; none for windows in the padding alone."""
+
+    def sent(row: int) -> int:
+        last = sum(window.released[:row]) + window.needed[row] - 1
+        return before(last) if last >= 0 else 0
+
+    return sent
 
 
 def furthest(paths: list[RowsAhead]) -> RowsAhead:
