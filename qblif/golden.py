@@ -91,13 +91,17 @@ def replay(network: Network, references: ReferenceVectors) -> IntArray:
     values, products = size(network)
     require(values <= MOST_VALUES, f"{values:,} bursts per inference are more than {MOST_VALUES:,}")
     require(products <= MOST_PRODUCTS, f"{products:,} synapses per inference are more than {MOST_PRODUCTS:,}")
-    samples = references.samples[: max(1, REPLAYED_PRODUCTS // products)]
-    at_once = max(1, min(BATCH, MOST_VALUES // 8 // values))
+    samples, count = references.samples[: max(1, REPLAYED_PRODUCTS // products)], at_once(network)
     parts = [
-        run(network, encode(samples[start : start + at_once], network.input)).logits.numpy()
-        for start in range(0, len(samples), at_once)
+        run(network, encode(samples[start : start + count], network.input)).logits.numpy()
+        for start in range(0, len(samples), count)
     ]
     return np.concatenate([np.zeros((0, len(network.readout.bias)), dtype=np.int64), *parts])
+
+
+def at_once(network: Network) -> int:
+    """Inferences whose activations fit into some hundred megabytes."""
+    return max(1, min(BATCH, MOST_VALUES // 8 // size(network)[0]))
 
 
 def size(network: Network) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
 from snn.models import make_model, options_from
 from snn.modes import in_mode
 from snn.quantization import integers, layer_integers
+from snn.replay import check_replay
 from snn.tracing import Step, traced
 
 FORMAT = "qblif-checkpoint"
@@ -53,7 +54,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
     with in_mode(model, training=False), traced(model) as steps:
         logits = model(samples)
     encoder = sole_encoder(model)
-    check_graph(steps)
+    check_graph(steps, logits)
     parts = [describe_step(step, quantized) for step in steps]
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -77,6 +78,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
             "labels": labels.clone(),
             "logits": tensor(integers(logits.double() * grid)),
         }
+        check_replay(content, steps)
     return content
 
 
@@ -88,11 +90,15 @@ def sole_encoder(model: nn.Module) -> Encoder:
     return encoders[0]
 
 
-def check_graph(steps: list[Step]) -> None:
-    """Raise UserError unless the steps end in the one readout, whose logits are then the model's."""
+def check_graph(steps: list[Step], logits: Tensor) -> None:
+    """Raise UserError unless the steps end in the one readout, and its logits are what the model returns."""
     readouts = [step.name for step in steps if isinstance(step.module, Readout)]
     if len(readouts) != 1 or not isinstance(steps[-1].module, Readout):
         raise UserError(f"the model calls {len(readouts)} readouts; its last layer has to be its only Readout")
+    last = steps[-1].output
+    assert isinstance(last, Tensor)
+    if logits.shape != last.shape or not bool((logits == last).all()):
+        raise UserError("the model does not return what its readout gives, and no hardware does anything behind it")
 
 
 def describe_step(step: Step, quantized: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hw.errors import UserError
 from snn.bursts import Bursts
+from snn.exactness import exact_below, plain_sums
 from snn.neuron import QBLIF
 from snn.quantizers import choose_grid, quantize_weights, round_through
 from snn.ranges import check
@@ -55,6 +56,13 @@ class Projection(nn.Module):
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
         """The plain sum of products ``weight * bursts``: (steps, batch, *in) -> (steps, batch, *out)."""
         raise TypeError(f"{type(self).__name__} does not say how it projects")
+
+    @property
+    def float_types(self) -> set[torch.dtype]:
+        """Types of the floats that sums are made of."""
+        return {
+            part.dtype for part in (self.weight, self.gain, self.shift, self.mean, self.variance) if part is not None
+        }
 
     def misfit(self, expected: str, bursts: Tensor, advice: str) -> UserError:
         """What is wrong where ``bursts``, (steps, batch, *in), are not what the weights are for."""
@@ -237,13 +245,19 @@ class Layer(nn.Module):
         return round_through(projection.folded(source.scale, scale).bias / self.resolution) * self.resolution
 
     def integer_current(self, sources: list[Bursts], scale: Tensor) -> Tensor:
-        """Currents in burst units, each a whole multiple of 2^-F; the sum that the synapse array computes."""
+        """Currents in burst units, each a whole multiple of 2^-F; the sum that the synapse array computes.
+
+        Raises:
+            UserError: the layer's float type is too short for exact sums.
+        """
         currents = []
-        for projection, source in self.incoming(sources):
-            if self.training:
-                projection.update_statistics(source)
-            current = projection.apply_weight(source.counts, self.integer_weight(projection, source, scale))
-            currents.append(current + per_channel(self.integer_bias(projection, source, scale), current))
+        with plain_sums(sources[0].counts.device.type):
+            for projection, source in self.incoming(sources):
+                exact_below(source.counts.dtype, *projection.float_types)
+                if self.training:
+                    projection.update_statistics(source)
+                current = projection.apply_weight(source.counts, self.integer_weight(projection, source, scale))
+                currents.append(current + per_channel(self.integer_bias(projection, source, scale), current))
         return reduce(torch.add, currents)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hw.errors import UserError
 from hw.network import IntArray
 from snn.bursts import Bursts
+from snn.exactness import exact_below
 from snn.layers import Layer, Readout, SpikingLayer
 from snn.modes import in_mode
 from snn.neuron import QBLIF
@@ -89,13 +90,15 @@ def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> Laye
 
 
 def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Tensor) -> None:
-    """Raise UserError unless every value of the layer's forward pass is exact in its float type.
+    """Raise UserError unless every value of the layer's forward pass is exact in the float types that it uses.
 
     All of them are whole multiples of 2^-F; their largest size in that unit must stay below 2^24 in float32 and
     2^53 in float64: the sums over all timesteps, times the leak's multiplier where they are multiplied by it.
     """
     reach = torch.zeros((), dtype=torch.float64)
+    types = set[torch.dtype]()
     for projection, source in layer.incoming(sources):
+        types |= {source.counts.dtype, *projection.float_types}
         weights = layer.integer_weight(projection, source, scale).double().abs().flatten(1).sum(1)
         bias = layer.integer_bias(projection, source, scale).double().abs()
         reach = reach + (weights * source.ceiling + bias).max()
@@ -104,18 +107,17 @@ def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Ten
             reach = reach + layer.identity_weight(sources[-1], scale).double().abs() * sources[-1].ceiling
         reach = reach * max(1, layer.neuron.leak.multiplier)
     units = float(reach) * sources[0].timesteps / layer.resolution
-    limit = 2**24 if scale.dtype == torch.float32 else 2**53
-    if units >= limit:
+    limit = exact_below(*types)
+    if not units < limit:
         raise UserError(
-            f"a layer's sums can reach {units:.3g} units, and {scale.dtype} is exact below {limit}; "
+            f"a layer's sums can reach {units:.3g} units, and {' and '.join(map(str, types))} are exact below {limit}; "
             "train with fewer weight or input bits, or in float64 (torch.set_default_dtype)"
         )
 
 
 def integers(values: Tensor) -> IntArray:
-    """Whole-valued floats as int64; raises ValueError if one is not whole."""
+    """Whole-valued floats as int64; raises UserError if one is not whole, or no number at all."""
     exact = values.double().numpy(force=True)
-    rounded = exact.astype(np.int64)
-    if not (rounded == exact).all():
-        raise ValueError("a quantized value is not a whole number")
-    return rounded
+    if not (np.isfinite(exact) & (exact == np.floor(exact)) & (np.abs(exact) < 2**53)).all():
+        raise UserError("a quantized value is not a whole number; the training diverged, or its sums were not exact")
+    return exact.astype(np.int64)

@@ -4,16 +4,19 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from inspect import signature
 from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from hw.errors import UserError
 from hw.network import NAME, InputSpec
 from hw.network import Readout as ReadoutOfNetwork
-from snn.bursts import Bursts, MaxPool2d, SumPool2d
+from snn.bursts import Bursts, Encoder, Flatten, MaxPool2d, SumPool2d
 from snn.layers import Layer, Readout
+from snn.torch_operations import WAY_OUT
 
 READOUT = ReadoutOfNetwork.name
 POOLING = "pooling"
@@ -55,17 +58,55 @@ def free_name(name: str, taken: set[str]) -> str:
     return free
 
 
+def sources_of(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> list[Bursts]:
+    """The bursts that a module is called with, in the order of its parameters."""
+    bound = signature(module.forward).bind(*arguments, **named)
+    return [value for value in bound.arguments.values() if isinstance(value, Bursts)]
+
+
+def version(bursts: Bursts) -> int:
+    """How often the counts were changed in place; views count together."""
+    return 0 if bursts.counts.is_inference() else bursts.counts._version
+
+
+def unchanged(source: Bursts, given: dict[str, list[tuple[Bursts, int]]]) -> bool:
+    """Whether ``source`` is what its node gave, and nobody changed it since."""
+    return any(same(source, one) and version(source) == known for one, known in given.get(source.node, []))
+
+
+def same(one: Bursts, other: Bursts) -> bool:
+    """Whether the counts are the same memory in the same order, and mean the same."""
+    a, b = one.counts, other.counts
+    if (one.ceiling, one.timesteps, a.shape[:2], a.data_ptr()) != (
+        other.ceiling, other.timesteps, b.shape[:2], b.data_ptr()
+    ):  # fmt: skip
+        return False
+    a, b = a.flatten(2), b.flatten(2)
+    return a.shape == b.shape and bool((a == b).all())
+
+
 @contextmanager
 def traced(model: nn.Module) -> Iterator[list[Step]]:
     """While open, every forward pass of ``model`` appends its steps, in order, to the list that is given.
 
-    A layer that is called several times is a step with a name of its own each time.
+    A layer that is called several times is a step with a name of its own each time. A forward pass raises UserError
+    where a layer reads anything but the bursts that the encoder, a layer or a pooling gave, flattened at most.
     """
     steps: list[Step] = []
     names = node_names(model)
     taken, called = {InputSpec.name, *names.values()}, set[nn.Module]()
 
-    def record(module: nn.Module, inputs: tuple[Any, ...], output: Bursts | Tensor) -> Bursts | Tensor | None:
+    given: dict[str, list[tuple[Bursts, int]]] = {}
+
+    def record(
+        module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Bursts | Tensor
+    ) -> Bursts | Tensor | None:
+        if isinstance(module, Encoder) and isinstance(output, Bursts):
+            given[output.node] = [(output, version(output))]
+        if isinstance(module, Flatten) and isinstance(output, Bursts):
+            source = sources_of(module, arguments, named)[0]
+            if unchanged(source, given):
+                given[output.node].append((output, version(output)))
         if not isinstance(module, Traced):
             return None
         # torch's functions on bursts make poolings of their own, which are no part of the model.
@@ -73,14 +114,21 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
         if name is None or module in called:
             name = free_name(POOLING if name is None else name, taken)
         called.add(module)
+        sources = sources_of(module, arguments, named)
+        for source in sources:
+            if not unchanged(source, given):
+                raise UserError(
+                    f"{name} does not read what {source.node or 'a layer'} gave, and no hardware does what the model "
+                    f"does in between; {WAY_OUT}, and a skip is a layer's second argument"
+                )
         if isinstance(output, Bursts):
             output = replace(output, node=name)
-        sources = [source for source in inputs if isinstance(source, Bursts)]
+            given[name] = [(output, version(output))]
         steps.append(Step(name=name, module=module, sources=sources, output=output))
         return output
 
     # A hook's result replaces the output, which torch's annotation leaves out.
-    handle = register_module_forward_hook(record)  # type: ignore[arg-type]
+    handle = register_module_forward_hook(record, with_kwargs=True)  # type: ignore[arg-type]
     try:
         yield steps
     finally:

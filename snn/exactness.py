@@ -1,0 +1,53 @@
+"""Which float types and settings keep plain sums of products exact (docs/design.md, 1.4).
+
+In burst units every value is a whole multiple of one unit, so sums of products are exact in float32 below 2^24 and in
+float64 below 2^53. In half precision, under autocast, and in matrix products of TF32 or bfloat16 they are not.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from hw.errors import UserError
+
+EXACT_BELOW = {torch.float32: 2**24, torch.float64: 2**53}
+MATMULS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
+"""Older versions of torch have the first alone, and no setting of a single one."""
+IEEE = "highest"
+
+
+def exact_below(*types: torch.dtype) -> int:
+    """Below which all whole numbers are exact in each of ``types``; raises UserError for other types."""
+    for one in types:
+        if one not in EXACT_BELOW:
+            raise UserError(
+                f"sums in {one} are not exact, and the integer form has to be; take model.float() or model.double()"
+            )
+    return min(EXACT_BELOW[one] for one in types)
+
+
+@contextmanager
+def plain_sums(device: str) -> Iterator[None]:
+    """No autocast, TF32 or bfloat16 inside, whatever the caller has set; its settings hold again afterwards."""
+    # torch refuses to say the common setting where those of single backends were set.
+    single = [getattr(matmul, "fp32_precision", None) for matmul in MATMULS]
+    try:
+        common: str | None = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        common = None
+    if common == IEEE and all(one in (None, "ieee") for one in single):
+        with torch.autocast(device, enabled=False):
+            yield
+        return
+    torch.set_float32_matmul_precision(IEEE)
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        if common is not None:
+            torch.set_float32_matmul_precision(common)
+        for matmul, one in zip(MATMULS, single, strict=True):
+            if one is not None:
+                matmul.fp32_precision = one

@@ -1,0 +1,130 @@
+"""The network that a checkpoint describes, run by the golden model against what PyTorch computed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.errors import UserError
+from hw.network import (
+    Conv2d,
+    Dense,
+    InputSpec,
+    Leak,
+    Network,
+    Pooling,
+    Population,
+    Projection,
+    Readout,
+    Skip,
+    encode,
+)
+from qblif import golden
+from snn.bursts import Bursts
+from snn.tracing import Step
+
+
+def check_replay(content: dict[str, Any], steps: list[Step]) -> None:
+    """Raise UserError, naming the first layer that differs, unless golden computes what PyTorch did.
+
+    Args:
+        content: what :func:`snn.checkpoint.describe` makes of a model in the integer form, with references.
+        steps: the model's forward pass over the reference samples.
+    """
+    network, known = integer_network(content), content["references"]
+    samples = known["samples"].numpy(force=True)
+    at_once = golden.at_once(network)
+    for start in range(0, len(samples), at_once):
+        part = slice(start, start + at_once)
+        computed = golden.run(network, encode(samples[part], network.input))
+        for step in steps:
+            for source in step.sources:
+                compare(source.node, source.counts[:, part], computed.bursts[source.node])
+            if isinstance(step.output, Bursts):
+                compare(step.name, step.output.counts[:, part], computed.bursts[step.name])
+        logits = known["logits"][part].cpu()
+        if not torch.equal(logits.long(), computed.logits):
+            raise UserError(parted("the readout", "logits", int((logits != computed.logits).sum()), logits.numel()))
+
+
+def compare(name: str, counts: Tensor, expected: Tensor) -> None:
+    """Raise UserError unless PyTorch's counts, (steps, batch, *shape), are golden's, (batch, steps, C, H, W)."""
+    ours = counts.detach().cpu().double().transpose(0, 1).flatten(2)
+    theirs = expected.double().flatten(2)
+    if ours.shape != theirs.shape:
+        raise UserError(f"{name}: PyTorch computes {tuple(ours.shape)} bursts, and hardware {tuple(theirs.shape)}")
+    wrong = int((ours != theirs).sum())
+    if wrong:
+        raise UserError(parted(name, "bursts", wrong, theirs.numel()))
+
+
+def parted(name: str, what: str, wrong: int, count: int) -> str:
+    """What is said where PyTorch and golden part."""
+    return (
+        f"{name}: {wrong} of {count} {what} of PyTorch are not those of the integer network, so hardware would compute "
+        "something else; let no code but the layers' own change bursts or currents"
+    )
+
+
+def integer_network(content: dict[str, Any]) -> Network:
+    """The network of a checkpoint's integers, taken as they are; raises NetworkError."""
+    nodes: list[Population | Pooling] = []
+    projections: list[Projection] = []
+    readout: Readout | None = None
+    for layer in content["layers"]:
+        if layer["kind"] == "pooling":
+            kind, kernel = layer["pooling"], layer["kernel"]
+            nodes.append(Pooling(name=layer["name"], source=layer["source"], kind=kind, kernel=kernel))
+            continue
+        projections += incoming(layer)
+        constants: dict[str, Any] = {
+            "fraction_bits": layer["fraction_bits"],
+            "bias": integers(layer["bias"]),
+            "exponent": integers(layer["exponent"]),
+        }
+        if layer["kind"] == "readout":
+            readout = Readout(**constants)
+        else:
+            nodes.append(
+                Population(
+                    name=layer["name"],
+                    shape=tuple(layer["shape"]),
+                    burst_ceiling=layer["burst_ceiling"],
+                    leak=Leak(multiplier=layer["leak"][0], shift=layer["leak"][1]),
+                    reset=layer["reset"],
+                    **constants,
+                )
+            )
+    spec = content["input"]
+    assert readout is not None
+    return Network(
+        timesteps=content["timesteps"],
+        input=InputSpec(shape=tuple(spec["shape"]), coding=spec["coding"], bits=spec["bits"]),
+        nodes=tuple(nodes),
+        projections=tuple(projections),
+        readout=readout,
+    )
+
+
+def incoming(layer: dict[str, Any]) -> Iterator[Projection]:
+    """The projections into one layer."""
+    for part in layer["projections"]:
+        common: dict[str, Any] = {
+            "source": part["source"],
+            "target": layer["name"],
+            "weights": integers(part["weights"]),
+            "weight_bits": part["weight_bits"],
+        }
+        if part["kind"] == "dense":
+            yield Dense(**common)
+        else:
+            yield Conv2d(**common, stride=part["stride"], padding=part["padding"])
+    if "skip" in layer:
+        yield Skip(source=layer["skip"]["source"], target=layer["name"], weight=layer["skip"]["weight"])
+
+
+def integers(values: Tensor) -> np.ndarray:
+    """An integer tensor as int64."""
+    return values.cpu().numpy().astype(np.int64)
