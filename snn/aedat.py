@@ -64,7 +64,7 @@ def read_dvs128(path: Path) -> Decoded:
     if version is not None:
         raise FaultError(f"it is AEDAT {version}, and only 2.0 and 3.1 are read; {CONVERT}")
     if WEB_PAGE.match(content):
-        raise FaultError("it is a web page and not a recording; download the file itself")
+        raise FaultError("it is a web page and not a recording")
     if lines:
         raise FaultError(f"its header does not name its version, so it is AEDAT 1.0, which is not read; {CONVERT}")
     raise FaultError("it does not begin with the header of AEDAT 2.0 or 3.1")

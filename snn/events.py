@@ -56,20 +56,21 @@ class Recording:
 def load_nmnist(split: Split, data_dir: Path, timesteps: int) -> Frames:
     """N-MNIST (Orchard et al., 2015): ``Train`` and ``Test``, in each a folder of .bin files per digit; 34 x 34."""
     folder = folder_with("nmnist", data_dir, ("", "NMNIST", "N-MNIST", "nmnist"), split.capitalize())
-    found = class_files(folder / split.capitalize(), DIGITS, (".bin",))
+    found, notes = class_files(folder / split.capitalize(), DIGITS, (".bin",))
     recordings = [Recording(path=path, label=label) for label, paths in enumerate(found) for path in paths]
-    return binned("nmnist", recordings, read_nmnist, NMNIST_SIZE, timesteps)
+    return binned("nmnist", recordings, read_nmnist, NMNIST_SIZE, timesteps, notes)
 
 
 def load_cifar10_dvs(split: Split, data_dir: Path, timesteps: int) -> Frames:
     """CIFAR10-DVS (Li et al., 2017): a folder of .aedat files (AEDAT 2.0) per class; 128 x 128."""
     folder = folder_with("cifar10_dvs", data_dir, ("", "CIFAR10DVS", "cifar10_dvs"), CIFAR10_CLASSES[0])
+    found, notes = class_files(folder, CIFAR10_CLASSES, (".aedat", ".aedat4"))
     recordings = []
-    for label, paths in enumerate(class_files(folder, CIFAR10_CLASSES, (".aedat", ".aedat4"))):
+    for label, paths in enumerate(found):
         paths.sort(key=number_in)
         chosen = (path for place, path in enumerate(paths) if (place % TEST_SHARE == 0) == (split == "test"))
         recordings += [Recording(path=path, label=label) for path in chosen]
-    return binned("cifar10_dvs", recordings, aedat.read_dvs128, aedat.SIZE, timesteps)
+    return binned("cifar10_dvs", recordings, aedat.read_dvs128, aedat.SIZE, timesteps, notes)
 
 
 def load_dvs128_gesture(split: Split, data_dir: Path, timesteps: int) -> Frames:
@@ -128,19 +129,21 @@ def folder_with(name: str, data_dir: Path, folders: Iterable[str], inside: str) 
     raise UserError(f"{name}: no {inside} in {data_dir}; name the folder that the data set was unpacked to")
 
 
-def class_files(folder: Path, classes: Iterable[str], suffixes: tuple[str, ...]) -> list[list[Path]]:
-    """The recordings in each class's folder; says which classes have none and what else lies there."""
-    result, others = [], []
+def class_files(folder: Path, classes: Iterable[str], suffixes: tuple[str, ...]) -> tuple[list[list[Path]], list[str]]:
+    """The recordings in each class's folder, and notes on classes that have none and on what else lies there."""
+    result, empty, others, notes = [], [], [], []
+    kinds = " or ".join(suffixes)
     for name in classes:
         inside = sorted((folder / name).iterdir()) if (folder / name).is_dir() else []
-        found = [path for path in inside if path.suffix in suffixes]
-        if not found:
-            say(f"{folder / name} holds no {' or '.join(suffixes)} files")
+        result.append([path for path in inside if path.suffix in suffixes])
         others += [path for path in inside if path.suffix not in suffixes and not path.name.startswith(".")]
-        result.append(found)
+        if not result[-1]:
+            empty.append(name)
+    if empty:
+        notes.append(f"{folder} holds no {kinds} files of {', '.join(empty)}")
     if others:
-        say(f"{len(others)} files in {folder} are not {' or '.join(suffixes)} files; the first is {others[0]}")
-    return result
+        notes.append(f"{len(others)} files in {folder} are not {kinds} files; the first is {others[0]}")
+    return result, notes
 
 
 def number_in(path: Path) -> tuple[int, str]:
@@ -170,7 +173,7 @@ class Remarks:
         if len(self.faults) > self.tolerated:
             before = len(self.faults) - 1
             more = f" ({before} recordings before it cannot be used either)" if before else ""
-            raise UserError(f"{self.faults[-1]}; get it again, or take it out of the folder{more}")
+            raise UserError(f"{self.faults[-1]}; replace it, or take it out of the folder{more}")
 
     def add(self, path: Path, remarks: Counter[str]) -> None:
         """Take in what a reader says of a file."""
@@ -195,9 +198,14 @@ def say(line: str) -> None:
 
 
 def binned(
-    name: str, recordings: list[Recording], read: Callable[[Path], Decoded], size: int, timesteps: int
+    name: str,
+    recordings: list[Recording],
+    read: Callable[[Path], Decoded],
+    size: int,
+    timesteps: int,
+    notes: Iterable[str] = (),
 ) -> Frames:
-    """Read and bin all recordings of a data set.
+    """Read and bin all recordings of a data set; says ``notes`` and what was left out where that succeeds.
 
     Raises:
         UserError: there are none, more than one in TOLERATED cannot be used, or there is not enough memory.
@@ -225,6 +233,8 @@ def binned(
             labels.append(recording.label)
         except FaultError as error:
             remarks.fault(recording, error)
+    for note in notes:
+        say(note)
     remarks.say(name)
     return counts[: len(labels)], np.array(labels, dtype=np.int64)
 

@@ -125,7 +125,7 @@ def test_what_is_not_there_is_named(name, tmp_path):
 def test_damaged_files_are_named(tmp_path):
     for content in (b"", bytes([200, 3, 0, 0, 1]), b"abc"):
         write(tmp_path / "Test" / "1" / "00001.bin", content)
-        with pytest.raises(UserError, match=r"00001\.bin: .*; get it again, or take it out of the folder$"):
+        with pytest.raises(UserError, match=r"00001\.bin: .*; replace it, or take it out of the folder$"):
             data.load("nmnist", "test", tmp_path, 2)
     (tmp_path / "Train").mkdir()
     with pytest.raises(UserError, match="no recordings"):
@@ -148,13 +148,14 @@ def test_a_few_unusable_recordings_are_left_out_and_named(tmp_path, capsys):
     said = capsys.readouterr().err
     for number in (3, 60):
         assert f"note: left out: {tmp_path / 'Test' / '7' / f'{number:05}.bin'}: it holds no events\n" in said
-    assert f"note: {tmp_path / 'Test' / '0'} holds no .bin files\n" in said
+    assert f"note: {tmp_path / 'Test'} holds no .bin files of 0, 1, 2, 3, 4, 5, 6, 8, 9\n" in said
 
 
-def test_more_unusable_recordings_are_refused(tmp_path):
+def test_more_unusable_recordings_are_refused(tmp_path, capsys):
     many_recordings(tmp_path, (3, 60, 61))
     with pytest.raises(UserError, match=r"00061\.bin: it holds no events; .* \(2 recordings before it cannot be used"):
         data.load("nmnist", "test", tmp_path, 2)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("suffix", ["aedat", "aedat4"])
