@@ -79,7 +79,7 @@ def boundary(moments: list[str]) -> int:
 def test_killed_at_every_moment(trainings, tmp_path):
     moments = trainings.unbroken("whole")
     assert "before begin" in moments
-    for number in outside_steps(moments)[::3]:
+    for number in outside_steps(moments)[::4]:
         trainings.broken(f"broken_{number}", number)
         assert_same_files(tmp_path / "whole", tmp_path / f"broken_{number}", f"killed {moments[number]} ({number})")
 
