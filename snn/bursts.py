@@ -55,6 +55,13 @@ class Bursts:
             "bursts cannot be added; a skip is the second argument, layer(bursts, skip)"
         )
 
+    __radd__ = __add__
+
+    def __mul__(self, other: object) -> "Bursts":
+        raise operations().NotOnBurstsError("bursts cannot be multiplied; the scale of a layer's bursts is learned")
+
+    __rmul__ = __truediv__ = __mul__
+
     def dim(self) -> int:
         """Dimensions of one timestep's bursts: the batch and the population's own."""
         return self.counts.dim() - 1

@@ -37,6 +37,7 @@ def moments(monkeypatch, tmp_path):
             action()
 
     passed = with_moments(monkeypatch.setattr, at)
+    monkeypatch.setattr(progress.REPORTER, "slow_seconds", 3600.0)
     monkeypatch.chdir(tmp_path)
     return actions
 
