@@ -209,8 +209,8 @@ def test_sums_and_products_of_bursts_are_refused():
     front = nn.Sequential(encoder(), conv())
     bursts = front(samples_for(front))
     for wrong in (
-        lambda: bursts + bursts, 
-        lambda: sum([bursts]), lambda: 2 * bursts, lambda: bursts / 2, lambda: torch.tensor(0.5) * bursts, lambda: torch.cat([bursts, bursts], 1),
+        lambda: bursts + bursts, lambda: sum([bursts]), lambda: 2 * bursts, lambda: bursts / 2,
+        lambda: torch.tensor(0.5) * bursts, lambda: torch.cat([bursts, bursts], 1),
         lambda: bursts.view(4, -1), lambda: bursts.mean(0),
     ):  # fmt: skip
         with pytest.raises(UserError):
