@@ -15,6 +15,9 @@ SLICE_ASSIGNMENT = re.compile(
     r"(?P<source>\S+ ?\[(?P<source_high>\d+):(?P<source_low>\d+)\]);"
 )
 
+TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\.cc:\S+)  = 0;$", re.MULTILINE)
+"""What yosys has every ``always @*`` of a module read, so that it is evaluated at time 0."""
+
 
 def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     """Verilog of the network; the same configuration gives the same text, byte for byte.
@@ -23,12 +26,23 @@ def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     """
     use_yosys()
     text = verilog.convert(NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
-    return join_slices(text)
+    return join_slices(awake(text))
 
 
 def network_rtlil(config: TopConfig) -> str:
     """RTLIL of the network, as yosys synthesises it where a family's builds begin with RTLIL."""
     return rtlil.convert(NetworkTop(config), name="network", emit_src=False)
+
+
+def awake(text: str) -> str:
+    """Have every ``always @*`` evaluated at time 0, even if what it reads keeps its initial value.
+
+    It waits for a change. Yosys lets it read a register of its own, which is declared with the value 0; but such a
+    value is there before anything waits, and no simulator has to take it for a change (IEEE 1800-2017, 6.8; Icarus does
+    not). A nonblocking assignment comes after all that runs at time 0 has begun to wait. For synthesis both are the
+    initial value of a register that nothing depends on.
+    """
+    return TRIGGER.sub(r"  reg \1 ;\n  initial \1 <= 0;", text)
 
 
 def join_slices(text: str) -> str:
