@@ -5,6 +5,7 @@
 Does nothing where ``iverilog`` is on PATH already.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -18,7 +19,11 @@ SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    del arguments
+    argparse.ArgumentParser(
+        prog="python -m sim.install_icarus",
+        description="Put Icarus Verilog beside this Python, from Debian's package and without root. Does nothing where "
+        "iverilog is on PATH already.",
+    ).parse_args(arguments)
     if find_tool("iverilog") and find_tool("vvp"):
         return 0
     root = cache_folder() / "icarus"

@@ -1,9 +1,11 @@
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -119,8 +121,18 @@ def test_a_plan_cannot_narrow_what_was_proved(digits_checkpoint, tmp_path, fails
     assert "--clock-mhz" in line
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_interrupted_leaves_nothing_that_looks_finished(digits_checkpoint, tmp_path, before):
+def running_in(folder: Path) -> list[str]:
+    """The processes whose current folder is inside ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+@pytest.mark.parametrize(("before", "number"), [(False, signal.SIGINT), (True, signal.SIGTERM)])
+def test_interrupted_leaves_nothing_that_looks_finished(digits_checkpoint, tmp_path, before, number):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "gen.build", "--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint)]
     if before:
@@ -137,9 +149,11 @@ def test_interrupted_leaves_nothing_that_looks_finished(digits_checkpoint, tmp_p
     while not list(tmp_path.glob("out.*.partial/yosys.log")):
         assert process.poll() is None
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
+    assert running_in(tmp_path)
+    os.kill(process.pid, number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
+    assert running_in(tmp_path) == []
     assert "Traceback" not in errors
     if before:
         assert (out / "report.json").read_bytes() == old

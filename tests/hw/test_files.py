@@ -93,3 +93,31 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path):
     with sole_writer(target):
         pass
     assert leftovers(tmp_path) == []
+
+
+def test_the_first_folder_stays_where_others_may_be_using_it(tmp_path):
+    target = tmp_path / "target"
+    with whole_folder(target, replace=False) as second:
+        (second / "file").write_text("second")
+        with whole_folder(target, replace=False) as first:
+            (first / "file").write_text("first")
+    assert (target / "file").read_text() == "first"
+    assert leftovers(tmp_path) == []
+
+
+def test_what_failed_stays_beside_the_last_good_folder(tmp_path):
+    target, failed = tmp_path / "target", tmp_path / "target.failed"
+
+    def fail(name: str) -> None:
+        with whole_folder(target, keep_failed=True) as partial:
+            (partial / f"{name}.log").write_text("words")
+            raise UserError(f"it failed; see {partial / name}.log")
+
+    for name in ("one", "two"):
+        with pytest.raises(UserError) as raised:
+            fail(name)
+        assert str(raised.value) == f"it failed; see {failed / name}.log"
+        assert [path.name for path in failed.iterdir()] == [f"{name}.log"]
+    with pytest.raises(ZeroDivisionError), whole_folder(target, keep_failed=True):
+        raise ZeroDivisionError
+    assert leftovers(tmp_path) == ["target.failed"]

@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wire(folder, tmp_path_factory):
-    return build_board(folder, tmp_path_factory.mktemp("work"))
+    return build_board(folder, tmp_path_factory.mktemp("work of tests"))
 
 
 QUIET_SECONDS = 5

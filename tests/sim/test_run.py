@@ -29,7 +29,8 @@ needs_icarus = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def work_dir(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("sim")
+    """A path with blanks, as a user's may be, though make takes none."""
+    return tmp_path_factory.mktemp("sim of tests")
 
 
 def test_digits_on_verilator(digits_checkpoint, work_dir, tmp_path, capsys):
