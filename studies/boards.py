@@ -19,6 +19,7 @@ from gen.build import run_build
 from gen.design import Design, make_design
 from gen.plans import SHARE_OF_BOARD, evaluate
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import sole_writer
 from hw.progress import step
 from sim.record import keep
 
@@ -146,12 +147,13 @@ def main(arguments: list[str] | None = None) -> int:
         wanted = [find_board(name) for name in options.only]
     else:
         wanted = [b for b in CATALOGUE.values() if options.again or "resources" not in rows.get(b.name, {})]
-    for number, board in enumerate(wanted, start=1):
-        with step(f"{board.name}: board {number} of {len(wanted)}"):
-            row = build_board(board, options.folder.resolve())
-        rows = built_rows() | {board.name: row}
-        keep(BUILT, rows)
-        options.out.write_text(table(rows))
+    with sole_writer(BUILT):
+        for number, board in enumerate(wanted, start=1):
+            with step(f"{board.name}: board {number} of {len(wanted)}"):
+                row = build_board(board, options.folder.resolve())
+            rows = built_rows() | {board.name: row}
+            keep(BUILT, rows)
+            options.out.write_text(table(rows))
     options.out.write_text(table(rows))
     failed = [name for name, row in rows.items() if "error" in row]
     print(f"{options.out}: {len(rows) - len(failed)} of {len(CATALOGUE)} boards built")

@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import sole_writer
 from hw.progress import step
 from sim.record import keep
 from studies.mutants import MUTANTS, Mutant
@@ -157,7 +158,9 @@ def main(arguments: list[str] | None = None) -> int:
     mutants = chosen(options.only)
     for mutant in mutants:
         mutated((ROOT / mutant.file).read_text(), mutant)
-    outcomes = list(zip(mutants, hunt_all(mutants, options.jobs), strict=True))
+    FOUND.parent.mkdir(parents=True, exist_ok=True)
+    with sole_writer(FOUND):
+        outcomes = list(zip(mutants, hunt_all(mutants, options.jobs), strict=True))
     found = sum(test is not None for _, test in outcomes)
     total = sum(test is not None or not mutant.equivalent for mutant, test in outcomes)
     print(f"{found} of {total} bugs found")

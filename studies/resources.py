@@ -46,6 +46,7 @@ from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, command_line
+from hw.files import sole_writer
 from hw.link.configuration import LinkConfig
 from hw.network import Leak
 from hw.plan import Plan, plan_from
@@ -328,7 +329,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("measure", "fit"), help="synthesise the designs, or fit what was measured")
     options = parser.parse_args(arguments)
     if options.what == "measure":
-        measure_all()
+        with sole_writer(MEASURED):
+            measure_all()
         return 0
     return fit_all()
 

@@ -6,6 +6,7 @@ import pytest
 
 from boards.block_ram import UNPACKED
 from boards.catalogue import find_board
+from boards.device import Device
 from boards.families.ice40 import ICE40
 from gen import build
 from gen.block_rams import MEMORIES, load_blocks, read_back
@@ -18,9 +19,11 @@ from gen.patch import differences, part_differences, patch_files
 from gen.plans import make_plan
 from hw.configure import configure
 from hw.errors import UserError
-from hw.network import Leak, ReferenceVectors
+from hw.network import Leak, ReferenceVectors, encode
 from hw.network_file import network_sha256
 from hw.plan import load_plan
+from qblif import golden
+from sim.board import build_board, virtual_board
 from snn import train
 from studies import patching
 from tests.networks import plan_for, random_convolutions, random_network
@@ -219,3 +222,18 @@ def test_differences():
 
 def test_an_ordinary_plan_is_not_patchable():
     assert not plan_for(random_network(1), "icebreaker").patchable
+
+
+@pytest.mark.slow
+def test_the_virtual_board_of_a_patchable_and_of_a_patched_build(built, designs, tmp_path):
+    patched = tmp_path / "patched"
+    build.run_build(designs[1], patched, "bitstream", built)
+    samples = np.random.default_rng(3).integers(0, 256, (20, *designs[0].network.input.shape), dtype=np.uint8)
+    for folder, design in ((built, designs[0]), (patched, designs[1])):
+        expected = golden.run(design.network, encode(samples, design.network.input))
+        board = build_board(folder, tmp_path / "board")
+        with virtual_board(board) as running, Device.open(str(running.port), timeout=10) as device:
+            assert device.identity.network_sha256.hex() == design.sha256
+            results = device.infer(samples)
+        assert np.array_equal(results.logits, expected.logits.numpy())
+        assert np.array_equal(results.winners, expected.classes.numpy())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import re
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sim.simulator import build
 from snn.data import load
 from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
 
+ROUNDS = 10
 needs_icarus = pytest.mark.skipif(
     find_tool("iverilog") is None, reason="Icarus Verilog is not installed and no Debian package gives it (make icarus)"
 )
@@ -167,3 +169,28 @@ def test_what_is_recorded_for_coverage(digits_checkpoint, work_dir):
     assert outcome.comparison.class_cycles[0] > 4990
     assert points["results"]["held back"] > 4000
     assert points["bursts"]["starved"] > 0
+
+
+def simulate_again_and_again(design_of_board: str, checkpoint: Path, folder: Path, first: int) -> None:
+    """Build a simulation in ``folder`` and run it ten times on images of one's own; raises when a beat is wrong."""
+    design = make_design(checkpoint, design_of_board)
+    simulation = build(design.config, "verilator", folder, waves=False)
+    for index in range(ROUNDS):
+        images = load("digits", "test").range(first + 2 * index, first + 2 * index + 2)
+        with simulation.run_folder() as runs:
+            outcome = simulate(design.config, simulation, prepare(design, images), FULL_SPEED, runs)
+        assert outcome.comparison.mismatches == 0, outcome.comparison.first
+
+
+@pytest.mark.slow
+def test_two_simulations_at_one_place_never_mix(digits_checkpoint, tmp_path):
+    """Both build the same one, and run it at the same time."""
+    arguments = [("icebreaker", digits_checkpoint, tmp_path, first) for first in (0, 100)]
+    both = [multiprocessing.get_context("spawn").Process(target=simulate_again_and_again, args=a) for a in arguments]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    (simulation,) = tmp_path.iterdir()
+    assert not list(simulation.glob("run-*"))
