@@ -35,7 +35,11 @@ HINTS = (
     (r"\bbusy\b|libusb_error_busy|claim interface with error code -6\b", IN_USE),
     # libftdi: the device could not be opened, claimed or configured.
     (r"unable to open ftdi device: -[456]\b", RIGHTS_OR_USE),
-    (r"not found|no device|no dfu|unable to open|fails? to (open|claim) device|failed to claim cable", NO_BOARD),
+    (
+        r"device not found|no device|no dfu|unable to open (ftdi )?device|fails? to (open|claim) device|"
+        r"failed to claim cable",
+        NO_BOARD,
+    ),
 )
 """What openFPGALoader, libusb and libftdi say on stderr, in lower case, and what it means; the first that matches."""
 

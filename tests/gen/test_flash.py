@@ -90,6 +90,8 @@ def test_the_loader_is_called(board, options, expected, built, loader):
         ("Error: Failed to claim cable", "no board was found"),
         ("Error: no device found", "no board was found"),
         ("flash chip exploded", "flash chip exploded"),
+        ("Preamble key not found", "Preamble key not found"),
+        ("FAIL: unable to open 'top.bit': damaged", "unable to open 'top.bit'"),
     ],
 )
 def test_what_the_loader_says_becomes_a_way_out(words, expected, built, loader, fails):
