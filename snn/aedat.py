@@ -27,6 +27,8 @@ END_OF_HEADER = b"#!END-HEADER"
 VERSION_LINE = re.compile(rb"^#!AER-DAT(\d{1,3}\.\d{1,3})\r?$", re.MULTILINE)
 CHIP_LINE = re.compile(rb"^# ?AEChip: ?([\x20-\x7e]*)\r?$", re.MULTILINE)
 FORMAT_LINE = re.compile(rb"^# ?Format: ?([^\r\n]*)", re.MULTILINE)
+SHOWN = 80
+"""Bytes of a line that a message quotes."""
 WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 CONVERT = "convert it to AEDAT 2.0, for example with jAER or github.com/SensorsINI/aedat4to2"
 
@@ -98,7 +100,7 @@ def read_aedat2(content: bytes, lines: bytes) -> Decoded:
         of_a_pixel = address & NOT_OF_A_PIXEL == 0
         if (address[of_a_pixel] > ADDRESS).any():
             chip = CHIP_LINE.search(lines)
-            named = "" if chip is None else f" ({chip[1].decode()})"
+            named = "" if chip is None else f" ({chip[1][:SHOWN].decode()})"
             raise FaultError(f"it was recorded with another camera than a DVS128{named}")
         external = of_a_pixel & (address & EXTERNAL != 0)
         remarks["words of frames, IMU and the like left out"] += int((~of_a_pixel).sum())
@@ -138,7 +140,7 @@ def read_aedat31(content: bytes, lines: bytes) -> Decoded:
     """AEDAT 3.1 after its header: packets of events of one kind, little-endian."""
     stored = FORMAT_LINE.search(lines)
     if stored is not None and stored[1] != b"RAW":
-        raise FaultError(f"its format is {stored[1].decode(errors='replace')}, and only RAW is read; {CONVERT}")
+        raise FaultError(f"its format is {stored[1][:SHOWN].decode(errors='replace')}, and only RAW is read; {CONVERT}")
     packets = find_packets(content, len(lines))
     events = np.empty(sum(packets.counts), dtype=EVENT)
     count, last = 0, 0

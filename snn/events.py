@@ -34,6 +34,8 @@ LABEL_COLUMNS = "class,startTime_usec,endTime_usec"
 LABEL_LINE = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,18})\s*,\s*(\d{1,18})\s*", re.ASCII)
 LARGEST_TEXT = 2**20
 """Bytes of a list of trials or of labels."""
+LONGEST_NAME = 200
+"""Letters of a file's name; the file systems' limit is 255 bytes, with the suffix of the labels."""
 TOLERATED = 50
 """One recording in so many may be unusable."""
 NAMED = 10
@@ -80,8 +82,8 @@ def load_dvs128_gesture(split: Split, data_dir: Path, timesteps: int) -> Frames:
     folder = folder_with("dvs128_gesture", data_dir, names, trials)
     recordings = []
     for name in read_text(folder / trials).split():
-        if Path(name).name != name:
-            raise UserError(f"{folder / trials} names {name}, which is not a file of its folder")
+        if Path(name).name != name or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise UserError(f"{folder / trials} names {name[:80]!r}, which is not a file of its folder")
         recordings += gestures_of(folder / name)
     return binned("dvs128_gesture", recordings, aedat.read_dvs128, aedat.SIZE, timesteps)
 

@@ -27,6 +27,7 @@ from tests.fuzz.mutators import BYTES
 from tests.snn import event_files as files
 
 LABELS = "class,startTime_usec,endTime_usec\n1,0,40000\n11,40000,99000\n5,99000,123456789\n"
+SESSION = files.aedat31(np.array([[1, 2, 5, 1], [3, 4, 50_000, 0], [5, 6, 100_000, 1]]))
 IMAGES = np.random.default_rng(1).integers(0, 256, (3, 1, 5, 7), dtype=np.uint8)
 TIMEOUT = 0.003
 
@@ -106,6 +107,25 @@ def label_files(folder: Path) -> list[Path]:
     path = folder / "user_labels.csv"
     path.write_text(LABELS)
     return [path]
+
+
+def trial_files(folder: Path) -> list[Path]:
+    for name in ("user01_led", "user02_lab"):
+        (folder / f"{name}_labels.csv").write_text(LABELS)
+        (folder / f"{name}.aedat").write_bytes(SESSION)
+    path = folder / "trials_to_test.txt"
+    path.write_text("user01_led.aedat\nuser02_lab.aedat\n")
+    return [path]
+
+
+def trials(path: Path) -> object:
+    images = data.load("dvs128_gesture", "test", path.parent, 1)
+    return len(images.labels) // 3, images.labels[:3].tolist(), images.pixels[:3].tobytes()
+
+
+def trials_say(found: Any, known: Any, path: Path) -> bool:
+    """Each session has the same three gestures."""
+    return found == (len(path.read_text().split()), *known[1:])
 
 
 def gestures(path: Path) -> object:
@@ -286,6 +306,7 @@ DATA_READERS = (
         read=lambda path: read_sample(path, IDENTITY).tobytes(),
         right=picture_says,
     ),
+    Reader(name="trials of gestures", samples=trial_files, read=trials, right=trials_say),
     Reader(name="labels of gestures", samples=label_files, read=gestures, right=gestures_say),
     Reader(
         name="link: identity",

@@ -84,7 +84,9 @@ def test_dvs128_gesture(tmp_path):
         ({"rows": ["3,200000,300000"]}, "200000 to 300000 us: it holds no events in that time"),
         ({"rows": []}, "there are no recordings"),
         ({"content": b""}, "user02_led.aedat, 0 to 40000 us: it does not begin with the header"),
-        ({"trials": "../user02_led.aedat"}, "names ../user02_led.aedat, which is not a file of its folder"),
+        ({"trials": "../user02_led.aedat"}, "names '../user02_led.aedat', which is not a file of its folder"),
+        ({"trials": "user\0.aedat"}, "which is not a file of its folder"),
+        ({"trials": "u" * 5000}, "which is not a file of its folder"),
         ({"trials": "user03_led.aedat"}, "user03_led_labels.csv: it cannot be read: No such file"),
     ],
 )
