@@ -3,14 +3,16 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
 from boards.board import Command
 from boards.tools import find_tool, search_path
-from hw.errors import UserError
+from hw.errors import ENDING_SIGNALS, UserError
 
 LAST_WORDS = 200
 SECONDS_TO_END = 3.0
@@ -64,20 +66,40 @@ def run_in_group(
     Returns:
         Its exit code; less than zero after a signal.
     """
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=None if output is None else subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    )
+    with signals_held() as held:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
     try:
+        for number in held:
+            signal.raise_signal(number)
         return process.wait()
     except BaseException:
         end_group(process)
         raise
+
+
+@contextmanager
+def signals_held() -> Iterator[list[int]]:
+    """Yield a list that gets the signals that come meanwhile: an exception in the midst of starting a program would
+    leave it running, unknown to anybody."""
+    held: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING_SIGNALS) if in_main}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: held.append(number))
+    try:
+        yield held
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

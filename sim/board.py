@@ -208,18 +208,25 @@ def virtual_board(
         environment = {"BOARD_SETTINGS": str(work / "settings")}
         running = executor.submit(built.simulation.run, plusargs, work / "simulation.log", environment)
         board = VirtualBoard(port=link, running=running)
-        while not running.done() and not (work / "ready").exists():
-            time.sleep(POLL_SECONDS)
-        if running.done():
-            running.result()
         try:
+            await_start(running, work / "ready")
+            if running.done():
+                running.result()
             yield board
         finally:
+            # Whatever ends the context: nobody but us can end the simulator.
+            await_start(running, work / "ready")
             if not running.done():
                 os.kill(int((work / "ready").read_text()), signal.SIGTERM)
             running.result()
             board.totals.update(json.loads((work / "totals").read_text()))
             shutil.rmtree(work)
+
+
+def await_start(running: Future[None], ready: Path) -> None:
+    """Wait until the simulator has said which process it is, or has failed."""
+    while not running.done() and not ready.exists():
+        time.sleep(POLL_SECONDS)
 
 
 def check_link(link: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boards.board import Command
-from gen.toolrun import ToolError, run_tool
+from gen.toolrun import ToolError, run_in_group, run_tool
 from hw.errors import UserError
 
 
@@ -83,3 +83,17 @@ def running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_signal_while_a_tool_starts_ends_it_too(tmp_path, monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def start(*arguments, **options):
+        started.append(popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(KeyboardInterrupt):
+        run_in_group(["sleep", "300"], cwd=tmp_path, output=None, environment=os.environ)
+    assert started[0].returncode == -signal.SIGTERM
