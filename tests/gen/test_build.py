@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from gen import build
 from gen.report import over_budget
 from hw.network_file import load_network
 from hw.plan import load_plan
+from hw.progress import REPORTER
 
 KEYS = {
     "board", "part", "clock_mhz", "fmax_mhz", "resources", "budget", "layers", "plan_sha256", "cycles_expected",
@@ -21,7 +23,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_until_rtl(digits_checkpoint, tmp_path):
+def test_until_rtl(digits_checkpoint, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     assert (
         build.main(["--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint), "--out", str(out), "--until", "rtl"]) == 0
@@ -37,9 +39,15 @@ def test_until_rtl(digits_checkpoint, tmp_path):
     assert "ulx3s_12f" in (out / "report.md").read_text()
     assert network.timesteps == 4
 
+    monkeypatch.setattr(REPORTER, "slow_seconds", 0.0)
+    capsys.readouterr()
     again = tmp_path / "again"
     arguments = ["--board", "ulx3s_12f", "--ckpt", str(digits_checkpoint), "--out", str(again), "--until", "rtl"]
     assert build.main([*arguments, "--plan", str(out / "plan.json")]) == 0
+    output = capsys.readouterr()
+    assert output.out.rstrip() == (again / "report.md").read_text().rstrip()
+    steps = [line.rsplit(",", 1)[0] for line in output.err.splitlines() if re.fullmatch(r".*, \d+ s", line)]
+    assert steps == ["plan", "ulx3s_12f: integer network", "ulx3s_12f: plan and Verilog"]
     for name in ("network.v", "network.safetensors", "plan.json", "report.json"):
         assert (out / name).read_bytes() == (again / name).read_bytes(), name
 
