@@ -8,6 +8,7 @@ from inspect import signature
 from itertools import count
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -77,12 +78,13 @@ def unchanged(source: Bursts, given: dict[str, list[tuple[Bursts, int]]]) -> boo
 def same(one: Bursts, other: Bursts) -> bool:
     """Whether the counts are the same memory in the same order, and mean the same."""
     a, b = one.counts, other.counts
-    if (one.ceiling, one.timesteps, a.shape[:2], a.data_ptr()) != (
-        other.ceiling, other.timesteps, b.shape[:2], b.data_ptr()
-    ):  # fmt: skip
+    if (one.ceiling, one.timesteps) != (other.ceiling, other.timesteps):
         return False
-    a, b = a.flatten(2), b.flatten(2)
-    return a.shape == b.shape and bool((a == b).all())
+    if a is b:
+        return True
+    if (a.data_ptr(), a.shape[:2]) != (b.data_ptr(), b.shape[:2]):
+        return False
+    return torch.equal(a.flatten(2), b.flatten(2))
 
 
 @contextmanager
@@ -95,7 +97,6 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
     steps: list[Step] = []
     names = node_names(model)
     taken, called = {InputSpec.name, *names.values()}, set[nn.Module]()
-
     given: dict[str, list[tuple[Bursts, int]]] = {}
 
     def record(
