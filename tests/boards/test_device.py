@@ -161,21 +161,31 @@ def test_a_silent_port_is_given_up():
         Device(fake(edit=lambda _: None), timeout=0.005)
 
 
-@pytest.mark.parametrize(
-    "flood",
-    [
-        b"",
-        b"\0",
-        b"\x01\x02\0",
-        b"x" * 100,
-        framed(0xE1, 0),
-        bytes(10**6),
-        b"x" * 10**6,
-        framed(0x82, 99, b"y" * 10**5),
-        framed(0x81, 99) * 10**4,
-    ],
-    ids=["silence", "zero", "damage", "noise", "error", "zeros", "noise without end", "large", "many"],
-)
+FLOODS = [
+    b"",
+    b"\0",
+    b"\x01\x02\0",
+    b"x" * 100,
+    framed(0xE1, 0),
+    bytes(10**6),
+    b"x" * 10**6,
+    framed(0x82, 99, b"y" * 10**5),
+    framed(0x81, 99) * 10**4,
+]
+FLOOD_NAMES = ["silence", "zero", "damage", "noise", "error", "zeros", "noise without end", "large", "many"]
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=FLOOD_NAMES)
+def test_what_was_never_a_device_is_given_up(flood):
+    line = fake()
+    line.read = lambda: flood
+    begin = time.monotonic()
+    with pytest.raises(UserError, match="no answer from fake"):
+        Device(line, timeout=0.005)
+    assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=FLOOD_NAMES)
 def test_a_device_that_falls_silent_or_mad_is_given_up(flood):
     line = fake()
     with Device(line, timeout=0.005) as device:
