@@ -19,6 +19,8 @@ from snn.unzip import PIECE, Unzipped
 
 LARGEST_BYTES = 256 * 2**20
 """Of one file's content; five times MNIST."""
+MOST_ITEMS = 2**22
+"""Images or labels; 60 times MNIST."""
 IDX_OF_BYTES = b"\0\0\x08"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
 """Bytes: the label, then the red, the green and the blue plane."""
@@ -55,8 +57,9 @@ def read_idx_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
         size, named = math.prod(shape), " x ".join(map(str, shape))
         if size == 0:
             raise UserError(f"{path} is empty: its shape is {named}")
-        if size > LARGEST_BYTES:
-            raise UserError(f"{path} is too large: {named} bytes, and at most {LARGEST_BYTES} are read")
+        if size > LARGEST_BYTES or shape[0] > MOST_ITEMS:
+            limit = f"{LARGEST_BYTES} bytes of {MOST_ITEMS} images"
+            raise UserError(f"{path} is too large: {named} bytes, and at most {limit} are read")
         if path.suffix != ".gz" and stored != header + size:
             raise UserError(f"{path} is damaged: {named} bytes need {header + size} with the header, it has {stored}")
         content = np.empty(size, dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 import gzip
 import resource
+import struct
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from hw.errors import UserError
 from snn import data
-from snn.idx import LARGEST_BYTES, read_cifar10, read_idx, read_idx_array
+from snn.idx import read_cifar10, read_idx, read_idx_array
 
 PIXELS = bytes(range(24))
 IMAGES = b"\0\0\x08\x03" + bytes([0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]) + PIXELS
@@ -111,10 +112,10 @@ print(time.monotonic() - begin, peak)
 """
 
 
-def bomb(claimed, held):
-    """A gzip file whose header claims ``claimed`` pixels, with ``held`` zeros."""
+def bomb(claimed, held, width=1):
+    """A gzip file whose header claims ``claimed`` images of 1 x ``width`` pixels, with ``held`` zeros."""
     member = zlib.compressobj(wbits=31)
-    pieces = [member.compress(IMAGES[:4] + claimed.to_bytes(4, "big") + b"\0\0\0\1\0\0\0\1")]
+    pieces = [member.compress(IMAGES[:4] + struct.pack(">III", claimed, 1, width))]
     pieces += [member.compress(bytes(2**20)) for _ in range(held // 2**20)]
     return b"".join([*pieces, member.flush()])
 
@@ -124,11 +125,12 @@ def bomb(claimed, held):
     [
         (bomb(24, 2**30), "holds more"),
         (bomb(2**30, 2**30), "is too large"),
-        (bomb(LARGEST_BYTES, 2**21), f"and it holds only {2**21}"),
+        (bomb(2**23, 2**23), "is too large"),
+        (bomb(2**22, 2**21, 64), f"and it holds only {2**21}"),
         (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 2**25, "ends early"),
         (gzip.compress(b"") * 100_000, "something follows its end"),
     ],
-    ids=["more than it says", "as much as it says", "less than it says", "a long name", "many members"],
+    ids=["more than it says", "as much as it says", "too many", "less than it says", "a long name", "many members"],
 )
 def test_a_bomb_costs_little(tmp_path, content, words):
     (tmp_path / "x.gz").write_bytes(content)
