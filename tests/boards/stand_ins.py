@@ -35,12 +35,12 @@ FMAX, FLAW, VERDICT = "STAND_IN_FMAX", "STAND_IN_FLAW", "STAND_IN_VERDICT"
 MET = "All user specified timing constraints are met."
 
 
-def install(folder: Path, *tools: str, himbaechel: bool = False) -> Path:
-    """Put the tools into ``folder``/bin, which is returned."""
+def install(folder: Path, *tools: str, nextpnr: str = "nextpnr_xilinx") -> Path:
+    """Put the tools into ``folder``/bin, which is returned; ``nextpnr`` is the function that is nextpnr-xilinx."""
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     for tool in tools:
-        function = tool.replace("-", "_") if not (himbaechel and tool == "nextpnr-xilinx") else "nextpnr_himbaechel"
+        function = nextpnr if tool == "nextpnr-xilinx" else tool
         path = programs / tool
         path.write_text(
             f"#!{sys.executable} -S\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
@@ -140,6 +140,21 @@ def nextpnr_himbaechel(words: list[str]) -> int:
         return place_and_route(given, [extra["xdc"]], [extra["fasm"]])
     except RefusedError as error:
         return ended(str(error), 255)
+
+
+def nextpnr_shim(words: list[str]) -> int:
+    """The script by which openXC7's Nix shell gives the newer program the older one's options, and no others."""
+    valued = GENERAL | {"--chipdb", "--xdc", "--fasm"}
+    try:
+        given, _ = options_of(words, valued, GENERAL_FLAGS)
+        if "--chipdb" not in given:
+            raise RefusedError("shim: --chipdb is required")
+        chip = Path(given["--chipdb"][-1])
+        if not chip.is_file() or chip.stem != "xc7a35tcsg324" or chip.read_text() != "chipdb-xc7a50t":
+            raise RefusedError(f"ERROR: Unable to read chipdb {chip}")
+        return place_and_route(given, given["--xdc"], given["--fasm"])
+    except RefusedError as error:
+        return ended(str(error))
 
 
 def place_and_route(given: dict[str, list[str]], xdc: list[str], fasm: list[str]) -> int:

@@ -146,12 +146,22 @@ def test_from_a_checkpoint_to_a_bitstream(built):
 
 @pytest.mark.usefixtures("databases")
 def test_the_newer_command_line(run, tmp_path):
-    stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS, himbaechel=True)
+    stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS, nextpnr="nextpnr_himbaechel")
     built = run()
     assert (built.code, built.report["bitstream"]) == (0, "openxc7.bit")
     assert built.report["fmax_mhz"] == 91.37
     assert built.report["tools"]["nextpnr-xilinx"] == "0.11.1-stand-in"
     assert built.report["tools"]["chip database"].startswith("chipdb-xc7a50t.bin ")
+
+
+@pytest.mark.usefixtures("databases")
+def test_the_newer_program_behind_the_older_options(run, tmp_path):
+    stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS, nextpnr="nextpnr_shim")
+    (tmp_path / "chips" / "xc7a35tcsg324.bin").unlink()
+    (tmp_path / "chips" / "xc7a35tcsg324.bin").symlink_to("chipdb-xc7a50t.bin")
+    built = run()
+    assert (built.code, built.report["bitstream"]) == (0, "openxc7.bit")
+    assert built.report["tools"]["nextpnr-xilinx"] == "unknown version"
 
 
 @pytest.mark.usefixtures("databases")
@@ -241,11 +251,11 @@ def test_no_tool_at_all(run, capsys):
         assert (built.out / name).is_file(), name
 
 
-@pytest.mark.parametrize("himbaechel", [False, True])
+@pytest.mark.parametrize("nextpnr", ["nextpnr_xilinx", "nextpnr_himbaechel"])
 @pytest.mark.usefixtures("databases")
-def test_the_script_does_the_same(himbaechel, run, tmp_path):
+def test_the_script_does_the_same(nextpnr, run, tmp_path):
     built = run()
-    stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS, himbaechel=himbaechel)
+    stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS, nextpnr=nextpnr)
     subprocess.run(["sh", "openxc7.sh"], cwd=built.out, check=True, capture_output=True)
     by_hand = (built.out / "openxc7.bit").read_bytes()
     again = run()
