@@ -248,11 +248,18 @@ MUTANTS = (
     ),
     hardware("bounds", "negative skips left out", "low, high = low + min(reach, 0)", "low, high = low"),
     hardware("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
+    hardware("network", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
     hardware("network", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
     hardware("skip_depth", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
-    generator("fold", "rounds half down", "np.floor(scaled + 0.5)", "np.ceil(scaled - 0.5)"),
     generator(
-        "fold", "epsilon left out", 'floats(numbers, "variance", name) + epsilon', 'floats(numbers, "variance", name)'
+        "fold", "rounds half down", "np.floor(weight[channel] * row + 0.5)", "np.ceil(weight[channel] * row - 0.5)"
+    ),
+    generator("fold", "epsilon left out", "np.sqrt(variance + epsilon)", "np.sqrt(variance)"),
+    generator(
+        "fold",
+        "one right logit is enough for a reference",
+        "vectors.logits[: len(logits)]).any(axis=1)",
+        "vectors.logits[: len(logits)]).all(axis=1)",
     ),
     generator(
         "fold",
