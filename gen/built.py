@@ -16,6 +16,8 @@ from hw.errors import UserError
 from hw.network_file import load_network, network_sha256
 from hw.plan import load_plan
 
+POSITIVE = ("clock_mhz", "cycles_expected")
+LARGEST = 1e15
 TRIES = 3
 """How often files are copied again because another build took the folder's place meanwhile."""
 
@@ -64,11 +66,24 @@ def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
     """Those entries of a build's report; raises UserError where it is missing or damaged."""
     try:
         report = json.loads((folder / REPORT).read_text())
-        return {key: report[key] for key in keys}
+        found = {key: report[key] for key in keys}
     except OSError as error:
         raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{folder / REPORT} is damaged; build it again") from error
+    for key, value in found.items():
+        if not plausible(key, value):
+            raise UserError(f"{folder / REPORT} is damaged: {key} is not what gen.build writes; build it again")
+    return found
+
+
+def plausible(key: str, value: object) -> bool:
+    """Whether an entry that is used as text or as a number is one."""
+    if key == "board" or key.endswith("_sha256"):
+        return isinstance(value, str)
+    if key in POSITIVE:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LARGEST
+    return True
 
 
 def built_hardware(folder: Path) -> Hardware:

@@ -97,6 +97,7 @@ class Simulation:
         """
         runner = make_runner(self.simulator)
         if self.waves and self.simulator == "icarus":
+            # Its own place is beside the simulation, where other runs write theirs.
             plusargs = {**plusargs, "dumpfile_path": log.parent.resolve() / "testbench.fst"}
         try:
             results = runner.test(
