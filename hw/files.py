@@ -18,7 +18,7 @@ from hw.errors import UserError
 PARTIAL = ".partial"
 """Suffix of everything that is not finished; .gitignore names it."""
 FAILED = ".failed"
-"""Suffix of a folder in which something went wrong that its logs tell more of."""
+"""Suffix of a folder in which something went wrong that its logs tell more of, and the name of a file that marks it."""
 RENAMES = 100
 """How often a folder's swap is tried again when another process puts its own folder there at the same moment."""
 
@@ -83,8 +83,10 @@ def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False)
             with suppress(FileExistsError):
                 rename_folder(partial, path)
     except UserError as error:
-        if keep_failed:
-            failed = path.with_name(f"{path.name}{FAILED}")
+        failed = path.with_name(f"{path.name}{FAILED}")
+        # A folder of this name without the mark is somebody's own.
+        if keep_failed and (not failed.exists() or (failed / FAILED).is_file()):
+            (partial / FAILED).touch()
             swap(partial, failed)
             error.args = (str(error).replace(str(partial), str(failed)),)
         raise

@@ -117,7 +117,11 @@ def test_what_failed_stays_beside_the_last_good_folder(tmp_path):
         with pytest.raises(UserError) as raised:
             fail(name)
         assert str(raised.value) == f"it failed; see {failed / name}.log"
-        assert [path.name for path in failed.iterdir()] == [f"{name}.log"]
+        assert sorted(path.name for path in failed.iterdir()) == [".failed", f"{name}.log"]
     with pytest.raises(ZeroDivisionError), whole_folder(target, keep_failed=True):
         raise ZeroDivisionError
     assert leftovers(tmp_path) == ["target.failed"]
+    (failed / ".failed").unlink()
+    with pytest.raises(UserError):
+        fail("three")
+    assert [path.name for path in failed.iterdir()] == ["two.log"]
