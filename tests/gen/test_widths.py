@@ -111,3 +111,19 @@ def test_identity_skips_of_either_sign_are_bounded(first, second):
     assert (bounds.high == loose + 2 * max(first, 0) + max(second, 0)).all()
     loose = 2 * np.minimum(weights, 0).sum(axis=1) * 2**target.exponent + target.bias
     assert (bounds.low == loose + 2 * min(first, 0) + min(second, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "coding", "steps"), [((4, 3), "direct", 1), ((4, 3), "events", 3), ((4, 4, 3), "direct", 3)]
+)
+def test_a_readout_accumulates_every_timestep_that_differs(sizes, coding, steps):
+    """A direct input is added up once and counted T times; the bias is that of all timesteps."""
+    network = random_network(5, sizes=sizes, timesteps=3, coding=coding, input_bits=2)
+    readout, weights = network.readout, network.projections[-1].weights
+    bounds = layer_bounds(network, readout)
+    lowest, highest = (3 * part.sum(axis=1) for part in (np.minimum(weights, 0), np.maximum(weights, 0)))
+    assert bounds.partial.low.tolist() == (steps * lowest).tolist()
+    assert bounds.partial.high.tolist() == (steps * highest).tolist()
+    assert bounds.bias.low.tolist() == bounds.bias.high.tolist() == (3 * readout.bias).tolist()
+    assert bounds.current.low.tolist() == (3 * (lowest * 2**readout.exponent + readout.bias)).tolist()
+    assert bounds.current.high.tolist() == (3 * (highest * 2**readout.exponent + readout.bias)).tolist()
