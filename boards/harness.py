@@ -6,7 +6,7 @@ LEDs, as many as the board has: 0 heartbeat, 1 self-test passed, 2 busy, then th
 from typing import Any
 
 from amaranth.build import ResourceError
-from amaranth.hdl import ClockDomain, Elaboratable, Module, ResetSignal
+from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 
 from boards.board import Board, Uart
@@ -36,12 +36,11 @@ class BoardTop(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.sync = sync = ClockDomain()
-        m.domains.network = network = ClockDomain()
+        m.domains.network = network = ClockDomain(reset_less=True)
         # One signal, not one driven by the other: both domains tick in the same instant of every simulation.
         network.clk = sync.clk
         m.submodules.clock_generator = self.board.family.clock_generator(self.board, self.clock_mhz)
         m.submodules.device = device = self.device
-        m.d.comb += network.rst.eq(ResetSignal("sync") | device.restart)
         if self.board.uart is not None:
             self._connect_line(m, platform, self.board.uart)
         lights = (device.heartbeat, device.passed, device.busy)

@@ -3,6 +3,9 @@
 import re
 
 from amaranth.back import rtlil, verilog
+from amaranth.hdl import ClockDomain, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from boards.tools import use_yosys
 from hw.configuration import TopConfig
@@ -19,19 +22,37 @@ TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\.cc:\S+)  = 0;$", re.MU
 """What yosys has every ``always @*`` of a module read, so that it is evaluated at time 0."""
 
 
+class Standalone(NetworkTop):
+    """The network with its clock as a port, ``clk``. The clock's domain has no reset: ``rst`` restarts the network."""
+
+    def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
+        super().__init__(config, taps=taps)
+        self.clk = Signal()
+
+    @property
+    def signature(self) -> wiring.Signature:
+        return wiring.Signature({**super().signature.members, "clk": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        m.domains.sync = domain = ClockDomain(reset_less=True)
+        domain.clk = self.clk
+        return m
+
+
 def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     """Verilog of the network; the same configuration gives the same text, byte for byte.
 
     With ``taps`` the top has further outputs (see :class:`hw.top.NetworkTop`); its layers are unchanged.
     """
     use_yosys()
-    text = verilog.convert(NetworkTop(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
+    text = verilog.convert(Standalone(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
     return join_slices(awake(text))
 
 
 def network_rtlil(config: TopConfig) -> str:
     """RTLIL of the network, as yosys synthesises it where a family's builds begin with RTLIL."""
-    return rtlil.convert(NetworkTop(config), name="network", emit_src=False)
+    return rtlil.convert(Standalone(config), name="network", emit_src=False)
 
 
 def awake(text: str) -> str:

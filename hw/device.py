@@ -1,15 +1,16 @@
 """The whole device but for its clock and pins: network, self-test, host link and lights."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import DomainRenamer, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.configuration import LayerConfig, TopConfig
 from hw.link.configuration import LinkConfig
 from hw.link.counters import ActivityCounters
-from hw.link.host_link import NETWORK, HostLink
+from hw.link.host_link import HostLink
 from hw.logic import counter, tree
 from hw.readout import result_layout
+from hw.reset import reset_by
 from hw.selftest import SelfTest, SelfTestVectors
 from hw.sharing import NetworkShare
 from hw.top import NetworkTop
@@ -38,7 +39,8 @@ class Device(wiring.Component):
     """After a reset the self-test replays its inputs, first all of them at full speed, then two a second; the first
     inference of a host takes the network over for good.
 
-    It has two domains: ``sync``, and ``network`` of the same clock, which is reset by ``restart`` too.
+    It has two domains: ``sync``, and ``network``, which has the same clock and no reset: what is in it is restarted
+    stage by stage, after a reset of ``sync`` and by the host (:class:`hw.reset.RestartChain`).
 
     Args:
         config: the network.
@@ -48,7 +50,6 @@ class Device(wiring.Component):
 
     Ports:
         receive, transmit: the serial lines.
-        restart: resets the domain ``network``.
         heartbeat: blinks once a second, four times as fast when a logit of the self-test was wrong.
         passed: the self-test has seen all its inputs, and every logit was right.
         busy: an inference is under way, or was since the half second began.
@@ -61,7 +62,6 @@ class Device(wiring.Component):
             {
                 "receive": In(1, init=1),
                 "transmit": Out(1, init=1),
-                "restart": Out(1),
                 "heartbeat": Out(1),
                 "passed": Out(1),
                 "busy": Out(1),
@@ -73,9 +73,12 @@ class Device(wiring.Component):
         m = Module()
         network = NetworkTop(self.config, taps=self.link is not None)
         share, test = NetworkShare(self.config), SelfTest(self.config, self.vectors)
-        m.submodules.network = NETWORK(network)
-        m.submodules.share = NETWORK(share)
-        m.submodules.self_test = NETWORK(test)
+        renamed, restarted = DomainRenamer("network"), reset_by(network.sources_reset)
+        m.submodules.network = renamed(network)
+        m.submodules.share = renamed(restarted(share))
+        m.submodules.self_test = renamed(restarted(test))
+        restart = Signal()
+        m.d.comb += network.rst.eq(ResetSignal() | restart)
         connect(m, share.bursts, network.bursts)
         connect(m, network.results, share.results)
         connect(m, test.bursts, share.test_bursts)
@@ -95,14 +98,20 @@ class Device(wiring.Component):
 
         if self.link is not None:
             m.submodules.link = link = HostLink(self.link, self.config)
+            counters = ActivityCounters(counter_widths(self.config))
+            m.submodules.counters = renamed(restarted(counters))
             connect(m, link.bursts, share.link_bursts)
             connect(m, share.link_results, link.results)
             m.d.comb += [
                 link.receive.eq(self.receive),
                 self.transmit.eq(link.transmit),
-                self.restart.eq(link.restart),
+                restart.eq(link.restart),
+                link.restarting.eq(network.restarting),
+                link.reset.eq(network.sources_reset),
+                counters.turn.eq(link.turn),
+                link.counter.eq(counters.byte),
             ]
-            self._count(m, network, share, link)
+            self._count(m, network, share, counters)
         return m
 
     def _clockwork(self, m: Module) -> tuple[Signal, Signal]:
@@ -114,17 +123,13 @@ class Device(wiring.Component):
         m.d.sync += quarter.eq(quarter + cycles_end)
         return tick, quarter
 
-    def _count(self, m: Module, network: NetworkTop, share: NetworkShare, link: HostLink) -> None:
+    def _count(self, m: Module, network: NetworkTop, share: NetworkShare, counters: ActivityCounters) -> None:
         """What the network does for the host is counted; bursts are held, then added up."""
-        counters = ActivityCounters(counter_widths(self.config))
-        m.submodules.counters = NETWORK(counters)
         increments = counters.increments
         results = share.link_results
         m.d.comb += [
             increments.inferences.eq(results.valid & results.ready & results.payload.last),
             increments.cycles.eq(share.linked & share.active),
-            counters.turn.eq(link.turn),
-            link.counter.eq(counters.byte),
         ]
         streams = {"input": (share.bursts.valid & share.bursts.ready, share.bursts.payload)}
         for stage in self.config.stages:

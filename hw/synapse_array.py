@@ -1,6 +1,6 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
-from amaranth.hdl import Module, ResetSignal, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -87,10 +87,14 @@ class SynapseArray(wiring.Component):
             increments = list(added)
 
         # One clear for both reasons leaves each lane a flip-flop with clear and enable behind its adder, and no more.
+        # A reset clears the accumulators in the cycle after it, through a register, long before the first event
+        # reaches them.
+        begins = Signal(init=1)
+        m.d.sync += begins.eq(0)
         clear = Signal()
         m.d.comb += [
             self.sums.valid.eq(ready & last),
-            clear.eq(ResetSignal() | (ready & moving & last)),
+            clear.eq(begins | (ready & moving & last)),
         ]
         for lane in range(config.lanes):
             accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -12,6 +12,7 @@ from hw.neuron_bank import MembraneTap, NeuronBank
 from hw.pooling import PoolingStage
 from hw.projection_engine import ProjectionEngine, projection_latency
 from hw.readout import Readout, result_layout
+from hw.reset import RestartChain, reset_by
 from hw.scanner import bursts_layout
 from hw.skip_buffer import SkipBuffer
 
@@ -45,6 +46,9 @@ def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
     ports = {
         "bursts": In(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
         "results": Out(stream.Signature(result_layout(config.readout))),
+        "rst": In(1),
+        "restarting": Out(1),
+        "sources_reset": Out(1),
     }
     for stage in config.stages if taps else ():
         if stage.output is not None:
@@ -64,9 +68,15 @@ class NetworkTop(wiring.Component):
     Every stream leads into what reads it; one that several read is forked, and bursts of an identity skip wait in a
     queue of their own (:class:`hw.skip_buffer.SkipBuffer`).
 
+    Each stage has its own reset register (:class:`hw.reset.RestartChain`); the domain itself needs no reset.
+
     Ports:
-        bursts: the input's beats (docs/design.md, stream order); a direct input is sent once an inference.
-        results: ``result_layout``; one beat a class.
+        bursts: the input's beats (docs/design.md, stream order); a direct input is sent once per inference. No beat is
+            taken during a restart.
+        results: ``result_layout``; one beat per class.
+        rst: restart, for one cycle or more: the network forgets all that it has taken.
+        restarting: the restart is not complete; from the cycle after ``rst``.
+        sources_reset: resets what sends ``bursts`` and takes ``results``, so that nothing old is left there.
         tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and pooling, and the populations'
             membranes. The stages inside are the same with taps and without.
         working_NAME: with ``taps`` only, the layer's scanner works in this cycle.
@@ -93,29 +103,48 @@ class NetworkTop(wiring.Component):
         m = Module()
         self._watch(m, "bursts", self.bursts)
         self._watch(m, "results", self.results)
-        branches = self._branches(m, "input", flipped(self.bursts))
-        for stage in self.config.stages:
+        m.submodules.restart = restart = RestartChain(len(self.config.stages))
+        m.d.comb += [
+            restart.begin.eq(self.rst),
+            self.restarting.eq(restart.busy),
+            self.sources_reset.eq(restart.sources),
+        ]
+        branches = self._branches(m, "input", self._entrance(m, restart.resets[0]), restart.resets[0])
+        for index, stage in enumerate(self.config.stages):
+            reset = restart.resets[index]
             if isinstance(stage, PoolingConfig):
-                m.submodules[f"{stage.name}_pooling"] = pooling = PoolingStage(stage)
+                pooling = PoolingStage(stage)
+                m.submodules[f"{stage.name}_pooling"] = reset_by(reset)(pooling)
                 connect(m, branches[stage.name], pooling.arriving)
                 self._watch(m, f"arriving_{stage.name}", pooling.arriving)
                 leaving = pooling.leaving
             else:
-                m.submodules[f"{stage.name}_projection"] = engine = ProjectionEngine(stage.projection)
+                engine = ProjectionEngine(stage.projection)
+                m.submodules[f"{stage.name}_projection"] = reset_by(reset)(engine)
                 connect(m, branches[stage.name], engine.bursts)
                 self._watch(m, f"arriving_{stage.name}", engine.bursts)
                 self._watch(m, f"currents_{stage.name}", engine.currents)
                 if self.taps:
                     m.d.comb += getattr(self, f"working_{stage.name}").eq(engine.working)
                 if not isinstance(stage.target, NeuronConfig):
-                    self._read_out(m, stage, engine)
+                    self._read_out(m, stage, engine, reset)
                     continue
-                leaving = self._fire(m, stage.name, stage.target, engine, branches)
+                leaving = self._fire(m, stage.name, stage.target, engine, branches, reset)
             if self.taps:
                 tap = getattr(self, f"tap_{stage.name}")
                 m.d.comb += [tap.transferred.eq(leaving.valid & leaving.ready), tap.bursts.eq(leaving.payload)]
-            branches |= self._branches(m, stage.name, leaving)
+            branches |= self._branches(m, stage.name, leaving, reset)
         return m
+
+    def _entrance(self, m: Module, reset: Value) -> Any:
+        """The stream ``bursts``, closed while the first stage is reset and forgets what it is offered."""
+        entering = stream.Signature(self.bursts.payload.shape()).create()
+        m.d.comb += [
+            entering.valid.eq(self.bursts.valid),
+            entering.payload.eq(self.bursts.payload),
+            self.bursts.ready.eq(entering.ready & ~reset),
+        ]
+        return entering
 
     def _watch(self, m: Module, name: str, flow: Any) -> None:
         """Drive the tap of one of :func:`flows`."""
@@ -123,24 +152,33 @@ class NetworkTop(wiring.Component):
             tap = getattr(self, f"flow_{name}")
             m.d.comb += [tap.valid.eq(flow.valid), tap.ready.eq(flow.ready)]
 
-    def _branches(self, m: Module, name: str, bursts: Any) -> dict[str, Any]:
+    def _branches(self, m: Module, name: str, bursts: Any, reset: Value) -> dict[str, Any]:
         """The stream of node ``name`` for each of its readers, skips behind their queues."""
         readers = self.config.consumers(name)
         streams = [bursts]
         if len(readers) > 1:
-            m.submodules[f"{name}_fork"] = fork = Fork(bursts.payload.shape(), len(readers))
+            fork = Fork(bursts.payload.shape(), len(readers))
+            m.submodules[f"{name}_fork"] = reset_by(reset)(fork)
             connect(m, bursts, fork.arriving)
             streams = [getattr(fork, f"branch_{index}") for index in range(len(readers))]
         return dict(zip(readers, streams, strict=True))
 
     def _fire(
-        self, m: Module, name: str, target: NeuronConfig, engine: ProjectionEngine, branches: dict[str, Any]
+        self,
+        m: Module,
+        name: str,
+        target: NeuronConfig,
+        engine: ProjectionEngine,
+        branches: dict[str, Any],
+        reset: Value,
     ) -> Any:
         """A population behind its projection and its skips; returns the stream that leaves it."""
-        m.submodules[f"{name}_neurons"] = bank = NeuronBank(target)
+        bank = NeuronBank(target)
+        m.submodules[f"{name}_neurons"] = reset_by(reset)(bank)
         connect(m, engine.currents, bank.currents)
         for index, skip in enumerate(target.skips):
-            m.submodules[f"{name}_skip_{index}"] = queue = SkipBuffer(skip)
+            queue = SkipBuffer(skip)
+            m.submodules[f"{name}_skip_{index}"] = reset_by(reset)(queue)
             connect(m, branches[f"{name}.skip_{index}"], queue.arriving)
             connect(m, queue.leaving, getattr(bank, f"skip_{index}"))
             self._watch(m, f"skip_{index}_arriving_{name}", queue.arriving)
@@ -149,8 +187,9 @@ class NetworkTop(wiring.Component):
             connect(m, bank.tap, flipped(getattr(self, f"membranes_{name}")))
         return bank.bursts
 
-    def _read_out(self, m: Module, stage: LayerConfig, engine: ProjectionEngine) -> None:
+    def _read_out(self, m: Module, stage: LayerConfig, engine: ProjectionEngine, reset: Value) -> None:
         lanes_total = stage.projection.lanes * stage.projection.folds
-        m.submodules.readout = readout = Readout(self.config.readout, lanes_total=lanes_total)
+        readout = Readout(self.config.readout, lanes_total=lanes_total)
+        m.submodules.readout = reset_by(reset)(readout)
         connect(m, engine.currents, readout.currents)
         connect(m, readout.results, flipped(self.results))

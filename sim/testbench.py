@@ -34,7 +34,7 @@ module testbench (
   stream_sink sink (.clk(clk), .ready(results_ready));
 {recorders}
   network network (
-    .clk(clk), .rst(rst),
+    .clk(clk), .rst(rst), .restarting(), .sources_reset(),
     .bursts__valid(bursts_valid), .bursts__ready(bursts_ready), .bursts__payload(bursts_payload),
     .results__valid(results_valid), .results__ready(results_ready), .results__payload(results_payload){connections});
 

@@ -101,13 +101,13 @@ MUTANTS = (
     hardware(
         "synapse_array",
         "no clear after a sum",
-        "clear.eq(ResetSignal() | (ready & moving & last))",
-        "clear.eq(ResetSignal())",
+        "clear.eq(begins | (ready & moving & last))",
+        "clear.eq(begins)",
     ),
     hardware(
         "synapse_array",
         "reset forgets the accumulators",
-        "clear.eq(ResetSignal() | (ready & moving & last))",
+        "clear.eq(begins | (ready & moving & last))",
         "clear.eq(ready & moving & last)",
     ),
     hardware("synapse_array", "an event without spike adds", "with m.If(~fetched_spike):", "with m.If(0):"),
@@ -154,6 +154,13 @@ MUTANTS = (
     hardware(
         "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * size) &", "kept.eq("
     ),
+    hardware(
+        "reset",
+        "the resets of few stages overlap, of many not",
+        "return 2 * self.stages + 3",
+        "return self.stages + 4",
+    ),
+    hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~reset", "entering.ready"),
     hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
     hardware("skip_buffer", "one beat too many", "level != depth", "level != depth + 1"),
     hardware("readout", "ties go to the highest class", "(logit > best)", "(logit >= best)"),
@@ -188,6 +195,12 @@ MUTANTS = (
     ),
     link(
         "receiver", "the checksum is not looked at", "(~matches, Error.CORRUPT)", "(matches & ~matches, Error.CORRUPT)"
+    ),
+    link(
+        "receiver",
+        "what is behind is still in reset when its record leaves",
+        "(fetched != committed) & ~self.restarting",
+        "fetched != committed",
     ),
     link("receiver", "the checksum is kept as data", "written - CRC_BYTES", "written - 0"),
     link(

@@ -1,6 +1,6 @@
 """The host link: from the serial line to the network and back."""
 
-from amaranth.hdl import DomainRenamer, Module
+from amaranth.hdl import DomainRenamer, Elaboratable, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -13,11 +13,10 @@ from hw.link.receiver import FrameReceiver
 from hw.link.requests import BeatUnpacker, RequestReader
 from hw.link.uart import UartReceiver, UartTransmitter
 from hw.readout import result_layout
+from hw.reset import reset_by
 from hw.scanner import bursts_layout
 
 JOBS = 16
-NETWORK = DomainRenamer("network")
-"""Puts a component into the domain that a ``RESET`` restarts."""
 
 
 class HostLink(wiring.Component):
@@ -30,13 +29,15 @@ class HostLink(wiring.Component):
         transmit line <- CobsEncoder <- FrameSealer <- Answerer <- results
 
     What receives frames is in the domain ``sync``; what a ``RESET`` restarts, the network too, is in ``network``, which
-    has the same clock and is also reset by ``restart``.
+    has the same clock and no reset of its own.
 
     Ports:
         receive, transmit: the serial lines.
         bursts, results: to and from the network.
         counter, turn: as of :class:`hw.link.answers.Answerer`.
-        restart: for one cycle, to reset the domain ``network``.
+        restart: for one cycle, to restart the network.
+        restarting: the restart is not complete; from the cycle after ``restart``.
+        reset: puts what is in ``network`` here into its initial state.
     """
 
     def __init__(self, config: LinkConfig, top: TopConfig) -> None:
@@ -50,12 +51,18 @@ class HostLink(wiring.Component):
                 "counter": In(8),
                 "turn": Out(1),
                 "restart": Out(1),
+                "restarting": In(1),
+                "reset": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
+
+        def restarted(component: Elaboratable) -> Elaboratable:
+            return DomainRenamer("network")(reset_by(self.reset)(component))
+
         m.submodules.uart_receiver = uart_receiver = UartReceiver(config.divisor)
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules.receiver = receiver = FrameReceiver(config)
@@ -66,12 +73,12 @@ class HostLink(wiring.Component):
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
         answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
-        m.submodules.reader = NETWORK(reader)
-        m.submodules.unpacker = NETWORK(unpacker)
-        m.submodules.jobs = NETWORK(jobs)
-        m.submodules.answerer = NETWORK(answerer)
-        m.submodules.sealer = NETWORK(sealer)
-        m.submodules.encoder = NETWORK(encoder)
+        m.submodules.reader = restarted(reader)
+        m.submodules.unpacker = restarted(unpacker)
+        m.submodules.jobs = restarted(jobs)
+        m.submodules.answerer = restarted(answerer)
+        m.submodules.sealer = restarted(sealer)
+        m.submodules.encoder = restarted(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
         connect(m, reader.inference, unpacker.arriving)
@@ -93,5 +100,6 @@ class HostLink(wiring.Component):
             answerer.counter.eq(self.counter),
             self.turn.eq(answerer.turn),
             self.restart.eq(receiver.restart),
+            receiver.restarting.eq(self.restarting),
         ]
         return m

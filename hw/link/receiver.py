@@ -18,7 +18,7 @@ class FrameReceiver(wiring.Component):
     other frame the record is ``Error, id that is expected next``, so all are answered in their order. Where there is
     no room even for that, a faulty frame goes unanswered.
 
-    ``RESET`` empties the ring: everything behind is restarted and begins with its record.
+    ``RESET`` empties the ring: everything behind is restarted and begins with its record, which waits for that.
 
     Throughput: one byte a cycle, three cycles for the end of a frame. Latency: 2 cycles from the end to the record.
 
@@ -26,6 +26,7 @@ class FrameReceiver(wiring.Component):
         decoded: ``decoded_layout()``.
         records: bytes; how many belong to a record follows from its kind.
         restart: for one cycle, before the record of a ``RESET`` leaves.
+        restarting: what is behind still restarts: no record leaves. From the cycle after ``restart``.
     """
 
     def __init__(self, config: LinkConfig) -> None:
@@ -35,6 +36,7 @@ class FrameReceiver(wiring.Component):
                 "decoded": In(stream.Signature(decoded_layout())),
                 "records": Out(stream.Signature(8)),
                 "restart": Out(1),
+                "restarting": In(1),
             }
         )
 
@@ -109,8 +111,9 @@ class FrameReceiver(wiring.Component):
             read.en.eq(~self.records.valid | self.records.ready),
             self.records.payload.eq(read.data),
         ]
+        fetching = (fetched != committed) & ~self.restarting
         with m.If(read.en):
-            m.d.sync += [self.records.valid.eq(fetched != committed), fetched.eq(fetched + (fetched != committed))]
+            m.d.sync += [self.records.valid.eq(fetching), fetched.eq(fetched + fetching)]
         with m.If(restarting):
             m.d.sync += [self.records.valid.eq(0), fetched.eq(0)]
         return m

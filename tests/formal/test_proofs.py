@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Mux, Signal
 
-from tests.formal import layers, neurons, streams
+from tests.formal import layers, neurons, restarts, streams
 from tests.formal.proof import Proof, Statement, prove
 
 
@@ -15,13 +15,17 @@ def cases(proofs: list[Proof]) -> list:
     ]
 
 
-@pytest.mark.parametrize(("proof", "setting"), cases([*neurons.PROOFS, *streams.PROOFS]))
+QUICK = [*neurons.PROOFS, *streams.PROOFS, *restarts.QUICK_PROOFS]
+LONG = [*layers.PROOFS, *(proof for proof in restarts.PROOFS if proof not in restarts.QUICK_PROOFS)]
+
+
+@pytest.mark.parametrize(("proof", "setting"), cases(QUICK))
 def test_proof(proof, setting, tmp_path):
     assert prove(proof, setting, tmp_path) == "proved"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("proof", "setting"), cases(layers.PROOFS))
+@pytest.mark.parametrize(("proof", "setting"), cases(LONG))
 def test_long_proof(proof, setting, tmp_path):
     assert prove(proof, setting, tmp_path) == "proved"
 

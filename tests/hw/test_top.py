@@ -5,7 +5,6 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.hdl import ClockDomain, Module
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -292,41 +291,6 @@ def test_a_skip_without_slack_never_stands_still_and_with_less_room_does(pauses)
     assert results(least) == expected
     # The queue's own two registers and the fork hold three beats more than its memory does.
     assert len(results(least - 4)) < len(expected)
-
-
-def test_reset_in_the_middle_leaves_no_trace():
-    network = random_network(6, sizes=(10, 8, 4))
-    config = configure(network, plan_for(network))
-    m = Module()
-    m.submodules.dut = dut = NetworkTop(config)
-    m.domains.sync = domain = ClockDomain()
-    bursts = random_bursts(network, 2, 3)
-    beats = stream_beats(bursts, config.input).tolist()
-    results: list[int] = []
-
-    async def producer(ctx):
-        for cut in range(1, len(beats[0]) + 6):
-            half = (beats[0] * 2)[:cut]
-            ctx.set(dut.results.ready, 0)
-            for beat in half:
-                ctx.set(dut.bursts.payload, beat)
-                ctx.set(dut.bursts.valid, 1)
-                await ctx.tick()
-            ctx.set(dut.bursts.valid, 0)
-            ctx.set(domain.rst, 1)
-            await ctx.tick()
-            ctx.set(domain.rst, 0)
-            results.clear()
-            for beat in beats[1]:
-                ctx.set(dut.bursts.payload, beat)
-                ctx.set(dut.bursts.valid, 1)
-                await ctx.tick().until(dut.bursts.ready)
-            ctx.set(dut.bursts.valid, 0)
-            results.extend(await get(ctx, dut.results, 4, 0.0))
-            logits = [dut.results.payload.shape().from_bits(word).logit for word in results]
-            assert logits == scalar_run(network, bursts[1]).logits
-
-    run(m, producer)
 
 
 def test_a_second_projection_with_weights_is_refused():

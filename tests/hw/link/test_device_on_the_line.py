@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from amaranth.hdl import ClockDomain, Module, ResetSignal
+from amaranth.hdl import ClockDomain, Module
 
 from boards.catalogue import find_board
 from gen.board_top import link_config
@@ -52,10 +52,9 @@ class Bench:
         """The device with its two domains, as on a board."""
         module = Module()
         module.domains.sync = sync = ClockDomain()
-        module.domains.network = network = ClockDomain()
+        module.domains.network = network = ClockDomain(reset_less=True)
         network.clk = sync.clk
         module.submodules.device = self.device
-        module.d.comb += network.rst.eq(ResetSignal("sync") | self.device.restart)
         return module
 
     def samples(self, count, seed):

@@ -1,0 +1,121 @@
+"""A restart at any time leaves no beat of the old inference behind."""
+
+import random
+from itertools import count
+
+import pytest
+
+from hw.configure import configure
+from hw.reset import RestartChain
+from hw.stream_order import stream_beats
+from hw.top import NetworkTop
+from tests.hw.streams import run
+from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
+from tests.reference import scalar_run
+
+
+@pytest.mark.parametrize("stages", [1, 2, 5])
+@pytest.mark.parametrize("length", [1, 2, 20])
+def test_all_resets_overlap_and_end_from_the_last_stage_to_the_sources(stages, length):
+    chain = RestartChain(stages)
+    seen = []
+
+    async def watch(ctx):
+        await ctx.tick().repeat(3)
+        for cycle in range(length + chain.cycles + 3):
+            ctx.set(chain.begin, cycle < length)
+            _, _, resets, sources, busy = await ctx.tick().sample(chain.resets, chain.sources, chain.busy)
+            seen.append(([*(resets >> stage & 1 for stage in reversed(range(stages))), sources], busy))
+
+    run(chain, watch)
+    assert any(all(resets) for resets, _ in seen)
+    ends = [max(cycle for cycle, (resets, _) in enumerate(seen) if resets[stage]) for stage in range(stages + 1)]
+    assert ends == sorted(ends)
+    assert [busy for _, busy in seen] == [0] + [1] * (length - 1 + chain.cycles) + [0] * 3
+    assert all(busy for resets, busy in seen if any(resets))
+    for stage in range(stages + 1):
+        levels = "".join(str(resets[stage]) for resets, _ in seen)
+        assert "01" not in levels.lstrip("0"), "a reset that falls stays down"
+
+
+class Ends:
+    """What sends beats to the network and takes its results; both forget everything when they are reset."""
+
+    def __init__(self, ctx, dut) -> None:
+        self.ctx, self.dut, self.chance = ctx, dut, random.Random(1)
+        self.beats: list = []
+        self.results: list = []
+
+    async def cycle(self, stalls: float = 0.0, rst: bool = False) -> bool:
+        """One cycle; returns whether it was a reset of the sources."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.rst, rst)
+        ctx.set(dut.bursts.valid, bool(self.beats))
+        if self.beats:
+            ctx.set(dut.bursts.payload, self.beats[0])
+        ready = self.chance.random() >= stalls
+        ctx.set(dut.results.ready, ready)
+        ports = (dut.bursts.ready, dut.results.valid, dut.results.payload, dut.sources_reset)
+        _, _, taken, valid, result, reset = await ctx.tick().sample(*ports)
+        if taken and self.beats:
+            del self.beats[0]
+        if valid and ready:
+            self.results.append(result)
+        if reset:
+            self.beats, self.results = [], []
+        return bool(reset)
+
+
+SLOW = [pytest.mark.slow]
+NETWORKS = {
+    "dense": (lambda: random_network(6, sizes=(4, 3, 2), timesteps=2), plan_for),
+    "two banks": (
+        lambda: random_network(3, sizes=(4, 4, 2), timesteps=1),
+        lambda network: plan_for(network, hidden_0={"lanes": 2, "cores": 1, "group": 2, "banks": 2}),
+    ),
+    "convolutions and a skip": (lambda: random_convolutions(2), lambda network: random_plan(network, 2)),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW if "convolutions" in name else []) for name in NETWORKS]
+)
+def test_a_restart_in_any_cycle_of_an_inference(name):
+    make, plan = NETWORKS[name]
+    network = make()
+    config = configure(network, plan(network))
+    bursts = random_bursts(network, 2, 3)
+    bursts[0] = network.input.burst_ceiling
+    old, new = stream_beats(bursts, config.input).tolist()
+    expected = list(scalar_run(network, bursts[1]).logits)
+    dut = NetworkTop(config)
+    struck = []
+
+    async def drive(ctx):
+        ends = Ends(ctx, dut)
+        for length in count(1):
+            # The old inference and the beginning of another for so many cycles; then the sources go on until they are
+            # reset themselves.
+            ends.beats = old * 2
+            for _ in range(length):
+                await ends.cycle()
+            done = len(ends.results) > len(expected)
+            await ends.cycle(0.5, rst=True)
+            while not await ends.cycle(0.5):
+                pass
+            while await ends.cycle():
+                pass
+            ends.beats = list(new)
+            while len(ends.results) < len(expected):
+                await ends.cycle(0.3 * (length % 2))
+            assert [result.logit for result in ends.results] == expected, f"restart in cycle {length}"
+            assert [result.last for result in ends.results] == [0] * (len(expected) - 1) + [1]
+            for _ in range(3):
+                await ends.cycle()
+            assert len(ends.results) == len(expected), f"restart in cycle {length}: a result too many"
+            if done:
+                struck.append(length)
+                return
+
+    run(dut, drive)
+    assert struck[0] > len(expected)
