@@ -1,6 +1,7 @@
 """The board's top of a design, with a host link that knows the network."""
 
 import math
+from contextlib import suppress
 
 from boards.board import Board, Uart
 from boards.harness import BoardTop
@@ -24,6 +25,21 @@ def baud_rate(uart: Uart, clock_hz: float) -> tuple[int, int]:
         if exact and abs(clock_hz / divisor / baud - 1) <= LARGEST_BAUD_ERROR:
             return baud, divisor
     raise UserError(f"no baud rate can be made of {clock_hz / 1e6:g} MHz; take another --clock-mhz")
+
+
+def fastest_clock(board: Board, limit_mhz: float) -> float | None:
+    """The fastest clock up to ``limit_mhz`` that PLL and serial line of the board can have; None where there is none.
+
+    Whole MHz are looked at, and what the PLL makes of them.
+    """
+    for wanted in range(math.floor(limit_mhz), 0, -1):
+        with suppress(UserError):
+            clock = board.family.clock_mhz(board, wanted)
+            if board.uart is not None:
+                baud_rate(board.uart, round(clock * 1e6))
+            if clock <= limit_mhz:
+                return clock
+    return None
 
 
 def link_config(board: Board, clock_mhz: float, network: Network, config: TopConfig, sha256: str) -> LinkConfig | None:

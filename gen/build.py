@@ -8,6 +8,7 @@ folder of this build alone, which becomes OUT when all that was asked for is the
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import sys
@@ -23,7 +24,7 @@ from rich.table import Table
 from boards.board import Board
 from boards.catalogue import CATALOGUE
 from gen.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, place_tables, read_back
-from gen.board_top import board_top
+from gen.board_top import board_top, fastest_clock
 from gen.built import one_build
 from gen.design import Design, add_plan_options, design_of
 from gen.memory_images import RTLIL, memory_images, with_placeholders
@@ -42,11 +43,26 @@ from hw.stream_order import from_stream_order
 from hw.weights import unpack_weights
 
 
+CLOCK_MARGIN = 0.95
+"""Of an Fmax that was reached: the share at which the same design, placed and routed again, surely works."""
+
+
+class TimingError(UserError):
+    """Place and route reached ``fmax_mhz``, which is less than ``clock_mhz``; ``slower_mhz`` is within reach."""
+
+    def __init__(self, board: Board, clock_mhz: float, fmax_mhz: float) -> None:
+        self.clock_mhz, self.fmax_mhz = clock_mhz, fmax_mhz
+        self.slower_mhz = fastest_clock(board, fmax_mhz * CLOCK_MARGIN)
+        advice = f"; try --clock-mhz {self.slower_mhz:g}" if self.slower_mhz else ""
+        super().__init__(f"timing is not met: {fmax_mhz:.1f} of {clock_mhz:g} MHz{advice}")
+
+
 @dataclass(kw_only=True)
 class Build:
     """What the steps work on: the design, the folder they write to, and the report they fill in.
 
     ``memories``: where the tables that are kept in block RAM lie. ``patched``: the build whose hardware is used again.
+    ``missed``: the faster clock that was tried before and not met.
     """
 
     design: Design
@@ -54,6 +70,7 @@ class Build:
     report: dict[str, Any] = field(default_factory=dict)
     memories: list[MemoryBlocks] = field(default_factory=list)
     patched: Path | None = None
+    missed: TimingError | None = None
 
     def run(self, purpose: str, action: Callable[[], None]) -> None:
         """Do one thing, and show that it runs."""
@@ -69,6 +86,8 @@ def step_network(build: Build) -> None:
     if network_sha256(network, references) != build.design.sha256 or not same_weights(network, build.design.network):
         raise RuntimeError("the saved network is not the network that was saved")
     build.report = make_report(build.design, build.design.plan.clock_mhz)
+    if build.missed is not None:
+        build.report["missed"] = {"clock_mhz": build.missed.clock_mhz, "fmax_mhz": build.missed.fmax_mhz}
 
 
 def step_rtl(build: Build) -> None:
@@ -149,7 +168,7 @@ def step_bitstream(build: Build) -> None:
     if family.fmax_is_hint():
         build.report["fmax_note"] = HINT
     elif fmax is not None and fmax < clock:
-        raise UserError(f"timing is not met: {fmax:.1f} of {clock:g} MHz; try --clock-mhz {fmax * 0.95:.0f}")
+        raise TimingError(board, clock, fmax)
     if family.block_ram_format is not None:
         build.memories = place_tables(build.folder, family.block_ram_format, build.memories)
     check_bitstream(build)
@@ -212,6 +231,28 @@ def check_tools(board: Board) -> None:
         raise UserError(f"{fault}; --until synth goes as far as the netlist")
 
 
+def run_steps(build: Build, until: str) -> None:
+    """Run the steps up to ``until``, or those that patch a build."""
+    for name, (purpose, action) in (PATCH_STEPS if build.patched else STEPS).items():
+        build.run(purpose, functools.partial(action, build))
+        if name == until:
+            break
+
+
+def slower_design(design: Design, missed: TimingError, cycles: float) -> Design:
+    """The same hardware at a clock that it meets; raises ``missed`` where that is not what was asked for."""
+    clock = missed.slower_mhz
+    if not design.clock_is_free or clock is None:
+        raise missed
+    rate = clock * 1e6 / cycles
+    if design.target_fps is not None and rate < design.target_fps:
+        raise UserError(
+            f"timing is not met: {missed.fmax_mhz:.1f} of {missed.clock_mhz:g} MHz; at {clock:g} MHz this design does "
+            f"{rate:.0f} inferences per second; try --target-fps {rate:.0f}, or --clock-mhz {clock:g} for another design"
+        ) from missed
+    return dataclasses.replace(design, plan=dataclasses.replace(design.plan, clock_mhz=clock))
+
+
 def run_build(design: Design, out: Path, until: str, patched: Path | None = None) -> dict[str, Any]:
     """Run the steps up to ``until``, or those that patch the build ``patched``, and put their products at ``out``.
 
@@ -226,10 +267,15 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
         check_tools(design.board)
     with whole_folder(out, keep_failed=True) as partial:
         build = Build(design=design, folder=partial, patched=patched)
-        for name, (purpose, action) in (PATCH_STEPS if patched else STEPS).items():
-            build.run(purpose, functools.partial(action, build))
-            if name == until:
-                break
+        try:
+            run_steps(build, until)
+        except TimingError as missed:
+            slower = slower_design(design, missed, build.report["cycles_expected"])
+            print(
+                f"{missed.args[0].partition(';')[0]}; building again for {slower.plan.clock_mhz:g} MHz", file=sys.stderr
+            )
+            build = Build(design=slower, folder=partial, missed=missed)
+            run_steps(build, until)
         (partial / "report.md").write_text(markdown(build.report))
         (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
         check_replaceable(out)

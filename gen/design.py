@@ -51,9 +51,16 @@ class Hardware:
 
 @dataclass(frozen=True, kw_only=True)
 class Design(Hardware):
-    """A checkpoint on a board."""
+    """A checkpoint on a board.
+
+    Attributes:
+        clock_is_free: nobody asked for the plan's clock, so a slower one will do.
+        target_fps: the rate that was asked for; None where none was.
+    """
 
     checkpoint: Checkpoint
+    clock_is_free: bool = False
+    target_fps: float | None = None
 
 
 def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
@@ -159,6 +166,8 @@ def make_design(
         sha256=sha256,
         plan=plan,
         config=config,
+        clock_is_free=clock_mhz is None and plan_file is None,
+        target_fps=target_fps,
     )
 
 

@@ -62,6 +62,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "clock_mhz": clock_mhz,
         "fmax_mhz": None,
         "fmax_note": "",
+        "missed": None,
         "resources": None,
         "budget": asdict(design.board.budget),
         "bram_unit": design.board.family.bram_unit,
@@ -91,7 +92,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"# Build report: {report['board']} ({report['part']})",
         "",
         f"- bitstream: {report['bitstream'] or 'none'}",
-        f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}",
+        f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}{missed_clock(report)}",
         f"- expected cycles an inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences a second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
@@ -142,6 +143,14 @@ def fmax(report: dict[str, Any]) -> str:
         return "not known"
     note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
     return f"{report['fmax_mhz']:.1f} MHz{note}"
+
+
+def missed_clock(report: dict[str, Any]) -> str:
+    """What became of the board's own clock, where the design runs at a slower one."""
+    missed = report["missed"]
+    if missed is None:
+        return ""
+    return f"; at the board's {missed['clock_mhz']:g} MHz timing was not met ({missed['fmax_mhz']:.1f} MHz)"
 
 
 def percent(value: float | None) -> str:

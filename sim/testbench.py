@@ -23,23 +23,26 @@ module testbench (
     if (!$value$plusargs("limit=%d", limit)) $fatal;
   end
 
+  // Nothing is offered or counted before the network has restarted.
+  wire restarting;
+  wire waiting = rst | restarting;
   wire bursts_valid, bursts_ready, results_valid, results_ready;
   wire [{input_width}-1:0] bursts_payload;
   wire [{result_width}-1:0] results_payload;
   wire [{count}-1:0] complete;
 {declarations}
   stream_source #(.WIDTH({input_width}), .BEATS({beats})) source (
-    .clk(clk), .rst(rst), .cycle(cycle), .inferences_done(inferences_done),
+    .clk(clk), .rst(waiting), .cycle(cycle), .inferences_done(inferences_done),
     .valid(bursts_valid), .payload(bursts_payload), .ready(bursts_ready));
   stream_sink sink (.clk(clk), .ready(results_ready));
 {recorders}
   network network (
-    .clk(clk), .rst(rst), .restarting(), .sources_reset(),
+    .clk(clk), .rst(rst), .restarting(restarting), .sources_reset(),
     .bursts__valid(bursts_valid), .bursts__ready(bursts_ready), .bursts__payload(bursts_payload),
     .results__valid(results_valid), .results__ready(results_ready), .results__payload(results_payload){connections});
 
   wire class_leaves = results_valid & results_ready & results_payload[{result_width}-1];
-  always @(posedge clk) if (!rst) begin
+  always @(posedge clk) if (!waiting) begin
     cycle <= cycle + 1;
     if (class_leaves) inferences_done <= inferences_done + 1;
     stop <= &complete || cycle >= limit;
@@ -52,10 +55,10 @@ endmodule
 `default_nettype wire
 """
 COUNTER = """\
-  cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(rst), .stop(stop), .working({name}));"""
+  cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(waiting), .stop(stop), .working({name}));"""
 FLOW = """\
   flow_counter #(.NAME("{name}")) {name}_counter (
-    .clk(clk), .rst(rst), .stop(stop), .valid({name}_valid), .ready({name}_ready));"""
+    .clk(clk), .rst(waiting), .stop(stop), .valid({name}_valid), .ready({name}_ready));"""
 
 
 def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
@@ -119,6 +122,6 @@ def recorder(name: str, width: int, transferred: str, payload: str, beats: int, 
     """An instance that logs ``payload`` where ``transferred`` holds, ``beats`` times an inference."""
     return (
         f'  recorder #(.WIDTH({width}), .NAME("{name}"), .BEATS({beats})) {name}_recorder (\n'
-        f"    .clk(clk), .rst(rst), .cycle(cycle), .inferences(expected), .stop(stop),\n"
+        f"    .clk(clk), .rst(waiting), .cycle(cycle), .inferences(expected), .stop(stop),\n"
         f"    .transferred({transferred}), .payload({payload}), .complete(complete[{number}]));"
     )

@@ -209,14 +209,12 @@ MUTANTS = (
         "~any_order & (identifier != expected)",
         "~any_order & (identifier != identifier)",
     ),
-    link("receiver", "a full ring is written to", "(length < longest) & (space != 0)", "(length < longest)"),
+    link("receiver", "a full ring is written to", "(length < longest) & ~full &", "(length < longest) &"),
     link(
-        "requests",
-        "what waits for its turn is announced at once",
-        "(job.kind == Command.INFER) | self.idle",
-        "job.kind.any()",
-        equivalent="jobs are answered in order, so it is answered when it would have been",
+        "receiver", "one byte of room is taken for two", "cramped.eq(space <= HEADER_BYTES)", "cramped.eq(space <= 1)"
     ),
+    link("receiver", "a note without room is forgotten", "Mux(owed == MOST_OWED, owed, owed + 1)", "owed"),
+    link("receiver", "a note is owed across a reset", "committed.eq(0), owed.eq(0)]", "committed.eq(0)]"),
     link(
         "requests",
         "counters are read while they count",

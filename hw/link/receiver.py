@@ -10,17 +10,21 @@ from hw.link.cobs import decoded_layout
 from hw.link.configuration import LinkConfig
 from hw.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
 
+MOST_OWED = 4095
+"""Notes that can wait for room: while a network works on what fills the ring, no line brings as many frames."""
+
 
 class FrameReceiver(wiring.Component):
     """Turns frames into records: ``kind, id`` and the data of an inference.
 
     A frame is written into a ring as it comes and becomes a record when its end proves it right. In the place of any
-    other frame the record is ``Error, id that is expected next``, so all are answered in their order. Where there is
-    no room even for that, a faulty frame goes unanswered.
+    other frame the record is a note, ``Error, id that is expected next``, so all are answered in their order. Notes
+    that find no room are counted, up to ``MOST_OWED``, and written as soon as there is some. All frames that begin or
+    end until then are refused as ``BUSY``.
 
     ``RESET`` empties the ring: everything behind is restarted and begins with its record, which waits for that.
 
-    Throughput: one byte a cycle, three cycles for the end of a frame. Latency: 2 cycles from the end to the record.
+    Throughput: one byte per cycle, five cycles for the end of a frame. Latency: 2 cycles from the end to the record.
 
     Ports:
         decoded: ``decoded_layout()``.
@@ -53,8 +57,16 @@ class FrameReceiver(wiring.Component):
         written = Signal(range(2 * depth))
         committed = Signal.like(written)
         fetched = Signal.like(written)
+        m.d.comb += write.addr.eq(written[:-1])
+
+        # What there is room for is known a cycle late, so that no subtraction stands before the next write; the byte
+        # that may be written meanwhile is kept free.
         space = Signal(range(depth + 1))
-        m.d.comb += [space.eq(depth - (written - fetched)[: len(written)]), write.addr.eq(written[:-1])]
+        full = Signal()
+        cramped = Signal()
+        m.d.comb += space.eq(depth - (written - fetched)[: len(written)])
+        m.d.sync += [full.eq(space <= 1), cramped.eq(space <= HEADER_BYTES)]
+        owed = Signal(range(MOST_OWED + 1))
 
         byte = self.decoded.payload.byte
         length = Signal(range(longest + 2))
@@ -68,39 +80,52 @@ class FrameReceiver(wiring.Component):
         m.d.sync += self.restart.eq(restarting)
         with m.FSM(name="state"):
             with m.State("RECEIVE"):
-                m.d.comb += [self.decoded.ready.eq(1), crc.data.eq(byte), write.data.eq(byte)]
-                with m.If(self.decoded.valid & ~self.decoded.payload.end):
-                    m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & (space != 0))]
-                    m.d.sync += [
-                        length.eq(Mux(length > longest, length, length + 1)),
-                        written.eq(written + write.en),
-                        no_room.eq(no_room | (space == 0)),
-                    ]
-                    with m.If(length == 0):
-                        m.d.sync += kind.eq(byte)
-                    with m.If(length == 1):
-                        m.d.sync += identifier.eq(byte)
-                with m.Elif(self.decoded.valid):
-                    m.d.comb += crc.start.eq(1)
-                    m.d.sync += [length.eq(0), no_room.eq(0), note_kind.eq(Mux(error == 0, kind, error))]
-                    with m.If(error == 0):
-                        m.d.sync += expected.eq(identifier + 1)
-                    with m.If(error != 0):
-                        m.d.sync += written.eq(committed)
-                        m.next = "NOTE KIND"
-                    with m.Elif(kind == Command.RESET):
-                        m.d.comb += restarting.eq(1)
-                        m.d.sync += [written.eq(0), committed.eq(0)]
-                        m.next = "NOTE KIND"
-                    with m.Else():
-                        end = (written - CRC_BYTES)[: len(written)]
-                        m.d.sync += [written.eq(end), committed.eq(end)]
+                m.d.comb += [crc.data.eq(byte), write.data.eq(byte)]
+                with m.If((owed != 0) & ~cramped):
+                    # While notes are owed nothing of a frame is written, so they follow the last record.
+                    m.d.sync += [owed.eq(owed - 1), note_kind.eq(Error.BUSY)]
+                    m.next = "NOTE KIND"
+                with m.Else():
+                    m.d.comb += self.decoded.ready.eq(1)
+                    with m.If(self.decoded.valid & ~self.decoded.payload.end):
+                        m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & ~full & (owed == 0))]
+                        m.d.sync += [
+                            length.eq(Mux(length > longest, length, length + 1)),
+                            written.eq(written + write.en),
+                            no_room.eq(no_room | full | (owed != 0)),
+                        ]
+                        with m.If(length == 0):
+                            m.d.sync += kind.eq(byte)
+                        with m.If(length == 1):
+                            m.d.sync += identifier.eq(byte)
+                    with m.Elif(self.decoded.valid):
+                        m.d.comb += crc.start.eq(1)
+                        m.d.sync += [length.eq(0), no_room.eq(0), note_kind.eq(Mux(error == 0, kind, error))]
+                        with m.If(error == 0):
+                            m.d.sync += expected.eq(identifier + 1)
+                        with m.If(error != 0):
+                            m.d.sync += written.eq(committed)
+                            m.next = "DROPPED"
+                        with m.Elif(kind == Command.RESET):
+                            m.d.comb += restarting.eq(1)
+                            m.d.sync += [written.eq(0), committed.eq(0), owed.eq(0)]
+                            m.next = "NOTE KIND"
+                        with m.Else():
+                            end = (written - CRC_BYTES)[: len(written)]
+                            m.d.sync += [written.eq(end), committed.eq(end)]
+            with m.State("DROPPED"):
+                # In the next cycle it is known what room there is without the frame.
+                m.next = "REFUSE"
+            with m.State("REFUSE"):
+                with m.If((owed == 0) & ~cramped):
+                    m.next = "NOTE KIND"
+                with m.Else():
+                    m.d.sync += owed.eq(Mux(owed == MOST_OWED, owed, owed + 1))
+                    m.next = "RECEIVE"
             with m.State("NOTE KIND"):
-                m.d.comb += [write.data.eq(note_kind), write.en.eq(space >= HEADER_BYTES)]
-                m.next = "RECEIVE"
-                with m.If(write.en):
-                    m.d.sync += written.eq(written + 1)
-                    m.next = "NOTE ID"
+                m.d.comb += [write.data.eq(note_kind), write.en.eq(1)]
+                m.d.sync += written.eq(written + 1)
+                m.next = "NOTE ID"
             with m.State("NOTE ID"):
                 m.d.comb += [write.data.eq(Mux(note_kind == Command.RESET, identifier, expected)), write.en.eq(1)]
                 m.d.sync += [written.eq(written + 1), committed.eq(written + 1)]

@@ -17,10 +17,10 @@ def job_layout() -> data.StructLayout:
 
 
 class RequestReader(wiring.Component):
-    """Reads records. An inference is announced and fed; all else is announced when everything before is answered, and
-    what comes behind waits for its answer, so that counters are read while they stand still.
+    """Reads records and announces them; an inference is fed too. What comes behind anything else waits for its answer,
+    which comes when all before is answered: so counters are read while they stand still.
 
-    Throughput: one byte a cycle, three cycles more a record.
+    Throughput: one byte per cycle, two cycles more per record.
 
     Ports:
         records: bytes of :class:`hw.link.receiver.FrameReceiver`.
@@ -55,9 +55,7 @@ class RequestReader(wiring.Component):
                 m.d.comb += self.records.ready.eq(1)
                 with m.If(self.records.valid):
                     m.d.sync += job.id.eq(self.records.payload)
-                    m.next = "WAIT"
-            with m.State("WAIT"), m.If((job.kind == Command.INFER) | self.idle):
-                m.next = "ANNOUNCE"
+                    m.next = "ANNOUNCE"
             with m.State("ANNOUNCE"):
                 m.d.comb += self.jobs.valid.eq(1)
                 with m.If(self.jobs.ready):

@@ -179,6 +179,22 @@ def test_reset_in_the_middle_of_an_inference(bench):
     assert unpack_counters(found[-1].data, bench.identity)["inferences"] == 2
 
 
+def test_every_frame_is_answered_where_the_ring_is_full(monkeypatch):
+    monkeypatch.setattr("hw.link.configuration.SMALLEST_BUFFER", 16)
+    monkeypatch.setattr("hw.link.configuration.BUFFERED_FRAMES", 1)
+    network = random_network(5, sizes=(3, 2), input_bits=1)
+    bench = Bench(network, plan_for(network))
+    assert bench.link.buffer_bytes == 16
+    # Each answer takes many times as long on the line as its request.
+    flood = b"".join(frame(Command.COUNTERS, number) for number in range(30))
+    found = bench.talk((frame(Command.IDENTIFY, 255), 1), (flood, QUIET), (frame(Command.IDENTIFY, 7), 1))
+    assert len(found) == 32
+    kinds = [answer.kind for answer in found[1:-1]]
+    assert kinds.count(Error.BUSY) > 8, "more than find room"
+    assert set(kinds) <= {Command.COUNTERS | ANSWER, Error.BUSY, Error.OUT_OF_ORDER}
+    assert found[-1].kind == Command.IDENTIFY | ANSWER
+
+
 def test_garbage_never_spoils_the_next_answer(bench):
     chance = random.Random(5)
     sample = bench.samples(1, seed=8)

@@ -130,6 +130,57 @@ def test_a_full_ring_keeps_the_window_and_refuses_the_rest(link):
     assert notes[0] == bytes([Error.BUSY, kept])
     assert {note[0] for note in notes} <= {Error.BUSY, Error.OUT_OF_ORDER}
     assert {note[1] for note in notes} == {kept}
+    assert len(notes) == count - kept
+
+
+def parsed(taken: bytes) -> list[tuple[int, int]]:
+    """Kind and id of every record."""
+    found = []
+    while taken:
+        found.append((taken[0], taken[1]))
+        taken = taken[2 + (SIZE if taken[0] == Command.INFER else 0) :]
+    return found
+
+
+@pytest.mark.parametrize("room", range(8))
+def test_every_frame_is_answered_however_little_room_there_is(link, room):
+    """The ring is filled but for ``room`` bytes, as far as frames go, and bad frames follow; later come good ones."""
+    inferences, rest = divmod(link.buffer_bytes - room, SIZE + 2)
+    filling = [(Command.INFER, index, bytes(SIZE)) for index in range(inferences)]
+    filling += [(Command.IDENTIFY, index, b"") for index in range(inferences, inferences + rest // 2)]
+    bad = [bytes(20), body(Command.INFER, 200, bytes(SIZE)), b"", body(Command.IDENTIFY, 7)[:-1], *[b"?"] * 5]
+    last = [(Command.IDENTIFY, 33, b""), (Command.COUNTERS, 34, b"")]
+    dut = FrameReceiver(link)
+    taken = bytearray()
+
+    async def take(ctx, cycles):
+        ctx.set(dut.records.ready, 1)
+        for _ in range(cycles):
+            _, _, valid, byte = await ctx.tick().sample(dut.records.valid, dut.records.payload)
+            if valid:
+                taken.append(byte)
+        ctx.set(dut.records.ready, 0)
+
+    async def process(ctx):
+        await offer(ctx, dut.decoded, [*((body(*frame), True) for frame in filling), *((one, True) for one in bad)])
+        await take(ctx, 3)
+        await offer(ctx, dut.decoded, [(body(Command.IDENTIFY, 8), True)])
+        await take(ctx, 1500)
+        await offer(ctx, dut.decoded, [(body(*frame), True) for frame in last])
+        await take(ctx, 50)
+
+    run(dut, process)
+    records = parsed(bytes(taken))
+    assert len(records) == len(filling) + len(bad) + 1 + len(last)
+    good = [frame[:2] for frame in filling]
+    kept = next(at for at, (kind, _) in enumerate(records) if kind in set(Error))
+    assert records[:kept] == good[:kept]
+    assert kept >= len(good) - 3, "a frame needs room for its checksum too, and no more"
+    notes = records[kept : -len(last)]
+    assert {kind for kind, _ in notes} <= set(Error)
+    assert Error.BUSY in {kind for kind, _ in notes}
+    assert {number for _, number in notes} == {(good[kept - 1][1] + 1) % 256}
+    assert records[-2:] == [frame[:2] for frame in last]
 
 
 def test_a_reset_empties_even_a_full_ring(link):
