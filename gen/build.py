@@ -42,7 +42,6 @@ from hw.progress import step
 from hw.stream_order import from_stream_order
 from hw.weights import unpack_weights
 
-
 CLOCK_MARGIN = 0.95
 """Of an Fmax that was reached: the share at which the same design, placed and routed again, surely works."""
 
@@ -247,8 +246,8 @@ def slower_design(design: Design, missed: TimingError, cycles: float) -> Design:
     rate = clock * 1e6 / cycles
     if design.target_fps is not None and rate < design.target_fps:
         raise UserError(
-            f"timing is not met: {missed.fmax_mhz:.1f} of {missed.clock_mhz:g} MHz; at {clock:g} MHz this design does "
-            f"{rate:.0f} inferences per second; try --target-fps {rate:.0f}, or --clock-mhz {clock:g} for another design"
+            f"timing is not met: {missed.fmax_mhz:.1f} of {missed.clock_mhz:g} MHz, and at {clock:g} MHz this design "
+            f"does {rate:.0f} inferences per second; try --target-fps {rate:.0f} or --clock-mhz {clock:g}"
         ) from missed
     return dataclasses.replace(design, plan=dataclasses.replace(design.plan, clock_mhz=clock))
 

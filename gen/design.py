@@ -77,7 +77,7 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
     add(
         "--target-fps",
         type=float,
-        help="the smallest design that does so many inferences a second (default the fastest on 80 %% of the board)",
+        help="the smallest design that does so many inferences a second (default the fastest that is easy to route)",
     )
     add("--plan", type=Path, help="use this plan.json instead of making a plan")
     add(

@@ -79,7 +79,8 @@ def make_plan(
     patch_margin: int | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
-    without that, the fastest found that stays within 80 % of the board. ``patch_margin``: see :class:`Planner`.
+    without that, the fastest found that stays within 80 % of the board and is easy to route (``Family.easy_luts``).
+    ``patch_margin``: see :class:`Planner`.
 
     Raises:
         UserError: no plan fits or is fast enough; the message names what is missing, and ways out.
@@ -109,7 +110,8 @@ class Search:
         return min(fitting, key=lambda one: one.share(self.board))
 
     def fastest(self) -> Candidate:
-        """The fastest design found that stays within 80 % of the board; raises UserError."""
+        """The fastest design found that stays within 80 % of the board and is easy to route; where none is, the slowest
+        one within 80 %. Raises UserError."""
         narrowest = self._candidate(math.inf)
         cycles = narrowest.slowest
         best, fits = None, 0.0
@@ -120,11 +122,12 @@ class Search:
                 break
         if best is None:
             raise UserError(too_big(narrowest, self.board, SHARE_OF_BOARD, "even at its narrowest"))
+        most_luts = max(self.board.family.easy_luts, best.total("lut"))
         too_fast = math.log2(max(2.0, cycles))
         while too_fast - fits > FINEST_STEP:
             middle = (fits + too_fast) / 2
             tried = self._fitting(cycles * 2**-middle)
-            if tried is None:
+            if tried is None or tried.total("lut") > most_luts:
                 too_fast = middle
             else:
                 best, fits = tried, middle

@@ -1,124 +1,188 @@
-"""Command line: build a reference network for every board, and write the table docs/boards.md.
+"""Command line: build for every board what its user would build first, and write the table docs/boards.md.
 
-    python -m studies.boards                    # builds what is not built yet: some minutes a board
-    python -m studies.boards --only icebreaker  # builds that board again
+    python -m studies.boards                    # builds what is not built yet: minutes per build, hours in all
+    python -m studies.boards --only icebreaker  # builds for that board again
 
-What was built is kept in ``studies/boards.json``, a row a board, so that an interrupted run goes on where it was.
+Each build is the plain command, board and checkpoint and nothing else, as a process of its own. What was built is kept
+in ``studies/boards.json``, so that an interrupted run goes on where it was.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from boards.board import Board
 from boards.catalogue import CATALOGUE, find_board
-from gen.build import run_build
-from gen.design import Design, make_design
-from gen.plans import SHARE_OF_BOARD, evaluate
-from hw.errors import UserError, check_output_file, command_line
+from gen.design import make_design
+from gen.fold import read_network
+from gen.report import REPORT
+from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, command_line
 from hw.files import sole_writer
+from hw.network import Skip
 from hw.progress import step
 from sim.record import keep
 
 BUILT = Path(__file__).with_name("boards.json")
 ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
-NETWORKS = ("fashion_mnist_mlp", "digits_mlp")
-TITLES = {"fashion_mnist_mlp": "784-128-10, Fashion-MNIST", "digits_mlp": "64-32-10, digits"}
-TARGET_FPS = 10_000
+SMALLEST, LARGEST = "smallest", "largest"
+NETLISTS_ONLY = ("xilinx7",)
+"""Families whose bitstreams the usual machine cannot make: the larger network is enough for a netlist."""
+REPORTED = ("bitstream", "clock_mhz", "fmax_mhz", "fmax_note", "missed", "resources", "tools")
+MOST_WORKERS = 2
 HEAD = """\
 # What was built for each board
 
-Written by `python -m studies.boards` (`make boards`). For each board the larger of two shipped networks that is
-expected to stay within {share:.0%} of it, in the smallest design that does {fps:,} inferences a second, with
-self-test and host link. The clock is the board's default; Fmax is the highest after place and route.
+Written by `python -m studies.boards` (`make boards`): `python -m gen.build --board BOARD --ckpt CHECKPOINT`, and no
+other option, for the smallest shipped network and the largest one that fits, as the planner says (Xilinx: the largest
+alone). The clock is the board's default, or a slower one where place and route missed that; Fmax is the highest after
+place and route. The seconds are those of the whole command.
 
 {summary}
 
-| board | chip | network | built | clock MHz | Fmax MHz | LUT | FF | block RAM | DSP | serial line |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| board | chip | network | built | clock MHz | Fmax MHz | LUT | FF | block RAM | DSP | seconds | serial line |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 Row = dict[str, Any]
-"""What is kept of a board: the network, and of its report what the table shows; or the error."""
+"""What is kept of a build: the network, the seconds, and of its report what the table shows; or the error."""
 
 
-def reference_design(board: Board) -> Design:
-    """The larger of the reference networks that is expected to fit well; raises UserError when none fits at all."""
-    for name in NETWORKS:
+@dataclass(frozen=True)
+class Job:
+    """One build: a board, and which network."""
+
+    board: Board
+    which: str
+
+    @property
+    def key(self) -> str:
+        """Its name in ``boards.json``."""
+        return f"{self.board.name} {self.which}"
+
+
+def jobs() -> list[Job]:
+    """What there is to build."""
+    return [
+        Job(board, which)
+        for board in CATALOGUE.values()
+        for which in ((LARGEST,) if board.family.name in NETLISTS_ONLY else (SMALLEST, LARGEST))
+    ]
+
+
+@cache
+def shipped() -> tuple[Path, ...]:
+    """The shipped checkpoints, the one with the most weights first."""
+
+    def weights(path: Path) -> int:
+        network = read_network(path)[1]
+        return sum(one.weights.size for one in network.projections if not isinstance(one, Skip))
+
+    return tuple(sorted(ZOO.glob("*.pt"), key=weights, reverse=True))
+
+
+def checkpoint(job: Job) -> Path:
+    """The network of a job; raises UserError where none fits the board."""
+    if job.which == SMALLEST:
+        return shipped()[-1]
+    for path in shipped():
         try:
-            design = make_design(ZOO / f"{name}.pt", board.name, target_fps=TARGET_FPS)
-        except UserError:
-            if name == NETWORKS[-1]:
-                raise
-            continue
-        expected = evaluate(design.network, board, design.plan, design.checkpoint.activity, design.inputs)
-        if not expected.excess(board, SHARE_OF_BOARD):
-            break
-    return design
+            make_design(path, job.board.name)
+            return path
+        except UserError as error:
+            reason = error
+    raise reason
 
 
-def build_board(board: Board, folder: Path) -> Row:
-    """Build the board's reference network as far as this machine can."""
+def build(job: Job, folder: Path) -> Row:
+    """Run a job's command as far as this machine can."""
     try:
-        design = reference_design(board)
-        report = run_build(design, folder / board.name, "bitstream")
+        path = checkpoint(job)
     except UserError as error:
-        return {"error": str(error).partition("; see ")[0]}
+        return {"error": str(error)}
+    out = folder / job.key.replace(" ", "_")
+    begun = time.monotonic()
+    code, words = run_command("--board", job.board.name, "--ckpt", str(path), "--out", str(out))
+    seconds = round(time.monotonic() - begun)
+    if code not in (0, EXIT_NO_BITSTREAM_TOOL):
+        return {"network": path.stem, "error": words.removeprefix("error: ").partition("; see ")[0]}
+    report = json.loads((out / REPORT).read_text())
     if report["resources"]["bram"] < report["estimated"]["bram"]:
         # Block RAMs are counted exactly, so some of the network is missing: no pin of the board shows what it does.
-        return {"error": "the board has nothing to see the network's results on"}
+        return {"network": path.stem, "error": "the board has nothing to see the network's results on"}
     return {
-        "network": design.checkpoint.path.stem,
+        "network": path.stem,
         "date": time.strftime("%Y-%m-%d"),
-        **{key: report[key] for key in ("bitstream", "clock_mhz", "fmax_mhz", "fmax_note", "resources", "tools")},
+        "seconds": seconds,
+        **{key: report[key] for key in REPORTED},
     }
 
 
+def run_command(*options: str) -> tuple[int, str]:
+    """Exit code and last words of gen.build."""
+    command = [sys.executable, "-m", "gen.build", *options]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
+
+
 def built_rows() -> dict[str, Row]:
-    """What has been built, by board."""
+    """What has been built, by job."""
     rows: dict[str, Row] = json.loads(BUILT.read_text()) if BUILT.is_file() else {}
-    return rows
+    return {job.key: rows[job.key] for job in jobs() if job.key in rows}
 
 
 def table(rows: dict[str, Row]) -> str:
-    """The document."""
-    shown = {name: rows[name] for name in CATALOGUE if name in rows}
-    bitstreams = [row for row in shown.values() if row.get("bitstream")]
-    judged = [row for row in bitstreams if row["fmax_mhz"] is not None and not row.get("fmax_note")]
+    """The document. A board whose largest network is the smallest too has one line."""
+    shown = []
+    for job in jobs():
+        row = rows.get(job.key)
+        twice = (
+            job.which == LARGEST
+            and row
+            and row.get("network") == rows.get(f"{job.board.name} {SMALLEST}", {}).get("network")
+        )
+        if row is not None and not twice:
+            shown.append((job, row))
+    bitstreams = [row for _, row in shown if row.get("bitstream")]
+    judged = [row for row in bitstreams if row["fmax_mhz"] is not None and not row["fmax_note"]]
     met = [row for row in judged if row["fmax_mhz"] >= row["clock_mhz"]]
-    synthesised = [row for row in shown.values() if "error" not in row and not row["bitstream"]]
+    synthesised = [row for _, row in shown if "error" not in row and not row["bitstream"]]
     summary = (
-        f"To a bitstream: {len(bitstreams)} boards, timing met on {len(met)}; "
+        f"To a bitstream: {len(bitstreams)} builds, timing met in {len(met)}; "
         f"to a netlist and project files: {len(synthesised)}."
     )
-    lines = [table_line(CATALOGUE[name], row) for name, row in shown.items()]
-    tools = sorted({f"{tool} {found}" for row in shown.values() for tool, found in row.get("tools", {}).items()})
-    dates = sorted({row["date"] for row in shown.values() if "date" in row})
+    lines = [table_line(job.board, row) for job, row in shown]
+    tools = sorted({f"{tool} {found}" for _, row in shown for tool, found in row.get("tools", {}).items()})
+    dates = sorted({row["date"] for _, row in shown if "date" in row})
     tools += [f"built on {' and '.join(dates)}"] if dates else []
-    head = HEAD.format(share=SHARE_OF_BOARD, fps=TARGET_FPS, summary=summary)
-    return head + "\n".join([*lines, "", f"Tools: {', '.join(tools)}", ""])
+    return HEAD.format(summary=summary) + "\n".join([*lines, "", f"Tools: {', '.join(tools)}", ""])
 
 
 def table_line(board: Board, row: Row) -> str:
     """One line of the table."""
     serial = "none" if board.uart is None else f"{board.uart.bridge}, {board.uart.baud:,} baud"
     if "error" in row:
-        cells = ["", f"not built: {row['error']}", *[""] * 6]
+        cells = [row.get("network", ""), f"not built: {row['error']}", *[""] * 7]
     else:
         used, budget = row["resources"], board.budget
-        fmax = row["fmax_mhz"]
+        fmax, missed = row["fmax_mhz"], row["missed"]
         cells = [
-            TITLES[row["network"]],
+            row["network"],
             "bitstream" if row["bitstream"] else "netlist, project files",
-            f"{row['clock_mhz']:g}",
-            "" if fmax is None else f"{fmax:.1f}{' (hint)' if row.get('fmax_note') else ''}",
+            f"{row['clock_mhz']:g}" + (f" ({missed['clock_mhz']:g} missed)" if missed else ""),
+            "" if fmax is None else f"{fmax:.1f}{' (hint)' if row['fmax_note'] else ''}",
             share(used["lut"], budget.lut),
             share(used["ff"], budget.ff),
             f"{share(used['bram'], budget.bram)} {board.family.bram_unit}",
             str(used["dsp"]),
+            str(row["seconds"]),
         ]
     return f"| {' | '.join([f'`{board.name}`', board.part, *cells, serial])} |"
 
@@ -128,35 +192,44 @@ def share(used: float, budget: float) -> str:
     return f"{used:,g} ({used / budget:.0%})"
 
 
+def run_jobs(wanted: Sequence[Job], folder: Path, out: Path, workers: int) -> None:
+    """Build what is wanted, and keep each row and the table as soon as it is there."""
+    with step("builds", len(wanted)) as progress, ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(build, job, folder): job for job in wanted}
+        for done in as_completed(running):
+            rows = built_rows() | {running[done].key: done.result()}
+            keep(BUILT, rows)
+            out.write_text(table(rows))
+            progress.advance()
+
+
 @command_line
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns 1 if some board could not be built."""
+    """Entry point; returns 1 if something could not be built."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.boards",
-        description="Build a reference network for every board that is not built yet, to a bitstream where this "
-        "machine has the tools and else to a netlist, and write the table of all boards.",
+        description="Build the smallest shipped network and the largest that fits for every board where that is not "
+        "done yet, to a bitstream where this machine has the tools and else to a netlist, and write the table.",
     )
-    parser.add_argument("--only", action="append", metavar="NAME", help="build this board (again); may be repeated")
-    parser.add_argument("--again", action="store_true", help="build all boards again")
+    parser.add_argument("--only", action="append", metavar="NAME", help="build for this board (again); may be repeated")
+    parser.add_argument("--again", action="store_true", help="build everything again")
+    parser.add_argument("--workers", type=int, choices=range(1, MOST_WORKERS + 1), default=1, help="builds at a time")
     parser.add_argument("--folder", type=Path, default=Path("build/boards"), help="default build/boards")
     parser.add_argument("--out", type=Path, default=Path("docs/boards.md"), help="the table (default docs/boards.md)")
     options = parser.parse_args(arguments)
     check_output_file(options.out, "--out")
     rows = built_rows()
     if options.only:
-        wanted = [find_board(name) for name in options.only]
+        names = {find_board(name).name for name in options.only}
+        wanted = [job for job in jobs() if job.board.name in names]
     else:
-        wanted = [b for b in CATALOGUE.values() if options.again or "resources" not in rows.get(b.name, {})]
+        wanted = [job for job in jobs() if options.again or "resources" not in rows.get(job.key, {})]
     with sole_writer(BUILT):
-        for number, board in enumerate(wanted, start=1):
-            with step(f"{board.name}: board {number} of {len(wanted)}"):
-                row = build_board(board, options.folder.resolve())
-            rows = built_rows() | {board.name: row}
-            keep(BUILT, rows)
-            options.out.write_text(table(rows))
+        run_jobs(wanted, options.folder.resolve(), options.out, options.workers)
+    rows = built_rows()
     options.out.write_text(table(rows))
-    failed = [name for name, row in rows.items() if "error" in row]
-    print(f"{options.out}: {len(rows) - len(failed)} of {len(CATALOGUE)} boards built")
+    failed = [key for key, row in rows.items() if "error" in row]
+    print(f"{options.out}: {len(rows) - len(failed)} of {len(jobs())} builds done")
     return int(bool(failed))
 
 

@@ -90,6 +90,23 @@ def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
         slow = found.slowest
 
 
+def test_without_a_wanted_rate_the_plan_is_easy_to_route():
+    board = find_board("ulx3s_85f")
+    network = random_network(1, sizes=(300, 200, 10))
+    found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
+    assert 0.7 * board.family.easy_luts < found.total("lut") <= board.family.easy_luts
+    faster = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 2), {})
+    assert faster.total("lut") > board.family.easy_luts
+    assert not faster.excess(board, SHARE_OF_BOARD)
+
+
+def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
+    monkeypatch.setattr("boards.families.nextpnr.NextpnrFamily.easy_luts", 100)
+    board, network = find_board("ulx3s_85f"), random_network(1, sizes=(20, 10, 4))
+    found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
+    assert 100 < found.total("lut") < 5000
+
+
 @pytest.mark.parametrize("fps", [1e4, 5e4, 2e5])
 def test_a_wanted_rate_is_reached_by_a_smaller_design(fps):
     network, board = random_network(1, sizes=(100, 60, 10)), find_board("arty_a7")
