@@ -37,7 +37,7 @@ class RestartChain(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(range(self.cycles + 1))
-        m.d.comb += self.busy.eq(left != 0)
+        m.d.sync += self.busy.eq(self.begin | (left > 1))
         with m.If(self.begin):
             m.d.sync += left.eq(self.cycles)
         with m.Elif(self.busy):

@@ -109,7 +109,7 @@ class NetworkTop(wiring.Component):
             self.restarting.eq(restart.busy),
             self.sources_reset.eq(restart.sources),
         ]
-        branches = self._branches(m, "input", self._entrance(m, restart.resets[0]), restart.resets[0])
+        branches = self._branches(m, "input", self._entrance(m, restart.busy), restart.resets[0])
         for index, stage in enumerate(self.config.stages):
             reset = restart.resets[index]
             if isinstance(stage, PoolingConfig):
@@ -136,13 +136,13 @@ class NetworkTop(wiring.Component):
             branches |= self._branches(m, stage.name, leaving, reset)
         return m
 
-    def _entrance(self, m: Module, reset: Value) -> Any:
-        """The stream ``bursts``, closed while the first stage is reset and forgets what it is offered."""
+    def _entrance(self, m: Module, closed: Value) -> Any:
+        """The stream ``bursts``, from which nothing is taken while it is ``closed``."""
         entering = stream.Signature(self.bursts.payload.shape()).create()
         m.d.comb += [
-            entering.valid.eq(self.bursts.valid),
+            entering.valid.eq(self.bursts.valid & ~closed),
             entering.payload.eq(self.bursts.payload),
-            self.bursts.ready.eq(entering.ready & ~reset),
+            self.bursts.ready.eq(entering.ready & ~closed),
         ]
         return entering
 

@@ -160,7 +160,7 @@ MUTANTS = (
         "return 2 * self.stages + 3",
         "return self.stages + 4",
     ),
-    hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~reset", "entering.ready"),
+    hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~closed", "entering.ready"),
     hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
     hardware("skip_buffer", "one beat too many", "level != depth", "level != depth + 1"),
     hardware("readout", "ties go to the highest class", "(logit > best)", "(logit >= best)"),

@@ -29,9 +29,10 @@ def as_new(s: Statement, name: str) -> None:
     s.witness(compared & leaving[0].valid)
 
 
-QUICK = ("synapse array, two banks", "neuron bank")
+QUICK = ("synapse array", "stream register")
 """Components whose proof takes few seconds."""
-CYCLES = {"receptive field": 12, "neuron bank": 10, "pooling": 12, "readout": 10}
+CYCLES = {"receptive field": 14, "neuron bank": 10, "pooling": 24, "readout": 10}
+"""As many as a beat takes from a reset to the other end, and a few more; 8 elsewhere."""
 
 PROOFS = [
     Proof(
@@ -40,7 +41,7 @@ PROOFS = [
         circuits={"": lambda s, name=name: as_new(s, name)},
         unbounded=False,
         depth=CYCLES.get(name, 8),
-        reach=16,
+        reach=CYCLES.get(name, 8),
         any_state=True,
     )
     for name in STAGES

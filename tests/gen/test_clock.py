@@ -1,23 +1,33 @@
 """What a build does about a clock that place and route misses, with stand-ins for the tools."""
 
+import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 
 from boards.catalogue import CATALOGUE, find_board
-from gen import build
+from gen import build, design
 from gen.board_top import baud_rate, fastest_clock
+from gen.checkpoint import load_checkpoint
 from hw.errors import UserError
+from hw.network import ReferenceVectors, encode
+from tests.networks import random_network
+from tests.reference import scalar_run
 
 BOARD = "tang_nano_9k"
 OSCILLATOR_MHZ = 27
-"""Of that board. Its PLL makes 27 * (FBDIV_SEL + 1) / (IDIV_SEL + 1) MHz of it."""
+SETTINGS = ("FBDIV_SEL", "IDIV_SEL")
+"""Of the board's PLL, which makes 27 * (FBDIV_SEL + 1) / (IDIV_SEL + 1) MHz of its oscillator."""
 
 
 @pytest.fixture
 def tools(monkeypatch):
-    """Stand-ins for synthesis, place and route and packer; routing reaches the next of ``tools.reached`` each time."""
+    """Stand-ins for synthesis, place and route and packer, and a small network in place of the checkpoint's.
+
+    Routing reaches the next of ``tools.reached`` each time; ``tools.clocks`` are those of the synthesised PLLs.
+    """
 
     class Tools:
         def __init__(self):
@@ -27,12 +37,7 @@ def tools(monkeypatch):
         def __call__(self, command, folder):
             if command.purpose == "synthesis":
                 text = (folder / "top.il").read_text()
-                feedback, reference = (
-                    int(re.search(rf"parameter(?: signed)? \\{name} (?:\d+'0*)?([01]+)\n", text)[1], 2)
-                    if re.search(rf"\\{name} \d+'", text)
-                    else int(re.search(rf"\\{name} (\d+)\n", text)[1])
-                    for name in ("FBDIV_SEL", "IDIV_SEL")
-                )
+                feedback, reference = (int(re.search(rf"parameter \\{name} (\d+)\n", text)[1]) for name in SETTINGS)
                 self.clocks.append(OSCILLATOR_MHZ * (feedback + 1) / (reference + 1))
                 stat = {"design": {"num_cells_by_type": {"LUT4": 100, "DFF": 50, "SDPB": 4}}}
                 (folder / "top.stat.json").write_text(json.dumps(stat))
@@ -44,8 +49,16 @@ def tools(monkeypatch):
             else:
                 (folder / "top.fs").write_text("bits")
 
+    def small_network(path):
+        network = random_network(1, sizes=(6, 4, 3))
+        samples = np.zeros((1, *network.input.shape), dtype=np.uint8)
+        logits = scalar_run(network, encode(samples, network.input)[0]).logits
+        vectors = ReferenceVectors(samples=samples, logits=np.array([logits]), labels=np.zeros(1, dtype=np.int64))
+        return dataclasses.replace(load_checkpoint(path), activity={}), network, vectors
+
     stand_in = Tools()
     monkeypatch.setattr(build, "run_tool", stand_in)
+    monkeypatch.setattr(design, "read_network", small_network)
     return stand_in
 
 
