@@ -186,11 +186,11 @@ def test_every_frame_is_answered_where_the_ring_is_full(monkeypatch):
     bench = Bench(network, plan_for(network))
     assert bench.link.buffer_bytes == 16
     # Each answer takes many times as long on the line as its request.
-    flood = b"".join(frame(Command.COUNTERS, number) for number in range(30))
+    flood = b"".join(frame(Command.COUNTERS, number) for number in range(18))
     found = bench.talk((frame(Command.IDENTIFY, 255), 1), (flood, QUIET), (frame(Command.IDENTIFY, 7), 1))
-    assert len(found) == 32
+    assert len(found) == 20
     kinds = [answer.kind for answer in found[1:-1]]
-    assert kinds.count(Error.BUSY) > 8, "more than find room"
+    assert kinds.count(Error.BUSY) > 4, "more than find room"
     assert set(kinds) <= {Command.COUNTERS | ANSWER, Error.BUSY, Error.OUT_OF_ORDER}
     assert found[-1].kind == Command.IDENTIFY | ANSWER
 
