@@ -101,9 +101,9 @@ def test_a_clock_that_was_asked_for_is_an_error(tools, digits_checkpoint, tmp_pa
 
 
 def test_it_is_built_again_once(tools, digits_checkpoint, tmp_path, capsys):
-    tools.reached = [21.3, 19.9]
+    tools.reached = [21.3, 15.0]
     assert build.main(arguments(digits_checkpoint, tmp_path / "out")) == 2
-    assert "timing is not met: 19.9 of 20" in capsys.readouterr().err
+    assert "timing is not met: 15.0 of" in capsys.readouterr().err.splitlines()[-1]
     assert len(tools.clocks) == 2
 
 
