@@ -7,6 +7,7 @@ import pytest
 
 from hw.configure import SLACK_ROWS, configure
 from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
+from hw.skip_depth import furthest
 from tests.hw.test_top import check
 from tests.networks import plan_for
 
@@ -104,13 +105,23 @@ def around(height: int, width: int, kernel: int, kind: str = "sum", inner: tuple
 )
 def test_a_skip_holds_the_rows_that_its_neurons_wait_for(height, width, kernel, kind, inner):
     network = around(height, width, kernel, kind, inner)
+    check_depth(network, "outer", "entry")
+
+
+def check_depth(network: Network, target: str, source: str) -> None:
+    """The one skip into ``target`` holds what ``target``'s own projection waits for, and the slack."""
     config = configure(network, plan_for(network))
-    skip = next(target.skips[0] for name, target, _ in config.populations if name == "outer")
-    main = next(p for p in network.projections_into("outer") if not isinstance(p, Skip))
-    waiting = [
-        rows_needed(network, "entry", main.source, row_before(network, main, row)) - row for row in range(height)
-    ]
+    skip = next(population.skips[0] for name, population, _ in config.populations if name == target)
+    main = next(p for p in network.projections_into(target) if not isinstance(p, Skip))
+    rows = range(network.shape(target)[1])
+    waiting = [rows_needed(network, source, main.source, row_before(network, main, row)) - row for row in rows]
+    assert skip.source == source
     assert skip.depth == (max(waiting) + SLACK_ROWS) * skip.stream.width * skip.stream.beats_per_position
+
+
+def test_of_several_paths_the_furthest_counts():
+    path = furthest([lambda _: 2, lambda row: row + 1])
+    assert [path(row) for row in range(4)] == [2, 2, 3, 4]
 
 
 def test_a_pooling_inside_a_skip_never_stands_still():
