@@ -109,7 +109,7 @@ def test_it_is_built_again_once(tools, digits_checkpoint, tmp_path, capsys):
 
 def test_a_rate_that_the_slower_clock_cannot_reach_is_an_error(tools, digits_checkpoint, tmp_path, fails):
     tools.reached = [13.0]
-    line = fails(build.main, *arguments(digits_checkpoint, tmp_path / "out", "--target-fps", "20000"))
+    line = fails(build.main, *arguments(digits_checkpoint, tmp_path / "out", "--target-fps", "1e6"))
     assert "13.0 of 27 MHz" in line
     assert "--target-fps" in line
     assert len(tools.clocks) == 1
