@@ -130,8 +130,8 @@ class Family(ABC):
     source_format: str
     synthesis_commands: str
     easy_luts: float = math.inf
-    """LUTs up to which designs keep the boards' default clocks after minutes of place and route, as measured: who asks
-    for no rate gets no more. Infinite where no tool says what is kept."""
+    """LUTs of a design that keeps the boards' default clocks with room to spare, after minutes of place and route: who
+    asks for no rate gets no more. Infinite where no tool says what is kept."""
     block_ram_format: BlockRamFormat | None = None
     """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
     block_ram_kinds: tuple[BlockRamCell, ...] = ()

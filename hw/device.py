@@ -124,21 +124,25 @@ class Device(wiring.Component):
         return tick, quarter
 
     def _count(self, m: Module, network: NetworkTop, share: NetworkShare, counters: ActivityCounters) -> None:
-        """What the network does for the host is counted; bursts are held, then added up."""
+        """What the network does for the host is counted a cycle later; bursts are held, then added up."""
         increments = counters.increments
         results = share.link_results
-        m.d.comb += [
-            increments.inferences.eq(results.valid & results.ready & results.payload.last),
-            increments.cycles.eq(share.linked & share.active),
-        ]
+        events = {
+            "inferences": results.valid & results.ready & results.payload.last,
+            "cycles": share.linked & share.active,
+        }
         streams = {"input": (share.bursts.valid & share.bursts.ready, share.bursts.payload)}
         for stage in self.config.stages:
             if stage.output is not None:
                 tap = getattr(network, f"tap_{stage.name}")
                 streams[stage.name] = (tap.transferred, tap.bursts)
             if isinstance(stage, LayerConfig):
-                working = getattr(network, f"working_{stage.name}")
-                m.d.comb += getattr(increments, f"scanning_{stage.name}").eq(working & share.linked)
+                events[f"scanning_{stage.name}"] = getattr(network, f"working_{stage.name}") & share.linked
+        for name, happens in events.items():
+            # A register between the network's logic and the carry chain of a counter.
+            happened = Signal(name=f"{name}_happened")
+            m.d.network += happened.eq(happens)
+            m.d.comb += getattr(increments, name).eq(happened)
         for name, (transferred, bursts) in streams.items():
             increment = getattr(increments, f"bursts_{name}")
             # A beat may come right out of a block RAM, so it is held before it is added up.

@@ -17,7 +17,7 @@ class NextpnrFamily(Family):
     pack_tool: str
     block_shapes: tuple[BlockShape, ...]
     source_format = "il"
-    easy_luts = 10_000
+    easy_luts = 6_000
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
         return packed_blocks(depth, width, writable, self.block_shapes)

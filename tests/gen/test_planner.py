@@ -95,7 +95,7 @@ def test_without_a_wanted_rate_the_plan_is_easy_to_route():
     network = random_network(1, sizes=(300, 200, 10))
     found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
     assert 0.7 * board.family.easy_luts < found.total("lut") <= board.family.easy_luts
-    faster = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 2), {})
+    faster = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 1.1), {})
     assert faster.total("lut") > board.family.easy_luts
     assert not faster.excess(board, SHARE_OF_BOARD)
 
