@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,30 @@ from boards.block_ram import BlockRamCell, BlockRamFormat
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Counts of a chip or a design. ``bram`` is in the family's unit, see :attr:`Family.bram_unit`."""
+    """Counts of a chip or a design.
+
+    Attributes:
+        bram: in the family's unit, see :attr:`Family.bram_unit`.
+        cells: logic cells, on a chip where a LUT and a flip-flop have one place together that both can use only if the
+            LUT drives the flip-flop; None where each of them can be used without regard to the other.
+    """
 
     lut: int
     ff: int
     bram: float
     dsp: int
+    cells: int | None = None
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What is counted, by name: not the logic cells of a chip that has none."""
+        return {key: count for key, count in asdict(self).items() if count is not None}
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What plans of a chip with so many are held against: where there are logic cells LUTs are among them."""
+        left_out = {"dsp"} if self.cells is None else {"dsp", "lut"}
+        return {key: count for key, count in self.counts.items() if key not in left_out}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +144,8 @@ class Family(ABC):
     name: str
     bram_unit: str
     block_ram_bits: int
+    lut_bits: int
+    """Bits of a table of constants that one LUT can be."""
     has_lut_ram: bool
     source_format: str
     synthesis_commands: str
@@ -180,6 +200,19 @@ write_json {top}.json
     @abstractmethod
     def resources(self, cells: dict[str, int]) -> Resources:
         """Resources of a netlist from its cell counts."""
+
+    def packing(self, board: "Board") -> Command | None:
+        """Packs the netlist into the cells of the board's chip and no more, for :meth:`logic_cells`; None where that
+        needs no tool."""
+        return None
+
+    def logic_cells(self, folder: Path) -> int | None:
+        """Logic cells of the netlist, see :class:`Resources`, after :meth:`packing`; None where the chip has none."""
+        return None
+
+    def unit(self, resource: str) -> str:
+        """What people call a resource of :class:`Resources`."""
+        return {"cells": "logic cells", "bram": self.bram_unit}.get(resource, resource.upper())
 
     @abstractmethod
     def missing_tools(self, board: "Board") -> list[str]:

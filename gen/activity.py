@@ -6,8 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gen.costs import passing_costs, window_costs
-from gen.timing import ArrayTiming
+from gen.costs import accumulation_costs, passing_costs, window_costs
 from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, ProjectionConfig, TopConfig
 from hw.network import IntArray, Network
 from hw.neuron_bank import NeuronBank
@@ -16,6 +15,7 @@ from hw.receptive_field import ReceptiveField
 
 Activity = dict[str, list[float]]
 """Mean set bit-planes that a node sends, per timestep."""
+KnownCycles = dict[tuple[object, ...], float]
 SAMPLES = 64
 UNKNOWN_SHARE = 0.5
 """Share of bit-planes that are taken to be set where a checkpoint does not say."""
@@ -35,14 +35,22 @@ class StageCycles:
 
 
 def expected_cycles(
-    network: Network, config: TopConfig, activity: Activity, inputs: IntArray | None = None
+    network: Network,
+    config: TopConfig,
+    activity: Activity,
+    inputs: IntArray | None = None,
+    known: KnownCycles | None = None,
 ) -> dict[str, StageCycles]:
     """Expected cycles of every stage."""
-    return {stage.name: stage_cycles(network, stage, activity, inputs) for stage in config.stages}
+    return {stage.name: stage_cycles(network, stage, activity, inputs, known) for stage in config.stages}
 
 
 def stage_cycles(
-    network: Network, stage: LayerConfig | PoolingConfig, activity: Activity, inputs: IntArray | None = None
+    network: Network,
+    stage: LayerConfig | PoolingConfig,
+    activity: Activity,
+    inputs: IntArray | None = None,
+    known: KnownCycles | None = None,
 ) -> StageCycles:
     """Expected cycles of one stage.
 
@@ -53,6 +61,7 @@ def stage_cycles(
         inputs: bursts of some inputs, (count, steps, C, H, W). With them the cycles of layers that read the input are
             those of these inputs, scaled to the mean activity: the spikes of pictures come in clusters, which
             independent events do not.
+        known: what :func:`sampled_cycles` gave before for these inputs, by what it depends on; more is added.
     """
     if isinstance(stage, PoolingConfig):
         stream = stage.stream
@@ -63,7 +72,11 @@ def stage_cycles(
     window = projection.window
     windows = window.height * window.width * projection.folds
     if projection.source == network.input.name and inputs is not None:
-        array = sampled_cycles(projection, inputs) * projection.folds
+        known = {} if known is None else known
+        key = (window.source, window.kernel, window.stride, window.padding, projection.banks, projection.merged_steps)
+        if key not in known:
+            known[key] = sampled_cycles(projection, inputs)
+        array = known[key] * projection.folds
         planes = sum(float((inputs >> plane & 1).sum()) for plane in range(network.input.bits)) / len(inputs)
         if projection.source in activity and planes:
             array *= max(1.0, sum(activity[projection.source]) / planes)
@@ -82,27 +95,22 @@ def stage_cycles(
     return StageCycles(arrival=window.source.beats_per_inference, array=array, neurons=neurons)
 
 
-class _Idle:
-    """Neurons that take every sum at once."""
-
-    def feed(self, valid: int) -> int:
-        return valid - 1
-
-
 def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
-    """Cycles an inference that the scanner works, in one fold, on given inputs that are always there."""
-    array = ArrayTiming(projection, _Idle())
+    """Cycles an inference that the scanner works, in one fold, on given inputs that are always there.
+
+    The neurons take every sum at once, so nothing stands still, and what :class:`gen.timing.ArrayTiming` does becomes a
+    sum: from the last beat of one accumulation to that of the next it is the longer of the two ways that
+    :class:`gen.costs.WindowCosts` has.
+    """
     if projection.window.rows_kept:
         costs = window_costs(inputs, projection)
-        fields = (costs.after_first, costs.after_busy, costs.closing)
-        for after_first, after_busy, closing in zip(*(field.reshape(-1).tolist() for field in fields), strict=True):
-            array.accumulate(None, after_first, after_busy, closing)
     else:
-        for accumulation in passing_costs(inputs, projection).reshape(-1, projection.window.words).tolist():
-            for cost in accumulation[:-1]:
-                array.take(0, cost, closes=False)
-            array.take(0, accumulation[-1], closes=True)
-    return array.worked / len(inputs)
+        costs = accumulation_costs(np.moveaxis(passing_costs(inputs, projection), -1, 0))
+    after_first, after_busy, closing = (
+        field.reshape(-1) for field in (costs.after_first, costs.after_busy, costs.closing)
+    )
+    between = np.maximum(after_first[1:] + 1, closing[:-1] + after_busy[1:])
+    return float(after_first[0] + 1 + between.sum() + closing[-1]) / len(inputs)
 
 
 def expected_accumulates(network: Network, layer: LayerConfig, activity: Activity) -> float:

@@ -13,7 +13,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from gen.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, plac
 from gen.board_top import board_top, fastest_clock
 from gen.built import one_build
 from gen.design import Design, add_plan_options, design_of
+from gen.fit import check_fit, used_resources
 from gen.memory_images import RTLIL, memory_images, with_placeholders
 from gen.patch import built_report, patch_files, patched_design, patched_files
-from gen.report import HINT, REPORT, make_report, markdown, over_budget
+from gen.report import HINT, REPORT, make_report, markdown
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configure import main_projection
@@ -111,7 +112,7 @@ def step_rtl(build: Build) -> None:
 def step_synthesis(build: Build) -> None:
     """Synthesise the board's top and hold what it needs against the board."""
     design = build.design
-    board, family = design.board, design.board.family
+    family = design.board.family
     for name, text in board_files(design).items():
         path = build.folder / name
         path.parent.mkdir(exist_ok=True)
@@ -125,18 +126,9 @@ def step_synthesis(build: Build) -> None:
         build.memories = find_tables(
             (build.folder / NETLIST).read_text(), family.block_ram_kinds, memory_images(design)
         )
-    cells = json.loads((build.folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
-    used = family.resources(cells)
-    build.report["resources"] = asdict(used)
-    excess = over_budget(used, board.budget)
-    if excess:
-        needs = ", ".join(
-            f"{amount:g} {key.upper()} too many, most of them in layer {largest_layer(build.report, key)}"
-            for key, amount in excess.items()
-        )
-        raise UserError(
-            f"the network is too big for {board.name}: {needs}; take fewer neurons, fewer weight bits or a bigger board"
-        )
+    used = used_resources(design, build.folder)
+    build.report["resources"] = used.counts
+    check_fit(design, used)
 
 
 def board_files(design: Design) -> dict[str, str]:
@@ -145,12 +137,6 @@ def board_files(design: Design) -> dict[str, str]:
     if design.patchable:
         files[RTLIL] = with_placeholders(files[RTLIL], memory_images(design))
     return files
-
-
-def largest_layer(report: dict[str, Any], resource: str) -> str:
-    """Name of the layer with the largest estimate of ``resource`` (LUTs stand in for what is not estimated)."""
-    key = resource if resource in ("lut", "ff", "bram") else "lut"
-    return str(max(report["layers"], key=lambda row: row["estimated"][key])["name"])
 
 
 def step_bitstream(build: Build) -> None:

@@ -6,6 +6,7 @@ done. For a whole accumulation this makes two numbers: how long after its first 
 taken, and how long after the scanner is done with the accumulation before.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,30 +70,36 @@ def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
     """Costs of every accumulation of a layer with a receptive field; each is done once for every fold."""
     window, merged = projection.window, projection.merged_steps
     (rows, columns), stride, pad = window.kernel, window.stride, window.padding
-    costs = beat_costs(bursts, projection)
-    padded = np.pad(costs, ((0, 0), (pad, pad), (pad, pad), (0, 0), (0, 0), (0, 0)))
-    count, sums = len(bursts), window.source.steps // merged
-    shape = (count, window.height, window.width, sums)
+    padded = np.pad(beat_costs(bursts, projection), ((0, 0), (pad, pad), (pad, pad), (0, 0), (0, 0), (0, 0)))
+
+    def words() -> Iterator[IntArray]:
+        for step in range(merged):
+            for row in range(rows):
+                for column in range(columns):
+                    below = slice(row, row + stride * (window.height - 1) + 1, stride)
+                    beside = slice(column, column + stride * (window.width - 1) + 1, stride)
+                    for fold in range(window.source.folds):
+                        for beat in range(window.source.beats):
+                            yield padded[:, below, beside, fold, step::merged, beat]
+
+    return accumulation_costs(words())
+
+
+def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
+    """Costs of accumulations whose beats, one after the other, cost ``words``; the last costs at least one."""
+    costs = iter(words)
+    cost = next(costs)
+    shape = cost.shape
     first, busy = np.full(shape, -1), np.full(shape, NEVER)
     first_busy, busy_busy = np.full(shape, NEVER), np.zeros(shape, dtype=np.int64)
-    closing = np.zeros(shape, dtype=np.int64)
-    words = [
-        (step, row, column, fold, beat)
-        for step in range(merged)
-        for row in range(rows)
-        for column in range(columns)
-        for fold in range(window.source.folds)
-        for beat in range(window.source.beats)
-    ]
-    for place, (step, row, column, fold, beat) in enumerate(words):
-        below = slice(row, row + stride * (window.height - 1) + 1, stride)
-        beside = slice(column, column + stride * (window.width - 1) + 1, stride)
-        cost = padded[:, below, beside, fold, step::merged, beat]
-        if place == len(words) - 1:
-            cost = closing = np.maximum(cost, 1)
+    while True:
+        following = next(costs, None)
+        if following is None:
+            cost = np.maximum(cost, 1)
         spikes = cost > 0
         first = np.where(spikes, np.maximum(first + 1, busy), first + 1)
-        busy = np.where(spikes, first + cost, busy)
         first_busy = np.where(spikes, np.maximum(first_busy + 1, busy_busy), first_busy + 1)
-        busy_busy = np.where(spikes, first_busy + cost, busy_busy)
-    return WindowCosts(after_first=first, after_busy=first_busy, closing=closing)
+        if following is None:
+            return WindowCosts(after_first=first, after_busy=first_busy, closing=cost)
+        busy, busy_busy = np.where(spikes, first + cost, busy), np.where(spikes, first_busy + cost, busy_busy)
+        cost = following

@@ -25,6 +25,9 @@ from hw.stream_order import beat_words, stream_beats
 
 BLANK_SAMPLE_SEED = 1
 MOST_MARGIN = 16
+DEFAULT_MARGIN = 2
+"""Of twelve retrainings of shipped networks (digits_mlp, digits_resnet, fashion_mnist_mlp), ``--like`` them and with
+other seeds, eleven fitted the widths of the first, and one needed a bit more, for a bias; so there is one to spare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,22 @@ class Hardware:
     def patchable(self) -> bool:
         """Whether other weights can be put into the bitstream."""
         return self.plan.patchable and self.board.family.block_ram_format is not None
+
+    @property
+    def width_margin(self) -> int | None:
+        """Bits by which every register is wider than this network needs, at least; None for a design that cannot be
+        patched."""
+        if not self.patchable:
+            return None
+        wide = (
+            (self.plan.layer(one.name), proved_widths(layer_bounds(self.network, one))) for one in self.network.targets
+        )
+        return min(
+            getattr(layer, field) - bits
+            for layer, needed in wide
+            for field, bits in needed.items()
+            if field != "exponent_bits"
+        )
 
     @property
     def inputs(self) -> IntArray | None:
@@ -89,7 +108,8 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
         "--width-margin",
         type=int,
         metavar="BITS",
-        help="with --patchable: bits by which every register is wider than this network needs, for others (default 0)",
+        help="with --patchable: bits by which every register is wider than this network needs, for others "
+        f"(default {DEFAULT_MARGIN})",
     )
 
 
@@ -111,7 +131,9 @@ def design_of(options: argparse.Namespace) -> Design:
 
 def patch_margin(options: argparse.Namespace) -> int | None:
     """The margin of a patchable design, see :class:`gen.planner.Planner`; None where none is asked for."""
-    return (options.width_margin or 0) if options.patchable else None
+    if not options.patchable:
+        return None
+    return DEFAULT_MARGIN if options.width_margin is None else int(options.width_margin)
 
 
 def make_design(
@@ -179,6 +201,8 @@ def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
     memories += [memory for layer in plan.layers for memory in (layer.field_memory, layer.membrane_memory)]
     if "distributed" in memories and not board.family.has_lut_ram:
         raise UserError(f"{path}: {board.name} has no distributed memory; keep everything that is written in block")
+    if not plan.self_test_samples and board.uart is None:
+        raise UserError(f"{path}: without self-test nothing shows what {board.name} computes; it has no host link")
     if abs(board.family.clock_mhz(board, plan.clock_mhz) - plan.clock_mhz) > 1e-6:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
 
@@ -193,14 +217,18 @@ def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[LayerPlan, str, i
 
 
 def self_test_vectors(design: Hardware) -> SelfTestVectors:
-    """The reference vectors as the on-chip harness replays them; without references one arbitrary sample, unchecked."""
+    """The first reference vectors, as many as the plan says, as the on-chip harness replays them; without references
+    one arbitrary sample, unchecked."""
+    count = design.plan.self_test_samples
+    if not count:
+        return SelfTestVectors(beats=[], logits=[])
     samples = design.references.samples
     if not len(samples):
         generator, spec = np.random.default_rng(BLANK_SAMPLE_SEED), design.network.input
         steps = () if spec.coding == "direct" else (design.network.timesteps,)
         samples = generator.integers(0, 256, (1, *steps, *spec.shape), dtype=np.uint8)
-    beats = stream_beats(encode(samples, design.network.input), design.config.input)
+    beats = stream_beats(encode(samples[:count], design.network.input), design.config.input)
     return SelfTestVectors(
         beats=beat_words(beats, design.config.input.burst_bits),
-        logits=[int(logit) for logit in design.references.logits.reshape(-1)],
+        logits=[int(logit) for logit in design.references.logits[:count].reshape(-1)],
     )

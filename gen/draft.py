@@ -90,8 +90,8 @@ class Draft:
         stream = self.streams()[source]
         return dataclasses.replace(stream, group=group, beats=stream.beats * stream.group // group)
 
-    def plan(self, board: str, clock_mhz: float, sha256: str) -> Plan:
-        """The draft as a plan of ``network_sha256`` for a board at a clock."""
+    def plan(self, board: str, clock_mhz: float, sha256: str, self_test_samples: int) -> Plan:
+        """The draft as a plan of ``network_sha256`` for a board at a clock, with a self-test of so many samples."""
         return Plan(
             board=board,
             clock_mhz=clock_mhz,
@@ -99,6 +99,7 @@ class Draft:
             input_group=self._input_group,
             layers=tuple(self._layers.values()),
             poolings=tuple(self._poolings.values()),
+            self_test_samples=self_test_samples,
         )
 
 

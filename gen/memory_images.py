@@ -46,7 +46,8 @@ def memory_images(design: Hardware) -> list[MemoryImage]:
     found = [image for layer in design.config.layers for image in layer_images(layer)]
     vectors = self_test_vectors(design)
     stream, readout = design.config.input, design.config.readout
-    found.append(memory_image("device.self_test.samples", stream.group * stream.burst_bits, tuple(vectors.beats)))
+    if vectors.beats:
+        found.append(memory_image("device.self_test.samples", stream.group * stream.burst_bits, tuple(vectors.beats)))
     if vectors.logits:
         found.append(memory_image("device.self_test.expected", readout.logit_bits, tuple(vectors.logits)))
     link = design_link(design)

@@ -21,7 +21,7 @@ from gen.fold import read_network
 from gen.memory_images import MemoryImage
 from hw.configure import configure
 from hw.errors import UserError
-from hw.network import Network, Readout, ReferenceVectors
+from hw.network import Network, Readout
 from hw.network_file import network_sha256
 
 COPIED = ("top.il", "top.ys", "top.lpf", "top.pcf", "top.stat.json", "timing.json", "yosys.log", "nextpnr.log")
@@ -46,8 +46,14 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     if not (plan.patchable and (built / MEMORIES).is_file()):
         raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
     loaded, network, references = read_network(checkpoint)
-    for difference in differences((hardware.network, hardware.references), (network, references)):
+    for difference in differences(hardware.network, network):
         raise UserError(f"{checkpoint} does not fit the hardware of {built}: {difference}; build it anew")
+    counts = [min(plan.self_test_samples, len(one.samples)) for one in (references, hardware.references)]
+    if counts[0] != counts[1]:
+        raise UserError(
+            f"{checkpoint} does not fit the hardware of {built}: it has {counts[0]} reference inputs for the "
+            f"self-test, and {counts[1]} were built; build it anew"
+        )
     for layer, field, bits in too_narrow(plan, network):
         has = getattr(layer, field)
         raise UserError(
@@ -76,9 +82,8 @@ def built_report(built: Path) -> dict[str, Any]:
     }
 
 
-def differences(built: tuple[Network, ReferenceVectors], wanted: tuple[Network, ReferenceVectors]) -> Iterator[str]:
+def differences(old: Network, new: Network) -> Iterator[str]:
     """What two networks differ in that is no weight, bias or exponent, and so would be other hardware."""
-    old, new = built[0], wanted[0]
     if old.timesteps != new.timesteps:
         yield f"it has {new.timesteps} timesteps, and {old.timesteps} were built"
     ours, theirs = ([one.input, *one.nodes, *one.projections, one.readout] for one in (new, old))
@@ -87,9 +92,6 @@ def differences(built: tuple[Network, ReferenceVectors], wanted: tuple[Network, 
         return
     for part, before in zip(ours, theirs, strict=True):
         yield from part_differences(part, before)
-    counts = [len(one[1].samples) for one in (built, wanted)]
-    if counts[0] != counts[1]:
-        yield f"it has {counts[1]} reference inputs, and {counts[0]} were built"
 
 
 def part_differences(part: Any, before: Any) -> Iterator[str]:

@@ -63,22 +63,23 @@ def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Mea
 
 
 def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> list[dict[str, Any]]:
-    """One row a stage: how it is built, its cycles (expected, or exact for the given data), lanes busy, resources.
+    """One row per stage, and one per part around them: how it is built, its cycles (expected, or exact for the given
+    data), lanes busy, resources, whose sum is the design's.
 
     ``busy``: accumulates / (lanes x banks x cycles between two inferences).
     """
     between = candidate.slowest if exact is None else exact.cycles.mean
+    stages = {stage.name: stage for stage in candidate.config.stages}
     rows = []
-    for stage, resources in zip(candidate.config.stages, candidate.resources, strict=False):
+    for resources in candidate.resources:
+        used = {key: getattr(resources, key) for key in columns(design.board)}
+        row: dict[str, Any] = {"name": resources.name, **used, "bottleneck": resources.name == candidate.bottleneck}
+        rows.append(row)
+        if resources.name not in stages:
+            continue
+        stage = stages[resources.name]
         cycles = candidate.cycles[stage.name]
-        row: dict[str, Any] = {
-            "name": stage.name,
-            "cycles": cycles.bottleneck,
-            "lut": resources.lut,
-            "ff": resources.ff,
-            "bram": resources.bram,
-            "bottleneck": stage.name == candidate.bottleneck,
-        }
+        row["cycles"] = cycles.bottleneck
         if isinstance(stage, LayerConfig):
             plan = design.plan.layer(stage.name)
             fields = ("lanes", "folds", "banks", "cores", "group", "weight_memory")
@@ -87,38 +88,56 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
             if exact is not None:
                 array, done = exact.cycles.worked[stage.name] / exact.count, exact.accumulates[stage.name]
             row |= {"cycles": max(array, cycles.neurons), "busy": done / (plan.lanes * plan.banks * between)}
-        rows.append(row)
     return rows
 
 
 def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Board, words: str) -> Table:
     """The plan as a table."""
-    table = Table(title=f"{board.title}: {candidate.total('lut'):.0f} LUT of {board.budget.lut}, {words}")
-    headings = ("layer", "lanes x folds", "banks", "cores", "beat", "weights", "cycles", "busy", "LUT", "FF")
-    for heading in (*headings, board.family.bram_unit, ""):
+    limits = board.budget.limits
+    resources = columns(board)
+    # The sum of what the rows show.
+    total = {key: sum(float(count(key, row[key])) for row in rows) for key in resources}
+    used = "; ".join(f"{total[key]:g} {board.family.unit(key)} of {limits[key]:g}" for key in limits)
+    samples = candidate.plan.self_test_samples
+    test = "no self-test: no sample fits" if not samples else f"self-test of {samples} sample{'s'[: samples - 1]}"
+    table = Table(title=f"{board.title}: {used}; {words}; {test}")
+    headings = ("layer", "lanes x folds", "banks", "cores", "beat", "weights", "cycles", "busy")
+    for heading in (*headings, *(board.family.unit(key) for key in resources), ""):
         table.add_column(heading, justify="left" if heading in ("layer", "weights", "") else "right")
     for row in rows:
         built = ["", "", "", "", ""]
         if "lanes" in row:
             built = [f"{row['lanes']} x {row['folds']}", *(str(row[key]) for key in ("banks", "cores", "group"))]
             built.append(row["weight_memory"])
+        cycles = f"{row['cycles']:.0f}" if "cycles" in row else ""
         busy = f"{row['busy']:.0%}" if "busy" in row else ""
-        used = (f"{row['lut']:.0f}", f"{row['ff']:.0f}", f"{row['bram']:g}")
-        table.add_row(
-            row["name"], *built, f"{row['cycles']:.0f}", busy, *used, "bottleneck" if row["bottleneck"] else ""
-        )
+        mark = "bottleneck" if row["bottleneck"] else ""
+        table.add_row(row["name"], *built, cycles, busy, *(count(key, row[key]) for key in resources), mark)
+    table.add_section()
+    table.add_row("total", *[""] * 7, *(count(key, total[key]) for key in resources), "")
     return table
+
+
+def columns(board: Board) -> tuple[str, ...]:
+    """The resources that a table shows, by name."""
+    return ("lut", *(key for key in board.budget.limits if key != "lut"))
+
+
+def count(resource: str, amount: float) -> str:
+    """An amount of a resource; block RAMs may be halves."""
+    return f"{amount:g}" if resource == "bram" else f"{amount:.0f}"
 
 
 def front_table(front: list[Candidate], board: Board, clock_mhz: float) -> Table:
     """The alternatives as a table."""
     table = Table(title="Alternatives, expected")
-    for heading in ("cycles", "inferences/s", "LUT", "FF", board.family.bram_unit, "on this board"):
+    resources = columns(board)
+    for heading in ("cycles", "inferences/s", *(board.family.unit(key) for key in resources), "on this board"):
         table.add_column(heading, justify="right")
     for one in front:
         fit = "no" if one.excess(board, 1.0) else "tight" if one.excess(board, SHARE_OF_BOARD) else "fits"
         rate = clock_mhz * 1e6 / one.slowest
-        used = (f"{one.total('lut'):.0f}", f"{one.total('ff'):.0f}", f"{one.total('bram'):g}")
+        used = (count(key, one.total(key)) for key in resources)
         table.add_row(f"{one.slowest:.0f}", f"{rate:,.0f}", *used, fit)
     return table
 
@@ -178,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
             exact = measure(design, options.data, options.data_dir, options.count)
     with step("alternatives"):
         margin = patch_margin(options)
-        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs, margin)
+        samples = design.plan.self_test_samples
+        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs, margin, samples)
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean
     kind = "expected" if exact is None else f"exact, {exact.count} images"
@@ -199,10 +219,11 @@ def main(arguments: list[str] | None = None) -> int:
             "cycles_expected": chosen.slowest,
             "cycles_exact_mean": None if exact is None else exact.cycles.mean,
             "bottleneck": chosen.bottleneck,
-            "total": {key: chosen.total(key) for key in ("lut", "ff", "bram")},
+            "self_test_samples": design.plan.self_test_samples,
+            "total": {key: chosen.total(key) for key in columns(board)},
             "layers": rows,
             "alternatives": [
-                {"cycles": one.slowest, **{key: one.total(key) for key in ("lut", "ff", "bram")}} for one in front
+                {"cycles": one.slowest, **{key: one.total(key) for key in columns(board)}} for one in front
             ],
         }
         options.json.write_text(json.dumps(content, indent=2) + "\n")

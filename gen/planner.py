@@ -9,12 +9,14 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from boards.board import Board
-from gen.activity import Activity, stage_cycles
+from gen.activity import Activity, KnownCycles, stage_cycles
 from gen.draft import WIDEST_GROUP, Draft, divisors
 from gen.resources import (
     MemoryShape,
+    StageResources,
     field_memory,
     membrane_memory,
     memory_features,
@@ -33,7 +35,9 @@ MOST_BANKS = 8
 LARGEST_MULTIPLE = 8
 DEEPEST_TABLE = 64
 """Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
-EQUAL_WEIGHTS: Mapping[str, float] = {"lut": 1.0, "ff": 1.0, "bram": 1.0}
+Weights = Mapping[str, float]
+"""How dear the whole of a board's resource is, by its name in :attr:`boards.board.Resources.limits`; else 1."""
+NO_WEIGHTS: Weights = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,15 @@ class Choice:
     config: LayerConfig
     cycles: float
     price: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """One way to build a layer, all in block RAM, the memories that may be elsewhere, and its expected cycles."""
+
+    plan: LayerPlan
+    memories: dict[str, MemoryShape]
+    cycles: float
 
 
 class TooSlowError(UserError):
@@ -77,28 +90,36 @@ class Planner:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
         self.patch_margin = patch_margin
         self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
+        margin = patch_margin or 0
         for name, bounds in self.bounds.items():
-            widest = max(proved_widths(bounds, patch_margin or 0).values())
+            widest = max(proved_widths(bounds, margin).values())
             if widest > WIDEST_REGISTER:
                 raise UserError(
-                    f"layer {name}: --width-margin makes a register of {widest} bits; {WIDEST_REGISTER} is most"
+                    f"layer {name}: --width-margin {margin} makes a register of {widest} bits; {WIDEST_REGISTER} "
+                    f"is most, so take {max(0, margin - widest + WIDEST_REGISTER)}"
                 )
         self.channels = {target.name: target.shape[0] for target in network.targets}
+        # What does not depend on the weights is kept, since a search asks for it again and again.
+        self.forms: dict[tuple[object, ...], Form] = {}
+        self.used: dict[tuple[object, ...], tuple[LayerPlan, LayerConfig, StageResources]] = {}
+        self.cycles: KnownCycles = {}
         self.known: dict[tuple[object, ...], Choice] = {}
-        self.weights = dict(EQUAL_WEIGHTS)
+        self.styles: dict[MemoryShape, MemoryStyle] = {}
+        self.weights: Weights = {}
 
-    def draft(self, limit: float, weights: Mapping[str, float] = EQUAL_WEIGHTS) -> Draft:
+    def draft(self, limit: float, weights: Weights = NO_WEIGHTS) -> Draft:
         """The cheapest design whose every stage stays under ``limit`` expected cycles.
 
         Args:
             limit: cycles an inference.
-            weights: how dear a board's whole ``lut``, ``ff`` and ``bram`` are, compared with each other.
+            weights: see :data:`Weights`.
 
         Raises:
             TooSlowError: a layer cannot; the message names it and the fewest cycles it can have.
         """
         if weights != self.weights:
             self.known.clear()
+            self.styles.clear()
             self.weights = dict(weights)
         # A layer that is too slow gets a source whose lanes can be sent in wider beats, or, where skips tie its lanes
         # to those of others, more lanes.
@@ -174,7 +195,7 @@ class Planner:
                 for cores in self._cores(draft, target, count, limit):
                     key = (target.name, stream, count, banks, cores)
                     if key not in self.known:
-                        self.known[key] = self._choice(draft, target, streams, count, banks, cores)
+                        self.known[key] = self._choice(key, draft, target, streams, count, banks, cores)
                     yield self.known[key]
 
     def _cores(self, draft: Draft, target: Target, lanes: int, limit: float) -> list[int]:
@@ -189,8 +210,31 @@ class Planner:
         return able[:1] or [max(c for c in divisors(common) if c <= WIDEST_GROUP)]
 
     def _choice(
-        self, draft: Draft, target: Target, streams: dict[str, BurstStream], lanes: int, banks: int, cores: int
+        self,
+        key: tuple[object, ...],
+        draft: Draft,
+        target: Target,
+        streams: dict[str, BurstStream],
+        lanes: int,
+        banks: int,
+        cores: int,
     ) -> Choice:
+        """The form of ``target`` that ``key`` stands for, its memories where they take least of the board."""
+        if key not in self.forms:
+            self.forms[key] = self._form(draft, target, streams, lanes, banks, cores)
+        form = self.forms[key]
+        styles: dict[str, Any] = {field: self.cheapest_memory(memory) for field, memory in form.memories.items()}
+        used = (key, *styles.values())
+        if used not in self.used:
+            plan = dataclasses.replace(form.plan, **styles)
+            config = layer_config(target, plan, streams, self.network, draft.stages)
+            self.used[used] = plan, config, stage_resources(self.board.family, config)
+        plan, config, resources = self.used[used]
+        return Choice(plan=plan, config=config, cycles=form.cycles, price=self.price(resources))
+
+    def _form(
+        self, draft: Draft, target: Target, streams: dict[str, BurstStream], lanes: int, banks: int, cores: int
+    ) -> Form:
         plan = LayerPlan(
             name=target.name,
             lanes=lanes,
@@ -205,40 +249,40 @@ class Planner:
             **proved_widths(self.bounds[target.name], self.patch_margin or 0),
         )
         config = layer_config(target, plan, streams, self.network, draft.stages)
-        plan = self._with_memories(plan, config)
-        config = layer_config(target, plan, streams, self.network, draft.stages)
-        cycles = stage_cycles(self.network, config, self.activity, self.inputs)
-        return Choice(plan=plan, config=config, cycles=cycles.bottleneck, price=self.price(config))
-
-    def price(self, config: LayerConfig) -> float:
-        """Share of the board that a layer takes: of its LUTs, flip-flops and block RAMs together."""
-        used, budget = stage_resources(self.board.family, config), self.board.budget
-        return sum(
-            weight * getattr(used, resource) / getattr(budget, resource) for resource, weight in self.weights.items()
-        )
-
-    def _with_memories(self, plan: LayerPlan, config: LayerConfig) -> LayerPlan:
-        """The plan with weights, line buffer and membranes where they take least of the board."""
-        projection, target = config.projection, config.target
+        memories = {}
         if self.patch_margin is None:
-            plan = dataclasses.replace(plan, weight_memory=self.cheapest_memory(weight_memory(projection)))
-        if projection.window.rows_kept:
-            plan = dataclasses.replace(plan, field_memory=self.cheapest_memory(field_memory(projection.window)))
-        if isinstance(target, NeuronConfig):
-            plan = dataclasses.replace(plan, membrane_memory=self.cheapest_memory(membrane_memory(target)))
-        return plan
+            memories["weight_memory"] = weight_memory(config.projection)
+        if config.projection.window.rows_kept:
+            memories["field_memory"] = field_memory(config.projection.window)
+        if isinstance(config.target, NeuronConfig):
+            memories["membrane_memory"] = membrane_memory(config.target)
+        cycles = stage_cycles(self.network, config, self.activity, self.inputs, self.cycles)
+        return Form(plan=plan, memories=memories, cycles=cycles.bottleneck)
+
+    def price(self, used: StageResources) -> float:
+        """Share of the board that a stage takes: of each of its resources, weighted, together."""
+        return sum(
+            self.weights.get(resource, 1.0) * getattr(used, resource) / limit
+            for resource, limit in self.board.budget.limits.items()
+        )
 
     def cheapest_memory(self, memory: MemoryShape) -> MemoryStyle:
         """Block RAM or LUTs, whichever takes the smaller share of the board."""
-        family, budget = self.board.family, self.board.budget
+        if memory not in self.styles:
+            self.styles[memory] = self._cheapest_memory(memory)
+        return self.styles[memory]
+
+    def _cheapest_memory(self, memory: MemoryShape) -> MemoryStyle:
+        family, limits = self.board.family, self.board.budget.limits
         if (memory.writable and not family.has_lut_ram) or (not memory.writable and memory.depth > DEEPEST_TABLE):
             return "block"
         style: MemoryStyle = "distributed" if memory.writable else "logic"
         features = memory_features(family, dataclasses.replace(memory, style=style))
         luts = features.get("lut_ram", 0) + features.get("rom", 0)
         blocks = family.block_rams(memory.depth, memory.width, memory.writable)
-        in_luts = self.weights["lut"] * luts / budget.lut < self.weights["bram"] * blocks / budget.bram
-        return style if in_luts else "block"
+        logic = "cells" if "cells" in limits else "lut"
+        prices = [self.weights.get(key, 1.0) * used / limits[key] for key, used in ((logic, luts), ("bram", blocks))]
+        return style if prices[0] < prices[1] else "block"
 
     def _skips(self, target: Target) -> list[Skip]:
         return [p for p in self.network.projections_into(target.name) if isinstance(p, Skip)]

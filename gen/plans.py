@@ -1,21 +1,21 @@
 """Looking for a plan: the smallest that is fast enough, the fastest that fits, and the alternatives between."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from boards.board import Board
-from boards.catalogue import CATALOGUE
-from gen.activity import Activity, StageCycles, expected_cycles
+from gen.activity import Activity, KnownCycles, StageCycles, expected_cycles
 from gen.draft import Draft
-from gen.planner import EQUAL_WEIGHTS, Planner, TooSlowError
+from gen.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
+from gen.refusal import capacity, needs, too_big, too_many_weights, weight_bits
 from gen.resources import StageResources, link_resources, self_test_resources, stage_resources
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError
 from hw.network import IntArray, Network
-from hw.plan import Plan
+from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
 
 SHARE_OF_BOARD = 0.8
 """Of each resource, where no rate is asked for: what is left is room for place and route."""
@@ -32,12 +32,12 @@ NARROWEST_LIMITS = 8
 """Halves of an octave below no limit at all at which a design may still turn out smaller."""
 ROUNDS, DEARER = 4, 3.0
 """How often, and by how much, a resource that is exceeded is made dearer."""
-REFERENCES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A plan with what it is expected to need: cycles and resources of every stage, the self-test's last."""
+    """A plan with what it is expected to need: cycles of every stage, and resources of every stage and of what stands
+    around them on the board."""
 
     plan: Plan
     config: TopConfig
@@ -55,16 +55,24 @@ class Candidate:
         return self.cycles[self.bottleneck].bottleneck
 
     def total(self, resource: str) -> float:
-        """``lut``, ``ff`` or ``bram`` of all stages."""
+        """A resource of :attr:`boards.board.Resources.limits`, or ``lut``, of all stages."""
         return sum(getattr(stage, resource) for stage in self.resources)
 
+    def largest(self, resource: str) -> str:
+        """The stage, or the part around them, that takes most of a resource (of what is not estimated, of LUTs)."""
+        return max(self.resources, key=lambda stage: getattr(stage, resource, stage.lut)).name
+
     def share(self, board: Board) -> float:
-        """Share of the board that the design takes: of its LUTs, flip-flops and block RAMs together."""
-        return sum(self.total(key) / getattr(board.budget, key) for key in ("lut", "ff", "bram"))
+        """Share of the board that the design takes: of each of its resources together."""
+        return sum(self.total(key) / limit for key, limit in board.budget.limits.items())
+
+    def fullest(self, board: Board) -> float:
+        """Share of the board that the design takes of the resource of which it takes most."""
+        return max(self.total(key) / limit for key, limit in board.budget.limits.items())
 
     def excess(self, board: Board, share: float) -> dict[str, float]:
         """By how much each resource exceeds its share of the board; empty if all fit."""
-        over = {key: self.total(key) - share * getattr(board.budget, key) for key in ("lut", "ff", "bram")}
+        over = {key: self.total(key) - share * limit for key, limit in board.budget.limits.items()}
         return {key: amount for key, amount in over.items() if amount > 0}
 
 
@@ -79,49 +87,71 @@ def make_plan(
     patch_margin: int | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
-    without that, the fastest found that stays within 80 % of the board and is easy to route (``Family.easy_luts``).
-    ``patch_margin``: see :class:`Planner`.
+    without that, the fastest found that stays within 80 % of the board and is easy to route (``Family.easy_luts``);
+    where none stays within 80 %, what leaves most of the board free.
+
+    Args:
+        network: the network.
+        board: where it shall run.
+        clock_mhz: the clock there.
+        sha256: of the network file, as hexadecimal text.
+        activity: see :class:`gen.planner.Planner`.
+        target_fps: see above.
+        inputs: bursts of the reference inputs; the self-test holds as many of them as fit.
+        patch_margin: see :class:`gen.planner.Planner`.
 
     Raises:
-        UserError: no plan fits or is fast enough; the message names what is missing, and ways out.
+        UserError: no plan fits or is fast enough; the message names what is missing, and ways out that were tried.
     """
     planner = Planner(network, board, activity, inputs, patch_margin)
     search = Search(planner, clock_mhz, sha256)
+    if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
+        raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
     return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
 
 
 class Search:
-    """Looks for the limit of cycles an inference at which the planner gives what is wanted."""
+    """Looks for the limit of cycles an inference at which the planner gives what is wanted.
+
+    Attributes:
+        samples: the most that the self-test shall hold. A design gets as many of them as leave it within 80 % of the
+            board; where even one does not, one if the whole board has room for it, else none if there is a host link.
+        tried: every design so far.
+    """
 
     def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
         self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
         self.board = planner.board
+        # Without reference inputs there is one that is arbitrary.
+        self.samples = min(MOST_SELF_TEST_SAMPLES, 1 if planner.inputs is None else len(planner.inputs))
+        self.tried: list[Candidate] = []
 
     def smallest(self, target_fps: float) -> Candidate:
         """The smallest design found that reaches ``target_fps`` inferences a second; raises UserError."""
         limit = self.clock_mhz * 1e6 / target_fps * HEADROOM
-        found = [self._within(limit, 1.0)]
+        self._within(limit, 1.0)
         for step in range(1, TIGHTER_LIMITS + 1):
             with suppress(TooSlowError):
-                found.append(self._within(limit * 2 ** (-step * TIGHTER_STEP), 1.0))
-        fitting = [one for one in found if not one.excess(self.board, 1.0)]
-        if not fitting:
-            raise UserError(too_big(self._candidate(limit), self.board, 1.0, f"at {target_fps:g} inferences a second"))
-        return min(fitting, key=lambda one: one.share(self.board))
+                self._within(limit * 2 ** (-step * TIGHTER_STEP), 1.0)
+        fitting = [one for one in self.tried if not one.excess(self.board, 1.0)]
+        if fitting:
+            return min(fitting, key=lambda one: (-one.plan.self_test_samples, one.share(self.board)))
+        reason = needs(self.board, self._roomiest(self.tried).resources, f"at {target_fps:g} inferences a second")
+        rate = math.floor(self.clock_mhz * 1e6 / self.fastest().slowest * HEADROOM)
+        raise UserError(f"{reason}; take --target-fps {rate}")
 
     def fastest(self) -> Candidate:
         """The fastest design found that stays within 80 % of the board and is easy to route; where none is, the slowest
-        one within 80 %. Raises UserError."""
-        narrowest = self._candidate(math.inf)
-        cycles = narrowest.slowest
-        best, fits = None, 0.0
-        for step in range(NARROWEST_LIMITS):
-            fits = step / 2
-            best = self._fitting(cycles * 2**-fits if step else math.inf)
-            if best is not None:
-                break
+        one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
+        best = self.narrowest(SHARE_OF_BOARD)
         if best is None:
-            raise UserError(too_big(narrowest, self.board, SHARE_OF_BOARD, "even at its narrowest"))
+            self.narrowest(1.0)
+            best = self._roomiest(self.tried)
+            if best.excess(self.board, 1.0):
+                raise too_big(self.planner, needs(self.board, best.resources), self.fits_elsewhere)
+            return best
+        self.samples = best.plan.self_test_samples
+        cycles, fits = best.slowest, 0.0
         most_luts = max(self.board.family.easy_luts, best.total("lut"))
         too_fast = math.log2(max(2.0, cycles))
         while too_fast - fits > FINEST_STEP:
@@ -132,6 +162,27 @@ class Search:
             else:
                 best, fits = tried, middle
         return best
+
+    def narrowest(self, share: float) -> Candidate | None:
+        """The first of the slowest designs that stays within ``share`` of the board; None where none does."""
+        limit = math.inf
+        for step in range(NARROWEST_LIMITS):
+            with suppress(TooSlowError):
+                found = self._within(limit, share)
+                if not found.excess(self.board, share):
+                    return found
+                if limit == math.inf:
+                    cycles = found.slowest
+            limit = cycles * 2 ** (-(step + 1) / 2)
+        return None
+
+    def _roomiest(self, found: list[Candidate]) -> Candidate:
+        return min(found, key=lambda one: one.fullest(self.board))
+
+    def fits_elsewhere(self, network: Network, board: Board) -> bool:
+        """Whether the slowest design of another network, or on another board, fits."""
+        planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
+        return not Search(planner, self.clock_mhz, self.sha256)._within(math.inf, 1.0).excess(board, 1.0)
 
     def _fitting(self, limit: float) -> Candidate | None:
         """The design under ``limit`` cycles, or None where there is none or it exceeds 80 % of the board."""
@@ -144,17 +195,26 @@ class Search:
     def _within(self, limit: float, share: float) -> Candidate:
         """The cheapest design under ``limit`` cycles; where it exceeds its share of the board, what it has too little
         of is made dearer a few times. Whether it fits in the end has to be asked. Raises TooSlowError."""
-        weights = dict(EQUAL_WEIGHTS)
+        weights = dict(NO_WEIGHTS)
         for _ in range(ROUNDS):
             found = self._candidate(limit, weights)
             excess = found.excess(self.board, share)
             if not excess:
                 break
-            weights = {key: weight * (DEARER if key in excess else 1) for key, weight in weights.items()}
+            weights |= {key: weights.get(key, 1.0) * DEARER for key in excess}
         return found
 
-    def _candidate(self, limit: float, weights: Mapping[str, float] = EQUAL_WEIGHTS) -> Candidate:
-        return candidate(self.planner, self.planner.draft(limit, weights), self.clock_mhz, self.sha256)
+    def _candidate(self, limit: float, weights: Weights) -> Candidate:
+        draft = self.planner.draft(limit, weights)
+        found = candidate(self.planner, draft, self.clock_mhz, self.sha256, self.samples)
+        for share, counts in ((SHARE_OF_BOARD, range(self.samples, 0, -1)), (1.0, (1, 0) if self.board.uart else (1,))):
+            for count in counts:
+                fewer = with_samples(found, self.board, count)
+                if "bram" not in fewer.excess(self.board, share):
+                    self.tried.append(fewer)
+                    return fewer
+        self.tried.append(fewer)
+        return fewer
 
 
 def fewest_steps(cycles: float) -> int:
@@ -162,30 +222,38 @@ def fewest_steps(cycles: float) -> int:
     return math.ceil(math.log2(max(2.0, cycles)) * STEPS_PER_OCTAVE)
 
 
-def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str) -> Candidate:
+def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, samples: int) -> Candidate:
     """A finished draft with its expected cycles and resources."""
-    plan = draft.plan(planner.board.name, clock_mhz, sha256)
-    return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs)
+    plan = draft.plan(planner.board.name, clock_mhz, sha256, samples)
+    return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs, planner.cycles)
 
 
 def evaluate(
-    network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
+    network: Network,
+    board: Board,
+    plan: Plan,
+    activity: Activity,
+    inputs: IntArray | None = None,
+    known: KnownCycles | None = None,
 ) -> Candidate:
-    """What a plan is expected to need."""
+    """What a plan is expected to need; ``known`` as in :func:`gen.activity.stage_cycles`."""
     config = configure(network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]
+    link = [] if board.uart is None else [link_resources(board.family, config)]
+    test = self_test_resources(board.family, config, plan.self_test_samples)
     return Candidate(
         plan=plan,
         config=config,
-        cycles=expected_cycles(network, config, activity, inputs),
-        resources=(*stages, *harness_resources(board, config)),
+        cycles=expected_cycles(network, config, activity, inputs, known),
+        resources=(*stages, *link, test),
     )
 
 
-def harness_resources(board: Board, config: TopConfig) -> list[StageResources]:
-    """What stands around the network on the board."""
-    around = [self_test_resources(board.family, config, REFERENCES)]
-    return around if board.uart is None else [*around, link_resources(board.family, config)]
+def with_samples(found: Candidate, board: Board, samples: int) -> Candidate:
+    """The same design with so many samples in its self-test."""
+    test = self_test_resources(board.family, found.config, samples)
+    plan = dataclasses.replace(found.plan, self_test_samples=samples)
+    return dataclasses.replace(found, plan=plan, resources=(*found.resources[:-1], test))
 
 
 def alternatives(
@@ -196,14 +264,18 @@ def alternatives(
     activity: Activity,
     inputs: IntArray | None = None,
     patch_margin: int | None = None,
+    samples: int = MOST_SELF_TEST_SAMPLES,
 ) -> list[Candidate]:
-    """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit."""
+    """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
+
+    ``samples``: what the self-test holds in each of them.
+    """
     planner = Planner(network, board, activity, inputs, patch_margin)
-    found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256)]
+    found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
     for step in range(1, fewest_steps(found[0].slowest)):
         limit = found[0].slowest * 2 ** (-step / STEPS_PER_OCTAVE)
         try:
-            found.append(candidate(planner, planner.draft(limit), clock_mhz, sha256))
+            found.append(candidate(planner, planner.draft(limit), clock_mhz, sha256, samples))
         except TooSlowError:
             break
     different = {(one.slowest, one.total("lut"), one.total("bram")): one for one in found}.values()
@@ -215,25 +287,3 @@ def dominates(one: Candidate, other: Candidate) -> bool:
     ours = (one.slowest, one.total("lut"), one.total("bram"))
     theirs = (other.slowest, other.total("lut"), other.total("bram"))
     return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
-
-
-def too_big(chosen: Candidate, board: Board, share: float, circumstance: str) -> str:
-    """Why a plan does not fit: each resource that is over, by how much, in which layer, and ways out."""
-    parts = []
-    for key, amount in chosen.excess(board, share).items():
-        unit = board.family.bram_unit if key == "bram" else key.upper()
-        worst = max(chosen.resources, key=lambda stage: getattr(stage, key)).name
-        limit = share * getattr(board.budget, key)
-        parts.append(f"{chosen.total(key):.0f} {unit} of {limit:.0f}, {amount:.0f} too many, most in layer {worst}")
-    bits = max(layer.projection.weight_bits for layer in chosen.config.layers)
-    ways = ["fewer neurons"] + ([f"weights of fewer than {bits} bits"] if bits > 1 else [])
-    roomy = [
-        other.name
-        for other in CATALOGUE.values()
-        if other.family.name == board.family.name and not chosen.excess(other, share)
-    ]
-    ways.append(f"the board {roomy[0]}" if roomy else "a bigger board")
-    return (
-        f"the network is too big for {board.name} {circumstance}: it needs an estimated {'; '.join(parts)}; "
-        f"take {', '.join(ways[:-1])} or {ways[-1]}"
-    )

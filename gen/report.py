@@ -1,10 +1,8 @@
 """The report of a build, for programs (report.json) and for people (report.md)."""
 
 import math
-from dataclasses import asdict
 from typing import Any
 
-from boards.board import Resources
 from gen.design import Design
 from gen.plans import Candidate, evaluate
 from gen.toolrun import package_versions
@@ -29,15 +27,18 @@ PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", 
 
 
 def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
-    """One row a stage: parallelism, widths, expected cycles and estimated resources."""
+    """One row per stage, and one per part around them: parallelism, widths, expected cycles and estimated resources."""
+    stages = {stage.name: stage for stage in design.config.stages}
     rows = []
-    for stage, resources in zip(design.config.stages, candidate.resources, strict=False):
+    for resources in candidate.resources:
+        estimated = {key: round(getattr(resources, key), 1) for key in estimates(design)}
+        row: dict[str, Any] = {"name": resources.name, "estimated": estimated}
+        rows.append(row)
+        if resources.name not in stages:
+            continue
+        stage = stages[resources.name]
         cycles = candidate.cycles[stage.name]
-        row: dict[str, Any] = {
-            "name": stage.name,
-            "expected_cycles": round(cycles.bottleneck, 1),
-            "estimated": {key: round(getattr(resources, key), 1) for key in ("lut", "ff", "bram")},
-        }
+        row["expected_cycles"] = round(cycles.bottleneck, 1)
         if isinstance(stage, LayerConfig):
             plan, projection = design.plan.layer(stage.name), stage.projection
             row |= {
@@ -48,14 +49,19 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
                 "array_cycles": round(cycles.array, 1),
                 "neuron_cycles": round(cycles.neurons, 1),
             }
-        rows.append(row)
     return rows
+
+
+def estimates(design: Design) -> tuple[str, ...]:
+    """The resources that are estimated for the design's board, by name."""
+    return tuple(key for key in design.board.budget.counts if key != "dsp")
 
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     """The report as far as it is known before synthesis; the later steps fill in what is null."""
     candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
     expected = candidate.slowest
+    rows = stage_rows(design, candidate)
     return {
         "board": design.board.name,
         "part": design.board.part,
@@ -64,10 +70,12 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "fmax_note": "",
         "missed": None,
         "resources": None,
-        "budget": asdict(design.board.budget),
+        "budget": design.board.budget.counts,
         "bram_unit": design.board.family.bram_unit,
-        "layers": stage_rows(design, candidate),
-        "estimated": {key: round(candidate.total(key), 1) for key in ("lut", "ff", "bram")},
+        "layers": rows,
+        "estimated": {key: round(sum(row["estimated"][key] for row in rows), 1) for key in estimates(design)},
+        "self_test_samples": design.plan.self_test_samples,
+        "width_margin": design.width_margin,
         "plan_sha256": design.plan.sha256,
         "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
@@ -96,9 +104,15 @@ def markdown(report: dict[str, Any]) -> str:
         f"- expected cycles an inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences a second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
+        f"- self-test on the chip: {report['self_test_samples'] or 'none, since not one sample fits; no'} samples",
         f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "
         f"checkpoint {report['checkpoint_sha256'][:16]}",
     ]
+    if report["width_margin"] is not None:
+        lines.append(
+            f"- patchable: registers are {report['width_margin']} bits wider than this network needs; one that needs "
+            "more, or has other skip weights, will not fit"
+        )
     if report["patched_from"]:
         built = report["patched_from"]
         lines.append(
@@ -117,7 +131,7 @@ def markdown(report: dict[str, Any]) -> str:
     if report["resources"]:
         lines += ["", "| | used | estimated | board |", "| --- | --- | --- | --- |"]
         for key, used in report["resources"].items():
-            unit = report["bram_unit"] if key == "bram" else key.upper()
+            unit = unit_name(report, key)
             estimated = report["estimated"].get(key, 0)
             lines.append(f"| {unit} | {used:g} | {estimated:g} | {report['budget'][key]:g} |")
     lines += [
@@ -133,6 +147,10 @@ def markdown(report: dict[str, Any]) -> str:
         for row in report["layers"]
         if "lanes" in row
     ]
+    units = {key: unit_name(report, key) for key in report["estimated"]}
+    lines += ["", f"| estimated | {' | '.join(units.values())} |", f"| --- |{' --- |' * len(units)}"]
+    parts = [*((row["name"], row["estimated"]) for row in report["layers"]), ("total", report["estimated"])]
+    lines += [f"| {name} | {' | '.join(f'{used[key]:g}' for key in units)} |" for name, used in parts]
     tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
     return "\n".join([*lines, "", f"Tools: {tools}", ""])
 
@@ -153,12 +171,11 @@ def missed_clock(report: dict[str, Any]) -> str:
     return f"; at the board's {missed['clock_mhz']:g} MHz timing was not met ({missed['fmax_mhz']:.1f} MHz)"
 
 
+def unit_name(report: dict[str, Any], resource: str) -> str:
+    """What the page calls a resource; as :meth:`boards.board.Family.unit`, for a report that was read from a file."""
+    return {"bram": str(report["bram_unit"]), "cells": "logic cells"}.get(resource, resource.upper())
+
+
 def percent(value: float | None) -> str:
     """A share in percent, or words for none."""
     return "not measured" if value is None else f"{value:.2%}"
-
-
-def over_budget(used: Resources, budget: Resources) -> dict[str, float]:
-    """What a design needs beyond the board, by resource; empty if it fits."""
-    needed, limit = asdict(used), asdict(budget)
-    return {key: needed[key] - limit[key] for key in needed if needed[key] > limit[key]}

@@ -31,6 +31,9 @@ from hw.protocol import COUNTER_BYTES, Identity, inference_bytes
 
 CONSTANTS = Path(__file__).with_name("resource_constants.json")
 Features = Counter[str]
+UNSHARED_FLIP_FLOPS = 0.55
+"""Share of the flip-flops that take a logic cell of their own, where a chip has those, see
+:class:`boards.board.Resources`; what carry chains take beside their LUTs is in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +48,14 @@ class MemoryShape:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResources:
-    """Of one stage: ``bram``, in the family's unit, is counted; ``lut`` and ``ff`` are estimates."""
+    """Of one stage: ``bram``, in the family's unit, is counted; ``lut``, ``ff`` and ``cells``, see
+    :class:`boards.board.Resources`, are estimates."""
 
     name: str
     lut: float
     ff: float
     bram: float
+    cells: float
 
 
 @cache
@@ -65,11 +70,15 @@ def part_resources(family: Family, name: str, features: Features, memories: list
     features = features.copy()
     for memory in memories:
         features += memory_features(family, memory)
-    costs = constants(family.name)
+    lut, ff = (
+        sum(costs.get(feature, 0.0) * amount for feature, amount in features.items())
+        for costs in (constants(family.name)[key] for key in ("lut", "ff"))
+    )
     return StageResources(
         name=name,
-        lut=sum(costs["lut"].get(feature, 0.0) * amount for feature, amount in features.items()),
-        ff=sum(costs["ff"].get(feature, 0.0) * amount for feature, amount in features.items()),
+        lut=lut,
+        ff=ff,
+        cells=lut + UNSHARED_FLIP_FLOPS * ff,
         bram=sum(block_rams(family, memory) for memory in memories),
     )
 
@@ -80,7 +89,9 @@ def stage_resources(family: Family, stage: LayerConfig | PoolingConfig) -> Stage
 
 
 def self_test_resources(family: Family, config: TopConfig, samples: int) -> StageResources:
-    """Resources of the on-chip self-test with ``samples`` reference inputs."""
+    """Resources of the on-chip self-test with ``samples`` reference inputs; of 0 there is none."""
+    if not samples:
+        return part_resources(family, "self-test", Features(), [])
     shapes = [
         MemoryShape(
             depth=max(2, samples * config.input.beats_per_inference),

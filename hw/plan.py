@@ -10,13 +10,14 @@ from hw.bounds import MOST_BITS
 from hw.errors import UserError
 from hw.reading import brief, read_json, shown
 
-VERSION = 3
+VERSION = 4
 WIDEST_REGISTER = MOST_BITS
 """Bits; more than any sum of a network needs, 51, so that a patchable design may have a margin."""
 MOST_EXPONENT_BITS = 6
 """Enough for the largest exponent of a network, 32."""
 LONGEST_NAME = 100
 MOST_PARTS = 1024
+MOST_SELF_TEST_SAMPLES = 16
 MemoryStyle = Literal["block", "distributed", "logic"]
 
 
@@ -106,7 +107,12 @@ def check_writable(name: str, memory: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The plan of a whole network, for one board and clock. ``input_group``: channels a beat of the input stream."""
+    """The plan of a whole network, for one board and clock.
+
+    Attributes:
+        input_group: channels per beat of the input stream.
+        self_test_samples: reference inputs that the self-test on the chip holds; 0 for none.
+    """
 
     board: str
     clock_mhz: float
@@ -114,6 +120,7 @@ class Plan:
     input_group: int
     layers: tuple[LayerPlan, ...]
     poolings: tuple[PoolingPlan, ...] = ()
+    self_test_samples: int = MOST_SELF_TEST_SAMPLES
 
     def __post_init__(self) -> None:
         for text in (self.board, self.network_sha256):
@@ -123,6 +130,9 @@ class Plan:
             raise ValueError(f"input_group {shown(self.input_group)} is not 1 to 256")
         if type(self.clock_mhz) not in (int, float) or not 0 < self.clock_mhz < 1000:
             raise ValueError(f"clock_mhz {shown(self.clock_mhz)} is not a frequency")
+        samples = self.self_test_samples
+        if type(samples) is not int or not 0 <= samples <= MOST_SELF_TEST_SAMPLES:
+            raise ValueError(f"self_test_samples {shown(samples)} is not 0 to {MOST_SELF_TEST_SAMPLES}")
 
     def to_json(self) -> str:
         """Canonical text; equal plans give equal texts."""

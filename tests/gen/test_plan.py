@@ -24,7 +24,9 @@ def test_table_front_picture_and_figures(digits_checkpoint, tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
     content = json.loads(figures.read_text())
     assert content["cycles_expected"] <= 100e6 / 300_000
-    assert [row["name"] for row in content["layers"]] == ["hidden_0", "readout"]
+    assert [row["name"] for row in content["layers"]] == ["hidden_0", "readout", "host link", "self-test"]
+    for key in ("lut", "ff", "bram"):
+        assert sum(row[key] for row in content["layers"]) == pytest.approx(content["total"][key])
     out = tmp_path / "built"
     plan_option = ["--board", "arty_a7", "--ckpt", str(digits_checkpoint), "--plan", str(saved)]
     assert build.main([*plan_option, "--until", "rtl", "--out", str(out)]) == 0
@@ -38,7 +40,26 @@ def test_exact_cycles_of_real_data(digits_checkpoint, tmp_path, capsys):
     assert "exact, 30 images" in capsys.readouterr().out
     content = json.loads(figures.read_text())
     assert content["cycles_exact_mean"] == pytest.approx(content["cycles_expected"], rel=0.5)
-    assert all(0 < row["busy"] <= 1 for row in content["layers"])
+    assert all(0 < row["busy"] <= 1 for row in content["layers"] if "lanes" in row)
+
+
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s_12f", "upduino_v3"])
+def test_the_rows_of_every_table_add_up(board, digits_checkpoint, tmp_path, capsys):
+    arguments = ["--board", board, "--ckpt", str(digits_checkpoint), "--target-fps", "5000"]
+    assert plan.main(arguments) == 0
+    table = capsys.readouterr().out.partition("Alternatives")[0]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
+    assert build.main([*arguments, "--until", "network", "--out", str(tmp_path / "out")]) == 0
+    page = capsys.readouterr().out.partition("| estimated |")[2]
+    listed = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()[2:] if line.count("|") > 2]
+    around = ["self-test"] if board == "upduino_v3" else ["host link", "self-test"]
+    for found, columns in ((rows, slice(8, -1)), (listed, slice(1, None))):
+        assert [row[0] for row in found] == ["hidden_0", "readout", *around, "total"]
+        numbers = [[float(cell) for cell in row[columns]] for row in found]
+        assert len(numbers[0]) == (3 if board == "ulx3s_12f" else 4)
+        for *parts, total in zip(*numbers, strict=True):
+            assert sum(parts) == pytest.approx(total)
+            assert parts[-1] > 0
 
 
 def test_user_errors(digits_checkpoint, tmp_path, fails):

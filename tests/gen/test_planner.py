@@ -121,14 +121,6 @@ def test_a_rate_out_of_reach_names_the_layer():
         make_plan(random_network(1, sizes=(100, 60, 10)), find_board("arty_a7"), 100.0, "", {}, 9e7)
 
 
-def test_too_much_memory_says_by_how_much_and_what_would_help():
-    network = random_network(1, sizes=(784, 128, 10))
-    with pytest.raises(UserError, match=r"too big for icebreaker.*SB_RAM40.*too many.*hidden_0.*fewer"):
-        make_plan(network, find_board("icebreaker"), 24.0, "", {})
-    with pytest.raises(UserError, match=r"too big for ulx3s_12f.*the board ulx3s_"):
-        make_plan(random_network(1, sizes=(784, 400, 10)), find_board("ulx3s_12f"), 80.0, "", {})
-
-
 def test_expected_cycles_follow_the_activity():
     network = random_network(1, sizes=(64, 8, 4), timesteps=3)
     config = configure(network, plan_for(network, hidden_0={}, readout={}))

@@ -27,9 +27,9 @@ SHA256 = "0123456789abcdef" * 4
 
 
 class Bench:
-    """A device and what its self-test replays: one sample with the right logits."""
+    """A device and what its self-test replays: one sample with the right logits, unless it has no self-test."""
 
-    def __init__(self, network, plan, self_test_wrong=False):
+    def __init__(self, network, plan, self_test_wrong=False, self_test=True):
         self.network, self.config = network, configure(network, plan)
         board = find_board("ulx3s_12f")
         self.link = link_config(board, 12.0, network, self.config, SHA256)
@@ -41,6 +41,8 @@ class Bench:
             beats=beat_words(beats, self.config.input.burst_bits),
             logits=[logit + self_test_wrong for logit in logits],
         )
+        if not self_test:
+            vectors = SelfTestVectors(beats=[], logits=[])
         self.device = Device(self.config, vectors, self.link, clock_hz=8000)
         self.line = bytearray()
 
@@ -204,6 +206,16 @@ def test_garbage_never_spoils_the_next_answer(bench):
     assert len(found) > 20
     assert found[-2].kind == Command.IDENTIFY | ANSWER
     assert unpack_results([found[-1].data], bench.identity).logits.tolist() == bench.expected(sample)
+
+
+def test_a_device_without_self_test_answers_its_host():
+    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    bench = Bench(network, plan_for(network), self_test=False)
+    samples = bench.samples(3, seed=3)
+    found = bench.talk((frame(Command.IDENTIFY, 200), 1), (bench.requests(samples, 201), 3))
+    assert unpack_results([answer.data for answer in found[1:]], bench.identity).logits.tolist() == bench.expected(
+        samples
+    )
 
 
 @pytest.mark.parametrize("wrong", [False, True])

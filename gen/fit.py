@@ -1,0 +1,76 @@
+"""Whether what synthesis made fits the chip, before minutes of place and route."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from boards.board import Resources
+from boards.tools import find_tool
+from gen.design import Design
+from gen.plans import HEADROOM, Candidate, alternatives, evaluate
+from gen.toolrun import run_tool
+from hw.errors import UserError
+
+
+def used_resources(design: Design, folder: Path) -> Resources:
+    """What the netlist in a build folder takes of the board's chip."""
+    cells = json.loads((folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
+    return dataclasses.replace(design.board.family.resources(cells), cells=logic_cells(design, folder))
+
+
+def logic_cells(design: Design, folder: Path) -> int | None:
+    """Logic cells of the netlist; None where the chip has none, or the tool that knows is not installed."""
+    family = design.board.family
+    packing = family.packing(design.board)
+    if packing is not None:
+        if find_tool(packing.tool) is None:
+            return None
+        run_tool(packing, folder)
+    return family.logic_cells(folder)
+
+
+def check_fit(design: Design, used: Resources) -> None:
+    """Raise UserError where the design takes more than the chip has; the line says of what, and what would help."""
+    board = design.board
+    excess = over_budget(used, board.budget)
+    if not excess:
+        return
+    expected = evaluate(design.network, board, design.plan, design.checkpoint.activity, design.inputs)
+    needs = " and ".join(
+        f"{used.counts[key]:g} {board.family.unit(key)} of the {board.budget.counts[key]:g} that the chip has, most in "
+        f"{expected.largest(key)}"
+        for key in excess
+    )
+    rate = rate_that_fits(design, used, expected)
+    way = "a smaller network or a bigger board" if rate is None else f"--target-fps {rate}"
+    raise UserError(f"the network is too big for {board.name}: it needs {needs}; take {way}")
+
+
+def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int | None:
+    """Inferences a second of the fastest smaller design that fits if its estimate is off by as much as ``expected``,
+    this design's, is of ``used``; None where there is none."""
+    plan, limits = design.plan, design.board.budget.limits
+    off = {key: used.counts[key] / max(1, expected.total(key)) for key in limits if key in used.counts}
+    smaller = alternatives(
+        design.network,
+        design.board,
+        plan.clock_mhz,
+        design.sha256,
+        design.checkpoint.activity,
+        design.inputs,
+        design.width_margin,
+        plan.self_test_samples,
+    )
+    fitting = [
+        one.slowest
+        for one in smaller
+        if one.slowest > expected.slowest and all(one.total(key) * off[key] <= limits[key] for key in off)
+    ]
+    return math.floor(plan.clock_mhz * 1e6 / min(fitting) * HEADROOM) if fitting else None
+
+
+def over_budget(used: Resources, budget: Resources) -> dict[str, float]:
+    """What a design needs beyond the board, by resource; empty if it fits."""
+    needed, limit = used.counts, budget.counts
+    return {key: needed[key] - limit[key] for key in needed if key in limit and needed[key] > limit[key]}
