@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from boards.catalogue import find_board
+from gen.activity import sampled_cycles
+from gen.costs import passing_costs, window_costs
 from gen.cycles import predict
 from gen.plans import evaluate, make_plan
+from gen.timing import ArrayTiming
 from hw.configure import configure
 from hw.stream_order import stream_beats
 from hw.top import NetworkTop
@@ -105,3 +108,32 @@ def test_every_kind_of_network_as_planned(kind):
     slower = make_plan(network, board, 100.0, "", {}, 1e8 / fastest.slowest / 3)
     assert kind != "multi-fold" or max(layer.folds for layer in slower.layers) > 1
     check(network, slower, count=2)
+
+
+class TakesEverySum:
+    """Neurons that never keep the scanner waiting."""
+
+    def feed(self, valid):
+        return valid - 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("make", [random_network, random_convolutions])
+def test_a_scanner_that_never_waits_in_closed_form(make, seed):
+    network = make(seed)
+    bursts = random_bursts(network, 3, seed)
+    for layer in configure(network, random_plan(network, seed)).layers:
+        projection = layer.projection
+        if projection.source != "input":
+            continue
+        array = ArrayTiming(projection, TakesEverySum())
+        if projection.window.rows_kept:
+            costs = window_costs(bursts, projection)
+            fields = (costs.after_first, costs.after_busy, costs.closing)
+            for after_first, after_busy, closing in zip(*(field.reshape(-1).tolist() for field in fields), strict=True):
+                array.accumulate(None, after_first, after_busy, closing)
+        else:
+            for sums in passing_costs(bursts, projection).reshape(-1, projection.window.words).tolist():
+                for number, cost in enumerate(sums, start=1):
+                    array.take(0, cost, closes=number == len(sums))
+        assert sampled_cycles(projection, bursts) == array.worked / len(bursts)
