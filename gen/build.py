@@ -30,7 +30,8 @@ from gen.design import Design, add_plan_options, design_of
 from gen.fit import check_fit, used_resources
 from gen.memory_images import RTLIL, memory_images, with_placeholders
 from gen.patch import built_report, patch_files, patched_design, patched_files
-from gen.report import HINT, REPORT, make_report, markdown
+from gen.report import HINT, make_report, markdown
+from gen.reported import PAGE, REPORT, file_hashes
 from gen.rtl import check_weight_memories, network_verilog
 from gen.toolrun import run_tool
 from hw.configure import main_projection
@@ -261,7 +262,8 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
             )
             build = Build(design=slower, folder=partial, missed=missed)
             run_steps(build, until)
-        (partial / "report.md").write_text(markdown(build.report))
+        build.report["files"] = file_hashes(partial)
+        (partial / PAGE).write_text(markdown(build.report))
         (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
         check_replaceable(out)
     return build.report

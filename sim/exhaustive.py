@@ -17,6 +17,7 @@ import numpy as np
 
 from gen.design import Design, add_plan_options, design_of
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import write_whole
 from hw.progress import step
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     report = summary(design, simulation, [found[first] for first in shards])
     print_summary(report)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        write_whole(options.json, json.dumps(report, indent=2) + "\n")
     return EXIT_MISMATCH if report["mismatches"] else 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gen.fold import read_network
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import write_whole
 from hw.network import Network, encode
 from hw.progress import step
 from qblif.golden import BATCH, accumulates, run
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in figures["accumulates_per_image"].items():
         print(f"  {name}: {value:.0f} accumulates an image")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_whole(options.json, json.dumps(figures, indent=2) + "\n")
     return 0
 
 

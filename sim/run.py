@@ -20,6 +20,7 @@ from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of
 from hw.configure import main_projection
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import write_whole
 from hw.network import IntArray, encode
 from hw.progress import step
 from qblif import golden
@@ -207,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         shutil.rmtree(runs, ignore_errors=True)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        write_whole(options.json, json.dumps(report, indent=2) + "\n")
     return EXIT_MISMATCH if report["mismatches"] else 0
 
 

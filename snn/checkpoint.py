@@ -7,7 +7,6 @@ docs/checkpoint.md describes every key.
 """
 
 import io
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from torch import Tensor, nn
 from hw.errors import UserError
 from hw.files import write_whole
 from hw.network import IntArray
+from hw.reading import MEBIBYTE, brief
+from qblif.archive import check_tensors, load_archive
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, SumPool2d
 from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
@@ -32,6 +33,10 @@ FORMAT = "qblif-checkpoint"
 VERSION = 1
 REFERENCES = 16
 HARDWARE_THRESHOLD = 0.5
+MOST_BYTES = 512 * MEBIBYTE
+"""Of a file, as gen may read or not: a teacher may be larger than what any board holds."""
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, UserError, ValueError)
+"""What values that contradict each other do to models and torch."""
 
 
 @torch.no_grad()
@@ -210,12 +215,18 @@ def model_section(name: str, options: ModelOptions) -> dict[str, Any]:
 
 def load_model(path: Path) -> nn.Module:
     """The trained model of a checkpoint that ``snn.train`` wrote, in evaluation mode; raises UserError."""
+    content, packed = load_archive(path, "checkpoint", MOST_BYTES)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        model = make_model(content["model"]["name"], options_from(content["model"]["options"]))
-        model.load_state_dict(content["state"])
-    except (
-        OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, UserError, pickle.UnpicklingError
-    ) as error:  # fmt: skip
-        raise UserError(f"{path} is not a checkpoint of snn.train: {error}") from error
+        name, options = content["model"]["name"], options_from(content["model"]["options"])
+        state = content["state"]
+        check_tensors(state.values(), len(packed), path)
+        # On this device a model takes no memory, so that a file cannot ask for one larger than itself.
+        with torch.device("meta"):
+            shapes = {key: tensor.shape for key, tensor in make_model(name, options).state_dict().items()}
+        if shapes != {key: tensor.shape for key, tensor in state.items()}:
+            raise ValueError("its state is that of another model")
+        model = make_model(name, options)
+        model.load_state_dict(state)
+    except MALFORMED as error:
+        raise UserError(f"{path} is not a checkpoint of snn.train: {brief(error)}") from error
     return model.eval()

@@ -16,12 +16,16 @@ from typing import Any
 
 from hw.errors import Arguments, UserError
 from hw.network import Leak
+from hw.reading import brief, read_whole, shown
 from snn import data
 from snn.models import MODELS
 from snn.recipe import Recipe
 from snn.surrogate import SURROGATES
 from snn.workers import DEVICES
 
+MOST_RECIPE = 2**16
+"""Bytes; the longest of those shipped has 700."""
+LARGEST_NUMBER = 2**63
 NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
 """Options that say where and how it runs, not what comes out of it."""
 FINEST_LEAK = 16
@@ -229,24 +233,36 @@ def leak_of(text: str) -> LeakOption:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file; raises UserError."""
+    content = read_whole(path, "recipe", MOST_RECIPE)
     try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError, IndexError) as error:
+        raise UserError(f"{path} is not TOML: {brief(error)}") from error
 
 
 def option_words(content: dict[str, Any], where: str) -> list[str]:
     """Options by name as words of a command line; raises UserError, naming ``where`` they are from."""
-    known = {action.dest: action.option_strings[0] for action in parser()._actions}
+    known = {action.dest: action for action in parser()._actions}
     words: list[str] = []
     for name, value in content.items():
         if name not in known or name in NOT_OF_THE_TRAINING:
-            raise UserError(f"{where}: a recipe has no {name!r}; see python -m snn.train --help")
-        if value is not False:
-            values = value if isinstance(value, list) else [] if value is True else [value]
-            words += [known[name], *map(str, values)]
+            raise UserError(f"{where}: a recipe has no {shown(name)}; see python -m snn.train --help")
+        values = value if isinstance(value, list) else [value]
+        if isinstance(known[name].const, bool):
+            if not isinstance(value, bool):
+                raise UserError(f"{where}: {name} is true or false, not {shown(value)}")
+            words += [known[name].option_strings[0]] if value else []
+        elif known[name].nargs == "*":
+            if any(type(one) is not int or abs(one) > LARGEST_NUMBER for one in values):
+                raise UserError(f"{where}: {name} is not {shown(value)}, but a list of whole numbers")
+            words += [known[name].option_strings[0], *map(str, values)]
+        elif isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise UserError(f"{where}: {name} is not {shown(value)}, but a number or a text")
+        elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise UserError(f"{where}: {name} is {shown(value)}")
+        else:
+            # In one word, so that no value is taken for an option.
+            words += [f"{known[name].option_strings[0]}={value}"]
     return words
 
 

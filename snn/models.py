@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from hw.errors import UserError
+from hw.reading import shown
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import MaxPool2d, SumPool2d
 from snn.layers import Projection
@@ -46,6 +47,13 @@ def vgg_small(options: ModelOptions) -> Staged:
     return cnn(replace(options, convolutions=(2,) * len(options.channels or ()), pooling="max"))
 
 
+LARGEST_OPTION = 2**16
+"""Neurons of a layer; every other number is smaller."""
+MOST_CONVOLUTIONS = 64
+"""Of one stage."""
+LONGEST_OPTION = 64
+"""Layers or stages."""
+
 MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {
     "mlp": mlp,
     "cnn": cnn,
@@ -69,6 +77,17 @@ def make_model(name: str, options: ModelOptions) -> nn.Module:
 
 
 def options_from(stored: dict[str, Any]) -> ModelOptions:
-    """Options as a checkpoint stores them (lists for tuples)."""
+    """Options as a checkpoint stores them (lists for tuples).
+
+    Raises:
+        ValueError, TypeError: a number or the length of a list is not one that a model is made with.
+    """
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    for key, value in values.items():
+        parts = value if isinstance(value, tuple) else (value,)
+        most = MOST_CONVOLUTIONS if key == "convolutions" else LARGEST_OPTION
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        known = all(part is None or isinstance(part, int | float | str) for part in parts)
+        if not known or len(parts) > LONGEST_OPTION or not all(0 <= number <= most for number in numbers):
+            raise ValueError(f"the model's {shown(key)} is not possible")
     return ModelOptions(**values)

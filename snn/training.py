@@ -4,7 +4,6 @@ interrupted, wherever, and whatever is tested meanwhile."""
 import csv
 import glob
 import io
-import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,8 @@ from torch import Tensor, nn
 from hw.errors import UserError
 from hw.files import PARTIAL, sole_writer, write_whole
 from hw.progress import step
+from hw.reading import MEBIBYTE, MOST_PICKLE, brief
+from qblif.archive import check_tensors, flat, load_archive
 from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
@@ -27,6 +28,8 @@ from snn.neuron import QBLIF
 from snn.recipe import Recipe
 from snn.workers import Workers
 
+MOST_STATE = 2048 * MEBIBYTE
+"""Bytes of OUT.resume: the model, twice as much for the optimizer, and an average."""
 TESTED_AT_ONCE = {"cpu": 50, "cuda": 250}
 """On a CPU few, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
 
@@ -185,16 +188,36 @@ class Training:
                 f"the interrupted training ran in {state['processes']} processes, not {self.workers.count}; "
                 "start as many, or leave out --resume"
             )
+        self.check_progress(state["epoch"], state["log"])
         self.epoch = self.saved = state["epoch"]
         self.log = state["log"]
         self.model.load_state_dict(state["model"])
         if self.epoch > self.recipe.float_epochs:
             self._begin_phase()
+        self.check_schedule(state["schedule"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, known in self.optimizer.state.items():
+            for key, value in known.items():
+                if value.shape not in (parameter.shape, ()):
+                    raise ValueError(f"{key!r} of the optimizer has shape {tuple(value.shape)}")
         self.schedule.load_state_dict(state["schedule"])
         if self.average is not None:
             self.average.restore(state["average"])
         self.random.set_state(state["random"])
+
+    def check_progress(self, epoch: Any, log: Any) -> None:
+        """Raise ValueError unless a training can stand after this epoch with this log."""
+        fine = type(epoch) is int and 0 <= epoch <= self.recipe.epochs and isinstance(log, list) and len(log) <= epoch
+        if not fine or not all(
+            isinstance(line, tuple) and [type(word) for word in line] == [int, str, str, str] for line in log
+        ):
+            raise ValueError("its epoch and its log are not those of this training")
+
+    def check_schedule(self, stored: Any) -> None:
+        """Raise ValueError unless a schedule's state is of the kind that this training's is."""
+        mine = self.schedule.state_dict()
+        if {key: type(value) for key, value in stored.items()} != {key: type(value) for key, value in mine.items()}:
+            raise ValueError("its schedule is not that of this training")
 
 
 def changed_samples(samples: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], random: Any) -> Tensor:
@@ -300,13 +323,22 @@ def keep_state(training: Training, out: Path) -> None:
         write_log(training.log, out.with_suffix(".csv"))
 
 
+def most_structure(epochs: int) -> int:
+    """Bytes that the structure of a state may have: its log grows with every epoch."""
+    return MOST_PICKLE + 128 * epochs
+
+
 def restore_state(training: Training, out: Path) -> None:
     """Go on from OUT.resume, whose epochs alone are then in the log; raises UserError."""
     resumed = resume_file(out)
+    state, packed = load_archive(resumed, "state of a training", MOST_STATE, most_structure(training.recipe.epochs))
     try:
-        training.restore(torch.load(resumed, map_location="cpu", weights_only=True))
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"cannot resume from {resumed}: {error}; leave out --resume to begin again") from error
+        check_tensors(flat(state, resumed), len(packed), resumed)
+        training.restore(state)
+    except UserError:
+        raise
+    except checkpoint.MALFORMED as error:
+        raise UserError(f"cannot resume from {resumed}: {brief(error)}; leave out --resume to begin again") from error
     if training.workers.first:
         write_log(training.log, out.with_suffix(".csv"))
 

@@ -23,9 +23,9 @@ from boards.board import Board
 from boards.catalogue import CATALOGUE, find_board
 from gen.design import make_design
 from gen.fold import read_network
-from gen.report import REPORT
+from gen.reported import REPORT
 from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, command_line
-from hw.files import sole_writer
+from hw.files import sole_writer, write_whole
 from hw.network import Skip
 from hw.progress import step
 from sim.record import keep
@@ -199,7 +199,7 @@ def run_jobs(wanted: Sequence[Job], folder: Path, out: Path, workers: int) -> No
         for done in as_completed(running):
             rows = built_rows() | {running[done].key: done.result()}
             keep(BUILT, rows)
-            out.write_text(table(rows))
+            write_whole(out, table(rows))
             progress.advance()
 
 
@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     with sole_writer(BUILT):
         run_jobs(wanted, options.folder.resolve(), options.out, options.workers)
     rows = built_rows()
-    options.out.write_text(table(rows))
+    write_whole(options.out, table(rows))
     failed = [key for key, row in rows.items() if "error" in row]
     print(f"{options.out}: {len(rows) - len(failed)} of {len(jobs())} builds done")
     return int(bool(failed))

@@ -18,6 +18,7 @@ from gen.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import write_whole
 from hw.network import IntArray, Leak, Network, encode
 from hw.progress import step
 from qblif import golden
@@ -242,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
             return EXIT_HOLE
         print(covered[-1].summary)
     if options.out is not None:
-        options.out.write_text(report(covered))
+        write_whole(options.out, report(covered))
     for one in covered:
         for hole in one.open_holes:
             print(f"hole: {one.name}: {', '.join(hole)}", file=sys.stderr)

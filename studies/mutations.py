@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hw.errors import UserError, check_output_file, command_line
-from hw.files import sole_writer
+from hw.files import sole_writer, write_whole
 from hw.progress import step
 from sim.record import keep
 from studies.mutants import MUTANTS, Mutant
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = [f"| {mutant.what} | {test or mutant.equivalent or 'nothing'} |" for mutant, test in outcomes]
         today = time.strftime("%Y-%m-%d")
         head = HEAD.format(found=found, total=total, date=today, amaranth=version("amaranth"))
-        options.out.write_text(head + "\n".join(rows) + "\n")
+        write_whole(options.out, head + "\n".join(rows) + "\n")
     return int(found < total)
 
 

@@ -46,7 +46,7 @@ from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.errors import UserError, command_line
-from hw.files import sole_writer
+from hw.files import sole_writer, write_whole
 from hw.link.configuration import LinkConfig
 from hw.network import Leak
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan, plan_from
@@ -313,7 +313,7 @@ def fit_all() -> int:
         label = specimen.name + (" *" if specimen.shipped else "")
         table.add_row(row["family"], label, *cells, f"{row['bram']:g}", f"{brams:g}")
     tools = json.loads(MEASURED.read_text())["tools"]
-    CONSTANTS.write_text(json.dumps({"tools": tools, "families": families}, indent=2) + "\n")
+    write_whole(CONSTANTS, json.dumps({"tools": tools, "families": families}, indent=2) + "\n")
     Console(width=140).print(table)
     print(f"* shipped networks; their largest error is {worst:.1%}. unseen: by a fit to all the other designs")
     return int(worst > TOLERANCE)

@@ -22,6 +22,7 @@ from boards.serial_pipe import SerialPipe
 from gen.build import run_build
 from gen.design import Design, make_design
 from hw.errors import UserError, check_output_file, command_line
+from hw.files import write_whole
 from hw.network import IntArray, encode
 from hw.progress import step
 from hw.protocol import Command, Identity
@@ -217,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(str(error)) from error
     print_table(figures)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_whole(options.json, json.dumps(figures, indent=2) + "\n")
     return 0 if all(figures[name]["passed"] for name in RUNS) else EXIT_FAILED
 
 

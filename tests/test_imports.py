@@ -5,9 +5,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
-    "qblif": {"qblif", "hw.network", "hw.errors"},
+    "qblif": {"qblif", "hw.network", "hw.errors", "hw.reading"},
     "hw": {"hw"},
-    "snn": {"snn", "qblif", "hw.network", "hw.errors", "hw.files", "hw.progress"},
+    "snn": {"snn", "qblif", "hw.network", "hw.errors", "hw.files", "hw.progress", "hw.reading"},
     "boards": {"boards", "qblif", "hw"},
     "gen": {"gen", "qblif", "hw", "boards"},
     "sim": {"sim", "qblif", "hw", "gen", "boards", "snn.data", "snn.fetch"},
@@ -29,6 +29,7 @@ LIGHT = (
     "hw/plan.py",
     "hw/progress.py",
     "hw/protocol.py",
+    "hw/reading.py",
     "snn/data.py",
     "snn/events.py",
     "snn/aedat.py",

@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hw.files import whole_file, write_whole
 from studies.burst.grid import Run
 from studies.burst.measure import BOARD, CLOCK_MHZ, DESIGNS, RATE, Figures
 from studies.burst.run import COUNTED, PREDICTED
@@ -93,7 +94,7 @@ def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
     """Every run, one a line."""
     header = ["series", "arm", "varied", "seed", "accuracy", "weights", "bursts", "operations", "accumulates"]
     header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
-    with path.open("w", newline="") as file:
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "scales", "trained_with", "threads", "command"])
         for run, figures in pairs:
@@ -178,10 +179,10 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
         for table in (accuracy_table(mine), difference_table(mine), scale_table(mine)):
             parts += [table, ""] if table else []
     for name, drawn in pictures(found).items():
-        with rc_context({"svg.hashsalt": name}):
-            drawn.savefig(out / f"{name}.svg", metadata={"Date": None})
+        with rc_context({"svg.hashsalt": name}), whole_file(out / f"{name}.svg") as partial:
+            drawn.savefig(partial, format="svg", metadata={"Date": None})
         parts += [f"![{name.replace('_', ' ')}]({name}.svg)", ""]
-    (out / "README.md").write_text("\n".join(parts))
+    write_whole(out / "README.md", "\n".join(parts))
 
 
 def pictures(found: Sequence[Point]) -> dict[str, Figure]:

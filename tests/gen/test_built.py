@@ -13,7 +13,7 @@ import pytest
 from boards.catalogue import find_board
 from gen import build, built
 from gen.built import built_hardware, one_build
-from gen.report import REPORT
+from gen.reported import REPORT
 from gen.rtl import network_verilog
 from hw.errors import UserError
 from hw.network_file import load_network, network_sha256, save_network

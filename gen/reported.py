@@ -1,0 +1,120 @@
+"""What a build's report says, checked: the values that programs read, and that the files are those that were built."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hw.errors import UserError
+from hw.reading import read_json, shown
+
+REPORT, PAGE = "report.json", "report.md"
+MISSING = object()
+LARGEST_FIGURE = 2**50
+HASH = re.compile(r"[0-9a-f]{64}")
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,4}")
+
+
+def is_figure(value: Any) -> bool:
+    """Whether a value is a number that a frequency, a count or a size can be."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 0 <= value <= LARGEST_FIGURE
+
+
+def is_word(value: object) -> bool:
+    """Whether a value is a short text in printable ASCII."""
+    return isinstance(value, str) and len(value) <= 200 and value.isascii() and value.isprintable()
+
+
+def is_hash(value: object) -> bool:
+    """Whether a value is a sha256."""
+    return isinstance(value, str) and HASH.fullmatch(value) is not None
+
+
+def is_path(value: object) -> bool:
+    """Whether a value is the path of a file below the build folder."""
+    return isinstance(value, str) and PLAIN_PATH.fullmatch(value) is not None
+
+
+def is_table(value: object, fine: Callable[[object], bool]) -> bool:
+    """Whether a value is an object of short words and of values that are fine."""
+    return isinstance(value, dict) and all(is_word(key) and fine(one) for key, one in value.items())
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "board": is_word,
+    "clock_mhz": lambda value: is_figure(value) and 0 < value < 1000,
+    "cycles_expected": lambda value: is_figure(value) and value > 0,
+    "fmax_mhz": lambda value: value is None or is_figure(value),
+    "resources": lambda value: value is None or is_table(value, is_figure),
+    "tools": lambda value: is_table(value, is_word),
+    "bitstream": lambda value: value is None or is_path(value),
+    "network_sha256": is_hash,
+    "plan_sha256": is_hash,
+    "checkpoint_sha256": is_hash,
+    "files": lambda value: isinstance(value, dict) and all(is_path(k) and is_hash(v) for k, v in value.items()),
+}
+"""What programs read in a report."""
+
+
+def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """These values of a build folder's report; ``files`` is empty where the build is older than that entry.
+
+    Raises:
+        UserError: it is not a build folder, or one of the values is missing or not what it can be.
+    """
+    if not (folder / REPORT).exists():
+        raise UserError(f"{folder} is not a build folder; run python -m gen.build first")
+    report = read_json(folder / REPORT, "report of a build")
+    found = {}
+    for key in keys:
+        value = report.get(key, {} if key == "files" else MISSING) if isinstance(report, dict) else MISSING
+        if value is MISSING or not CHECKS[key](value):
+            what = "is missing" if value is MISSING else f"is {shown(value)}"
+            raise UserError(f"{folder / REPORT} is damaged ({key} {what}); build again")
+        found[key] = value
+    return found
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """The sha256 of every file below ``folder``, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (REPORT, PAGE))
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+
+
+def file_hash(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def built_file(folder: Path, name: str) -> Path:
+    """The file ``name`` of a build folder, just as it was built.
+
+    Raises:
+        UserError: it is missing, was changed, does not lie in the folder, or the build is too old to say.
+    """
+    known = read_report(folder, ("files",))["files"]
+    path = folder / name
+    if name not in known and path.is_file():
+        raise UserError(f"{folder / REPORT} does not say which {shown(name)} was built; build again")
+    if not is_path(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{path} is missing, or not a file of the build folder; build again")
+    if file_hash(path) != known[name]:
+        raise UserError(f"{path} is not the file that was built; build again")
+    return path
+
+
+def check_unchanged(folder: Path, copies: Path) -> None:
+    """Raise UserError unless every file of ``copies`` is as the report there says that it was built.
+
+    Args:
+        folder: the build folder, for the message.
+        copies: the report, and copies of some of the build's files.
+    """
+    known = read_report(copies, ("files",))["files"]
+    for name, found in file_hashes(copies).items():
+        if known.get(name, found) != found:
+            raise UserError(f"{folder / name} is not the file that was built; build again")
