@@ -15,9 +15,12 @@ from boards.board import Command
 from gen.memory_images import MemoryImage, placeholder
 from gen.toolrun import run_tool
 from hw.errors import UserError
+from hw.reading import read_json
 
 NETLIST = "top.json"
 MEMORIES = "memories.json"
+MOST_COLUMNS = 2**20
+LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,19 +186,23 @@ def place_tables(folder: Path, form: BlockRamFormat, memories: list[MemoryBlocks
 def load_blocks(path: Path) -> list[MemoryBlocks]:
     """Read what :func:`place_tables` saved; raises UserError when it is missing or damaged."""
     try:
-        return [
-            MemoryBlocks(
-                path=row["path"],
-                columns=tuple(row["columns"]),
-                port_width=row["port_width"],
-                blocks=tuple(Block(**block) for block in row["blocks"]),
-            )
-            for row in json.loads(path.read_text())
-        ]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; build the design again") from error
-    except (ValueError, KeyError, TypeError) as error:
+        return [memory_blocks(row) for row in read_json(path, "record of block RAMs")]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged; build the design again") from error
+
+
+def memory_blocks(row: dict[str, Any]) -> MemoryBlocks:
+    """One table's blocks out of JSON; raises ValueError, KeyError or TypeError for anything that is not one."""
+    columns, blocks = row.pop("columns"), row.pop("blocks")
+    if not all(type(one) is int and 0 <= one < MOST_COLUMNS for one in (*columns, row["port_width"])):
+        raise ValueError("a number is not one of a table")
+    if not isinstance(columns, list) or not isinstance(blocks, list):
+        raise TypeError("columns and blocks are not lists")
+    found = MemoryBlocks(columns=tuple(columns), blocks=tuple(Block(**block) for block in blocks), **row)
+    names = [found.path, *(name for block in found.blocks for name in (block.cell, block.place))]
+    if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names):
+        raise TypeError("a name is not one of a table")
+    return found
 
 
 def read_back(
