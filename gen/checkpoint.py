@@ -5,7 +5,6 @@ The file says all, so that this package never imports the one that trained it; d
 
 import hashlib
 import itertools
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ MOST_BYTES = 128 * MEBIBYTE
 MOST_LAYERS = 256
 MOST_REFERENCES = 256
 MOST_TIMESTEPS = 1024
+MOST_ACTIVITY = 2**50
 Expected = TypeVar("Expected")
 
 TOP = (
@@ -179,7 +179,7 @@ def activity(section: Any, where: object) -> dict[str, list[float]]:
     fine = isinstance(section, dict) and len(section) <= 2 * MOST_LAYERS
     for node, steps in section.items() if fine else ():
         fine = fine and isinstance(node, str) and isinstance(steps, list) and len(steps) <= MOST_TIMESTEPS
-        fine = fine and all(type(v) in (int, float) and math.isfinite(v) and v >= 0 for v in steps)
+        fine = fine and all(type(v) in (int, float) and 0 <= v <= MOST_ACTIVITY for v in steps)
     if not fine:
         raise UserError(f"{where}: 'activity' must be a list of finite numbers for each node")
     return section
