@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import math
+import warnings
 import zipfile
 from collections.abc import Callable
 from random import Random
@@ -143,7 +144,9 @@ def edited_tensor(tensor: torch.Tensor, random: Random) -> torch.Tensor:
         )
     )
     try:
-        return change()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what is made here on purpose
+            return change()
     except (RuntimeError, IndexError):
         return torch.zeros(())
 
