@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gen.fold import fold_layer
+from gen.fold import fold_layer, layer_integers
+from hw.errors import UserError
 
 
 def layer(
@@ -73,3 +74,34 @@ def test_every_weight_and_bias_is_the_formula(bits, normalised):
             assert folded.weights[0][channel][place] == min(max(rounded, -limit), limit - 1)
         assert folded.bias[channel] == math.floor(offset / scale * 2**6 + 0.5)
     assert folded.skip == math.floor(described["skip"]["source_scale"].item() / scale * 2**6 + 0.5)
+
+
+def shifted(values, by):
+    """The last of some integers changed by so much."""
+    return torch.tensor([*values[:-1], values[-1] + by])
+
+
+@pytest.mark.parametrize("by", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("what", ["weights", "bias", "skip"])
+def test_integers_are_at_most_one_beside_the_fold(what, by):
+    differ = dict.fromkeys(("weights", "bias", "skip"), 0) | {what: by}
+    stored = layer(
+        [[0.5, -0.25]], shift=[1.25], exponent=[0], scale=1.0, source_scale=1.0, fraction_bits=2, skip=0.75
+    )  # fmt: skip
+    stored["projections"][0] |= {"kind": "dense", "weights": shifted([2, -1], differ["weights"]).reshape(1, 2)}
+    stored["bias"] = shifted([5], differ["bias"])
+    stored["skip"]["weight"] = 3 + differ["skip"]
+    if abs(by) > 1:
+        with pytest.raises(UserError, match="layer hidden: the checkpoint's integers are not what its floats fold to"):
+            layer_integers(stored, "hidden", "qat")
+        return
+    taken = layer_integers(stored, "hidden", "qat")
+    assert taken.weights[0].tolist() == [[2, -1 + differ["weights"]]]
+    assert (taken.bias.tolist(), taken.skip) == ([5 + differ["bias"]], 3 + differ["skip"])
+
+
+def test_biases_of_all_projections_add_up():
+    one = layer([[0.5]], shift=[1.25], exponent=[0], scale=1.0, source_scale=1.0, fraction_bits=2)
+    other = layer([[0.25]], shift=[-0.5], exponent=[0])
+    one["projections"] += other["projections"]
+    assert fold_layer(one, "hidden").bias.tolist() == [3]

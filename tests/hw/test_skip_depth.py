@@ -44,52 +44,110 @@ def row_before(network: Network, projection: Conv2d | Dense | Skip, row: int) ->
     return max(seen, left, 1 if row == 0 else 0) - 1
 
 
+CHANNELS = 2
+
+
+def population(numbers: np.random.Generator, name: str, extent: tuple[int, int]) -> Population:
+    """Neurons with random biases."""
+    return Population(
+        name=name,
+        shape=(CHANNELS, *extent),
+        fraction_bits=4,
+        burst_ceiling=3,
+        leak=Leak(),
+        reset="soft",
+        bias=numbers.integers(-20, 30, CHANNELS),
+        exponent=np.zeros(CHANNELS, dtype=np.int64),
+    )
+
+
+def readout(numbers: np.random.Generator) -> Readout:
+    """Three classes with random biases."""
+    return Readout(fraction_bits=4, bias=numbers.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64))
+
+
+def convolution(
+    numbers: np.random.Generator,
+    source: str,
+    target: str,
+    size: tuple[int, int],
+    *,
+    inputs: int = CHANNELS,
+    stride: int = 1,
+    padding: int = 0,
+) -> Conv2d:
+    """A convolution with random weights."""
+    weights = numbers.integers(-8, 8, (CHANNELS, inputs, *size))
+    return Conv2d(source=source, target=target, weights=weights, weight_bits=4, stride=stride, padding=padding)
+
+
+def widening(
+    numbers: np.random.Generator, source: str, target: str, small: tuple[int, int], large: tuple[int, int]
+) -> Conv2d:
+    """A convolution whose padding makes ``small`` planes ``large``, with a kernel as small as the padding allows."""
+    # (small + 2 * padding - size) + 1 is the large extent.
+    padding = max(math.ceil((wide - narrow) / 2) for wide, narrow in zip(large, small, strict=True))
+    size = tuple(narrow + 2 * padding - wide + 1 for wide, narrow in zip(large, small, strict=True))
+    return convolution(numbers, source, target, (size[0], size[1]), padding=padding)
+
+
 def around(height: int, width: int, kernel: int, kind: str = "sum", inner: tuple[int, int, int] = (3, 1, 1)) -> Network:
     """A skip around a convolution ``inner``, a pooling, and a convolution whose padding gives the rows back."""
     numbers = np.random.default_rng(height * 100 + width * 10 + kernel)
-    channels = 2
-
-    def population(name, shape):
-        return Population(
-            name=name,
-            shape=shape,
-            fraction_bits=4,
-            burst_ceiling=3,
-            leak=Leak(),
-            reset="soft",
-            bias=numbers.integers(-20, 30, channels),
-            exponent=np.zeros(channels, dtype=np.int64),
-        )
-
-    def convolution(source, target, inputs, size, stride, padding):
-        weights = numbers.integers(-8, 8, (channels, inputs, *size))
-        return Conv2d(source=source, target=target, weights=weights, weight_bits=4, stride=stride, padding=padding)
-
     size, stride, padding = inner
-    before = tuple((extent + 2 * padding - size) // stride + 1 for extent in (height, width))
-    pooled = tuple(extent // kernel for extent in before)
-    # A kernel as small as the padding allows: (pooled + 2 * padding - k) + 1 is the source's extent.
-    back = max(math.ceil((extent - small) / 2) for extent, small in zip((height, width), pooled, strict=True))
-    last = tuple(small + 2 * back - extent + 1 for extent, small in zip((height, width), pooled, strict=True))
-    shape = (channels, height, width)
-    classify = numbers.integers(-8, 8, (3, math.prod(shape)))
+    rows, columns = ((extent + 2 * padding - size) // stride + 1 for extent in (height, width))
+    classify = numbers.integers(-8, 8, (3, CHANNELS * height * width))
     return Network(
         timesteps=2,
         input=InputSpec(shape=(1, height, width), coding="direct", bits=2),
         nodes=(
-            population("entry", shape),
-            population("inner", (channels, *before)),
+            population(numbers, "entry", (height, width)),
+            population(numbers, "inner", (rows, columns)),
             Pooling(name="pooled", source="inner", kind=kind, kernel=kernel),
-            population("outer", shape),
+            population(numbers, "outer", (height, width)),
         ),
         projections=(
-            convolution("input", "entry", 1, (3, 3), 1, 1),
-            convolution("entry", "inner", channels, (size, size), stride, padding),
-            convolution("pooled", "outer", channels, last, 1, back),
+            convolution(numbers, "input", "entry", (3, 3), inputs=1, padding=1),
+            convolution(numbers, "entry", "inner", (size, size), stride=stride, padding=padding),
+            widening(numbers, "pooled", "outer", (rows // kernel, columns // kernel), (height, width)),
             Skip(source="entry", target="outer", weight=23),
             Dense(source="outer", target="readout", weights=classify, weight_bits=4),
         ),
-        readout=Readout(fraction_bits=4, bias=numbers.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64)),
+        readout=readout(numbers),
+    )
+
+
+def nested(extent: tuple[int, int], inner: int, outer: int) -> Network:
+    """A skip around another one, and a pooling inside each; it drops the rows that do not fill its kernel."""
+    numbers = np.random.default_rng(1)
+
+    def pooled(kernel: int) -> tuple[int, int]:
+        return extent[0] // kernel, extent[1] // kernel
+
+    return Network(
+        timesteps=1,
+        input=InputSpec(shape=(1, *extent), coding="direct", bits=2),
+        nodes=(
+            population(numbers, "entry", extent),
+            Pooling(name="inner_pooled", source="entry", kind="sum", kernel=inner),
+            population(numbers, "middle", extent),
+            Pooling(name="outer_pooled", source="middle", kind="max", kernel=outer),
+            population(numbers, "last", extent),
+        ),
+        projections=(
+            convolution(numbers, "input", "entry", (1, 1), inputs=1),
+            widening(numbers, "inner_pooled", "middle", pooled(inner), extent),
+            Skip(source="entry", target="middle", weight=23),
+            widening(numbers, "outer_pooled", "last", pooled(outer), extent),
+            Skip(source="entry", target="last", weight=-19),
+            Dense(
+                source="last",
+                target="readout",
+                weights=numbers.integers(-8, 8, (3, CHANNELS * math.prod(extent))),
+                weight_bits=4,
+            ),
+        ),
+        readout=readout(numbers),
     )
 
 
@@ -117,6 +175,19 @@ def check_depth(network: Network, target: str, source: str) -> None:
     waiting = [rows_needed(network, source, main.source, row_before(network, main, row)) - row for row in rows]
     assert skip.source == source
     assert skip.depth == (max(waiting) + SLACK_ROWS) * skip.stream.width * skip.stream.beats_per_position
+
+
+@pytest.mark.parametrize(("extent", "inner", "outer"), [((5, 5), 3, 4), ((7, 7), 4, 7), ((6, 7), 2, 5)])
+def test_a_skip_around_another_waits_for_what_the_inner_one_brings(extent, inner, outer):
+    """The inner pooling drops rows that its path never waits for; the inner skip brings them all the same."""
+    check_depth(nested(extent, inner, outer), "last", "entry")
+
+
+@pytest.mark.slow
+def test_a_skip_around_another_never_stands_still():
+    """Without the inner skip's path the outer one would be a row too short, beyond its slack."""
+    network = nested((7, 7), 4, 7)
+    check(network, plan_for(network), count=2, pauses=(0.0, 0.0))
 
 
 def test_of_several_paths_the_furthest_counts():
