@@ -228,6 +228,11 @@ def test_weights_exponents_and_skips_count_as_sums_do():
     spec = dataclasses.replace(network.input, bits=4)
     with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
         dataclasses.replace(network, input=spec, nodes=(shifted,), projections=(wide, last))
+    # Only one of two inputs may spike, so weights of opposite signs do not cancel.
+    pair = dataclasses.replace(spec, shape=(2, 1, 1))
+    opposed = dataclasses.replace(wide, weights=np.array([[2**15 - 1, 1 - 2**15]]))
+    with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
+        dataclasses.replace(network, input=pair, nodes=(shifted,), projections=(opposed, last))
     skip = Skip(source="input", target="hidden", weight=-(2**47))
     with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
         dataclasses.replace(network, input=spec, projections=(hidden, skip, last))

@@ -142,6 +142,8 @@ def test_every_bit_that_says_something_is_checked(tmp_path):
         (lambda s: s.update(threshold=1.0), "threshold"),
         (lambda s: s.update(timesteps=4), "was changed after it was written"),
         (lambda s: s["input"].update(bits=3), "was changed after it was written"),
+        (lambda s: s.pop("sha256"), "was changed after it was written"),
+        (lambda s: s.update(version=2, timesteps=4), "was changed after it was written"),
         (lambda s: s["nodes"][0].update(leak=[0, 1]), "was changed after it was written"),
         (lambda s: s.update(nodes=[s["nodes"][0]] * 20_000), "lists of at most"),
         (lambda s: s.update(version=True), "version 1 to"),
