@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 HARDWARE = ("tests/hw/test_top.py", "tests/hw", "tests/gen/test_cycles.py", "tests/formal", "tests/sim/test_run.py")
-TESTED_WITH = {"window_walk": "receptive_field"}
+TESTED_WITH = {"window_walk": "receptive_field", "network": "bounds", "network_file": "network"}
 """Components whose first test is another's."""
 LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
@@ -262,6 +262,50 @@ MUTANTS = (
     hardware("network", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
     hardware("network", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
     hardware("skip_depth", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
+    hardware(
+        "skip_depth",
+        "an inner skip is not waited for",
+        "found[skip.source] for skip in skips if skip.source in found",
+        "found[skip.source] for skip in () if skip.source in found",
+    ),
+    hardware(
+        "network",
+        "weights of opposite signs cancel",
+        "np.abs(projection.weights.reshape(",
+        "(projection.weights.reshape(",
+    ),
+    hardware(
+        "network_file", "a file without its hash is read", "(version >= 3 or name is not None)", "name is not None"
+    ),
+    hardware(
+        "network_file",
+        "the hash of a file that says it is older is not looked at",
+        "(version >= 3 or name is not None)",
+        "version >= 3",
+    ),
+    hardware("network_file", "version 0 is read as the first", "1 <= version <= VERSION", "version <= VERSION"),
+    hardware("network_file", "a newer version is read as this one", "1 <= version <= VERSION", "1 <= version"),
+    Mutant(
+        what="plan: an older version is read as this one",
+        file="hw/plan.py",
+        old='content["version"] != VERSION',
+        new='content["version"] > VERSION',
+        tests=("tests/gen/test_planner.py",),
+    ),
+    Mutant(
+        what="plan: a version need not be an integer",
+        file="hw/plan.py",
+        old='type(content["version"]) is not int or',
+        new="",
+        tests=("tests/gen/test_planner.py",),
+    ),
+    hardware(
+        "configure",
+        "no room for rows that come meanwhile",
+        "max(window.needed) + max(window.released)",
+        "max(window.needed)",
+    ),
+    hardware("configure", "a lane too many may be idle", "plan.lanes >= channels", "plan.lanes > channels"),
     generator(
         "fold", "rounds half down", "np.floor(weight[channel] * row + 0.5)", "np.ceil(weight[channel] * row - 0.5)"
     ),
@@ -277,5 +321,69 @@ MUTANTS = (
         "the bias is not divided by the scale",
         "np.floor(offset / scale * unit + 0.5)",
         "np.floor(offset * unit + 0.5)",
+    ),
+    generator(
+        "fold",
+        "stored biases are not held against the fold",
+        "zip((*stored.weights, stored.bias), (*computed.weights, computed.bias), strict=True)",
+        "zip(stored.weights, computed.weights, strict=True)",
+    ),
+    generator(
+        "fold",
+        "a stored skip is not held against the fold",
+        "(np.asarray(stored.skip or 0), np.asarray(computed.skip or 0))",
+        "(np.asarray(0), np.asarray(0))",
+    ),
+    generator("fold", "the last projection's bias alone", "bias = bias + np.floor", "bias = np.floor"),
+    generator(
+        "timing",
+        "a skip has room a cycle early",
+        "self._fetch(number - self.depth) + 1)",
+        "self._fetch(number - self.depth))",
+    ),
+    generator(
+        "timing",
+        "a skip's beat waits for no place",
+        "max(self.fetched[-1] + 1, self._move(index - 1))",
+        "self.fetched[-1] + 1",
+    ),
+    generator(
+        "timing",
+        "a skip's beat is offered a cycle early",
+        "self._move(len(self.left)) + 1",
+        "self._move(len(self.left))",
+    ),
+    generator(
+        "timing",
+        "a skip moves on before its beat has left",
+        "max(self._fetch(index) + 1, self.left[index - 1] if index else LONG_AGO)",
+        "self._fetch(index) + 1",
+    ),
+    generator(
+        "timing",
+        "neurons do not wait for their reader",
+        "clock.wait(self.accepted + NeuronCore.latency, self.taken)",
+        "clock.wait(self.accepted + NeuronCore.latency, LONG_AGO)",
+    ),
+    generator(
+        "timing",
+        "a pooling does not wait for its reader",
+        "clock.wait(leaves, self.taken)",
+        "clock.wait(leaves, LONG_AGO)",
+    ),
+    generator(
+        "timing",
+        "rows that a pooling drops count as windows",
+        "y < config.output.height * size and x < config.output.width * size",
+        "x < config.stream.width",
+    ),
+    generator(
+        "timing",
+        "a released row is free a cycle early",
+        "self.released[row - self.window.rows_kept] + 1)",
+        "self.released[row - self.window.rows_kept])",
+    ),
+    generator(
+        "timing", "a fork waits for its fastest reader", "return max(reader.offer(at)", "return min(reader.offer(at)"
     ),
 )

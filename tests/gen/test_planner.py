@@ -32,7 +32,9 @@ def test_saved_and_loaded(tmp_path, make):
     "change",
     [
         lambda c: c.pop("layers"),
-        lambda c: c.update(version=7),
+        lambda c: c.update(version=c["version"] - 1),
+        lambda c: c.update(version=c["version"] + 1),
+        lambda c: c.update(version=float(c["version"])),
         lambda c: c["layers"][0].pop("lanes"),
         lambda c: c["layers"][0].update(colour="red"),
         lambda c: c["layers"][0].update(lanes="many"),
@@ -41,7 +43,6 @@ def test_saved_and_loaded(tmp_path, make):
         lambda c: c.update(poolings=[{"name": "pool", "memory": "paper"}]),
         lambda c: c.update(clock_mhz=True),
         lambda c: c.update(clock_mhz=float("nan")),
-        lambda c: c.update(version=3.0),
         lambda c: c.update(board=None),
         lambda c: c.update(layers=c["layers"] * 20_000),
         lambda c: c.update(layers={}),

@@ -147,6 +147,8 @@ def test_every_bit_that_says_something_is_checked(tmp_path):
         (lambda s: s["nodes"][0].update(leak=[0, 1]), "was changed after it was written"),
         (lambda s: s.update(nodes=[s["nodes"][0]] * 20_000), "lists of at most"),
         (lambda s: s.update(version=True), "version 1 to"),
+        (lambda s: s.update(version=0), "version 1 to"),
+        (lambda s: s.update(version=s["version"] + 1), "version 1 to"),
     ],
 )
 def test_changed_structures_are_refused(change, words, tmp_path):
