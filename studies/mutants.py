@@ -373,12 +373,6 @@ MUTANTS = (
     ),
     generator(
         "timing",
-        "rows that a pooling drops count as windows",
-        "y < config.output.height * size and x < config.output.width * size",
-        "x < config.stream.width",
-    ),
-    generator(
-        "timing",
         "a released row is free a cycle early",
         "self.released[row - self.window.rows_kept] + 1)",
         "self.released[row - self.window.rows_kept])",
