@@ -380,4 +380,16 @@ MUTANTS = (
     generator(
         "timing", "a fork waits for its fastest reader", "return max(reader.offer(at)", "return min(reader.offer(at)"
     ),
+    generator(
+        "activity",
+        "a pooling does not pause",
+        "max(stream.beats_per_position, PoolingStage.write_latency)",
+        "stream.beats_per_position",
+    ),
+    generator(
+        "activity",
+        "windows of one column",
+        "window.kernel[0] * window.kernel[1] * network.shape",
+        "window.kernel[0] * network.shape",
+    ),
 )

@@ -51,7 +51,8 @@ def watched(dut, arriving, leaving, waits: Iterable[int], reads: Iterable[int], 
 
     async def source(ctx):
         for wait in waits:
-            await ctx.tick().repeat(wait) if wait else None
+            if wait:
+                await ctx.tick().repeat(wait)
             if offered is not None:
                 ctx.set(arriving.payload, next(offered))
             ctx.set(arriving.valid, 1)
@@ -62,7 +63,8 @@ def watched(dut, arriving, leaving, waits: Iterable[int], reads: Iterable[int], 
         for read in reads:
             while not ctx.get(leaving.valid):
                 await ctx.tick()
-            await ctx.tick().repeat(read) if read else None
+            if read:
+                await ctx.tick().repeat(read)
             ctx.set(leaving.ready, 1)
             await ctx.tick()
             ctx.set(leaving.ready, 0)
