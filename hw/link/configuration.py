@@ -7,6 +7,10 @@ from hw.protocol import CRC_BYTES, HEADER_BYTES, Identity
 
 SMALLEST_BUFFER = 512
 BUFFERED_FRAMES = 4
+FEWEST_FRAMES = 2
+"""While the network takes one request from the ring the line fills in the next."""
+AMPLE_BUFFER = 8192
+"""Bytes beyond which no more than ``FEWEST_FRAMES`` are kept: at any rate of the line they bridge a host's pauses."""
 LARGEST_WINDOW = 64
 SMALLEST_DIVISOR = 4
 
@@ -44,8 +48,9 @@ def longest_frame(inference_bytes: int) -> int:
 
 
 def buffer_bytes(inference_bytes: int) -> int:
-    """A power of two that holds some of the longest frames."""
-    wanted = BUFFERED_FRAMES * longest_frame(inference_bytes)
+    """A power of two that holds some of the longest frames: four where they are short, two where they are long."""
+    longest = longest_frame(inference_bytes)
+    wanted = min(BUFFERED_FRAMES * longest, max(FEWEST_FRAMES * longest, AMPLE_BUFFER))
     return max(SMALLEST_BUFFER, 1 << (wanted - 1).bit_length())
 
 

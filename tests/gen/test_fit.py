@@ -152,6 +152,7 @@ def event_network(timesteps):
     [
         ("ulx3s_85f", 25, [16]),
         ("ulx3s_12f", 40, range(1, 16)),
+        ("ulx3s_25f", 100, range(1, 4)),
         ("icebreaker", 8, range(1, 4)),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from boards.catalogue import find_board
 from gen.board_top import link_config
 from hw.configure import configure
+from hw.link.configuration import buffer_bytes, window
 from hw.link.receiver import FrameReceiver
 from hw.protocol import Command, Error
 from tests.hw.streams import get, run
@@ -198,3 +199,13 @@ def test_a_reset_empties_even_a_full_ring(link):
 
     run(dut, host, background=[watch])
     assert sum(restarts) == 1
+
+
+@pytest.mark.parametrize(
+    ("inference_bytes", "expected"),
+    # Four requests of up to 2 KiB; then 8 KiB while they hold two; then two.
+    [(8, 512), (392, 2048), (2042, 8192), (3072, 8192), (4090, 8192), (4091, 16384), (25_600, 65_536)],
+)
+def test_the_ring_holds_at_least_two_of_the_longest_requests(inference_bytes, expected):
+    assert buffer_bytes(inference_bytes) == expected
+    assert window(inference_bytes) >= 2
