@@ -1,9 +1,14 @@
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
 
 from hw import progress
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before torch is imported, and for the processes that tests start: as many test processes run as there are cores, and
+# more threads than cores wait for each other most of the time.
 
 settings.register_profile("no_shrinking", phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For studies.mutations, where it matters that a test fails and not how small its example is."""
