@@ -165,7 +165,8 @@ def plan_from(content: dict[str, Any]) -> Plan:
             raise ValueError(f"{key!r} is not a list of at most {MOST_PARTS} parts")
     layers = tuple(LayerPlan(**layer) for layer in fields_left.pop("layers"))
     poolings = tuple(PoolingPlan(**pooling) for pooling in fields_left.pop("poolings"))
-    return Plan(layers=layers, poolings=poolings, **fields_left)
+    samples = fields_left.pop("self_test_samples")
+    return Plan(layers=layers, poolings=poolings, self_test_samples=samples, **fields_left)
 
 
 def load_plan(path: Path) -> Plan:
