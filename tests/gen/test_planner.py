@@ -105,7 +105,9 @@ def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
     monkeypatch.setattr("boards.families.nextpnr.NextpnrFamily.easy_luts", 100)
     board, network = find_board("ulx3s_85f"), random_network(1, sizes=(20, 10, 4))
     found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
-    assert 100 < found.total("lut") < 5000
+    slowest = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 1.0), {})
+    assert 100 < slowest.total("lut") <= found.total("lut") <= 1.5 * slowest.total("lut")
+    assert found.slowest < slowest.slowest / 2
 
 
 @pytest.mark.parametrize("fps", [1e4, 5e4, 2e5])
