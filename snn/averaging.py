@@ -37,9 +37,9 @@ class WeightAverage:
         return {"model": self.model.state_dict(), "steps": self._steps}
 
     def restore(self, state: dict[str, object]) -> None:
-        """Go on from :meth:`state`."""
+        """Go on from :meth:`state`; raises TypeError where ``state`` is not one."""
         steps, values = state["steps"], state["model"]
-        assert isinstance(steps, int)
-        assert isinstance(values, dict)
+        if type(steps) is not int or not isinstance(values, dict):
+            raise TypeError("the average is not a number of steps and a model's state")
         self._steps = steps
         self.model.load_state_dict(values)

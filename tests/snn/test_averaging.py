@@ -26,3 +26,10 @@ def test_the_average_is_the_recursion_by_hand():
     for one in (average, again):
         one.follow(model)
     assert again.model.weight.item() == average.model.weight.item()
+
+
+@pytest.mark.parametrize("change", [{"steps": True}, {"steps": 1.0}, {"model": [1]}, {"model": None}])
+def test_what_is_not_a_state_is_refused(change):
+    average = WeightAverage(nn.Linear(1, 1), 0.4)
+    with pytest.raises(TypeError, match="not a number of steps"):
+        average.restore(average.state() | change)
