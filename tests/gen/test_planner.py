@@ -6,10 +6,12 @@ import pytest
 
 from boards.catalogue import find_board
 from gen.activity import expected_cycles
+from gen.design import make_design
 from gen.plans import SHARE_OF_BOARD, alternatives, evaluate, make_plan
 from hw.configure import configure
 from hw.errors import UserError
 from hw.plan import load_plan
+from tests.conftest import ZOO
 from tests.networks import plan_for, random_convolutions, random_network
 
 
@@ -151,3 +153,28 @@ def test_every_network_gets_a_plan(neurons):
     board = find_board("icebreaker")
     roomy = dataclasses.replace(board, uart=None, budget=dataclasses.replace(board.budget, lut=3_000, bram=10_000))
     configure(network, make_plan(network, roomy, 24.0, "", {}))
+
+
+def test_no_table_of_weights_is_deep_where_the_network_fits_without():
+    """cifar10_cnn on a ULX3S-85F missed 80 MHz with tables of 9,216 words: 66.4 MHz."""
+    board = find_board("ulx3s_85f")
+    deepest = board.family.deepest_table
+    for checkpoint in ("cifar10_cnn", "fashion_mnist_cnn252k"):
+        design = make_design(ZOO / f"{checkpoint}.pt", board.name)
+        layers = configure(design.network, design.plan).layers
+        tables = [one.projection.rows for one in layers if one.projection.weight_memory == "block"]
+        assert tables
+        assert max(tables) <= deepest
+
+
+def test_a_network_that_fits_only_in_deep_tables_gets_them(monkeypatch):
+    board, network = find_board("ulx3s_85f"), random_network(1, sizes=(300, 40, 4))
+    monkeypatch.setattr("boards.families.ecp5.ECP5.deepest_table", 400)
+
+    def deepest(luts: int) -> int:
+        smaller = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=luts))
+        found = evaluate(network, smaller, make_plan(network, smaller, 80.0, "", {}), {})
+        assert found.total("lut") <= luts
+        return max(layer.projection.rows for layer in found.config.layers)
+
+    assert deepest(5_000) <= 400 < deepest(2_800)
