@@ -15,7 +15,7 @@ from boards import (
     upduino,
 )
 from boards.board import Board
-from hw.errors import UserError
+from qblif.errors import UserError
 
 FILES = (
     ulx3s, icebreaker, digilent, ice40_hx8k, icesugar, upduino, orangecrab, ecpix5, icepi_zero, colorlight, ecp5_evn,

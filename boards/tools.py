@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 
 def search_path() -> str:

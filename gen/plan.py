@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from boards.board import Board
-from gen.activity import expected_accumulates
-from gen.costs import accumulates
-from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of, patch_margin
-from gen.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
+from gen.planning.activity import expected_accumulates
+from gen.planning.costs import accumulates
+from gen.planning.cycles import PredictedCycles, predict
+from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
 from hw.configuration import LayerConfig
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import whole_file, write_whole
-from hw.network import IntArray, encode
-from hw.progress import step
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import whole_file, write_whole
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.progress import step
 
 DEFAULT_COUNT = 20
 
@@ -36,7 +37,7 @@ def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) 
     Only this option of this command line looks at data, so what it needs is imported here.
     """
     from qblif.golden import run
-    from snn.data import load
+    from snn.datasets.data import load
 
     images = load(data, "test", data_dir, design.network.timesteps).first(count)
     known = run(design.network, encode(images.pixels, design.network.input))

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from gen.design import Design
-from gen.plans import Candidate, evaluate
-from gen.toolrun import package_versions
+from gen.emit.toolrun import package_versions
+from gen.planning.plans import Candidate, evaluate
 from hw.configuration import LayerConfig
 from hw.configure import main_projection
 

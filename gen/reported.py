@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hw.errors import UserError
-from hw.reading import read_json, shown
+from qblif.errors import UserError
+from qblif.reading import read_json, shown
 
 REPORT, PAGE = "report.json", "report.md"
 MISSING = object()

@@ -5,44 +5,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from hw.network import IntArray, Leak
 from hw.plan import MemoryStyle
 from hw.weights import pack_weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class BurstStream:
-    """Shape of a stream of bursts: position (raster) -> fold -> timestep -> beat of ``group`` neighbouring channels.
-
-    Attributes:
-        height, width: positions; 1 and 1 for dense populations.
-        folds: folds of the population that sends it.
-        steps: timesteps; 1 for a direct input, which is sent once for all of them.
-        beats: beats of one timestep of one fold.
-        group: G, channels a beat.
-        burst_bits: bits of one burst.
-    """
-
-    height: int = 1
-    width: int = 1
-    folds: int = 1
-    steps: int
-    beats: int
-    group: int
-    burst_bits: int
-
-    @property
-    def channels(self) -> int:
-        """Channels of all folds, padding included."""
-        return self.group * self.beats * self.folds
-
-    @property
-    def beats_per_position(self) -> int:
-        return self.folds * self.steps * self.beats
-
-    @property
-    def beats_per_inference(self) -> int:
-        return self.height * self.width * self.beats_per_position
+from qblif.network.checks import IntArray
+from qblif.network.nodes import Leak
+from qblif.streams import BurstStream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +19,7 @@ class WindowConfig:
     Attributes:
         source: the stream that comes in.
         kernel: height and width of a window.
-        stride, padding: as in :class:`hw.network.Conv2d`.
+        stride, padding: as in :class:`qblif.network.projections.Conv2d`.
         folds: how often every window is read.
         rows_kept: source rows that the line buffer holds; 0 where nothing is kept and the beats pass as they come.
         memory: what the line buffer is kept in.

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 
 from hw.configuration import (
-    BurstStream,
     LayerConfig,
     NeuronConfig,
     PoolingConfig,
@@ -15,11 +14,14 @@ from hw.configuration import (
     WindowConfig,
     padded,
 )
-from hw.errors import UserError
-from hw.network import Conv2d, Dense, Network, Pooling, Population, Readout, Skip, Target
 from hw.plan import LayerPlan, Plan, PoolingPlan
 from hw.skip_depth import rows_ahead
-from hw.stream_order import stream_order
+from hw.weights import stream_order
+from qblif.errors import UserError
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling, Population, Readout, Target
+from qblif.network.projections import Conv2d, Dense, Skip
+from qblif.streams import BurstStream
 
 MOST_IDLE_LANES = 64
 """Lanes that no neuron uses; more would be a mistake in a plan."""

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from hw.bounds import MOST_BITS
-from hw.errors import UserError
-from hw.reading import brief, read_json, shown
+from qblif.errors import UserError
+from qblif.network.bounds import MOST_BITS
+from qblif.reading import brief, read_json, shown
 
 VERSION = 4
 WIDEST_REGISTER = MOST_BITS

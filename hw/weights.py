@@ -1,8 +1,34 @@
-"""Memory images: integer weights as the rows that the synapse array reads, and back."""
+"""Integer weights in the order in which bursts arrive, as the rows that the synapse array reads, and back."""
 
 import numpy as np
 
-from hw.network import IntArray
+from qblif.network.checks import IntArray
+from qblif.streams import BurstStream
+
+
+def stream_order(weights: IntArray, source: BurstStream) -> IntArray:
+    """Weights with their fan-in in the order in which a window's beats arrive: row -> column -> channel.
+
+    Args:
+        weights: (channels, C, kernel height, kernel width), or dense (channels, C*H*W) in (C, H, W) order.
+        source: the stream that brings the bursts; its padding channels get weight 0.
+
+    Returns:
+        (channels, kernel height * kernel width * source.channels).
+    """
+    if weights.ndim == 2:
+        weights = weights.reshape(len(weights), -1, source.height, source.width)
+    missing = source.channels - weights.shape[1]
+    full = np.pad(weights, ((0, 0), (0, missing), (0, 0), (0, 0)))
+    return full.transpose(0, 2, 3, 1).reshape(len(weights), -1)
+
+
+def from_stream_order(rows: IntArray, shape: tuple[int, ...], source: BurstStream) -> IntArray:
+    """The weights of ``shape`` that :func:`stream_order` turned into ``rows``; exact inverse."""
+    height, width = shape[2:] if len(shape) == 4 else (source.height, source.width)
+    full = rows.reshape(len(rows), height, width, source.channels).transpose(0, 3, 1, 2)
+    channels = int(np.prod(shape[1:])) // (height * width)
+    return full[:, :channels].reshape(shape)
 
 
 def pack_weights(weights: IntArray, *, lanes: int, folds: int, rows: int, bits: int) -> tuple[int, ...]:

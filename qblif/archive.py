@@ -1,6 +1,6 @@
 """Files of torch.save, read as plain data: no code, no more memory than the file says, every tensor a real one.
 
-Imported by what trains and by what compiles. :mod:`hw.reading` checks the frame.
+Imported by what trains and by what compiles. :mod:`qblif.reading` checks the frame.
 """
 
 import io
@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from hw.errors import UserError
-from hw.reading import MOST_PICKLE, read_archive
+from qblif.errors import UserError
+from qblif.reading import MOST_PICKLE, read_archive
 
 MOST_REUSE = 4
 """Tensors of a file may share their storage, but together they are at most so many times as large as the file."""
@@ -22,7 +22,7 @@ MOST_VALUES = 2**20
 
 
 def load_archive(path: Path, what: str, most: int, most_pickle: int = MOST_PICKLE) -> tuple[Any, bytes]:
-    """What torch.save packed into a file, and its bytes; arguments and UserErrors of :func:`hw.reading.read_archive`.
+    """What torch.save packed into a file, and its bytes; arguments and errors of :func:`qblif.reading.read_archive`.
 
     Raises:
         UserError: besides, it holds anything but plain data.

@@ -12,20 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.network import (
-    Conv2d,
-    Dense,
-    IntArray,
-    Network,
-    Pooling,
-    Population,
-    Projection,
-    Readout,
-    ReferenceVectors,
-    Skip,
-    encode,
-    require,
-)
+from qblif.network.checks import IntArray, require
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Projection, Skip
+from qblif.network.references import ReferenceVectors
 
 EXACT = 2**53
 BATCH = 500
@@ -65,7 +57,7 @@ def run(network: Network, bursts: IntArray) -> Activations:
 
     Args:
         network: the network.
-        bursts: input bursts as :func:`hw.network.encode` gives them, (batch, steps, C, H, W).
+        bursts: input bursts as :func:`qblif.network.coding.encode` gives them, (batch, steps, C, H, W).
 
     Raises:
         OverflowError: a sum could leave the range in which float64 is exact.

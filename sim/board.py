@@ -27,12 +27,12 @@ from typing import Any
 
 from boards.board import Board, Command
 from boards.catalogue import find_board
-from gen.board_top import baud_rate
 from gen.built import built_hardware, one_build
-from gen.memory_images import memory_images, without_placeholders
+from gen.emit.board_top import baud_rate
+from gen.emit.memory_images import memory_images, without_placeholders
+from gen.emit.toolrun import run_tool
 from gen.reported import read_report
-from gen.toolrun import run_tool
-from hw.errors import UserError, command_line
+from qblif.errors import UserError, command_line
 from sim.simulator import Simulation, SimulationError, build_sources
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
 """What makes the C library of a local worker keep freed memory. Dask sets the first alone, to 64 KiB, which fixes the

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hw.configuration import BurstStream, NeuronConfig, ReadoutConfig, TopConfig
-from hw.network import IntArray
-from hw.stream_order import stream_beats
+from hw.configuration import NeuronConfig, ReadoutConfig, TopConfig
 from qblif.golden import Activations
+from qblif.network.checks import IntArray
+from qblif.streams import BurstStream, stream_beats
 
 BitArray = npt.NDArray[np.uint8]
 NO_DIGIT, BITS_OF_DIGIT = 255, 4

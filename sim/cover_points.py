@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gen.widths import LayerBounds, layer_bounds
-from hw.bounds import Interval
+from gen.planning.widths import LayerBounds, layer_bounds
 from hw.configuration import NeuronConfig, ProjectionConfig, TopConfig
-from hw.network import IntArray, Network, Pooling, Population
-from hw.stream_order import stream_beats
 from qblif.golden import Activations, advance, currents
+from qblif.network.bounds import Interval
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling, Population
+from qblif.streams import stream_beats
 from sim.coverage import CoverPoint
 
 ROWS = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bottom"}

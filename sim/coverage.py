@@ -1,8 +1,8 @@
 """Functional coverage: which situations the simulated hardware has been in, and which of the others cannot come.
 
 A :class:`CoverPoint` is one question about one place of a network, with a bin for each answer. The bins come from the
-shape of the hardware; what no input can reach by the interval analysis of :mod:`gen.widths` is marked as such, with
-the reason. What is left without a hit is a hole.
+shape of the hardware; what no input can reach by the interval analysis of :mod:`gen.planning.widths` is marked as such,
+with the reason. What is left without a hit is a hole.
 """
 
 import re
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from hw.configuration import TopConfig
-from hw.network import IntArray, Network
-from hw.stream_order import from_stream_beats
 from hw.top import flows
 from qblif.golden import Activations
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.streams import from_stream_beats
 from sim.compare import fields, read_log, unpack_results, whole
 
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from gen.design import Design, add_plan_options, design_of
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import write_whole
-from hw.progress import step
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import write_whole
+from qblif.progress import step
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.record import keep
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
-from snn.data import NAMES, Images, load
+from snn.datasets.data import NAMES, Images, load
 
 DEFAULT_FOLDER = Path("build/exhaustive")
 DEFAULT_SHARD = 200

@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gen.fold import read_network
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import write_whole
-from hw.network import Network, encode
-from hw.progress import step
+from gen.frontend.fold import read_network
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import write_whole
 from qblif.golden import BATCH, accumulates, run
-from snn.data import NAMES, Images, load
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.progress import step
+from snn.datasets.data import NAMES, Images, load
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:

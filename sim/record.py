@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hw.files import write_whole
+from qblif.files import write_whole
 
 
 def keep(path: Path, content: Any) -> None:

@@ -16,18 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from gen.cycles import PredictedCycles, predict
 from gen.design import Design, add_plan_options, design_of
+from gen.planning.cycles import PredictedCycles, predict
 from hw.configure import main_projection
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import write_whole
-from hw.network import IntArray, encode
-from hw.progress import step
 from qblif import golden
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import write_whole
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.progress import step
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
-from snn.data import NAMES, load
+from snn.datasets.data import NAMES, load
 
 DEFAULT_FOLDER = Path("build/sim")
 LATENCY_INFERENCES = 16

@@ -18,12 +18,12 @@ from typing import TextIO
 from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
 
 from boards.tools import search_path
-from gen.rtl import network_verilog
-from gen.toolrun import run_in_group
+from gen.emit.rtl import network_verilog
+from gen.emit.toolrun import run_in_group
 from hw.configuration import TopConfig
-from hw.errors import UserError
-from hw.files import whole_folder
-from hw.progress import step
+from qblif.errors import UserError
+from qblif.files import whole_folder
+from qblif.progress import step
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
 

@@ -62,7 +62,7 @@ FLOW = """\
 
 
 def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
-    """The testbench of :func:`gen.rtl.network_verilog`, with taps or without; its logs are named by plusargs."""
+    """The testbench of :func:`gen.emit.rtl.network_verilog`, with taps or without; its logs are named by plusargs."""
     members = network_ports(config, taps=taps)
     declarations: list[str] = []
     connections: list[str] = []

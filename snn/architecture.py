@@ -7,7 +7,8 @@ from typing import Literal, Self
 
 from torch import Tensor, nn
 
-from hw.network import InputSpec, Leak, Shape
+from qblif.network.checks import Shape
+from qblif.network.nodes import InputSpec, Leak
 from snn.bursts import Encoder, Flatten
 from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
 from snn.neuron import QBLIF

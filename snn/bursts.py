@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw.errors import UserError
-from hw.network import InputSpec, encode, require
+from qblif.errors import UserError
+from qblif.network.checks import require
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec
 from snn.ranges import check
 
 
@@ -79,7 +81,7 @@ def operations() -> ModuleType:
 
 
 class Encoder(nn.Module):
-    """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`hw.network.encode`).
+    """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`qblif.network.coding.encode`).
 
     A burst is decided by its byte alone, so the coding is a table, which works on any device.
     """

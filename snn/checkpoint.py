@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw.errors import UserError
-from hw.files import write_whole
-from hw.network import IntArray
-from hw.reading import MEBIBYTE, brief
 from qblif.archive import check_tensors, load_archive
+from qblif.errors import UserError
+from qblif.files import write_whole
+from qblif.network.checks import IntArray
+from qblif.reading import MEBIBYTE, brief
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, SumPool2d
 from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer

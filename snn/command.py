@@ -14,10 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from hw.errors import Arguments, UserError
-from hw.network import Leak
-from hw.reading import brief, read_whole, shown
-from snn import data
+from qblif.errors import Arguments, UserError
+from qblif.network.nodes import Leak
+from qblif.reading import brief, read_whole, shown
+from snn.datasets import data
 from snn.models import MODELS
 from snn.recipe import Recipe
 from snn.surrogate import SURROGATES
@@ -29,7 +29,7 @@ LARGEST_NUMBER = 2**63
 NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
 """Options that say where and how it runs, not what comes out of it."""
 FINEST_LEAK = 16
-"""The largest P of a leak A / 2^P (:class:`hw.network.Leak`)."""
+"""The largest P of a leak A / 2^P (:class:`qblif.network.nodes.Leak`)."""
 
 
 def parser() -> argparse.ArgumentParser:

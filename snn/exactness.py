@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 EXACT_BELOW = {torch.float32: 2**24, torch.float64: 2**53}
 MATMULS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))

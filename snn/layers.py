@@ -10,7 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn.bursts import Bursts
 from snn.exactness import exact_below, plain_sums
 from snn.neuron import QBLIF

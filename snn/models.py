@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from hw.errors import UserError
-from hw.reading import shown
+from qblif.errors import UserError
+from qblif.reading import shown
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import MaxPool2d, SumPool2d
 from snn.layers import Projection

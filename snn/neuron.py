@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from hw.network import Leak
+from qblif.network.nodes import Leak
 from snn.quantizers import floor_through, scale_gradient
 from snn.ranges import check, check_choice
 from snn.surrogate import Surrogate, burst_count

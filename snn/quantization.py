@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw.errors import UserError
-from hw.network import IntArray
+from qblif.errors import UserError
+from qblif.network.checks import IntArray
 from snn.bursts import Bursts
 from snn.exactness import exact_below
 from snn.layers import Layer, Readout, SpikingLayer

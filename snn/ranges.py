@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import cast
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

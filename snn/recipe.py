@@ -3,10 +3,10 @@
 import argparse
 from dataclasses import dataclass
 
-from hw.errors import UserError
-from snn import data
+from qblif.errors import UserError
 from snn.architecture import ModelOptions
 from snn.augment import Augmentation
+from snn.datasets import data
 from snn.ranges import RANGES, check, check_fields
 
 

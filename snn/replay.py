@@ -7,21 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.errors import UserError
-from hw.network import (
-    Conv2d,
-    Dense,
-    InputSpec,
-    Leak,
-    Network,
-    Pooling,
-    Population,
-    Projection,
-    Readout,
-    Skip,
-    encode,
-)
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Projection, Skip
 from snn.bursts import Bursts
 from snn.tracing import Step
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn.bursts import Bursts, Flatten, MaxPool2d, SumPool2d
 
 WAY_OUT = (

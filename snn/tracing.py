@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from hw.errors import UserError
-from hw.network import NAME, InputSpec
-from hw.network import Readout as ReadoutOfNetwork
+from qblif.errors import UserError
+from qblif.network.checks import NAME
+from qblif.network.nodes import InputSpec
+from qblif.network.nodes import Readout as ReadoutOfNetwork
 from snn.bursts import Bursts, Encoder, Flatten, MaxPool2d, SumPool2d
 from snn.layers import Layer, Readout
 from snn.torch_operations import WAY_OUT

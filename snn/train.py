@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import whole_file
-from hw.progress import step
-from snn import checkpoint, data, quantization
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import whole_file
+from qblif.progress import step
+from snn import checkpoint, quantization
 from snn.command import command_of, parse
-from snn.data import Images
+from snn.datasets import data
+from snn.datasets.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
 from snn.training import Training, resumable, resume_file, sole_training, storing, train

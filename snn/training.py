@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw.errors import UserError
-from hw.files import PARTIAL, sole_writer, write_whole
-from hw.progress import step
-from hw.reading import MEBIBYTE, MOST_PICKLE, brief
 from qblif.archive import check_tensors, flat, load_archive
+from qblif.errors import UserError
+from qblif.files import PARTIAL, sole_writer, write_whole
+from qblif.progress import step
+from qblif.reading import MEBIBYTE, MOST_PICKLE, brief
 from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
-from snn.data import Images
+from snn.datasets.data import Images
 from snn.layers import Readout
 from snn.modes import in_mode
 from snn.neuron import QBLIF

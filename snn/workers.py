@@ -10,7 +10,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda")
 """What :func:`device_of` takes."""

@@ -22,12 +22,12 @@ from typing import Any
 from boards.board import Board
 from boards.catalogue import CATALOGUE, find_board
 from gen.design import make_design
-from gen.fold import read_network
+from gen.frontend.fold import read_network
 from gen.reported import REPORT
-from hw.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, command_line
-from hw.files import sole_writer, write_whole
-from hw.network import Skip
-from hw.progress import step
+from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, command_line
+from qblif.files import sole_writer, write_whole
+from qblif.network.projections import Skip
+from qblif.progress import step
 from sim.record import keep
 
 BUILT = Path(__file__).with_name("boards.json")

@@ -12,21 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from boards.catalogue import find_board
-from gen.cycles import predict
 from gen.design import make_design
-from gen.plans import make_plan
+from gen.planning.cycles import predict
+from gen.planning.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import write_whole
-from hw.network import IntArray, Leak, Network, encode
-from hw.progress import step
 from qblif import golden
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import write_whole
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.nodes import Leak
+from qblif.progress import step
 from sim.cover_points import cover
 from sim.coverage import CoverPoint, flow_points, merge, recorded
 from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate
 from sim.simulator import SIMULATORS, SimulationError, build
-from snn.data import load
+from snn.datasets.data import load
 from studies.coverage_report import Covered, Hole, report
 from studies.random_networks import Sketch, balanced, random_network
 from studies.stimuli import noise, stimuli

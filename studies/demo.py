@@ -14,7 +14,7 @@ from rich.table import Table
 
 from gen import build
 from gen.report import fmax
-from hw.errors import UserError, command_line
+from qblif.errors import UserError, command_line
 from sim import golden, run
 
 Figures = dict[str, Any]

@@ -1,10 +1,18 @@
 """The bugs that :mod:`studies.mutations` plants: realistic mistakes in the hardware and the generator."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-HARDWARE = ("tests/hw/test_top.py", "tests/hw", "tests/gen/test_cycles.py", "tests/formal", "tests/sim/test_run.py")
-TESTED_WITH = {"window_walk": "receptive_field", "network": "bounds", "network_file": "network"}
-"""Components whose first test is another's."""
+ROOT = Path(__file__).resolve().parent.parent
+HARDWARE = (
+    "tests/hw/test_top.py",
+    "tests/hw",
+    "tests/gen/planning/test_cycles.py",
+    "tests/formal",
+    "tests/sim/test_run.py",
+)
+TESTED_WITH = {"window_walk": "receptive_field", "graph": "bounds", "file": "network"}
+"""Modules whose first test is another's."""
 LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
 
@@ -29,16 +37,31 @@ class Mutant:
     equivalent: str = ""
 
 
-def hardware(component: str, what: str, old: str, new: str) -> Mutant:
+def planted(package: str, module: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
+    """A mistake in the one file of ``package`` that is called ``module``."""
+    file, first = only(package, f"{module}.py"), only("tests", f"test_{TESTED_WITH.get(module, module)}.py")
+    return Mutant(what=f"{module}: {what}", file=file, old=old, new=new, tests=(first, *tests))
+
+
+def only(package: str, name: str) -> str:
+    """The path of the one file of a package that has this name; raises ValueError where there are more, or none."""
+    [found] = (path for path in (ROOT / package).rglob(name) if "link" not in path.parts)
+    return str(found.relative_to(ROOT))
+
+
+def kernel(module: str, what: str, old: str, new: str) -> Mutant:
+    """A mistake in ``qblif/``."""
+    return planted("qblif", module, what, old, new, HARDWARE)
+
+
+def hardware(module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``hw/``."""
-    first = f"tests/hw/test_{TESTED_WITH.get(component, component)}.py"
-    return Mutant(what=f"{component}: {what}", file=f"hw/{component}.py", old=old, new=new, tests=(first, *HARDWARE))
+    return planted("hw", module, what, old, new, HARDWARE)
 
 
 def generator(module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake in ``gen/``."""
-    first = f"tests/gen/test_{module}.py"
-    return Mutant(what=f"{module}: {what}", file=f"gen/{module}.py", old=old, new=new, tests=(first, *GENERATOR))
+    return planted("gen", module, what, old, new, GENERATOR)
 
 
 def link(module: str, what: str, old: str, new: str, *, equivalent: str = "") -> Mutant:
@@ -189,7 +212,7 @@ MUTANTS = (
     ),
     Mutant(
         what="stream order: channels before rows",
-        file="hw/stream_order.py",
+        file="hw/weights.py",
         old="full.transpose(0, 2, 3, 1).reshape(len(weights), -1)",
         new="full.transpose(0, 3, 2, 1).reshape(len(weights), -1)",
     ),
@@ -249,18 +272,18 @@ MUTANTS = (
         "~self.test_offering & ~self.active",
         "~self.test_bursts.valid & ~self.active",
     ),
-    hardware("bounds", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
-    hardware("bounds", "only the last timestep's potential", "else potentials.union(potential)", "else potential"),
-    hardware(
+    kernel("bounds", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
+    kernel("bounds", "only the last timestep's potential", "else potentials.union(potential)", "else potential"),
+    kernel(
         "bounds",
         "positive and negative weights cancel",
         "low += np.minimum(weights, 0).sum(axis=1)",
         "low += np.minimum(weights.sum(axis=1), 0)",
     ),
-    hardware("bounds", "negative skips left out", "low, high = low + min(reach, 0)", "low, high = low"),
-    hardware("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
-    hardware("network", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
-    hardware("network", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
+    kernel("bounds", "negative skips left out", "low, high = low + min(reach, 0)", "low, high = low"),
+    kernel("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
+    kernel("graph", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
+    kernel("graph", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
     hardware("skip_depth", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
     hardware(
         "skip_depth",
@@ -268,36 +291,34 @@ MUTANTS = (
         "found[skip.source] for skip in skips if skip.source in found",
         "found[skip.source] for skip in () if skip.source in found",
     ),
-    hardware(
-        "network",
+    kernel(
+        "graph",
         "weights of opposite signs cancel",
         "np.abs(projection.weights.reshape(",
         "(projection.weights.reshape(",
     ),
-    hardware(
-        "network_file", "a file without its hash is read", "(version >= 3 or name is not None)", "name is not None"
-    ),
-    hardware(
-        "network_file",
+    kernel("file", "a file without its hash is read", "(version >= 3 or name is not None)", "name is not None"),
+    kernel(
+        "file",
         "the hash of a file that says it is older is not looked at",
         "(version >= 3 or name is not None)",
         "version >= 3",
     ),
-    hardware("network_file", "version 0 is read as the first", "1 <= version <= VERSION", "version <= VERSION"),
-    hardware("network_file", "a newer version is read as this one", "1 <= version <= VERSION", "1 <= version"),
+    kernel("file", "version 0 is read as the first", "1 <= version <= VERSION", "version <= VERSION"),
+    kernel("file", "a newer version is read as this one", "1 <= version <= VERSION", "1 <= version"),
     Mutant(
         what="plan: an older version is read as this one",
         file="hw/plan.py",
         old='content["version"] != VERSION',
         new='content["version"] > VERSION',
-        tests=("tests/gen/test_planner.py",),
+        tests=("tests/gen/planning/test_planner.py",),
     ),
     Mutant(
         what="plan: a version need not be an integer",
         file="hw/plan.py",
         old='type(content["version"]) is not int or',
         new="",
-        tests=("tests/gen/test_planner.py",),
+        tests=("tests/gen/planning/test_planner.py",),
     ),
     hardware(
         "configure",

@@ -21,9 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import sole_writer, write_whole
-from hw.progress import step
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import sole_writer, write_whole
+from qblif.progress import step
 from sim.record import keep
 from studies.mutants import MUTANTS, Mutant
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from boards.catalogue import find_board
-from gen.block_rams import NETLIST
 from gen.design import DEFAULT_MARGIN
-from hw.errors import UserError, command_line
-from hw.progress import step
+from gen.emit.block_rams import NETLIST
+from qblif.errors import UserError, command_line
+from qblif.progress import step
 
 
 def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:

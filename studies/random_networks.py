@@ -6,8 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from hw.network import Conv2d, Dense, InputSpec, IntArray, Leak, Network, Pooling, Population, Readout, Shape, Skip
 from qblif import golden
+from qblif.network.checks import IntArray, Shape
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
 
 
 @dataclass(frozen=True, kw_only=True)

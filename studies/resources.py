@@ -27,10 +27,11 @@ from scipy.optimize import nnls
 from boards.board import Board
 from boards.catalogue import find_board
 from boards.harness import BoardTop
-from gen.board_top import link_config
 from gen.design import make_design, self_test_vectors
-from gen.plans import make_plan
-from gen.resources import (
+from gen.emit.board_top import link_config
+from gen.emit.toolrun import run_tool
+from gen.planning.plans import make_plan
+from gen.planning.resources import (
     CONSTANTS,
     Features,
     MemoryShape,
@@ -42,16 +43,15 @@ from gen.resources import (
     self_test_resources,
     stage_features,
 )
-from gen.toolrun import run_tool
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.errors import UserError, command_line
-from hw.files import sole_writer, write_whole
 from hw.link.configuration import LinkConfig
-from hw.network import Leak
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan, plan_from
-from hw.progress import counted, step
 from hw.selftest import SelfTestVectors
+from qblif.errors import UserError, command_line
+from qblif.files import sole_writer, write_whole
+from qblif.network.nodes import Leak
+from qblif.progress import counted, step
 from sim.record import keep
 from studies.random_networks import Sketch, random_network
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from hw.configuration import ProjectionConfig, TopConfig
-from hw.network import IntArray, Network, Pooling, Population
 from qblif import golden
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling, Population
 from sim.cover_points import beats_of_windows, cover
 from sim.coverage import CoverPoint, merge
 

@@ -16,20 +16,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from boards.device import LINE_BITS_PER_BYTE, Device
-from boards.framing import END, Frame
-from boards.serial_pipe import SerialPipe
+from boards.host.device import LINE_BITS_PER_BYTE, Device
+from boards.host.framing import END, Frame
+from boards.host.serial_pipe import SerialPipe
 from gen.build import run_build
 from gen.design import Design, make_design
-from hw.errors import UserError, check_output_file, command_line
-from hw.files import write_whole
-from hw.network import IntArray, encode
-from hw.progress import step
-from hw.protocol import Command, Identity
 from qblif import golden
+from qblif.errors import UserError, check_output_file, command_line
+from qblif.files import write_whole
+from qblif.network.checks import IntArray
+from qblif.network.coding import encode
+from qblif.progress import step
+from qblif.protocol import Command, Identity
 from sim.board import BuiltBoard, Noise, build_board, virtual_board
 from sim.simulator import SimulationError
-from snn.data import Images, load
+from snn.datasets.data import Images, load
 
 Figures = dict[str, Any]
 ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-from hw import progress
+from qblif import progress
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before torch is imported, and for the processes that tests start: as many test processes run as there are cores, and

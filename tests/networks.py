@@ -7,10 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from boards.catalogue import find_board
-from gen.plans import make_plan
+from gen.planning.plans import make_plan
 from hw.configure import input_stream, main_projection
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
 from hw.plan import Plan
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
 
 
 def random_network(

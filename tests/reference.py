@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.configuration import NeuronConfig
-from hw.network import Conv2d, Dense, Network, Pooling, Population, Skip
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling, Population
+from qblif.network.projections import Conv2d, Dense, Skip
 
 
 @dataclass

@@ -30,7 +30,8 @@ def test_help_is_quick_and_does_nothing(name, tmp_path, monkeypatch, capsys):
     def start(*_: object, **__: object) -> None:
         raise AssertionError("--help starts a program")
 
-    module = importlib.import_module("studies.burst.__main__" if name == "studies.burst" else name)
+    package = (ROOT / name.replace(".", "/")).is_dir()
+    module = importlib.import_module(f"{name}.__main__" if package else name)
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.chdir(tmp_path)
     begin = time.process_time()

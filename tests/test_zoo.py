@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.errors import UserError
-from hw.network import Skip, encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.projections import Skip
 from snn.checkpoint import load_model
 from snn.command import parse
-from snn.data import Images, load
+from snn.datasets.data import Images, load
 
 SHIPPED = {
     "digits_mlp": ("digits", 0.95),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from hw.errors import UserError
+from qblif.errors import UserError
 
 
 class Setting(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from boards.board import Board, Command
 from boards.tools import find_tool
-from hw.errors import UserError
+from qblif.errors import UserError
 
 PLACE_TOOL = "nextpnr-xilinx"
 TOOLS = (PLACE_TOOL, "fasm2frames", "xc7frames2bit")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.families import openxc7
 from boards.families.xilinx_ram import KINDS, check_halves
-from hw.errors import UserError
+from qblif.errors import UserError
 
 NEEDED = {"input": ("IN",), "output": ("DRIVE", "SLEW")}
 """Features of a buffer, by the direction of its port; other ports need all of them."""

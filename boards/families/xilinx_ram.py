@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from boards.block_ram import Bits, BlockRamCell, bits_of
-from hw.errors import UserError
+from qblif.errors import UserError
 
 ROW_BITS = 256
 DATA_ROWS, PARITY_ROWS = 64, 8

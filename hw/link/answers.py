@@ -10,8 +10,8 @@ from hw.configuration import ReadoutConfig
 from hw.link.cobs import framed_layout
 from hw.link.configuration import LinkConfig
 from hw.link.requests import job_layout
-from hw.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNER_BYTES, Command
 from hw.readout import result_layout
+from qblif.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNER_BYTES, Command
 
 
 class Answerer(wiring.Component):

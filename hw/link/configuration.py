@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from hw.protocol import CRC_BYTES, HEADER_BYTES, Identity
+from qblif.protocol import CRC_BYTES, HEADER_BYTES, Identity
 
 SMALLEST_BUFFER = 512
 BUFFERED_FRAMES = 4

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.protocol import COUNTER_BYTES
+from qblif.protocol import COUNTER_BYTES
 
 
 class ActivityCounters(wiring.Component):

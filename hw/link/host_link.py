@@ -20,7 +20,7 @@ JOBS = 16
 
 
 class HostLink(wiring.Component):
-    """Serves the requests of :mod:`hw.protocol`.
+    """Serves the requests of :mod:`qblif.protocol`.
 
     ::
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.link.cobs import decoded_layout
 from hw.link.configuration import LinkConfig
-from hw.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
+from qblif.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
 
 MOST_OWED = 4095
 """Notes that can wait for room: while a network works on what fills the ring, no line brings as many frames."""

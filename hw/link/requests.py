@@ -4,11 +4,11 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import BurstStream
 from hw.link.configuration import LinkConfig
 from hw.logic import counter
-from hw.protocol import Command
 from hw.scanner import bursts_layout
+from qblif.protocol import Command
+from qblif.streams import BurstStream
 
 
 def job_layout() -> data.StructLayout:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from hw.errors import UserError, command_line
-from hw.progress import step
+from qblif.errors import UserError, command_line
+from qblif.progress import step
 from sim.cluster import check_library, shared_out
 from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn.command import command_of, option_words, parse, read_toml
 from snn.recipe import recipe_of
 

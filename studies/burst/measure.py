@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gen.cycles import predict
 from gen.design import Design, make_design
-from gen.plans import evaluate
-from hw.errors import UserError
-from hw.network import Conv2d, Dense, Network, Skip, encode
+from gen.planning.cycles import predict
+from gen.planning.plans import evaluate
 from qblif import golden
-from snn.data import Images
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.projections import Conv2d, Dense, Skip
+from snn.datasets.data import Images
 from snn.layers import SpikingLayer
 from snn.tracing import node_names
 

@@ -14,7 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hw.files import whole_file, write_whole
+from qblif.files import whole_file, write_whole
 from studies.burst.grid import Run
 from studies.burst.measure import BOARD, CLOCK_MHZ, DESIGNS, RATE, Figures
 from studies.burst.run import COUNTED, PREDICTED

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from sim.record import keep
 from studies.burst.grid import Run
 from studies.burst.measure import Figures

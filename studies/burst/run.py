@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.network import encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
 from qblif import golden
+from qblif.network.coding import encode
 from snn import checkpoint
 from snn.command import parse
-from snn.data import Images, load
-from snn.events import Split
+from snn.datasets.data import Images, load
+from snn.datasets.events import Split
 from snn.train import content_of, training_of
 from snn.training import Training, resume_file, sole_training, train
 from snn.workers import Workers, device_of, processor

@@ -12,8 +12,8 @@ from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
 from boards.families.xilinx_ram import KINDS, check_halves
 from boards.tools import find_tool
-from gen.block_rams import fill_netlist, find_blocks, find_tables, netlist_cells
-from gen.memory_images import memory_image
+from gen.emit.block_rams import fill_netlist, find_blocks, find_tables, netlist_cells
+from gen.emit.memory_images import memory_image
 from tests.boards import stand_ins
 
 SHAPES = {

@@ -9,7 +9,7 @@ import pytest
 from boards.catalogue import CATALOGUE
 from boards.harness import BoardTop
 from gen import build
-from gen.board_top import link_config
+from gen.emit.board_top import link_config
 from hw.configure import configure
 from hw.selftest import SelfTestVectors
 from tests.networks import plan_for, random_network

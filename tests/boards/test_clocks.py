@@ -8,7 +8,7 @@ import pytest
 
 from boards.catalogue import CATALOGUE, find_board
 from boards.families import ecp5, gowin, ice40, xilinx7
-from hw.errors import UserError
+from qblif.errors import UserError
 
 
 @pytest.mark.parametrize("oscillator", [12.0, 25.0, 48.0, 50.0, 100.0])

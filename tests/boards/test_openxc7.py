@@ -19,7 +19,7 @@ from boards.families.xilinx_ram import RAMB, check_halves, halves_in_fasm
 from gen import build
 from gen.design import make_design
 from gen.report import make_report
-from hw.errors import UserError
+from qblif.errors import UserError
 from tests.boards import stand_ins
 
 OPTIONS = ("--board", "arty_a7", "--target-fps", "10000")

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from hw.configuration import BurstStream, PoolingConfig, ProjectionConfig, SkipConfig, WindowConfig
+from hw.configuration import PoolingConfig, ProjectionConfig, SkipConfig, WindowConfig
 from hw.configure import configure
 from hw.fork import Fork
 from hw.handover import Handover
@@ -16,6 +16,7 @@ from hw.scanner import EventScanner
 from hw.skip_buffer import SkipBuffer
 from hw.stream_register import StreamRegister
 from hw.synapse_array import SynapseArray
+from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.networks import plan_for, random_network
 

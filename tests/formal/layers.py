@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from amaranth.hdl import Array, Const, Mux, Signal, Value, signed, unsigned
 
-from gen.widths import layer_bounds
+from gen.planning.widths import layer_bounds
 from hw.configuration import NeuronConfig, PoolingConfig, ProjectionConfig, WindowConfig
 from hw.neuron_bank import NeuronBank
 from hw.pooling import PoolingStage

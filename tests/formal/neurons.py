@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from amaranth.hdl import Array, Const, Mux, Shape, Signal, Value, ValueLike, signed, unsigned
 
-from gen.widths import layer_bounds
-from hw.configuration import BurstStream, NeuronConfig, SkipConfig
+from gen.planning.widths import layer_bounds
+from hw.configuration import NeuronConfig, SkipConfig
 from hw.configure import configure
-from hw.network import Network
 from hw.neuron_core import NeuronCore
+from qblif.network.graph import Network
+from qblif.streams import BurstStream
 from tests.formal.proof import Proof, Statement
 from tests.networks import plan_for, random_network
 

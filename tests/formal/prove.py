@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hw.progress import step
+from qblif.progress import step
 from tests.formal import layers, neurons, restarts, streams
 from tests.formal.proof import Proof, Verdict, prove, solver_folder
 

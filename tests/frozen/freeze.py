@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from gen.design import make_design
-from gen.fold import read_network
-from gen.rtl import network_verilog
+from gen.emit.rtl import network_verilog
+from gen.frontend.fold import read_network
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.network import Network, ReferenceVectors
-from hw.network_file import load_network, save_network
 from hw.plan import load_plan
+from qblif.network.file import load_network, save_network
+from qblif.network.graph import Network
+from qblif.network.references import ReferenceVectors
 from tests.conftest import ZOO
 from tests.networks import random_convolutions, random_network, random_plan
 

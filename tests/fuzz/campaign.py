@@ -26,7 +26,7 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
-from hw.errors import UserError, command_line
+from qblif.errors import UserError, command_line
 from tests.fuzz.mutators import BYTES, Mutator
 
 MOST_SECONDS = 5.0

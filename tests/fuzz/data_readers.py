@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from boards.device import Device
-from boards.framing import DamagedFrameError, Frame
-from boards.host import read_sample
-from hw.errors import UserError
-from hw.protocol import Identity, unpack_counters, unpack_results
-from snn import data
-from snn.aedat import read_dvs128
-from snn.events import gestures_of
-from snn.recordings import Decoded, FaultError, read_nmnist
-from tests.boards.fake_device import IDENTITY, cobs_encode, framed
+from boards.host.device import Device
+from boards.host.framing import DamagedFrameError, Frame
+from boards.host.samples import read_sample
+from qblif.errors import UserError
+from qblif.protocol import Identity, unpack_counters, unpack_results
+from snn.datasets import data
+from snn.datasets.aedat import read_dvs128
+from snn.datasets.events import gestures_of
+from snn.datasets.recordings import Decoded, FaultError, read_nmnist
+from tests.boards.host.fake_device import IDENTITY, cobs_encode, framed
 from tests.fuzz import formats
 from tests.fuzz.campaign import Reader
 from tests.fuzz.mutators import BYTES
-from tests.snn import event_files as files
+from tests.snn.datasets import event_files as files
 
 LABELS = "class,startTime_usec,endTime_usec\n1,0,40000\n11,40000,99000\n5,99000,123456789\n"
 SESSION = files.aedat31(np.array([[1, 2, 5, 1], [3, 4, 50_000, 0], [5, 6, 100_000, 1]]))

@@ -11,18 +11,20 @@ import numpy as np
 import torch
 
 from boards.catalogue import find_board
-from gen.block_rams import load_blocks
-from gen.fold import read_network
-from gen.plans import make_plan
+from gen.emit.block_rams import load_blocks
+from gen.frontend.fold import read_network
+from gen.planning.plans import make_plan
 from gen.reported import built_file, read_report
-from hw.network import Network, ReferenceVectors, encode
-from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
 from qblif import golden
+from qblif.network.coding import encode
+from qblif.network.file import load_network, network_sha256, save_network
+from qblif.network.graph import Network
+from qblif.network.references import ReferenceVectors
 from snn import checkpoint
 from snn.architecture import ModelOptions
 from snn.command import parse
-from snn.data import Images
+from snn.datasets.data import Images
 from snn.models import make_model
 from snn.recipe import Recipe, recipe_of
 from snn.training import Training, restore_state, resume_file

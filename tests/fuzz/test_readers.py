@@ -2,7 +2,7 @@
 
 import pytest
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from tests.fuzz.campaign import Outcome, Reader, attack, in_own_process, judged
 from tests.fuzz.readers import READERS
 

@@ -14,9 +14,9 @@ from boards.board import Resources
 from boards.families.ice40 import UP5K
 from gen import build
 from gen.fit import over_budget
-from hw.network_file import load_network
 from hw.plan import load_plan
-from hw.progress import REPORTER
+from qblif.network.file import load_network
+from qblif.progress import REPORTER
 
 KEYS = {
     "board", "part", "clock_mhz", "fmax_mhz", "resources", "budget", "layers", "plan_sha256", "cycles_expected",

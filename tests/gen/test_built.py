@@ -13,12 +13,12 @@ import pytest
 from boards.catalogue import find_board
 from gen import build, built
 from gen.built import built_hardware, one_build
+from gen.emit.rtl import network_verilog
 from gen.reported import REPORT
-from gen.rtl import network_verilog
-from hw.errors import UserError
-from hw.network_file import load_network, network_sha256, save_network
 from hw.plan import load_plan
-from tests.gen.test_patch import design_of
+from qblif.errors import UserError
+from qblif.network.file import load_network, network_sha256, save_network
+from tests.gen.emit.test_patch import design_of
 from tests.networks import plan_for, random_network
 
 PROCESSES = multiprocessing.get_context("spawn")

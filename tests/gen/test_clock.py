@@ -9,10 +9,11 @@ import pytest
 
 from boards.catalogue import CATALOGUE, find_board
 from gen import build, design
-from gen.board_top import baud_rate, fastest_clock
-from gen.checkpoint import load_checkpoint
-from hw.errors import UserError
-from hw.network import ReferenceVectors, encode
+from gen.emit.board_top import baud_rate, fastest_clock
+from gen.frontend.checkpoint import load_checkpoint
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.references import ReferenceVectors
 from tests.networks import random_network
 from tests.reference import scalar_run
 

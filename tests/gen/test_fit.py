@@ -12,9 +12,11 @@ from boards.catalogue import CATALOGUE, find_board
 from gen import plan as plan_command
 from gen.design import make_design, self_test_vectors
 from gen.fit import check_fit
-from gen.plans import SHARE_OF_BOARD, evaluate, make_plan, with_samples
-from hw.errors import UserError
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout
+from gen.planning.plans import SHARE_OF_BOARD, evaluate, make_plan, with_samples
+from qblif.errors import UserError
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Population, Readout
+from qblif.network.projections import Conv2d, Dense
 from tests.networks import random_network
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gen import build, plan
-from gen.costs import accumulates
+from gen.planning.costs import accumulates
 from hw.configure import configure
 from qblif import golden
 from tests.networks import random_bursts, random_convolutions, random_plan

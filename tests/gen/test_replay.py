@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from gen import build, plan
-from gen.fold import read_network
-from hw.errors import UserError
-from hw.network import Conv2d, Dense, InputSpec, NetworkError, Pooling, Readout, ReferenceVectors
+from gen.frontend.fold import read_network
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.checks import NetworkError
+from qblif.network.nodes import InputSpec, Pooling, Readout
+from qblif.network.projections import Conv2d, Dense
+from qblif.network.references import ReferenceVectors
 from tests.networks import random_bursts, random_convolutions, random_network
 from tests.reference import scalar_run
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hw.configuration import BurstStream, ProjectionConfig, WindowConfig
+from hw.configuration import ProjectionConfig, WindowConfig
+from qblif.streams import BurstStream
 
 
 def dense_window(source: BurstStream, folds: int, *, kept: bool = False) -> WindowConfig:

@@ -7,8 +7,8 @@ import pytest
 
 from hw.configuration import padded
 from hw.configure import configure, window_config
-from hw.errors import UserError
-from hw.network import Conv2d, Dense
+from qblif.errors import UserError
+from qblif.network.projections import Conv2d, Dense
 from tests.networks import plan_for, random_network
 
 

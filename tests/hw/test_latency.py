@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hw.configuration import BurstStream, PoolingConfig, SkipConfig
+from hw.configuration import PoolingConfig, SkipConfig
 from hw.configure import configure
 from hw.handover import Handover
 from hw.neuron_bank import NeuronBank
@@ -18,6 +18,7 @@ from hw.skip_buffer import SkipBuffer
 from hw.stream_register import StreamRegister
 from hw.synapse_array import SynapseArray
 from hw.top import NetworkTop
+from qblif.streams import BurstStream
 from tests.hw.configs import dense_window, projection
 from tests.hw.streams import run
 from tests.networks import plan_for, random_network

@@ -3,9 +3,10 @@ import random
 
 import pytest
 
-from hw.configuration import BurstStream, NeuronConfig, SkipConfig
-from hw.network import Leak
+from hw.configuration import NeuronConfig, SkipConfig
 from hw.neuron_bank import NeuronBank
+from qblif.network.nodes import Leak
+from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, get, put, run
 from tests.reference import update
 

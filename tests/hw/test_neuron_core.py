@@ -5,9 +5,10 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.configuration import BurstStream, NeuronConfig, SkipConfig
-from hw.network import Leak
+from hw.configuration import NeuronConfig, SkipConfig
 from hw.neuron_core import NeuronCore
+from qblif.network.nodes import Leak
+from qblif.streams import BurstStream
 from tests.reference import update
 
 SKIP = SkipConfig(

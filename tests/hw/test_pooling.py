@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from hw.configuration import BurstStream, PoolingConfig
+from hw.configuration import PoolingConfig
 from hw.pooling import PoolingStage
+from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, through
 
 

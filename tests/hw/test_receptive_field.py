@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from hw.configuration import BurstStream, WindowConfig
+from hw.configuration import WindowConfig
 from hw.receptive_field import ReceptiveField
+from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, through
 
 

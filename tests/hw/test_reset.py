@@ -7,8 +7,8 @@ import pytest
 
 from hw.configure import configure
 from hw.reset import RestartChain
-from hw.stream_order import stream_beats
 from hw.top import NetworkTop
+from qblif.streams import stream_beats
 from tests.hw.streams import run
 from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
 from tests.reference import scalar_run

@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from hw.configuration import BurstStream
 from hw.scanner import EventScanner
+from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.hw.streams import PAUSES, put, run, through
 

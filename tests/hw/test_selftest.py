@@ -4,8 +4,8 @@ from amaranth.lib.wiring import connect
 
 from hw.configure import configure
 from hw.selftest import MOST_ANSWERED_AT_ONCE, SelfTest, SelfTestVectors
-from hw.stream_order import beat_words, stream_beats
 from hw.top import NetworkTop
+from qblif.streams import beat_words, stream_beats
 from tests.hw.streams import run
 from tests.networks import plan_for, random_bursts, random_network
 from tests.reference import scalar_run

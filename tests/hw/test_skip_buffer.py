@@ -1,7 +1,8 @@
 import pytest
 
-from hw.configuration import BurstStream, SkipConfig
+from hw.configuration import SkipConfig
 from hw.skip_buffer import SkipBuffer
+from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, run, through
 
 STREAM = BurstStream(group=2, burst_bits=3, beats=1, steps=1)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from hw.configure import SLACK_ROWS, configure
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
 from hw.skip_depth import furthest
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
 from tests.hw.test_top import check
 from tests.networks import plan_for
 

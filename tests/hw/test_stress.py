@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from amaranth.hdl import Value
 
-from gen.cycles import predict
+from gen.planning.cycles import predict
 from hw.configure import configure
-from hw.network import Network, Skip
-from hw.stream_order import beat_words, stream_beats
 from hw.top import NetworkTop
 from qblif import golden
+from qblif.network.graph import Network
+from qblif.network.projections import Skip
+from qblif.streams import beat_words, stream_beats
 from tests.hw.streams import run
 from tests.networks import random_bursts, random_convolutions, random_network, random_plan
 

@@ -3,8 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from hw.configuration import BurstStream, ProjectionConfig
+from hw.configuration import ProjectionConfig
 from hw.synapse_array import SynapseArray
+from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.hw.streams import PAUSES, through
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from hw.configuration import TopConfig
 from hw.configure import SLACK_ROWS, configure
-from hw.errors import UserError
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Pooling, Population, Readout, Skip
-from hw.stream_order import stream_beats
 from hw.top import NetworkTop
+from qblif.errors import UserError
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
+from qblif.streams import stream_beats
 from tests.hw.streams import get, put, run
 from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
 from tests.reference import scalar_run

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boards.device import Device
-from boards.serial_pipe import SerialPipe
+from boards.host.device import Device
+from boards.host.serial_pipe import SerialPipe
 from gen import build
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.network import encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
 from qblif import golden
+from qblif.network.coding import encode
 from sim import board as sim_board
 from sim.board import Noise, build_board, virtual_board
-from snn.data import load
+from snn.datasets.data import load
 from studies import virtual_board as study
 
 TOP = """

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hw.configure import configure
-from hw.network import Pooling, Population
-from hw.stream_order import from_stream_beats, stream_beats
 from qblif import golden
+from qblif.network.nodes import Pooling, Population
+from qblif.streams import from_stream_beats, stream_beats
 from sim.cover_points import cover
 from sim.coverage import merge
 from tests.networks import random_bursts, random_convolutions, random_network, random_plan

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.network import encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
 from qblif import golden
+from qblif.network.coding import encode
 from sim import exhaustive
-from snn.data import load
+from snn.datasets.data import load
 
 
 @pytest.fixture

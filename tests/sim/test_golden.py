@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout
 from qblif import golden
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Population, Readout
+from qblif.network.projections import Conv2d, Dense
 from sim.golden import main
 from tests.networks import random_bursts, random_convolutions, random_network
 from tests.reference import ScalarRun, scalar_run

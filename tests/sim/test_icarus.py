@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from gen.design import make_design
-from gen.rtl import network_verilog
+from gen.emit.rtl import network_verilog
 from hw.configure import configure
-from hw.network import Conv2d, Dense, InputSpec, Leak, Network, Population, Readout, encode
 from qblif import golden
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Population, Readout
+from qblif.network.projections import Conv2d, Dense
 from sim.inferences import FULL_SPEED, Inferences, simulate
 from sim.simulator import build
 from tests.networks import plan_for, random_bursts

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from gen.cycles import predict
-from hw.errors import UserError
+from gen.planning.cycles import predict
 from qblif import golden
+from qblif.errors import UserError
 from sim import netlist, run
 from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config

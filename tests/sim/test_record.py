@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from sim.record import keep
 
 

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from boards.tools import find_tool
-from gen.cycles import predict
 from gen.design import make_design
-from hw.configuration import BurstStream
+from gen.planning.cycles import predict
 from hw.configure import configure
-from hw.network import Dense, InputSpec, Network, Pooling, Population, Readout
 from qblif import golden
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Pooling, Population, Readout
+from qblif.network.projections import Dense
+from qblif.streams import BurstStream
 from sim import inferences, run
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import build
-from snn.data import load
+from snn.datasets.data import load
 from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
 
 ROUNDS = 10

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snn import checkpoint, quantization, train, training
-from snn.data import Images, load
+from snn.datasets.data import Images, load
 from snn.training import Training
 
 PLACES = (

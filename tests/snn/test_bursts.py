@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hw.network import InputSpec, NetworkError, encode
+from qblif.network.checks import NetworkError
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec
 from snn.bursts import Encoder
 
 

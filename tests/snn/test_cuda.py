@@ -6,7 +6,7 @@ import torch
 
 from snn import checkpoint, train
 from snn.augment import Augmentation
-from snn.data import load
+from snn.datasets.data import load
 from snn.training import Training, accuracy
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.errors import UserError
-from hw.network import InputSpec, encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec
 from snn import checkpoint, quantization
 from snn.bursts import Encoder, Flatten
 from snn.exactness import exact_below, plain_sums

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from hw.network import Leak
+from qblif.network.nodes import Leak
 from snn.neuron import QBLIF
 
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from gen.fold import read_network
-from hw.errors import UserError
-from hw.network import InputSpec, Leak, encode
+from gen.frontend.fold import read_network
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec, Leak
 from snn import train
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, MaxPool2d, SumPool2d
 from snn.command import command_of, leak_of, parse
-from snn.data import load
+from snn.datasets.data import load
 from snn.layers import QuantConv2d, QuantLinear
 from snn.models import make_model
 from snn.neuron import QBLIF

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold, references
-from hw.errors import UserError
-from hw.network import InputSpec, Leak, encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold, references
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec, Leak
 from snn import checkpoint, quantization
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d

@@ -1,10 +1,10 @@
 import pytest
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn import train
 from snn.architecture import ModelOptions
 from snn.command import command_of, parse
-from snn.data import load
+from snn.datasets.data import load
 from snn.layers import Projection
 from snn.models import make_model
 from snn.recipe import Recipe, model_options_of, recipe_of

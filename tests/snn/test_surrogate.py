@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn.surrogate import SURROGATES, Surrogate, burst_count
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold, references
-from hw.errors import UserError
-from hw.network import InputSpec, encode
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold, references
 from qblif import golden
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.nodes import InputSpec
 from snn import checkpoint, quantization
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d
 from snn.layers import Projection, QuantConv2d, QuantLinear, Readout, SpikingLayer

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from snn import checkpoint, quantization, train, training
 from snn.architecture import ModelOptions
 from snn.command import command_of, parse
-from snn.data import load
+from snn.datasets.data import load
 from snn.models import make_model
 from snn.recipe import Recipe
 from snn.training import Training, accuracy, write_log

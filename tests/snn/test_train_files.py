@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hw import progress
+from qblif import progress
 from snn import train
 from snn.training import sole_training
 from tests.snn.killed import WORDS, with_moments

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from boards.catalogue import find_board
-from hw.errors import UserError
+from qblif.errors import UserError
 from studies import boards
 
 REPORT = {

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from gen.checkpoint import load_checkpoint
-from gen.fold import fold
-from hw.errors import UserError
-from hw.network import Conv2d, encode
-from snn.data import load
+from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.fold import fold
+from qblif.errors import UserError
+from qblif.network.coding import encode
+from qblif.network.projections import Conv2d
+from snn.datasets.data import load
 from snn.training import Training
 from studies.burst import __main__ as burst
 from studies.burst import run

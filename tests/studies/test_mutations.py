@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from hw.errors import UserError
+from qblif.errors import UserError
 from studies import mutations
 from studies.mutants import MUTANTS, Mutant
 

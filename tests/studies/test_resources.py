@@ -2,7 +2,7 @@
 
 import pytest
 
-from gen.resources import constants
+from gen.planning.resources import constants
 from studies import resources
 
 

@@ -9,13 +9,13 @@ import pytest
 from amaranth.hdl import ClockDomain, Module
 
 from boards.catalogue import find_board
-from gen.board_top import link_config
+from gen.emit.board_top import link_config
 from hw.configure import configure
 from hw.device import Device
-from hw.network import encode
-from hw.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
 from hw.selftest import SelfTestVectors
-from hw.stream_order import beat_words, stream_beats
+from qblif.network.coding import encode
+from qblif.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
+from qblif.streams import beat_words, stream_beats
 from tests.hw.link.line import answers, frame, receive, send
 from tests.hw.streams import run
 from tests.networks import plan_for, random_convolutions, random_network, random_plan

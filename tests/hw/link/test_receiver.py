@@ -6,11 +6,11 @@ import zlib
 import pytest
 
 from boards.catalogue import find_board
-from gen.board_top import link_config
+from gen.emit.board_top import link_config
 from hw.configure import configure
 from hw.link.configuration import buffer_bytes, window
 from hw.link.receiver import FrameReceiver
-from hw.protocol import Command, Error
+from qblif.protocol import Command, Error
 from tests.hw.streams import get, run
 from tests.networks import plan_for, random_network
 

@@ -1,0 +1,304 @@
+"""A flashed board as a Python object: numpy in, numpy out. Runs without torch and without Amaranth.
+
+    with Device.open("/dev/ttyUSB1") as device:
+        results = device.infer(images)          # uint8 (count, C, H, W)
+        results.winners, results.logits         # int64 (count,), (count, classes)
+
+Whatever is lost or damaged on the line is asked again: an inference depends on nothing before it, so asking twice does
+no harm. After any doubt the driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which the device
+takes under any id. Answers come in order, so once that one is answered nothing older can follow, and all that is
+still unanswered is asked again under new ids.
+"""
+
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from boards.host.framing import END, DamagedFrameError, Frame
+from boards.host.serial_pipe import Pipe, SerialPipe
+from qblif.errors import UserError
+from qblif.progress import counted
+from qblif.protocol import (
+    ANSWER,
+    BAUD_RATES,
+    COUNTER_BYTES,
+    CRC_BYTES,
+    HEADER_BYTES,
+    LARGEST_ANSWER,
+    Command,
+    Error,
+    Identity,
+    ProtocolError,
+    Results,
+    pack_samples,
+    unpack_counters,
+    unpack_results,
+)
+
+IDS = 256
+TIMEOUT_SECONDS = 1.0
+LONGEST_TIMEOUT = 3600.0
+SEARCHES = 2 * len(BAUD_RATES)
+"""How often a device is asked for its identity before there is none."""
+PATIENCE = 20
+"""Failures one after the other, without an answer in between, until the driver gives up."""
+LARGEST_WINDOW = 128
+"""So that no id is used again while a request of that id may be unanswered."""
+BYTES_UNDER_WAY = 2**16
+"""Of requests that are unanswered, where two of them do not have more; more of them would make nothing faster."""
+BYTES_PACKED_AT_ONCE = 2**20
+LINE_BITS_PER_BYTE = 10
+"""Start bit, eight data bits, stop bit."""
+COBS_BLOCK = 254
+"""Bytes that COBS lengthens by at most one."""
+LARGEST_FRAME = 2 * LARGEST_ANSWER
+"""Bytes without an end after which they are given up."""
+
+
+class TroubleError(Exception):
+    """Something on the line that leaves in doubt what the device has got; the message says what."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Request:
+    """``id``: under which it was asked, None while it has to be; ``answer``: the data that came back."""
+
+    data: bytes
+    id: int | None = None
+    answer: bytes | None = None
+
+
+class Device:
+    """A device at the other end of a pipe; :meth:`open` makes one of a serial port.
+
+    Args:
+        pipe: how to reach it.
+        baud: the rate of its link; None tries all of ``BAUD_RATES``.
+        timeout: seconds without an answer after which something is asked again, more than 0 and at most
+            ``LONGEST_TIMEOUT``.
+
+    Attributes:
+        identity: what the device says of itself.
+        retries: how often something was asked again.
+
+    Raises:
+        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers, or answers
+            what no device can.
+    """
+
+    def __init__(self, pipe: Pipe, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
+        check_timeout(timeout)
+        self.retries = 0
+        self._pipe, self._timeout = pipe, timeout
+        self._received = bytearray()
+        self._last_id = 0
+        self._unanswered = 0
+        self._failures = 0
+        self.identity = self._find(BAUD_RATES if baud is None else (baud,))
+        request = frame_bytes(self.identity.inference_bytes)
+        self._window = min(self.identity.window, LARGEST_WINDOW, max(2, BYTES_UNDER_WAY // request))
+        self._timeout += self._window * request * LINE_BITS_PER_BYTE / self.identity.baud
+        self._answer_bytes = {
+            Command.INFER: self.identity.result_bytes,
+            Command.COUNTERS: COUNTER_BYTES * len(self.identity.counters),
+            Command.RESET: 0,
+        }
+
+    @classmethod
+    def open(cls, port: str, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> Self:
+        """The device at a serial port, such as ``/dev/ttyUSB1``; arguments as of the class."""
+        pipe = SerialPipe(port)
+        try:
+            return cls(pipe, baud=baud, timeout=timeout)
+        except BaseException:
+            pipe.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._pipe.close()
+
+    def infer(self, samples: NDArray[Any], *, progress: bool = False) -> Results:
+        """Run inferences.
+
+        Args:
+            samples: as :func:`qblif.network.coding.encode` takes them for the device's input; raises its NetworkError
+                otherwise.
+            progress: show on stderr how far it is.
+        """
+        at_once = max(1, BYTES_PACKED_AT_ONCE // self.identity.inference_bytes)
+        chunks = (samples[start : start + at_once] for start in range(0, len(samples), at_once))
+        answers = self._ask(Command.INFER, (data for chunk in chunks for data in pack_samples(chunk, self.identity)))
+        shown = counted(answers, len(samples), "inferences", quiet=not progress)
+        return unpack_results(list(shown), self.identity)
+
+    def counters(self) -> dict[str, int]:
+        """The activity counters, by name."""
+        (answer,) = self._ask(Command.COUNTERS, [b""])
+        return unpack_counters(answer, self.identity)
+
+    def reset(self) -> None:
+        """Put the device back to what it was after power-on."""
+        list(self._ask(Command.RESET, [b""]))
+
+    def _ask(self, command: Command, contents: Iterable[bytes]) -> Iterator[bytes]:
+        """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order.
+
+        Raises:
+            ProtocolError: an answer has another length than its command's.
+        """
+        contents = iter(contents)
+        open_requests: deque[Request] = deque()
+        while True:
+            room = self._window - len(open_requests)
+            open_requests.extend(Request(data=data) for data in itertools.islice(contents, room))
+            if not open_requests:
+                break
+            for request in open_requests:
+                if request.id is None and request.answer is None:
+                    request.id = self._send(command, request.data)
+            try:
+                self._take_answer(command, open_requests)
+            except (TroubleError, DamagedFrameError) as trouble:
+                self._synchronise(command, open_requests, str(trouble))
+            while open_requests and (answer := open_requests[0].answer) is not None:
+                if len(answer) != (expected := self._answer_bytes[command]):
+                    raise ProtocolError(f"the answer to {command.name} has {len(answer)} bytes, not {expected}")
+                self._failures = 0
+                open_requests.popleft()
+                yield answer
+
+    def _take_answer(self, command: Command, open_requests: Iterable[Request]) -> None:
+        """Wait for the next frame, which should answer the oldest request.
+
+        Raises:
+            TroubleError, DamagedFrameError: it does not, or none came.
+        """
+        oldest = next(request for request in open_requests if request.answer is None)
+        frame = self._next_frame(time.monotonic() + self._timeout)
+        deliver(frame, command, open_requests)
+        if oldest.answer is None:
+            raise TroubleError(f"the device answered {meaning(frame)}")
+
+    def _synchronise(self, command: Command, open_requests: Iterable[Request], reason: str) -> None:
+        """Reach a state without doubt: nothing is under way, and what is unanswered has to be asked again."""
+        identity, leave_early = None, True
+        while identity is None:
+            self.retries += 1
+            self._failures += 1
+            if self._failures > PATIENCE:
+                raise UserError(f"no proper answer from {self._pipe.name} any more ({reason}); check cable and board")
+            identity = self._identify(command, open_requests, leave_early=leave_early)
+            # Noise can make two frames of one, so the count may be wrong, but not after a silence.
+            leave_early = not leave_early
+        if identity != self.identity:
+            raise UserError(f"the device at {self._pipe.name} has become another one; open it anew")
+        for request in open_requests:
+            request.id = None
+
+    def _identify(self, command: Command, open_requests: Iterable[Request], *, leave_early: bool) -> Identity | None:
+        """Ask for the identity after closing any partial frame; answers to ``open_requests`` before it are delivered.
+
+        Args:
+            command, open_requests: what was asked before.
+            leave_early: do not wait on when as many frames have come as were asked for.
+
+        Returns:
+            The identity, or None when it did not come in time.
+        """
+        self._pipe.write(END)
+        asked = self._send(Command.IDENTIFY, b"")
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline and not (leave_early and self._unanswered <= 0):
+            try:
+                frame = self._next_frame(deadline)
+            except TroubleError:
+                break
+            except DamagedFrameError:
+                continue
+            if (frame.kind, frame.id) == (Command.IDENTIFY | ANSWER, asked):
+                self._unanswered = 0
+                return Identity.from_bytes(frame.data)
+            deliver(frame, command, open_requests)
+        self._unanswered = 0
+        return None
+
+    def _find(self, rates: tuple[int, ...]) -> Identity:
+        """Set the rate at which the device answers; raises UserError when it answers at none."""
+        for rate in itertools.islice(itertools.cycle(rates), SEARCHES):
+            self._pipe.set_baud(rate)
+            self._received.clear()
+            identity = self._identify(Command.IDENTIFY, (), leave_early=False)
+            if identity is not None:
+                return identity
+        raise UserError(
+            f"no answer from {self._pipe.name} at {', '.join(map(str, rates))} baud; is this the board's port, and is "
+            "the board flashed with a bitstream of gen.build?"
+        )
+
+    def _send(self, command: Command, data: bytes) -> int:
+        """Send one request; returns its id."""
+        self._last_id = (self._last_id + 1) % IDS
+        self._unanswered += 1
+        self._pipe.write(Frame(kind=command, id=self._last_id, data=data).to_bytes())
+        return self._last_id
+
+    def _next_frame(self, deadline: float) -> Frame:
+        """Wait for a frame.
+
+        Raises:
+            TroubleError: none came until ``deadline``, in seconds of the monotonic clock.
+            DamagedFrameError: one came, damaged, or more bytes than a frame can have.
+        """
+        while True:
+            self._received = self._received.lstrip(END)
+            encoded, end, rest = self._received.partition(END)
+            if end:
+                self._received = rest
+                self._unanswered -= 1
+                return Frame.from_bytes(bytes(encoded))
+            if len(self._received) > LARGEST_FRAME:
+                self._received.clear()
+                raise DamagedFrameError("a frame without an end")
+            if time.monotonic() >= deadline:
+                raise TroubleError("the device was silent")
+            self._received += self._pipe.read()
+
+
+def frame_bytes(data: int) -> int:
+    """Bytes on the line of a frame with so many bytes of data, at most."""
+    content = HEADER_BYTES + data + CRC_BYTES
+    return content + math.ceil(content / COBS_BLOCK) + 1
+
+
+def check_timeout(seconds: float) -> None:
+    """Raise UserError unless a driver can wait so many seconds for an answer."""
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise UserError(f"the timeout must be more than 0 and at most {LONGEST_TIMEOUT:g} seconds, not {seconds:g}")
+
+
+def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) -> None:
+    """Give an answer to the request that it belongs to, if there is one."""
+    for request in open_requests:
+        if frame.kind == command | ANSWER and request.id == frame.id:
+            request.answer = frame.data
+
+
+def meaning(frame: Frame) -> str:
+    """A frame that was not expected, in a word or two."""
+    return Error(frame.kind).name if frame.kind in list(Error) else f"request {frame.id} before an older one"

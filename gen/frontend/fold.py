@@ -1,0 +1,252 @@
+"""Scale folding: from a checkpoint's layers to the integer network (docs/design.md, folding).
+
+A checkpoint of quantization-aware training carries its integers, and these are taken; the fold of its floats is
+computed here once more, independently, and must agree within one unit. A float checkpoint is folded and rounded
+here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen.frontend.checkpoint import MOST_REFERENCES, Checkpoint, dense, floats, get, integers, load_checkpoint, whole
+from qblif.errors import UserError
+from qblif.golden import replay
+from qblif.network.checks import MOST_FRACTION_BITS, MOST_WEIGHT_BITS, IntArray, NetworkError
+from qblif.network.coding import encode
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
+from qblif.network.references import ReferenceVectors
+from qblif.reading import brief
+
+Floats = NDArray[np.float64]
+MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What values that contradict each other do to torch and numpy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedLayer:
+    """W' and b' of one layer on its integer grid, rounded: weights a projection and the bias of all together."""
+
+    weights: list[IntArray]
+    bias: IntArray
+    skip: int | None
+
+
+def fold(checkpoint: Checkpoint) -> Network:
+    """The integer network of a checkpoint.
+
+    Raises:
+        UserError: a layer is of an unknown kind, malformed, not finite, rounds to nothing, or its integers are
+            not those that its floats fold to.
+    """
+    try:
+        spec = InputSpec(
+            shape=tuple(get(checkpoint.input, "shape", list, "input")),
+            coding=get(checkpoint.input, "coding", str, "input"),  # type: ignore[arg-type]
+            bits=get(checkpoint.input, "bits", int, "input"),
+        )
+        nodes: list[Population | Pooling] = []
+        projections: list[Dense | Conv2d | Skip] = []
+        readout: Readout | None = None
+        for layer in checkpoint.layers:
+            if readout is not None:
+                raise UserError(f"{checkpoint.path}: a layer follows the readout, which must be the last")
+            kind, name = get(layer, "kind", str, "layer"), get(layer, "name", str, "layer")
+            if kind == "pooling":
+                nodes.append(pooling(layer, name))
+                continue
+            folded = layer_integers(layer, name, checkpoint.kind)
+            projections += layer_projections(layer, name, folded)
+            if kind == "readout":
+                readout = Readout(
+                    fraction_bits=get(layer, "fraction_bits", int, name),
+                    bias=folded.bias,
+                    exponent=integers(layer, "exponent", name, 1),
+                )
+            else:
+                nodes.append(population(layer, name, folded))
+        if readout is None:
+            raise UserError(f"{checkpoint.path}: the checkpoint has no readout")
+        return Network(
+            timesteps=checkpoint.timesteps,
+            input=spec,
+            nodes=tuple(nodes),
+            projections=tuple(projections),
+            readout=readout,
+        )
+    except NetworkError as error:
+        raise UserError(f"{checkpoint.path}: {brief(error)}") from error
+    except MALFORMED as error:
+        raise UserError(f"{checkpoint.path} is malformed: {brief(error)}") from error
+
+
+def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
+    """The checkpoint's reference vectors; empty for a float checkpoint. Raises UserError when they do not fit."""
+    if checkpoint.references is None:
+        none = np.zeros((0, len(network.readout.bias)), dtype=np.int64)
+        samples = np.zeros((0, *network.input.shape), dtype=np.uint8)
+        return ReferenceVectors(samples=samples, logits=none, labels=np.zeros(0, dtype=np.int64))
+    try:
+        samples = dense(checkpoint.references, "samples", "references").numpy()
+        logits = integers(checkpoint.references, "logits", "references", 2)
+        labels = integers(checkpoint.references, "labels", "references", 1)
+    except MALFORMED as error:
+        raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
+    if samples.ndim == 0 or len(samples) > MOST_REFERENCES:
+        raise UserError(f"{checkpoint.path}: references: {samples.shape} samples; at most {MOST_REFERENCES} are kept")
+    try:
+        encode(samples, network.input)
+    except NetworkError as error:
+        raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
+    if logits.shape != (len(samples), len(network.readout.bias)) or labels.shape != (len(samples),):
+        raise UserError(f"{checkpoint.path}: references: logits {logits.shape} do not belong to {len(samples)} samples")
+    return ReferenceVectors(samples=samples, logits=logits, labels=labels)
+
+
+def pooling(layer: dict[str, Any], name: str) -> Pooling:
+    """One pooling node."""
+    return Pooling(
+        name=name,
+        source=get(layer, "source", str, name),
+        kind=get(layer, "pooling", str, name),  # type: ignore[arg-type]
+        kernel=get(layer, "kernel", int, name),
+    )
+
+
+def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Population:
+    """One population with its folded constants."""
+    leak = get(layer, "leak", list, name)
+    if len(leak) != 2 or not all(type(part) is int for part in leak):
+        raise UserError(f"layer {name}: leak must be two integers (multiplier, shift)")
+    return Population(
+        name=name,
+        shape=tuple(get(layer, "shape", list, name)),
+        fraction_bits=get(layer, "fraction_bits", int, name),
+        burst_ceiling=get(layer, "burst_ceiling", int, name),
+        leak=Leak(multiplier=leak[0], shift=leak[1]),
+        reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
+        bias=folded.bias,
+        exponent=integers(layer, "exponent", name, 1),
+    )
+
+
+def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> list[Dense | Conv2d | Skip]:
+    """The projections into one layer."""
+    result: list[Dense | Conv2d | Skip] = []
+    for part, weights in zip(get(layer, "projections", list, name), folded.weights, strict=True):
+        kind, source = get(part, "kind", str, name), get(part, "source", str, name)
+        bits = get(part, "weight_bits", int, name)
+        if not weights.any():
+            raise UserError(
+                f"layer {name}: all weights from {source} round to zero, so nothing could ever pass; "
+                "train with more weight bits or a lower learning rate"
+            )
+        if kind == "dense":
+            result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
+        else:
+            stride, padding = get(part, "stride", int, name), get(part, "padding", int, name)
+            result.append(
+                Conv2d(source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding)
+            )
+    if folded.skip is not None:
+        source = get(layer["skip"], "source", str, name)
+        result.append(Skip(source=source, target=name, weight=folded.skip))
+    return result
+
+
+def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
+    """The layer's integers: the stored ones, held against the fold of the floats, or that fold itself."""
+    computed = fold_layer(layer, name)
+    if kind == "float":
+        return computed
+    parts = get(layer, "projections", list, name)
+    stored = FoldedLayer(
+        weights=[integers(part, "weights", name, 2 if part["kind"] == "dense" else 4) for part in parts],
+        bias=integers(layer, "bias", name, 1),
+        skip=get(layer["skip"], "weight", int, name) if "skip" in layer else None,
+    )
+    pairs = list(zip((*stored.weights, stored.bias), (*computed.weights, computed.bias), strict=True))
+    pairs.append((np.asarray(stored.skip or 0), np.asarray(computed.skip or 0)))
+    for ours, refolded in pairs:
+        if ours.shape != refolded.shape or np.abs(ours - refolded).max(initial=0) > 1:
+            raise UserError(f"layer {name}: the checkpoint's integers are not what its floats fold to; train it again")
+    return stored
+
+
+def scalar(section: dict[str, Any], key: str, name: str) -> float:
+    """The single number ``section[key]``; raises UserError when it is anything else."""
+    value = floats(section, key, name)
+    if value.shape != ():
+        raise UserError(f"layer {name}: {key} has shape {value.shape}, not that of a single number")
+    return float(value)
+
+
+@np.errstate(all="raise", under="ignore")
+def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
+    """Fold BatchNorm and both scales into each projection, in float64, and round onto the layer's grid::
+
+        W' = (s_prev / s) * diag(g / sqrt(var + eps)) * W        b' = (c - g * mu / sqrt(var + eps)) / s
+        w = clip(floor(W' * 2^(F-e) + 1/2))                      bias = floor(b' * 2^F + 1/2)
+
+    Raises:
+        UserError: a float is missing, not finite, or shapes do not meet.
+    """
+    scale = scalar(layer, "scale", name) if layer["kind"] == "population" else 1.0
+    unit = 2.0 ** whole(layer, "fraction_bits", name, 1, MOST_FRACTION_BITS)
+    exponent = integers(layer, "exponent", name, 1)
+    weights, bias = [], np.zeros(len(exponent), dtype=np.int64)
+    for part in get(layer, "projections", list, name):
+        numbers = get(part, "floats", dict, name)
+        weight, shift = floats(numbers, "weight", name), floats(numbers, "shift", name)
+        factor, offset = np.ones_like(shift), shift
+        if numbers.get("gain") is not None:
+            epsilon = get(numbers, "epsilon", float, name)
+            gain, mean, variance = (floats(numbers, key, name) for key in ("gain", "mean", "variance"))
+            if not gain.shape == mean.shape == variance.shape == shift.shape:
+                raise UserError(f"layer {name}: gain, mean, variance and shift have different shapes")
+            factor = gain / np.sqrt(variance + epsilon)
+            offset = shift - factor * mean
+        if weight.ndim not in (2, 4) or not weight.shape[:1] == shift.shape == exponent.shape:
+            raise UserError(f"layer {name}: weights {weight.shape}, shift {shift.shape}, exponents {exponent.shape}")
+        rows = factor * scalar(numbers, "source_scale", name) / scale * unit / 2.0**exponent
+        limit = 2 ** (whole(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
+        rounded = np.empty(weight.shape, dtype=np.int64)
+        for channel, row in enumerate(rows):  # one by one: whole layers of floats would take much memory
+            rounded[channel] = np.clip(np.floor(weight[channel] * row + 0.5), -limit, limit - 1)
+        weights.append(rounded)
+        bias = bias + np.floor(offset / scale * unit + 0.5).astype(np.int64)
+    skip = None
+    if "skip" in layer:
+        skip = int(np.floor(scalar(layer["skip"], "source_scale", name) / scale * unit + 0.5))
+    return FoldedLayer(weights=weights, bias=bias, skip=skip)
+
+
+def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
+    """A checkpoint, its integer network and its reference vectors, replayed; raises UserError."""
+    checkpoint = load_checkpoint(path)
+    network = fold(checkpoint)
+    vectors = references(checkpoint, network)
+    if checkpoint.kind == "qat":
+        check_references(path, network, vectors)
+    return checkpoint, network, vectors
+
+
+def check_references(path: Path, network: Network, vectors: ReferenceVectors) -> None:
+    """Replay the references; raises UserError unless this is the network that was trained."""
+    if not len(vectors.logits):
+        raise UserError(f"{path} has no reference inputs, which would show that this is the trained network")
+    try:
+        logits = replay(network, vectors)
+    except NetworkError as error:
+        raise UserError(f"{path}: {error}") from error
+    wrong = (logits != vectors.logits[: len(logits)]).any(axis=1)
+    if wrong.any():
+        raise UserError(
+            f"{path}: {wrong.sum()} of {len(wrong)} reference inputs give other logits than its training printed, so "
+            "it does not describe the network that was trained, or was changed since; train it or copy it again"
+        )

@@ -1,0 +1,105 @@
+"""What a layer's scanner will do for given bursts: the data behind the exact cycle model (:mod:`gen.planning.timing`).
+
+A beat costs as many cycles as its fullest bank has set bit-planes, an empty one none; the last of an accumulation
+costs at least one. A beat is taken one cycle after the one before it, and not before the last beat with a cost is
+done. For a whole accumulation this makes two numbers: how long after its first beat is offered its last one is
+taken, and how long after the scanner is done with the accumulation before.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.configuration import ProjectionConfig
+from qblif.network.checks import IntArray
+from qblif.streams import stream_beats
+
+NEVER = -(2**40)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowCosts:
+    """Of a layer with a receptive field: int64 (inferences, window rows, windows a row, accumulations).
+
+    ``after_first``, ``after_busy``: cycles to the last beat of an accumulation; ``closing``: that beat's cost.
+    """
+
+    after_first: IntArray
+    after_busy: IntArray
+    closing: IntArray
+
+
+def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """Cost of every beat of the source: (inferences, H, W, folds of the source, steps, beats)."""
+    source, banks = projection.window.source, projection.banks
+    beats = stream_beats(bursts, source)
+    planes = np.zeros_like(beats)
+    for plane in range(source.burst_bits):
+        planes += beats >> plane & 1
+    shared = planes.reshape(*beats.shape[:2], source.group // banks, banks).sum(axis=2).max(axis=2)
+    shape = (source.height, source.width, source.folds, source.steps, source.beats)
+    return shared.reshape(len(bursts), *shape)
+
+
+def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
+    """Additions of one weight into one neuron that the source's bursts cause, plane by plane."""
+    window, source = projection.window, projection.window.source
+    beats = stream_beats(bursts, source)
+    planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
+    positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
+    # How many windows look at each position.
+    looks = np.zeros((source.height + 2 * window.padding, source.width + 2 * window.padding), dtype=np.int64)
+    for y in range(window.height):
+        for x in range(window.width):
+            top, left = y * window.stride, x * window.stride
+            looks[top : top + window.kernel[0], left : left + window.kernel[1]] += 1
+    inner = looks[window.padding :, window.padding :][: source.height, : source.width]
+    return int((positions * inner).sum()) * len(projection.weights)
+
+
+def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """Cost of every beat of a layer whose source passes as it comes: (inferences, accumulations, beats)."""
+    sums = projection.window.source.steps // projection.merged_steps
+    costs = beat_costs(bursts, projection).reshape(len(bursts), sums, -1)
+    costs[:, :, -1] = np.maximum(costs[:, :, -1], 1)
+    return costs
+
+
+def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
+    """Costs of every accumulation of a layer with a receptive field; each is done once for every fold."""
+    window, merged = projection.window, projection.merged_steps
+    (rows, columns), stride, pad = window.kernel, window.stride, window.padding
+    padded = np.pad(beat_costs(bursts, projection), ((0, 0), (pad, pad), (pad, pad), (0, 0), (0, 0), (0, 0)))
+
+    def words() -> Iterator[IntArray]:
+        for step in range(merged):
+            for row in range(rows):
+                for column in range(columns):
+                    below = slice(row, row + stride * (window.height - 1) + 1, stride)
+                    beside = slice(column, column + stride * (window.width - 1) + 1, stride)
+                    for fold in range(window.source.folds):
+                        for beat in range(window.source.beats):
+                            yield padded[:, below, beside, fold, step::merged, beat]
+
+    return accumulation_costs(words())
+
+
+def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
+    """Costs of accumulations whose beats, one after the other, cost ``words``; the last costs at least one."""
+    costs = iter(words)
+    cost = next(costs)
+    shape = cost.shape
+    first, busy = np.full(shape, -1), np.full(shape, NEVER)
+    first_busy, busy_busy = np.full(shape, NEVER), np.zeros(shape, dtype=np.int64)
+    while True:
+        following = next(costs, None)
+        if following is None:
+            cost = np.maximum(cost, 1)
+        spikes = cost > 0
+        first = np.where(spikes, np.maximum(first + 1, busy), first + 1)
+        first_busy = np.where(spikes, np.maximum(first_busy + 1, busy_busy), first_busy + 1)
+        if following is None:
+            return WindowCosts(after_first=first, after_busy=first_busy, closing=cost)
+        busy, busy_busy = np.where(spikes, first + cost, busy), np.where(spikes, first_busy + cost, busy_busy)
+        cost = following

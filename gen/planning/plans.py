@@ -1,0 +1,313 @@
+"""Looking for a plan: the smallest that is fast enough, the fastest that fits, and the alternatives between."""
+
+import dataclasses
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+
+from boards.board import Board
+from gen.planning.activity import Activity, KnownCycles, StageCycles, expected_cycles
+from gen.planning.draft import Draft
+from gen.planning.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
+from gen.planning.refusal import capacity, needs, too_big, too_many_weights, weight_bits
+from gen.planning.resources import StageResources, link_resources, self_test_resources, stage_resources
+from hw.configuration import TopConfig
+from hw.configure import configure
+from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
+from qblif.errors import UserError
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+
+SHARE_OF_BOARD = 0.8
+"""Of the logic, where no rate is asked for: what is left is room for place and route. Block RAMs are counted exactly
+and need no such room."""
+ABOVE_SLOWEST = 1.5
+"""Times the LUTs of the slowest design that a plan may take where these alone are more than the family's ``easy_luts``.
+With it cifar10_cnn takes 91,748 cycles per inference on a ULX3S-85F, at 84.0 MHz."""
+HEADROOM = 0.9
+"""Share of the cycles of a wanted rate that the expected cycles may take: they are only expected, and layers wait for
+each other."""
+FINEST_STEP = 1 / 32
+"""Octaves of cycles to which the fastest design that fits is found."""
+STEPS_PER_OCTAVE = 2
+"""Of the limits at which alternatives are looked for."""
+TIGHTER_LIMITS, TIGHTER_STEP = 4, 1 / 8
+"""Limits below a wanted one, in octaves, at which a design may turn out smaller: layers are chosen one by one."""
+NARROWEST_LIMITS = 8
+"""Halves of an octave below no limit at all at which a design may still turn out smaller."""
+ROUNDS, DEARER = 4, 3.0
+"""How often, and by how much, a resource that is exceeded is made dearer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A plan with what it is expected to need: cycles of every stage, and resources of every stage and of what stands
+    around them on the board."""
+
+    plan: Plan
+    config: TopConfig
+    cycles: dict[str, StageCycles]
+    resources: tuple[StageResources, ...]
+
+    @property
+    def bottleneck(self) -> str:
+        """The stage that takes the most cycles."""
+        return max(self.cycles, key=lambda name: self.cycles[name].bottleneck)
+
+    @property
+    def slowest(self) -> float:
+        """Expected cycles an inference."""
+        return self.cycles[self.bottleneck].bottleneck
+
+    def total(self, resource: str) -> float:
+        """A resource of :attr:`boards.board.Resources.limits`, or ``lut``, of all stages."""
+        return sum(getattr(stage, resource) for stage in self.resources)
+
+    def largest(self, resource: str) -> str:
+        """The stage, or the part around them, that takes most of a resource (of what is not estimated, of LUTs)."""
+        return max(self.resources, key=lambda stage: getattr(stage, resource, stage.lut)).name
+
+    def share(self, board: Board) -> float:
+        """Share of the board that the design takes: of each of its resources together."""
+        return sum(self.total(key) / limit for key, limit in board.budget.limits.items())
+
+    def fullest(self, board: Board) -> float:
+        """Share of the board that the design takes of the resource of which it takes most."""
+        return max(self.total(key) / limit for key, limit in board.budget.limits.items())
+
+    def excess(self, board: Board, share: float) -> dict[str, float]:
+        """By how much each resource exceeds what it may take of the board: ``share`` of the logic, and all block RAMs.
+        Empty if all fit."""
+        shares = dict.fromkeys(board.budget.limits, share) | {"bram": 1.0}
+        over = {key: self.total(key) - shares[key] * limit for key, limit in board.budget.limits.items()}
+        return {key: amount for key, amount in over.items() if amount > 0}
+
+
+def make_plan(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    target_fps: float | None = None,
+    inputs: IntArray | None = None,
+    patch_margin: int | None = None,
+) -> Plan:
+    """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
+    without that, the fastest found that stays within 80 % of the board's logic and is easy to route
+    (``Family.easy_luts``); where none stays within 80 %, what leaves most of the board free. Tables deeper than
+    ``Family.deepest_table`` are a last resort, for networks that fit in no other way.
+
+    Args:
+        network: the network.
+        board: where it shall run.
+        clock_mhz: the clock there.
+        sha256: of the network file, as hexadecimal text.
+        activity: see :class:`gen.planning.planner.Planner`.
+        target_fps: see above.
+        inputs: bursts of the reference inputs; the self-test holds as many of them as fit.
+        patch_margin: see :class:`gen.planning.planner.Planner`.
+
+    Raises:
+        UserError: no plan fits or is fast enough; the message names what is missing, and ways out that were tried.
+    """
+    planner = Planner(network, board, activity, inputs, patch_margin)
+    search = Search(planner, clock_mhz, sha256)
+    if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
+        raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
+    return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
+
+
+class Search:
+    """Looks for the limit of cycles an inference at which the planner gives what is wanted.
+
+    Attributes:
+        samples: the most that the self-test shall hold. A design gets as many of them as the board has room for in a
+            table that is not too deep; where there is no room even for one, none if there is a host link.
+        tried: every design so far.
+    """
+
+    def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
+        self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
+        self.board = planner.board
+        # Without reference inputs there is one that is arbitrary.
+        self.samples = min(MOST_SELF_TEST_SAMPLES, 1 if planner.inputs is None else len(planner.inputs))
+        self.tried: list[Candidate] = []
+
+    def smallest(self, target_fps: float) -> Candidate:
+        """The smallest design found that reaches ``target_fps`` inferences a second; raises UserError."""
+        limit = self.clock_mhz * 1e6 / target_fps * HEADROOM
+        self._within(limit, 1.0)
+        for step in range(1, TIGHTER_LIMITS + 1):
+            with suppress(TooSlowError):
+                self._within(limit * 2 ** (-step * TIGHTER_STEP), 1.0)
+        fitting = [one for one in self.tried if not one.excess(self.board, 1.0)]
+        if fitting:
+            return min(fitting, key=lambda one: (-one.plan.self_test_samples, one.share(self.board)))
+        if self._deeper():
+            return self.smallest(target_fps)
+        reason = needs(self.board, self._roomiest(self.tried).resources, f"at {target_fps:g} inferences a second")
+        rate = math.floor(self.clock_mhz * 1e6 / self.fastest().slowest * HEADROOM)
+        raise UserError(f"{reason}; take --target-fps {rate}")
+
+    def fastest(self) -> Candidate:
+        """The fastest design found that stays within 80 % of the board's logic and is easy to route; where none is, the
+        slowest one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
+        best = self.narrowest(SHARE_OF_BOARD)
+        if best is None:
+            self.narrowest(1.0)
+            best = self._roomiest(self.tried)
+            if best.excess(self.board, 1.0):
+                if self._deeper():
+                    return self.fastest()
+                raise too_big(self.planner, needs(self.board, best.resources), self.fits_elsewhere)
+            return best
+        fewest = best.plan.self_test_samples
+        cycles, fits = best.slowest, 0.0
+        most_luts = max(self.board.family.easy_luts, best.total("lut") * ABOVE_SLOWEST)
+        too_fast = math.log2(max(2.0, cycles))
+        while too_fast - fits > FINEST_STEP:
+            middle = (fits + too_fast) / 2
+            tried = self._fitting(cycles * 2**-middle)
+            if tried is None or tried.total("lut") > most_luts or tried.plan.self_test_samples < fewest:
+                too_fast = middle
+            else:
+                best, fits = tried, middle
+        return best
+
+    def narrowest(self, share: float) -> Candidate | None:
+        """The first of the slowest designs that stays within ``share`` of the board and has room for a self-test; where
+        none has, the first that stays within it; None where none does."""
+        limit, fitting = math.inf, None
+        for step in range(NARROWEST_LIMITS):
+            with suppress(TooSlowError):
+                found = self._within(limit, share)
+                if not found.excess(self.board, share):
+                    if found.plan.self_test_samples:
+                        return found
+                    fitting = fitting or found
+                if limit == math.inf:
+                    cycles = found.slowest
+            limit = cycles * 2 ** (-(step + 1) / 2)
+        return fitting
+
+    def _deeper(self) -> bool:
+        """Allow tables of any depth from here on; returns whether they were not allowed before."""
+        avoided = self.planner.deepest < math.inf
+        self.planner.deepest = math.inf
+        return avoided
+
+    def _roomiest(self, found: list[Candidate]) -> Candidate:
+        return min(found, key=lambda one: one.fullest(self.board))
+
+    def fits_elsewhere(self, network: Network, board: Board) -> bool:
+        """Whether the slowest design of another network, or on another board, fits."""
+        planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
+        planner.deepest = math.inf
+        return not Search(planner, self.clock_mhz, self.sha256)._within(math.inf, 1.0).excess(board, 1.0)
+
+    def _fitting(self, limit: float) -> Candidate | None:
+        """The design under ``limit`` cycles, or None where there is none or it exceeds 80 % of the board."""
+        try:
+            tried = self._within(limit, SHARE_OF_BOARD)
+        except TooSlowError:
+            return None
+        return None if tried.excess(self.board, SHARE_OF_BOARD) else tried
+
+    def _within(self, limit: float, share: float) -> Candidate:
+        """The cheapest design under ``limit`` cycles; where it exceeds its share of the board, what it has too little
+        of is made dearer a few times. Whether it fits in the end has to be asked. Raises TooSlowError."""
+        weights = dict(NO_WEIGHTS)
+        for _ in range(ROUNDS):
+            found = self._candidate(limit, weights)
+            excess = found.excess(self.board, share)
+            if not excess:
+                break
+            weights |= {key: weights.get(key, 1.0) * DEARER for key in excess}
+        return found
+
+    def _candidate(self, limit: float, weights: Weights) -> Candidate:
+        draft = self.planner.draft(limit, weights)
+        found = candidate(self.planner, draft, self.clock_mhz, self.sha256, self.samples)
+        most = max(1, min(self.samples, self.planner.deepest // found.config.input.beats_per_inference))
+        for count in range(int(most), -1 if self.board.uart else 0, -1):
+            found = with_samples(found, self.board, count)
+            if "bram" not in found.excess(self.board, 1.0):
+                break
+        self.tried.append(found)
+        return found
+
+
+def fewest_steps(cycles: float) -> int:
+    """Steps of the series of alternatives' limits from ``cycles`` down to one cycle."""
+    return math.ceil(math.log2(max(2.0, cycles)) * STEPS_PER_OCTAVE)
+
+
+def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, samples: int) -> Candidate:
+    """A finished draft with its expected cycles and resources."""
+    plan = draft.plan(planner.board.name, clock_mhz, sha256, samples)
+    return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs, planner.cycles)
+
+
+def evaluate(
+    network: Network,
+    board: Board,
+    plan: Plan,
+    activity: Activity,
+    inputs: IntArray | None = None,
+    known: KnownCycles | None = None,
+) -> Candidate:
+    """What a plan is expected to need; ``known`` as in :func:`gen.planning.activity.stage_cycles`."""
+    config = configure(network, plan)
+    stages = [stage_resources(board.family, stage) for stage in config.stages]
+    link = [] if board.uart is None else [link_resources(board.family, config)]
+    test = self_test_resources(board.family, config, plan.self_test_samples)
+    return Candidate(
+        plan=plan,
+        config=config,
+        cycles=expected_cycles(network, config, activity, inputs, known),
+        resources=(*stages, *link, test),
+    )
+
+
+def with_samples(found: Candidate, board: Board, samples: int) -> Candidate:
+    """The same design with so many samples in its self-test."""
+    test = self_test_resources(board.family, found.config, samples)
+    plan = dataclasses.replace(found.plan, self_test_samples=samples)
+    return dataclasses.replace(found, plan=plan, resources=(*found.resources[:-1], test))
+
+
+def alternatives(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    inputs: IntArray | None = None,
+    patch_margin: int | None = None,
+    samples: int = MOST_SELF_TEST_SAMPLES,
+) -> list[Candidate]:
+    """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
+
+    ``samples``: what the self-test holds in each of them.
+    """
+    planner = Planner(network, board, activity, inputs, patch_margin)
+    found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
+    if found[0].excess(board, 1.0):
+        planner.deepest = math.inf
+        found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
+    for step in range(1, fewest_steps(found[0].slowest)):
+        limit = found[0].slowest * 2 ** (-step / STEPS_PER_OCTAVE)
+        try:
+            found.append(candidate(planner, planner.draft(limit), clock_mhz, sha256, samples))
+        except TooSlowError:
+            break
+    different = {(one.slowest, one.total("lut"), one.total("bram")): one for one in found}.values()
+    return [one for one in different if not any(dominates(other, one) for other in different)]
+
+
+def dominates(one: Candidate, other: Candidate) -> bool:
+    """Whether ``one`` is at least as good in everything and better in something."""
+    ours = (one.slowest, one.total("lut"), one.total("bram"))
+    theirs = (other.slowest, other.total("lut"), other.total("bram"))
+    return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))

@@ -1,0 +1,111 @@
+"""Why a network does not fit a board, and what would help: only what was tried and does."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from boards.board import Board
+from boards.catalogue import CATALOGUE
+from gen.planning.planner import Planner
+from gen.planning.resources import StageResources
+from qblif.errors import UserError
+from qblif.network.graph import Network
+from qblif.network.projections import Conv2d, Dense
+
+FEWEST_WEIGHT_BITS = 2
+
+
+def weighted(network: Network) -> list[Dense | Conv2d]:
+    """The projections that have weights."""
+    return [part for part in network.projections if isinstance(part, Dense | Conv2d)]
+
+
+def weight_bits(network: Network) -> int:
+    """Bits of all weights of a network."""
+    return sum(part.weights.size * part.weight_bits for part in weighted(network))
+
+
+def block_ram_bits(board: Board) -> float:
+    """Bits of all block RAMs of a board's chip."""
+    return board.budget.bram * board.family.block_ram_bits
+
+
+def capacity(board: Board, *, patchable: bool) -> float:
+    """Bits of weights that a board's chip could hold if it held nothing else; those of a patchable design are in block
+    RAM alone."""
+    return block_ram_bits(board) + (0 if patchable else board.budget.lut * board.family.lut_bits)
+
+
+def too_many_weights(planner: Planner) -> str:
+    """That the weights alone are more than the chip can hold, whatever the plan."""
+    held = capacity(planner.board, patchable=planner.patch_margin is not None)
+    return (
+        f"the network is too big for {planner.board.name}: its weights are {weight_bits(planner.network):,} bits, and "
+        f"all that the chip could keep them in holds {held:,.0f}"
+    )
+
+
+def needs(board: Board, resources: Sequence[StageResources], circumstance: str = "") -> str:
+    """What a design that does not fit needs too much of, in which stage most, and what the chip has."""
+    parts = []
+    for key, limit in board.budget.limits.items():
+        total = sum(getattr(stage, key) for stage in resources)
+        if total > limit:
+            most = max(resources, key=lambda stage: getattr(stage, key)).name
+            parts.append(
+                f"{math.ceil(total)} {board.family.unit(key)} of the {limit:g} that the chip has, most in {most}"
+            )
+    where = f"{board.name} {circumstance}".strip()
+    return f"the network is too big for {where}: it needs an estimated {' and '.join(parts)}"
+
+
+def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool]) -> UserError:
+    """The error of a network that does not fit, with ways out.
+
+    Args:
+        planner: of the network on its board.
+        reason: the beginning of the line.
+        fits: tells whether another network, or the same on another board, has a plan.
+    """
+    network, board = planner.network, planner.board
+    held = capacity(board, patchable=planner.patch_margin is not None)
+    narrower = ((bits, with_narrower_weights(network, bits)) for bits in fewer_bits(network))
+    bits = next((bits for bits, other in narrower if weight_bits(other) <= held and fits(other, board)), None)
+    bigger = next((other.name for other in bigger_boards(planner) if fits(network, other)), None)
+    ways = [f"weights of {bits} bits"] if bits else []
+    ways += ["a smaller network"] + ([f"the board {bigger}"] if bigger else [])
+    return UserError(f"{reason}; take {' or '.join(ways)}")
+
+
+def fewer_bits(network: Network) -> range:
+    """Widths below that of the widest weights."""
+    return range(max(part.weight_bits for part in weighted(network)) - 1, FEWEST_WEIGHT_BITS - 1, -1)
+
+
+def with_narrower_weights(network: Network, bits: int) -> Network:
+    """A network of the same shape whose weights have no more than ``bits`` bits."""
+
+    def narrow(part: Dense | Conv2d) -> Dense | Conv2d:
+        limit = 2 ** (min(bits, part.weight_bits) - 1)
+        return dataclasses.replace(
+            part, weights=np.clip(part.weights, -limit, limit - 1), weight_bits=min(bits, part.weight_bits)
+        )
+
+    projections = (narrow(part) if isinstance(part, Dense | Conv2d) else part for part in network.projections)
+    return dataclasses.replace(network, projections=tuple(projections))
+
+
+def bigger_boards(planner: Planner) -> Iterator[Board]:
+    """One board of each chip that has more block RAM than the planner's, and enough for all weights; those of the same
+    family first, the smallest first."""
+    network, board = planner.network, planner.board
+    chips = {(other.family.name, other.budget): other for other in reversed(CATALOGUE.values())}
+    least = max(weight_bits(network), block_ram_bits(board) + 1)
+    bigger = [
+        other
+        for other in chips.values()
+        if block_ram_bits(other) >= least and (planner.patch_margin is None or other.family.block_ram_format)
+    ]
+    yield from sorted(bigger, key=lambda one: (one.family.name != board.family.name, block_ram_bits(one)))

@@ -1,0 +1,158 @@
+"""Files and folders that appear whole or not at all, whoever else writes there and whenever a process is killed.
+
+Every writer fills a partial file or folder under a name of its own, beside the target, and renames it when it is
+complete. So two writers of one target never mix: the last one to finish wins, whole.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from qblif.errors import UserError
+
+PARTIAL = ".partial"
+"""Suffix of everything that is not finished; .gitignore names it."""
+FAILED = ".failed"
+"""Suffix of a folder in which something went wrong that its logs tell more of, and the name of a file that marks it."""
+RENAMES = 100
+"""How often a folder's swap is tried again when another process puts its own folder there at the same moment."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a partial file to write; it replaces ``path`` when the block ends well, and is removed otherwise.
+
+    Raises:
+        UserError: the folder of ``path`` cannot be written to, or the disk is full.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=PARTIAL)
+        os.close(handle)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp makes private files; the result gets the rights that any new file here gets.
+        partial.chmod(0o666 & ~current_umask())
+        partial.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write ``content`` to ``path``, or leave ``path`` as it was; raises UserError."""
+    data = content.encode() if isinstance(content, str) else content
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False) -> Iterator[Path]:
+    """Yield an empty partial folder; it becomes ``path`` when the block ends well, and is removed otherwise.
+
+    Whether an existing ``path`` may be replaced is for the caller to decide.
+
+    Args:
+        path: the folder.
+        replace: the last writer wins; otherwise the first, whose folder others may be using already.
+        keep_failed: a partial folder that a UserError ended becomes ``path`` with the suffix :data:`FAILED`, and the
+            message, which may name a log in it, names that one.
+
+    Raises:
+        UserError: the parent of ``path`` cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{path.name}.", suffix=PARTIAL))
+        partial.chmod(0o777 & ~current_umask())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield partial
+        if replace:
+            swap(partial, path)
+        else:
+            with suppress(FileExistsError):
+                rename_folder(partial, path)
+    except UserError as error:
+        failed = path.with_name(f"{path.name}{FAILED}")
+        # A folder of this name without the mark is somebody's own.
+        if keep_failed and (not failed.exists() or (failed / FAILED).is_file()):
+            (partial / FAILED).touch()
+            swap(partial, failed)
+            error.args = (str(error).replace(str(partial), str(failed)),)
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def rename_folder(folder: Path, target: Path) -> None:
+    """Make ``folder`` the folder ``target``; raises FileExistsError where that is there already, and UserError."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FileExistsError(target) from error
+        raise cannot_write(target, error) from error
+
+
+def swap(folder: Path, target: Path) -> None:
+    """Make ``folder`` the folder ``target``; one that is there already is removed. Raises UserError."""
+    for _ in range(RENAMES):
+        replaced = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.", suffix=PARTIAL))
+        with suppress(FileNotFoundError):
+            target.rename(replaced)
+        try:
+            with suppress(FileExistsError):
+                rename_folder(folder, target)
+                return
+        finally:
+            shutil.rmtree(replaced, ignore_errors=True)
+    raise UserError(f"cannot write {target}: other processes keep writing it")
+
+
+@contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from working on ``path`` while the block lasts; the lock ends with the process.
+
+    Raises:
+        UserError: another process works on it, or no lock can be made there.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        file = lock.open("w")
+    except OSError as error:
+        raise cannot_write(lock, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The process that held it before may have removed this very file since it was opened.
+            ours = lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno()))
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:
+            raise UserError(f"another process is writing {path}; wait until it has ended, or name another file")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """What the user reads when ``path`` could not be written."""
+    return UserError(f"cannot write {path}: {error.strerror or error}")
+
+
+def current_umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

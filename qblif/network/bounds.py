@@ -1,0 +1,162 @@
+"""Interval analysis of the integer form: what sums, potentials and membranes can reach, in exact integers.
+
+All bounds hold over all inputs (every source neuron anywhere from 0 to its ceiling at every timestep) and over every
+order in which events can arrive. Nothing is estimated. This module needs numpy alone.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from qblif.network.graph import Network
+    from qblif.network.nodes import Leak, Target
+
+MOST_BITS = 62
+"""Signed width that nothing in a network may need, the product of leak and membrane included (docs/design.md)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Interval:
+    """Closed integer bounds, one pair per channel: ``low`` and ``high`` of shape (channels,).
+
+    The arrays are int64, or hold Python integers (dtype object) where int64 could wrap.
+    """
+
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+    @property
+    def bits(self) -> int:
+        """Least signed width that holds every value."""
+        return max(signed_bits(int(self.low.min())), signed_bits(int(self.high.max())))
+
+    @property
+    def reach(self) -> int:
+        """The largest distance of any value from 0."""
+        return max(abs(int(self.low.min())), abs(int(self.high.max())))
+
+    @property
+    def hull(self) -> "Interval":
+        """One interval around those of all channels, in Python integers."""
+        low, high = int(self.low.min()), int(self.high.max())
+        return Interval(low=np.array([low], dtype=object), high=np.array([high], dtype=object))
+
+    def union(self, other: "Interval") -> "Interval":
+        """Bounds of the values of either."""
+        return Interval(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
+
+
+def signed_bits(value: int) -> int:
+    """Least two's complement width of ``value``."""
+    return (value if value >= 0 else ~value).bit_length() + 1
+
+
+class Neuron(Protocol):
+    """What the bounds of a neuron depend on, as in :class:`qblif.network.nodes.Population`."""
+
+    @property
+    def fraction_bits(self) -> int: ...
+    @property
+    def burst_ceiling(self) -> int: ...
+    @property
+    def leak(self) -> "Leak": ...
+    @property
+    def reset(self) -> Literal["soft", "hard"]: ...
+
+
+def partial_sums(network: "Network", target: "Target") -> Interval:
+    """Bounds of every partial sum of one timestep: the negative weights alone, and the positive ones alone."""
+    channels = target.shape[0]
+    low, high = np.zeros(channels, dtype=np.int64), np.zeros(channels, dtype=np.int64)
+    for projection in network.projections_into(target.name):
+        if projection.kind != "skip":
+            weights = projection.weights.reshape(channels, -1)
+            ceiling = network.burst_ceiling(projection.source)
+            low += np.minimum(weights, 0).sum(axis=1) * ceiling
+            high += np.maximum(weights, 0).sum(axis=1) * ceiling
+    return Interval(low=low, high=high)
+
+
+def skipped(network: "Network", target: "Target") -> Interval:
+    """Bounds of what identity skips add to the membrane in one timestep."""
+    low, high = np.zeros_like(target.bias), np.zeros_like(target.bias)
+    for projection in network.projections_into(target.name):
+        if projection.kind == "skip":
+            reach = projection.weight * network.burst_ceiling(projection.source)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+    return Interval(low=low, high=high)
+
+
+def current(network: "Network", target: "Target") -> Interval:
+    """Bounds of ``(sum << e) + bias`` and identity skips in one timestep."""
+    partial, skip = partial_sums(network, target), skipped(network, target)
+    scale = 2**target.exponent
+    return Interval(
+        low=partial.low * scale + target.bias + skip.low, high=partial.high * scale + target.bias + skip.high
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NeuronBounds:
+    """Bounds of M, of V and of the product ``a * V`` at any timestep."""
+
+    potential: Interval
+    membrane: Interval
+    product: Interval
+
+
+def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int) -> NeuronBounds:
+    """Bounds over ``timesteps`` steps of neurons that ``current`` enters."""
+    # |V| <= |M|, and |M| grows by no more than the current's reach per timestep.
+    largest = current.reach * timesteps * max(1, neuron.leak.multiplier)
+    if max(largest, neuron.burst_ceiling + 1 << neuron.fraction_bits) >= 2 ** (MOST_BITS - 1):
+        current = Interval(low=current.low.astype(object), high=current.high.astype(object))
+    zero = np.zeros_like(current.low)
+    membrane = membranes = products = Interval(low=zero, high=zero)
+    potentials: Interval | None = None
+    for _ in range(timesteps):
+        product = Interval(
+            low=membrane.low * neuron.leak.multiplier,
+            high=membrane.high * neuron.leak.multiplier,
+        )
+        potential = Interval(
+            low=(product.low >> neuron.leak.shift) + current.low,
+            high=(product.high >> neuron.leak.shift) + current.high,
+        )
+        before, membrane = membrane, after_reset(potential, neuron)
+        products, membranes = products.union(product), membranes.union(membrane)
+        potentials = potential if potentials is None else potentials.union(potential)
+        if (membrane.low == before.low).all() and (membrane.high == before.high).all():
+            break  # every further timestep repeats this one
+    assert potentials is not None
+    return NeuronBounds(potential=potentials, membrane=membranes, product=products)
+
+
+def after_reset(potential: Interval, neuron: Neuron) -> Interval:
+    """Exact bounds of V over all M of an interval: V is a sawtooth of M, extreme at the ends and at the thresholds."""
+    unit = 1 << neuron.fraction_bits
+    half = unit // 2
+    low, high = potential.low, potential.high
+    ends = reset(low, neuron), reset(high, neuron)
+    lowest, highest = np.minimum(*ends), np.maximum(*ends)
+    for below in (0, 1):
+        # The first threshold, or the place just below it, that the interval may hold.
+        burst = np.maximum(-(-(low + half + below) // unit), 1)
+        place = burst * unit - half - below
+        inside = (burst <= neuron.burst_ceiling) & (place <= high)
+        value = reset(place, neuron)
+        lowest = np.where(inside, np.minimum(lowest, value), lowest)
+        highest = np.where(inside, np.maximum(highest, value), highest)
+    return Interval(low=lowest, high=highest)
+
+
+def reset(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
+    """V after one burst of potential M."""
+    unit = 1 << neuron.fraction_bits
+    count = np.minimum(np.maximum((potential + unit // 2) >> neuron.fraction_bits, 0), neuron.burst_ceiling)
+    if neuron.reset == "soft":
+        return potential - count * unit
+    return np.where(count > 0, 0, potential)

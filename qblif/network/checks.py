@@ -1,0 +1,87 @@
+"""What every part of an integer network must keep to: limits, names, shapes and arrays of integers."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qblif.errors import UserError
+from qblif.reading import shown
+
+IntArray = NDArray[np.int64]
+
+
+Shape = tuple[int, int, int]
+"""Channels, height, width; a dense population of N neurons is (N, 1, 1)."""
+
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+
+
+MOST_WEIGHT_BITS = 16
+
+
+MOST_FRACTION_BITS = 32
+
+
+MOST_TIMESTEPS = 1024
+
+
+LARGEST_EXTENT = 2**16
+"""Of a shape in each direction, of a stride and of a padding."""
+
+
+MOST_NEURONS = 2**24
+"""Of one node; far more than any part of a board could serve."""
+
+
+LARGEST_BIAS = 2**40
+
+
+LARGEST = 2**50
+"""Bound of everything a network sums: exact in int64 and in float64."""
+
+
+class NetworkError(UserError):
+    """A network that breaks its own rules: shapes, ranges, order or names."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise :class:`NetworkError` with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise NetworkError(message)
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether ``value`` is an integer (no bool, no float, no numpy scalar) from ``least`` to ``most``."""
+    return type(value) is int and least <= value <= most
+
+
+def require_shape(shape: Shape, name: str) -> None:
+    """Raise :class:`NetworkError` unless ``shape`` is a possible (C, H, W)."""
+    fine = isinstance(shape, tuple) and len(shape) == 3 and all(is_whole(size, 1, LARGEST_EXTENT) for size in shape)
+    require(fine, f"{name}: shape {shown_shape(shape)} is not (C, H, W) in whole numbers")
+    require(math.prod(shape) <= MOST_NEURONS, f"{name}: shape {shown_shape(shape)} is more than {MOST_NEURONS} neurons")
+
+
+def shown_shape(shape: Any) -> str:
+    """A shape as a message can show it."""
+    return f"({', '.join(map(shown, shape[:4]))})" if isinstance(shape, tuple) else shown(shape)
+
+
+def frozen_integers(values: Any, name: str) -> IntArray:
+    """``values`` as a read-only int64 array; raises :class:`NetworkError` for anything but integers."""
+    array = np.asarray(values)
+    require(array.dtype.kind in "iu", f"{name} must be integers, not {array.dtype}")
+    require(array.dtype != np.uint64 or bool((array < 2**63).all()), f"{name} holds integers beyond 2^63")
+    array = array.astype(np.int64)
+    array.flags.writeable = False
+    return array
+
+
+def require_name(name: object) -> None:
+    """Raise :class:`NetworkError` unless ``name`` can name a node, and modules of hardware."""
+    fine = isinstance(name, str) and NAME.fullmatch(name) is not None
+    require(fine, f"{shown(name)} is not a name of at most 100 letters, digits and _")

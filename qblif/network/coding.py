@@ -1,0 +1,34 @@
+"""The input coding: raw samples to bursts. Needs numpy alone."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qblif.network.checks import IntArray, require
+from qblif.network.nodes import InputSpec
+
+
+def encode(samples: NDArray[Any], spec: InputSpec) -> IntArray:
+    """Turn raw samples into input bursts; the one statement of the input coding for training, golden and host.
+
+    Args:
+        samples: ``direct``: unsigned bytes of shape (count, C, H, W) or (count, H, W) with one channel;
+            ``events``: counts of shape (count, T, C, H, W).
+        spec: the network's input.
+
+    Returns:
+        int64 bursts of shape (count, steps, C, H, W), steps being 1 for ``direct``.
+
+    Raises:
+        NetworkError: the samples' shape or type is not the input's.
+    """
+    samples = np.asarray(samples)
+    if spec.coding == "direct":
+        require(samples.dtype == np.uint8, f"direct input takes unsigned bytes, not {samples.dtype}")
+        require(samples.size == len(samples) * np.prod(spec.shape), f"samples {samples.shape}, input {spec.shape}")
+        levels = samples.reshape(len(samples), 1, *spec.shape).astype(np.int64) * spec.burst_ceiling
+        return (2 * levels + 255) // 510
+    require(samples.ndim == 5 and samples.shape[2:] == spec.shape, f"samples {samples.shape}, input {spec.shape}")
+    require(samples.dtype.kind in "iu" and bool((samples >= 0).all()), "event counts must be integers from 0 upward")
+    return np.minimum(samples.astype(np.int64), spec.burst_ceiling)

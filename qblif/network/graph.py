@@ -1,0 +1,141 @@
+"""The integer network: the one hand-off between training, compiler, golden model, hardware and host.
+
+A :class:`Network` is what a trained QB-LIF network is after scale folding (arXiv 2604.25688; rounding, leak
+and reset are our reading, see docs/design.md): integers only, immutable, checked once when it is made.
+
+Per population with ``F`` fraction bits, ceiling ``K``, leak ``(a, p)`` and per-channel bias and exponent ``e``::
+
+    M[t] = (a * V[t-1] >> p) + (sum_j w_j * n_j[t] << e) + bias        V[0] = 0
+    n[t] = clamp((M[t] + 2^(F-1)) >> F, 0, K)
+    V[t] = M[t] - (n[t] << F)   (soft reset)    or    0 if n[t] > 0 else M[t]   (hard reset)
+
+The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the class is its first maximum.
+This module needs numpy alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qblif.network.bounds import MOST_BITS, current, neuron_bounds
+from qblif.network.checks import LARGEST, MOST_TIMESTEPS, Shape, is_whole, require
+from qblif.network.nodes import InputSpec, Node, Pooling, Population, Readout, Target
+from qblif.network.projections import Projection, Skip, projected_shape
+from qblif.reading import shown
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """A whole network. ``nodes`` are in topological order; every projection's source stands before its target.
+
+    Raises:
+        NetworkError: names clash, a source is missing or comes too late, or shapes do not meet.
+    """
+
+    timesteps: int
+    input: InputSpec
+    nodes: tuple[Population | Pooling, ...]
+    projections: tuple[Projection, ...]
+    readout: Readout
+
+    def __post_init__(self) -> None:
+        fine = is_whole(self.timesteps, 1, MOST_TIMESTEPS)
+        require(fine, f"timesteps {shown(self.timesteps)} are not 1 to {MOST_TIMESTEPS}")
+        known: dict[str, Shape] = {self.input.name: self.input.shape}
+        for node in (*self.nodes, self.readout):
+            require(node.name not in known, f"two nodes are called {node.name!r}")
+            known[node.name] = self._checked_shape(node, known)
+        for projection in self.projections:
+            require(projection.target in known, f"projection into unknown node {shown(projection.target)}")
+        require(bool(self.readout.bias.size), "the readout has no classes")
+        for node in (*self.nodes, self.readout):
+            if not isinstance(node, Pooling):
+                require(
+                    self._reach(node) < LARGEST,
+                    f"{node.name}: its sums could reach beyond 2^50; weights, biases or exponents are too large",
+                )
+            if isinstance(node, Population):
+                self._check_leak(node)
+
+    def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
+        if isinstance(node, Pooling):
+            require(node.source in known, f"{node.name}: its source {shown(node.source)} does not come before it")
+            channels, height, width = known[node.source]
+            pooled = (channels, height // node.kernel, width // node.kernel)
+            require(min(pooled) >= 1, f"{node.name}: nothing is left of {known[node.source]} after pooling")
+            return pooled
+        incoming = list(self.projections_into(node.name))
+        require(
+            any(not isinstance(projection, Skip) for projection in incoming),
+            f"{node.name}: no dense or convolutional projection leads into it",
+        )
+        require(
+            not (isinstance(node, Readout) and any(isinstance(projection, Skip) for projection in incoming)),
+            f"{node.name}: an identity skip leads into the readout, which has no membranes",
+        )
+        for projection in incoming:
+            source = projection.source
+            require(source in known, f"{node.name}: its source {shown(source)} does not come before it")
+            shape = projected_shape(projection, known[projection.source])
+            require(shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}")
+        return node.shape
+
+    def _reach(self, target: Target) -> int:
+        """Larger than anything that can be summed in ``target`` over all timesteps."""
+        reach = int(np.abs(target.bias).max())
+        for projection in self.projections_into(target.name):
+            if isinstance(projection, Skip):
+                reach += abs(projection.weight) * self.burst_ceiling(projection.source)
+            else:
+                fan_in = int(np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1).max())
+                reach += fan_in * self.burst_ceiling(projection.source) << int(target.exponent.max())
+        return reach * self.timesteps
+
+    def _check_leak(self, population: Population) -> None:
+        """Refuse a product of leak and membrane that :data:`MOST_BITS` bits do not hold."""
+        if self._reach(population) * population.leak.multiplier < 2 ** (MOST_BITS - 1):
+            return
+        bits = neuron_bounds(current(self, population).hull, population, self.timesteps).product.bits
+        require(
+            bits <= MOST_BITS,
+            f"{population.name}: its membrane times the leak's multiplier needs {bits} bits, and {MOST_BITS} is most; "
+            f"take a multiplier below {population.leak.multiplier}, fewer timesteps or smaller biases",
+        )
+
+    def projections_into(self, target: str) -> Iterator[Projection]:
+        """The projections that end in ``target``, in the order of the network."""
+        return (projection for projection in self.projections if projection.target == target)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What projections end in, in order: the populations, then the readout."""
+        return (*(node for node in self.nodes if isinstance(node, Population)), self.readout)
+
+    def node(self, name: str) -> Node:
+        """The input, population or pooling called ``name``; raises ``KeyError``."""
+        return {node.name: node for node in (self.input, *self.nodes)}[name]
+
+    def shape(self, name: str) -> Shape:
+        """(C, H, W) of the node called ``name``."""
+        node = self.node(name)
+        if isinstance(node, Pooling):
+            channels, height, width = self.shape(node.source)
+            return (channels, height // node.kernel, width // node.kernel)
+        return node.shape
+
+    def burst_ceiling(self, name: str) -> int:
+        """The largest burst that the node called ``name`` can send."""
+        node = self.node(name)
+        if isinstance(node, Pooling):
+            return self.burst_ceiling(node.source) * (node.kernel**2 if node.kind == "sum" else 1)
+        return node.burst_ceiling
+
+    def origin(self, name: str) -> str:
+        """The input or population whose bursts the node called ``name`` passes on, through any poolings."""
+        node = self.node(name)
+        return self.origin(node.source) if isinstance(node, Pooling) else name
+
+    def steps(self, name: str) -> int:
+        """How many timesteps the stream of ``name`` carries: a direct input is sent once for all of them."""
+        return 1 if self.origin(name) == self.input.name and self.input.coding == "direct" else self.timesteps

@@ -1,0 +1,131 @@
+"""Nodes of the integer network: input, populations, poolings and the readout. Needs numpy alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from qblif.network.checks import (
+    LARGEST_BIAS,
+    LARGEST_EXTENT,
+    MOST_FRACTION_BITS,
+    IntArray,
+    Shape,
+    frozen_integers,
+    is_whole,
+    require,
+    require_name,
+    require_shape,
+)
+from qblif.reading import shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """How data becomes bursts.
+
+    ``direct``: an unsigned byte x becomes ``floor(x * (2^bits - 1) / 255 + 1/2)``, the same at every timestep.
+    ``events``: binned event counts per timestep, clipped to ``2^bits - 1``.
+    """
+
+    name: ClassVar[str] = "input"
+    shape: Shape
+    coding: Literal["direct", "events"]
+    bits: int
+
+    def __post_init__(self) -> None:
+        require(self.coding in ("direct", "events"), f"unknown input coding {shown(self.coding)}")
+        require(is_whole(self.bits, 1, 8), f"input bits must be 1 to 8, not {shown(self.bits)}")
+        require_shape(self.shape, "input")
+
+    @property
+    def burst_ceiling(self) -> int:
+        return 2**self.bits - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """Membrane decay ``beta = multiplier / 2^shift``, applied as ``(multiplier * V) >> shift`` (floor)."""
+
+    multiplier: int = 1
+    shift: int = 1
+
+    def __post_init__(self) -> None:
+        require(
+            is_whole(self.shift, 0, 16) and is_whole(self.multiplier, 0, 2**self.shift),
+            f"leak {shown(self.multiplier)}/2^{shown(self.shift)} is outside 0 to 1 or finer than 2^-16",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Population:
+    """QB-LIF neurons of one layer. ``bias`` and ``exponent`` are int64 arrays of shape (channels,)."""
+
+    name: str
+    shape: Shape
+    fraction_bits: int
+    burst_ceiling: int
+    leak: Leak
+    reset: Literal["soft", "hard"]
+    bias: IntArray
+    exponent: IntArray
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_shape(self.shape, self.name)
+        ceiling = self.burst_ceiling
+        require(is_whole(ceiling, 1, 255), f"{self.name}: burst ceiling {shown(ceiling)} is not 1 to 255")
+        require(self.reset in ("soft", "hard"), f"{self.name}: unknown reset {shown(self.reset)}")
+        freeze_channel_constants(self, self.shape[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooling:
+    """Windows of ``kernel`` x ``kernel`` that do not overlap; ``sum`` leaves the division to the next weights."""
+
+    name: str
+    source: str
+    kind: Literal["sum", "max"]
+    kernel: int
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require(self.kind in ("sum", "max"), f"{self.name}: unknown pooling {shown(self.kind)}")
+        fine = is_whole(self.kernel, 2, LARGEST_EXTENT)
+        require(fine, f"{self.name}: pooling kernel {shown(self.kernel)} is less than 2, or too large")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Readout:
+    """Sums its currents over all timesteps and never fires. ``bias`` and ``exponent``: int64, (classes,)."""
+
+    name: ClassVar[str] = "readout"
+    fraction_bits: int
+    bias: IntArray
+    exponent: IntArray
+
+    def __post_init__(self) -> None:
+        freeze_channel_constants(self, len(self.bias))
+
+    @property
+    def shape(self) -> Shape:
+        return (len(self.bias), 1, 1)
+
+
+Node = InputSpec | Population | Pooling
+
+
+Target = Population | Readout
+
+
+def freeze_channel_constants(target: Target, channels: int) -> None:
+    """Check bias, exponent and fraction bits of a target and make its arrays read-only."""
+    fraction_bits = target.fraction_bits
+    fine = is_whole(fraction_bits, 1, MOST_FRACTION_BITS)
+    require(fine, f"{target.name}: fraction bits {shown(fraction_bits)} are not 1 to {MOST_FRACTION_BITS}")
+    for field in ("bias", "exponent"):
+        values = frozen_integers(getattr(target, field), f"{target.name}: {field}")
+        require(values.shape == (channels,), f"{target.name}: {field} has shape {values.shape}, not ({channels},)")
+        object.__setattr__(target, field, values)
+    require(bool((target.exponent >= 0).all()), f"{target.name}: an exponent is negative")
+    require(bool((target.exponent <= 32).all()), f"{target.name}: an exponent is above 32")
+    inside = bool((target.bias < LARGEST_BIAS).all() and (target.bias > -LARGEST_BIAS).all())
+    require(inside, f"{target.name}: a bias is beyond 2^40")

@@ -1,0 +1,76 @@
+"""Streams of bursts: their shape, and the order in which bursts travel as beats. Needs numpy alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qblif.network.checks import IntArray, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurstStream:
+    """Shape of a stream of bursts: position (raster) -> fold -> timestep -> beat of ``group`` neighbouring channels.
+
+    Attributes:
+        height, width: positions; 1 and 1 for dense populations.
+        folds: folds of the population that sends it.
+        steps: timesteps; 1 for a direct input, which is sent once for all of them.
+        beats: beats of one timestep of one fold.
+        group: G, channels a beat.
+        burst_bits: bits of one burst.
+    """
+
+    height: int = 1
+    width: int = 1
+    folds: int = 1
+    steps: int
+    beats: int
+    group: int
+    burst_bits: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of all folds, padding included."""
+        return self.group * self.beats * self.folds
+
+    @property
+    def beats_per_position(self) -> int:
+        return self.folds * self.steps * self.beats
+
+    @property
+    def beats_per_inference(self) -> int:
+        return self.height * self.width * self.beats_per_position
+
+
+def stream_beats(bursts: IntArray, stream: BurstStream) -> IntArray:
+    """Bursts in stream order: position -> fold -> timestep -> beat, padded with burst 0.
+
+    Args:
+        bursts: (count, steps, C, H, W) as :func:`qblif.network.coding.encode` gives them.
+        stream: shape of the stream; where it has one position, the whole (C, H, W) is its channels.
+
+    Returns:
+        int64 (count, beats, group).
+    """
+    count, steps = bursts.shape[:2]
+    shaped = bursts.reshape(count, steps, -1, stream.height, stream.width)
+    padded = np.pad(shaped, ((0, 0), (0, 0), (0, stream.channels - shaped.shape[2]), (0, 0), (0, 0)))
+    split = padded.reshape(count, steps, stream.folds, stream.beats, stream.group, stream.height, stream.width)
+    return split.transpose(0, 5, 6, 2, 1, 3, 4).reshape(count, -1, stream.group)
+
+
+def from_stream_beats(beats: IntArray, shape: Shape, stream: BurstStream) -> IntArray:
+    """The bursts (count, steps, C, H, W) of a node of ``shape`` that :func:`stream_beats` turned into ``beats``."""
+    axes = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
+    split = beats.reshape(len(beats), *axes).transpose(0, 4, 3, 5, 6, 1, 2)
+    full = split.reshape(len(beats), stream.steps, stream.channels, stream.height, stream.width)
+    channels = int(np.prod(shape)) // (stream.height * stream.width)
+    return full[:, :, :channels].reshape(len(beats), stream.steps, *shape)
+
+
+def beat_words(beats: IntArray, burst_bits: int) -> list[int]:
+    """Each beat, (..., group), as one integer with the lowest channel in the lowest bits."""
+    return [
+        sum(burst << (position * burst_bits) for position, burst in enumerate(beat))
+        for beat in beats.reshape(-1, beats.shape[-1]).tolist()
+    ]
