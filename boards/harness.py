@@ -11,9 +11,9 @@ from amaranth.lib import io
 
 from boards.board import Board, Uart
 from hw.configuration import TopConfig
-from hw.device import Device
 from hw.link.configuration import LinkConfig
-from hw.selftest import SelfTestVectors
+from hw.shell.device import Device
+from hw.shell.selftest import SelfTestVectors
 
 
 class BoardTop(Elaboratable):

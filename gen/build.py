@@ -34,9 +34,7 @@ from gen.emit.toolrun import run_tool
 from gen.fit import check_fit, used_resources
 from gen.report import HINT, make_report, markdown
 from gen.reported import PAGE, REPORT, file_hashes
-from hw.configure import main_projection
 from hw.plan import load_plan
-from hw.weights import from_stream_order, unpack_weights
 from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
 from qblif.files import whole_folder
 from qblif.network.file import load_network, network_sha256, save_network
@@ -101,12 +99,8 @@ def step_rtl(build: Build) -> None:
     (build.folder / "network.v").write_text(text)
     check_weight_memories(text, design.config)
     for layer in design.config.layers:
-        ours, projection = layer.projection, main_projection(design.network, layer.name)
-        interleaved = tuple(word for row in zip(*ours.weight_words, strict=True) for word in row)
-        unpacked = unpack_weights(
-            interleaved, shape=ours.weights.shape, lanes=ours.lanes, folds=ours.folds, bits=ours.weight_bits
-        )
-        if (from_stream_order(unpacked, projection.weights.shape, ours.window.source) != projection.weights).any():
+        weights = design.network.weighted_projection(layer.name).weights
+        if (layer.engines[0].stored_weights(weights.shape) != weights).any():
             raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
 
 
@@ -173,7 +167,9 @@ def check_bitstream(build: Build) -> None:
         build.report["read_back_from"] = family.check_products(design.board, build.folder)
     if build.report["read_back_from"]:
         build.report["read_back"] = [memory.path for memory in build.memories]
-        build.report["not_read_back"] = [layer.name for layer in design.plan.layers if layer.weight_memory != "block"]
+        build.report["not_read_back"] = [
+            stage.name for stage in design.plan.stages if stage.tables().get("weights", "block") != "block"
+        ]
     build.report["bitstream"] = bitstream
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,19 @@ from boards.board import Board
 from boards.catalogue import find_board
 from gen.frontend.checkpoint import Checkpoint
 from gen.frontend.fold import read_network
-from gen.planning.planner import proved_widths
 from gen.planning.plans import make_plan
-from gen.planning.widths import layer_bounds
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.plan import LayerPlan, Plan, load_plan
-from hw.selftest import SelfTestVectors
+from hw.plan import Plan, load_plan
+from hw.shell.selftest import SelfTestVectors
+from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
+from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.network.file import network_sha256
 from qblif.network.graph import Network
+from qblif.network.nodes import Target
 from qblif.network.references import ReferenceVectors
 from qblif.streams import beat_words, stream_beats
 
@@ -55,14 +56,11 @@ class Hardware:
         patched."""
         if not self.patchable:
             return None
-        wide = (
-            (self.plan.layer(one.name), proved_widths(layer_bounds(self.network, one))) for one in self.network.targets
-        )
         return min(
-            getattr(layer, field) - bits
-            for layer, needed in wide
-            for field, bits in needed.items()
-            if field != "exponent_bits"
+            getattr(fixed, field) - needed
+            for target, fixed in fixed_layers(self.plan, self.network)
+            for field, needed in asdict(proved_widths(layer_bounds(self.network, target))).items()
+            if field != "exponent"
         )
 
     @property
@@ -181,8 +179,8 @@ def make_design(
         if clock_mhz is not None and plan.clock_mhz != clock:
             raise UserError(f"{plan_file} is a plan for {plan.clock_mhz:g} MHz; leave out --clock-mhz or --plan")
     config = configure(network, plan)
-    for layer, field, bits in too_narrow(plan, network):
-        raise UserError(f"the plan's layer {layer.name}: {field} must be at least {bits}, or sums would wrap")
+    for layer, field, _, needed in too_narrow(plan, network):
+        raise UserError(f"the plan's layer {layer}: the width of {field} must be at least {needed}, or sums would wrap")
     return Design(
         checkpoint=loaded,
         board=board,
@@ -200,8 +198,7 @@ def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
     """Raise UserError unless a loaded plan is for this network and board, at a clock it has."""
     if (plan.board, plan.network_sha256) != (board.name, sha256):
         raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
-    memories = [pooling.memory for pooling in plan.poolings]
-    memories += [memory for layer in plan.layers for memory in (layer.field_memory, layer.membrane_memory)]
+    memories = [style for stage in plan.stages for style in stage.memories().values()]
     if "distributed" in memories and not board.family.has_lut_ram:
         raise UserError(f"{path}: {board.name} has no distributed memory; keep everything that is written in block")
     if not plan.self_test_samples and board.uart is None:
@@ -210,13 +207,20 @@ def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
 
 
-def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[LayerPlan, str, int]]:
-    """Layer, field and least width of every register and constant of the plan that is narrower than what was proved."""
+def fixed_layers(plan: Plan, network: Network) -> Iterator[tuple[Target, Widths]]:
+    """The layers whose widths a plan fixes."""
     for target in network.targets:
-        layer = plan.layer(target.name)
-        for field, bits in proved_widths(layer_bounds(network, target)).items():
-            if getattr(layer, field) < bits:
-                yield layer, field, bits
+        widths = plan.stage(target.name).widths
+        if widths is not None:
+            yield target, widths
+
+
+def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[str, str, int, int]]:
+    """Layer, register or constant, the width that a plan fixes for it, and the least one, where the plan's is less."""
+    for target, fixed in fixed_layers(plan, network):
+        for field, needed in asdict(proved_widths(layer_bounds(network, target))).items():
+            if getattr(fixed, field) < needed:
+                yield target.name, field, getattr(fixed, field), needed
 
 
 def self_test_vectors(design: Hardware) -> SelfTestVectors:

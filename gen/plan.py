@@ -17,11 +17,9 @@ from rich.table import Table
 
 from boards.board import Board
 from gen.design import Design, add_plan_options, design_of, patch_margin
-from gen.planning.activity import expected_accumulates
-from gen.planning.costs import accumulates
+from gen.planning.activity import Expectation, expected_accumulates
 from gen.planning.cycles import PredictedCycles, predict
 from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
-from hw.configuration import LayerConfig
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import whole_file, write_whole
 from qblif.network.checks import IntArray
@@ -58,7 +56,7 @@ def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Mea
     bursts = golden_bursts(design, data, data_dir, count)
     count = len(bursts[design.network.input.name])
     done = {
-        layer.name: accumulates(bursts[layer.projection.source], layer.projection) / count
+        layer.name: sum(engine.accumulates(bursts[engine.source]) for engine in layer.engines) / count
         for layer in design.config.layers
     }
     return Measured(count=count, cycles=predict(design.config, bursts), accumulates=done)
@@ -82,14 +80,15 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
         stage = stages[resources.name]
         cycles = candidate.cycles[stage.name]
         row["cycles"] = cycles.bottleneck
-        if isinstance(stage, LayerConfig):
-            plan = design.plan.layer(stage.name)
-            fields = ("lanes", "folds", "banks", "cores", "group", "weight_memory")
-            row |= {field: getattr(plan, field) for field in fields}
-            array, done = cycles.array, expected_accumulates(design.network, stage, design.checkpoint.activity)
+        if stage.engines:
+            figures = stage.figures()
+            row |= {field: figures[field] for field in ("lanes", "folds", "banks", "cores", "group", "weight_memory")}
+            expectation = Expectation(network=design.network, activity=design.checkpoint.activity)
+            array, done = cycles.array, expected_accumulates(stage, expectation)
             if exact is not None:
                 array, done = exact.cycles.worked[stage.name] / exact.count, exact.accumulates[stage.name]
-            row |= {"cycles": max(array, cycles.neurons), "busy": done / (plan.lanes * plan.banks * between)}
+            busy = done / (figures["lanes"] * figures["banks"] * between)
+            row |= {"cycles": max(array, cycles.neurons), "busy": busy}
     return rows
 
 

@@ -6,8 +6,6 @@ from typing import Any
 from gen.design import Design
 from gen.emit.toolrun import package_versions
 from gen.planning.plans import Candidate, evaluate
-from hw.configuration import LayerConfig
-from hw.configure import main_projection
 
 PACKAGES = (
     "amaranth",
@@ -22,7 +20,7 @@ PACKAGES = (
 )
 HINT = "hint, not a sign-off"
 """Of an Fmax for which the tool left out some of the chip's timing."""
-PLAN_FIELDS = ("lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
+FIGURES = ("weight_bits", "lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
 
 
 def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
@@ -38,13 +36,12 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
         stage = stages[resources.name]
         cycles = candidate.cycles[stage.name]
         row["expected_cycles"] = round(cycles.bottleneck, 1)
-        if isinstance(stage, LayerConfig):
-            plan, projection = design.plan.layer(stage.name), stage.projection
+        if stage.engines:
+            figures = stage.figures()
             row |= {
-                "inputs": main_projection(design.network, stage.name).weights[0].size,
-                "channels": projection.weights.shape[0],
-                "weight_bits": projection.weight_bits,
-                **{key: getattr(plan, key) for key in PLAN_FIELDS},
+                "inputs": design.network.weighted_projection(stage.name).weights[0].size,
+                "channels": len(stage.engines[0].weights),
+                **{key: figures[key] for key in FIGURES},
                 "array_cycles": round(cycles.array, 1),
                 "neuron_cycles": round(cycles.neurons, 1),
             }

@@ -1,8 +1,12 @@
 """Fork: one stream of bursts for several readers."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.timing import Consumer
 
 
 class Fork(wiring.Component):
@@ -12,15 +16,15 @@ class Fork(wiring.Component):
 
     Ports:
         arriving: stream of ``payload``.
-        branch_0, branch_1, ...: the same beats.
+        leaving: the same beats for each reader; an array of streams.
     """
 
     latency = 0
 
     def __init__(self, payload: ShapeLike, branches: int) -> None:
         self.branches = branches
-        ports = {f"branch_{index}": Out(stream.Signature(payload)) for index in range(branches)}
-        super().__init__({"arriving": In(stream.Signature(payload)), **ports})
+        flow = stream.Signature(payload)
+        super().__init__({"arriving": In(flow), "leaving": Out(flow).array(branches)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -28,7 +32,7 @@ class Fork(wiring.Component):
         served = Signal(self.branches)
         m.d.comb += self.arriving.ready.eq(served.all())
         for index in range(self.branches):
-            branch = getattr(self, f"branch_{index}")
+            branch = self.leaving[index]
             m.d.comb += [
                 branch.valid.eq(self.arriving.valid & ~given[index]),
                 branch.payload.eq(self.arriving.payload),
@@ -36,3 +40,13 @@ class Fork(wiring.Component):
             ]
             m.d.sync += given[index].eq(self.arriving.valid & served[index] & ~self.arriving.ready)
         return m
+
+
+class ForkTiming:
+    """Several readers of one stream."""
+
+    def __init__(self, readers: Sequence[Consumer]) -> None:
+        self.readers = readers
+
+    def offer(self, at: int) -> int:
+        return max(reader.offer(at) for reader in self.readers)

@@ -1,108 +1,23 @@
-"""The plan: how parallel each layer is built and how wide its registers are. Pure data; gen.plan decides it."""
+"""The plan: how parallel each stage is built. Pure data, with a part for each kind of stage; gen.plan decides it."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args, get_type_hints
 
+from hw.memory import MemoryStyle
+from hw.stages.registry import PLANS
+from hw.stages.stage import StagePlan
 from qblif.errors import UserError
-from qblif.network.bounds import MOST_BITS
 from qblif.reading import brief, read_json, shown
 
-VERSION = 4
-WIDEST_REGISTER = MOST_BITS
-"""Bits; more than any sum of a network needs, 51, so that a patchable design may have a margin."""
-MOST_EXPONENT_BITS = 6
-"""Enough for the largest exponent of a network, 32."""
+VERSION = 5
 LONGEST_NAME = 100
 MOST_PARTS = 1024
 MOST_SELF_TEST_SAMPLES = 16
-MemoryStyle = Literal["block", "distributed", "logic"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerPlan:
-    """How one layer is built.
-
-    Attributes:
-        name: the population, or ``readout``.
-        lanes: P, neurons that accumulate at the same time; a multiple of ``group`` and of ``cores``.
-        folds: passes over the source that cover all channels, ``ceil(channels / lanes)``.
-        cores: M, neuron cores; each updates one neuron a cycle.
-        group: G, channels a beat of the stream that leaves the layer; a multiple of ``cores`` (the readout: 1).
-        banks: E, events a cycle; the channels of every incoming beat are dealt out to as many weight memories.
-        weight_memory: what the weights are kept in.
-        field_memory: what the receptive field's line buffer, if there is one, is kept in.
-        membrane_memory: what the membranes are kept in.
-        constants_memory: what biases and exponents are kept in.
-        bias_bits: signed width of a bias (the readout: of all timesteps together).
-        exponent_bits: width of an exponent; 0 where all are 0.
-        accumulator_bits: signed width that no partial sum of the synapse array leaves.
-        current_bits: signed width of ``(sum << e) + bias`` (the readout: of a logit).
-        potential_bits: signed width of M, before reset.
-        membrane_bits: signed width of V, after reset.
-    """
-
-    name: str
-    lanes: int
-    folds: int
-    cores: int
-    group: int
-    banks: int
-    weight_memory: MemoryStyle
-    field_memory: MemoryStyle
-    membrane_memory: MemoryStyle
-    constants_memory: MemoryStyle
-    bias_bits: int
-    exponent_bits: int
-    accumulator_bits: int
-    current_bits: int
-    potential_bits: int
-    membrane_bits: int
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0 if field.name == "exponent_bits" else 1
-            if field.type in (int, "int") and (type(value) is not int or not least <= value < 2**20):
-                raise ValueError(
-                    f"layer {self.name}: {field.name} {shown(value)} is not a whole number from {least} upward"
-                )
-            if field.name.endswith("_bits") and value > WIDEST_REGISTER:
-                raise ValueError(f"layer {self.name}: {field.name} {value} is more than {WIDEST_REGISTER}")
-        if self.exponent_bits > MOST_EXPONENT_BITS:
-            raise ValueError(f"layer {self.name}: exponent_bits {self.exponent_bits} is more than {MOST_EXPONENT_BITS}")
-        for kind, table in (("weights", self.weight_memory), ("constants", self.constants_memory)):
-            if table not in ("block", "logic"):
-                raise ValueError(f"layer {self.name}: {kind} are kept in block or logic, not in {shown(table)}")
-        for memory in (self.field_memory, self.membrane_memory):
-            check_writable(self.name, memory)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolingPlan:
-    """How a pooling is built: ``memory`` holds one row of unfinished windows."""
-
-    name: str
-    memory: MemoryStyle
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        check_writable(self.name, self.memory)
-
-
-def check_name(name: object) -> None:
-    """Raise ValueError unless ``name`` can be that of a node."""
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-        raise ValueError(f"{shown(name)} is not the name of a layer")
-
-
-def check_writable(name: str, memory: str) -> None:
-    """Raise ValueError unless ``memory`` is one that can be written."""
-    if memory not in ("block", "distributed"):
-        raise ValueError(f"{name}: what is written is kept in block or distributed memory, not in {shown(memory)}")
+MOST_OF_ANYTHING = 2**20
+"""Lanes, folds, banks and so on: far more than any board has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +26,7 @@ class Plan:
 
     Attributes:
         input_group: channels per beat of the input stream.
+        stages: of all nodes of the network, in order.
         self_test_samples: reference inputs that the self-test on the chip holds; 0 for none.
     """
 
@@ -118,8 +34,7 @@ class Plan:
     clock_mhz: float
     network_sha256: str
     input_group: int
-    layers: tuple[LayerPlan, ...]
-    poolings: tuple[PoolingPlan, ...] = ()
+    stages: tuple[StagePlan, ...]
     self_test_samples: int = MOST_SELF_TEST_SAMPLES
 
     def __post_init__(self) -> None:
@@ -136,37 +51,85 @@ class Plan:
 
     def to_json(self) -> str:
         """Canonical text; equal plans give equal texts."""
-        return json.dumps({"version": VERSION, **asdict(self)}, indent=2) + "\n"
+        return json.dumps({"version": VERSION, **described(self)}, indent=2) + "\n"
 
     @property
     def patchable(self) -> bool:
         """Whether everything that training decides is kept in block RAM, where other weights can be put later."""
-        return all(layer.weight_memory == layer.constants_memory == "block" for layer in self.layers)
+        return all(stage.patchable for stage in self.stages)
 
     @property
     def sha256(self) -> str:
         """The name by which every report knows this plan."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-    def layer(self, name: str) -> LayerPlan:
-        """The plan of the layer called ``name``; raises KeyError."""
-        return {layer.name: layer for layer in self.layers}[name]
+    def stage(self, name: str) -> StagePlan:
+        """The plan of the stage called ``name``; raises KeyError."""
+        return {stage.name: stage for stage in self.stages}[name]
 
-    def pooling(self, name: str) -> PoolingPlan:
-        """The plan of the pooling called ``name``; raises KeyError."""
-        return {pooling.name: pooling for pooling in self.poolings}[name]
+
+def described(part: Any) -> Any:
+    """A plan, or a part of one, as JSON has it: what can be of several kinds says its ``type``."""
+    if isinstance(part, tuple):
+        return [described(one) for one in part]
+    if not is_dataclass(part):
+        return part
+    kind = {"type": part.type} if hasattr(part, "type") else {}
+    return {**kind, **{field.name: described(getattr(part, field.name)) for field in fields(part)}}
 
 
 def plan_from(content: dict[str, Any]) -> Plan:
     """The plan that :meth:`Plan.to_json` wrote; raises ValueError, KeyError or TypeError for anything else."""
-    fields_left = {key: value for key, value in content.items() if key != "version"}
-    for key in ("layers", "poolings"):
-        if not isinstance(fields_left[key], list) or len(fields_left[key]) > MOST_PARTS:
-            raise ValueError(f"{key!r} is not a list of at most {MOST_PARTS} parts")
-    layers = tuple(LayerPlan(**layer) for layer in fields_left.pop("layers"))
-    poolings = tuple(PoolingPlan(**pooling) for pooling in fields_left.pop("poolings"))
-    samples = fields_left.pop("self_test_samples")
-    return Plan(layers=layers, poolings=poolings, self_test_samples=samples, **fields_left)
+    left = {key: value for key, value in content.items() if key != "version"}
+    stages = left.pop("stages")
+    if not isinstance(stages, list) or len(stages) > MOST_PARTS:
+        raise ValueError(f"'stages' is not a list of at most {MOST_PARTS} parts")
+    samples = left.pop("self_test_samples")
+    return Plan(stages=tuple(map(stage_plan_from, stages)), self_test_samples=samples, **left)
+
+
+def stage_plan_from(content: dict[str, Any]) -> StagePlan:
+    """The plan of one stage; raises ValueError, KeyError or TypeError for anything else."""
+    left = dict(content)
+    name, kind = left["name"], left.pop("type")
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        raise ValueError(f"{shown(name)} is not the name of a stage")
+    if not isinstance(kind, str) or kind not in PLANS:
+        raise ValueError(f"{name}: {shown(kind)} is not a kind of stage")
+    plan: StagePlan = checked(PLANS[kind], left, name)
+    for memory, style in plan.memories().items():
+        if style == "logic":
+            raise ValueError(f"{name}: {memory} are written, so they are kept in block or distributed memory")
+    for table, style in plan.tables().items():
+        if style == "distributed":
+            raise ValueError(f"{name}: {table} are constants, so they are kept in block or logic")
+    return plan
+
+
+def checked(part: type[Any], content: Any, where: str) -> Any:
+    """An instance of a dataclass of a plan, with every field of the type that it declares; raises ValueError or
+    TypeError for anything else."""
+    if not isinstance(content, dict):
+        raise TypeError(f"{where}: {shown(content)} is not a part of a plan")
+    left = dict(content)
+    if "type" in left and hasattr(part, "type") and left.pop("type") != part.type:
+        raise ValueError(f"{where}: not a plan of the kind {part.type}")
+    hints, counted = get_type_hints(part), not hasattr(part, "__post_init__")
+    values = {}
+    for field in fields(part):
+        value, hint = left.pop(field.name), hints[field.name]
+        choices = get_args(hint)
+        nested = next((one for one in (hint, *choices) if isinstance(one, type) and is_dataclass(one)), None)
+        if nested is not None and not (value is None and type(None) in choices):
+            value = checked(nested, value, f"{where}: {field.name}")
+        elif hint is int and counted and (type(value) is not int or not 1 <= value < MOST_OF_ANYTHING):
+            raise ValueError(f"{where}: {field.name} {shown(value)} is not a whole number from 1 upward")
+        elif hint == MemoryStyle and value not in choices:
+            raise ValueError(f"{where}: {field.name} {shown(value)} is not one of {', '.join(choices)}")
+        values[field.name] = value
+    if left:
+        raise ValueError(f"{where}: {shown(next(iter(left)))} is not known")
+    return part(**values)
 
 
 def load_plan(path: Path) -> Plan:

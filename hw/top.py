@@ -6,15 +6,12 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.configuration import LayerConfig, NeuronConfig, PoolingConfig, TopConfig
+from hw.configuration import INPUT, TopConfig
 from hw.fork import Fork
-from hw.neuron_bank import MembraneTap, NeuronBank
-from hw.pooling import PoolingStage
-from hw.projection_engine import ProjectionEngine, projection_latency
-from hw.readout import Readout, result_layout
-from hw.reset import RestartChain, reset_by
-from hw.scanner import bursts_layout
-from hw.skip_buffer import SkipBuffer
+from hw.layouts import bursts_layout
+from hw.shell.reset import RestartChain, reset_by
+from hw.stages.readout import result_layout
+from hw.stages.stage import Edge
 
 
 class BurstTap(wiring.Signature):
@@ -32,13 +29,8 @@ class FlowTap(wiring.Signature):
 
 
 def flows(config: TopConfig) -> tuple[str, ...]:
-    """The streams of the top: its own two, into every stage, from projection to target, into and out of skip queues."""
-    names = ["bursts", "results", *(f"arriving_{stage.name}" for stage in config.stages)]
-    names += [f"currents_{layer.name}" for layer in config.layers]
-    for name, target, _ in config.populations:
-        for index in range(len(target.skips)):
-            names += [f"skip_{index}_arriving_{name}", f"skip_{index}_leaving_{name}"]
-    return tuple(names)
+    """The streams that taps can watch: the top's own two, and those into and inside every stage."""
+    return ("bursts", "results", *(flow for stage in config.stages for flow in stage.flows()))
 
 
 def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
@@ -53,10 +45,7 @@ def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
     for stage in config.stages if taps else ():
         if stage.output is not None:
             ports[f"tap_{stage.name}"] = Out(BurstTap(stage.output.group, stage.output.burst_bits))
-        if isinstance(stage, LayerConfig):
-            ports[f"working_{stage.name}"] = Out(1)
-        if isinstance(stage, LayerConfig) and isinstance(stage.target, NeuronConfig):
-            ports[f"membranes_{stage.name}"] = Out(MembraneTap(stage.target.cores, stage.target.membrane_bits))
+        ports |= stage.taps()
     for name in flows(config) if taps else ():
         ports[f"flow_{name}"] = Out(FlowTap())
     return ports
@@ -66,9 +55,9 @@ class NetworkTop(wiring.Component):
     """Layer engines and pooling stages that all work at the same time, on different positions and inputs.
 
     Every stream leads into what reads it; one that several read is forked, and bursts of an identity skip wait in a
-    queue of their own (:class:`hw.skip_buffer.SkipBuffer`).
+    queue of their own (:class:`hw.neurons.skip_queue.SkipBuffer`).
 
-    Each stage has its own reset register (:class:`hw.reset.RestartChain`); the domain itself needs no reset.
+    Each stage has its own reset register (:class:`hw.shell.reset.RestartChain`); the domain itself needs no reset.
 
     Ports:
         bursts: the input's beats (docs/design.md, stream order); a direct input is sent once per inference. No beat is
@@ -90,14 +79,7 @@ class NetworkTop(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from an inference's only beat to its first result, for one timestep, one event and no skip."""
-        cycles = Readout.latency
-        for stage in self.config.stages:
-            if isinstance(stage, PoolingConfig):
-                cycles += PoolingStage.latency
-            else:
-                cycles += projection_latency(stage.projection)
-                cycles += NeuronBank.latency if isinstance(stage.target, NeuronConfig) else 0
-        return cycles
+        return sum(stage.latency for stage in self.config.stages)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -109,31 +91,16 @@ class NetworkTop(wiring.Component):
             self.restarting.eq(restart.busy),
             self.sources_reset.eq(restart.sources),
         ]
-        branches = self._branches(m, "input", self._entrance(m, restart.busy), restart.resets[0])
+        branches = self._branches(m, INPUT, self._entrance(m, restart.busy), restart.resets[0])
         for index, stage in enumerate(self.config.stages):
-            reset = restart.resets[index]
-            if isinstance(stage, PoolingConfig):
-                pooling = PoolingStage(stage)
-                m.submodules[f"{stage.name}_pooling"] = reset_by(reset)(pooling)
-                connect(m, branches[stage.name], pooling.arriving)
-                self._watch(m, f"arriving_{stage.name}", pooling.arriving)
-                leaving = pooling.leaving
-            else:
-                engine = ProjectionEngine(stage.projection)
-                m.submodules[f"{stage.name}_projection"] = reset_by(reset)(engine)
-                connect(m, branches[stage.name], engine.bursts)
-                self._watch(m, f"arriving_{stage.name}", engine.bursts)
-                self._watch(m, f"currents_{stage.name}", engine.currents)
-                if self.taps:
-                    m.d.comb += getattr(self, f"working_{stage.name}").eq(engine.working)
-                if not isinstance(stage.target, NeuronConfig):
-                    self._read_out(m, stage, engine, reset)
-                    continue
-                leaving = self._fire(m, stage.name, stage.target, engine, branches, reset)
+            site = StageSite(self, m, restart.resets[index])
+            leaving = stage.assemble(site, [branches[edge] for edge in stage.edges])
+            if leaving is None:
+                continue
             if self.taps:
                 tap = getattr(self, f"tap_{stage.name}")
                 m.d.comb += [tap.transferred.eq(leaving.valid & leaving.ready), tap.bursts.eq(leaving.payload)]
-            branches |= self._branches(m, stage.name, leaving, reset)
+            branches |= self._branches(m, stage.name, leaving, restart.resets[index])
         return m
 
     def _entrance(self, m: Module, closed: Value) -> Any:
@@ -152,44 +119,41 @@ class NetworkTop(wiring.Component):
             tap = getattr(self, f"flow_{name}")
             m.d.comb += [tap.valid.eq(flow.valid), tap.ready.eq(flow.ready)]
 
-    def _branches(self, m: Module, name: str, bursts: Any, reset: Value) -> dict[str, Any]:
-        """The stream of node ``name`` for each of its readers, skips behind their queues."""
-        readers = self.config.consumers(name)
+    def _branches(self, m: Module, name: str, bursts: Any, reset: Value) -> dict[Edge, Any]:
+        """The stream of node ``name`` for each of its readers."""
+        readers = self.config.readers(name)
         streams = [bursts]
         if len(readers) > 1:
             fork = Fork(bursts.payload.shape(), len(readers))
             m.submodules[f"{name}_fork"] = reset_by(reset)(fork)
             connect(m, bursts, fork.arriving)
-            streams = [getattr(fork, f"branch_{index}") for index in range(len(readers))]
+            streams = [fork.leaving[index] for index in range(len(readers))]
         return dict(zip(readers, streams, strict=True))
 
-    def _fire(
-        self,
-        m: Module,
-        name: str,
-        target: NeuronConfig,
-        engine: ProjectionEngine,
-        branches: dict[str, Any],
-        reset: Value,
-    ) -> Any:
-        """A population behind its projection and its skips; returns the stream that leaves it."""
-        bank = NeuronBank(target)
-        m.submodules[f"{name}_neurons"] = reset_by(reset)(bank)
-        connect(m, engine.currents, bank.currents)
-        for index, skip in enumerate(target.skips):
-            queue = SkipBuffer(skip)
-            m.submodules[f"{name}_skip_{index}"] = reset_by(reset)(queue)
-            connect(m, branches[f"{name}.skip_{index}"], queue.arriving)
-            connect(m, queue.leaving, getattr(bank, f"skip_{index}"))
-            self._watch(m, f"skip_{index}_arriving_{name}", queue.arriving)
-            self._watch(m, f"skip_{index}_leaving_{name}", queue.leaving)
-        if self.taps:
-            connect(m, bank.tap, flipped(getattr(self, f"membranes_{name}")))
-        return bank.bursts
 
-    def _read_out(self, m: Module, stage: LayerConfig, engine: ProjectionEngine, reset: Value) -> None:
-        lanes_total = stage.projection.lanes * stage.projection.folds
-        readout = Readout(self.config.readout, lanes_total=lanes_total)
-        m.submodules.readout = reset_by(reset)(readout)
-        connect(m, engine.currents, readout.currents)
-        connect(m, readout.results, flipped(self.results))
+class StageSite:
+    """Where a stage is put together, see :class:`hw.stages.stage.Site`: the top's module, and the stage's reset."""
+
+    def __init__(self, top: NetworkTop, m: Module, reset: Value) -> None:
+        self.top, self.m, self.reset = top, m, reset
+
+    def add(self, name: str, component: Any) -> Any:
+        self.m.submodules[name] = reset_by(self.reset)(component)
+        return component
+
+    def connect(self, source: Any, sink: Any) -> None:
+        connect(self.m, source, sink)
+
+    def watch(self, flow: str, ends: Any) -> None:
+        self.top._watch(self.m, flow, ends)
+
+    def tap(self, name: str, shown: Any) -> None:
+        if self.top.taps:
+            port = getattr(self.top, name)
+            if hasattr(shown, "signature"):
+                connect(self.m, shown, flipped(port))
+            else:
+                self.m.d.comb += port.eq(shown)
+
+    def results(self, ends: Any) -> None:
+        connect(self.m, ends, flipped(self.top.results))

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hw.configuration import NeuronConfig, ReadoutConfig, TopConfig
+from hw.configuration import TopConfig
+from hw.neurons.config import NeuronConfig
+from hw.stages.readout import ReadoutConfig
 from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.streams import BurstStream, stream_beats

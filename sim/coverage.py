@@ -1,57 +1,25 @@
 """Functional coverage: which situations the simulated hardware has been in, and which of the others cannot come.
 
-A :class:`CoverPoint` is one question about one place of a network, with a bin for each answer. The bins come from the
-shape of the hardware; what no input can reach by the interval analysis of :mod:`gen.planning.widths` is marked as such,
-with the reason. What is left without a hit is a hole.
+A :class:`hw.coverage.CoverPoint` is one question about one place of a network, with a bin for each answer. The bins
+come from the shape of the hardware; what no input can reach by the interval analysis of :mod:`qblif.network.bounds` is
+marked as such, with the reason. What is left without a hit is a hole.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from hw.configuration import TopConfig
+from hw.coverage import CoverPoint
 from hw.top import flows
 from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.streams import from_stream_beats
 from sim.compare import fields, read_log, unpack_results, whole
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CoverPoint:
-    """Attributes:
-    place: a node, layer or stream of the network.
-    kind: what is asked about it.
-    bins: the answers.
-    hits: how often each was seen in each inference, int64 (inferences, bins).
-    unreachable: bins that no input can reach, each with the reason.
-    """
-
-    place: str
-    kind: str
-    bins: tuple[str, ...]
-    hits: IntArray
-    unreachable: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Hits of every bin."""
-        return dict(zip(self.bins, self.hits.sum(axis=0).tolist(), strict=True))
-
-    @property
-    def holes(self) -> tuple[str, ...]:
-        """Bins without a hit that could have one."""
-        return tuple(name for name, count in self.counts.items() if not count and name not in self.unreachable)
-
-    @property
-    def wrongly_unreachable(self) -> tuple[str, ...]:
-        """Bins that were hit although they are said to be unreachable: there must be none."""
-        return tuple(name for name, count in self.counts.items() if count and name in self.unreachable)
 
 
 def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:

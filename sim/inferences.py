@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.design import Design
-from hw.configuration import PoolingConfig, TopConfig
-from hw.pooling import PoolingStage
+from hw.configuration import TopConfig
 from hw.top import flows
 from qblif import golden
 from qblif.errors import UserError
@@ -134,16 +133,7 @@ def simulate(
 def cycle_limit(config: TopConfig, inferences: int) -> int:
     """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
     cycles = config.input.beats_per_inference
-    for stage in config.stages:
-        if isinstance(stage, PoolingConfig):
-            stream = stage.stream
-            cycles += stream.height * stream.width * max(stream.beats_per_position, PoolingStage.write_latency)
-    for layer in config.layers:
-        projection = layer.projection
-        source = projection.window.source
-        planes = projection.window.words * source.group * source.burst_bits
-        turns = projection.repeats * (projection.lanes + 8)
-        cycles += source.beats_per_inference + projection.window.sums * (2 * planes + turns)
+    cycles += sum(stage.most_cycles() for stage in config.stages)
     return 1000 + 4 * cycles * inferences
 
 

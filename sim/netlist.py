@@ -111,9 +111,8 @@ def synthesis_version() -> str:
 def netlist_config(network: Network, plan: Plan, name: str) -> TopConfig:
     """The plan's hardware; where the family has no LUT RAM, block RAM takes its place and nothing else changes."""
     if not NETLISTS[name].family.has_lut_ram:
-        layers = [dataclasses.replace(layer, field_memory="block", membrane_memory="block") for layer in plan.layers]
-        poolings = [dataclasses.replace(pooling, memory="block") for pooling in plan.poolings]
-        plan = dataclasses.replace(plan, layers=tuple(layers), poolings=tuple(poolings))
+        stages = (stage.with_memories(dict.fromkeys(stage.memories(), "block")) for stage in plan.stages)
+        plan = dataclasses.replace(plan, stages=tuple(stages))
     return configure(network, plan)
 
 

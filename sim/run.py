@@ -18,7 +18,6 @@ import numpy as np
 
 from gen.design import Design, add_plan_options, design_of
 from gen.planning.cycles import PredictedCycles, predict
-from hw.configure import main_projection
 from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole
@@ -127,10 +126,10 @@ def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[st
     cycles = int(full.comparison.class_cycles[-1] - full.started[0])
     bursts = inferences.golden.bursts
     result = {}
-    for layer in design.plan.layers:
-        projection = main_projection(design.network, layer.name)
+    for layer in design.config.layers:
+        projection, [engine] = design.network.weighted_projection(layer.name), layer.engines
         done = golden.accumulates(projection, design.network, bursts[projection.source])
-        result[layer.name] = done / (layer.lanes * layer.banks * cycles)
+        result[layer.name] = done / (engine.lanes * engine.banks * cycles)
     return result
 
 

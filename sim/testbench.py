@@ -3,7 +3,7 @@
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Member
 
-from hw.configuration import LayerConfig, TopConfig
+from hw.configuration import TopConfig
 from hw.top import flows, network_ports
 
 TEMPLATE = """\
@@ -84,7 +84,7 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
             beats = stage.output.beats_per_inference
             recorders.append(recorder(name, width, f"{name}_transferred", name, beats, len(recorders)))
             connections.append(f".{name}__transferred({name}_transferred), .{name}__bursts({name})")
-        if isinstance(stage, LayerConfig):
+        if stage.engines:
             name = f"working_{stage.name}"
             declarations.append(f"  wire {name};")
             counters.append(COUNTER.format(name=name))

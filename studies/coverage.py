@@ -17,6 +17,7 @@ from gen.planning.cycles import predict
 from gen.planning.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
+from hw.coverage import CoverPoint
 from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole
@@ -26,7 +27,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import Leak
 from qblif.progress import step
 from sim.cover_points import cover
-from sim.coverage import CoverPoint, flow_points, merge, recorded
+from sim.coverage import flow_points, merge, recorded
 from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate
 from sim.simulator import SIMULATORS, SimulationError, build
 from snn.datasets.data import load

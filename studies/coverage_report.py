@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sim.coverage import CoverPoint
+from hw.coverage import CoverPoint
 
 Hole = tuple[str, str, str]
 """Place, kind and bin."""
@@ -33,7 +33,7 @@ random stalls of source and sink, and with a sink that takes nothing until every
 against the golden model and writes this file from what the simulated Verilog sent. Inputs: silence, full scale,
 checkerboards, single corners, test images; and of more images, noise and a search with the golden model those that hit
 what is not hit yet. A bin that no input can reach is *proved* so by the interval analysis that also sizes the
-registers (`gen/planning/widths.py`) or by how the hardware is made; a hole without proof is *explained* where
+registers (`hw/widths.py`) or by how the hardware is made; a hole without proof is *explained* where
 `studies/coverage.py` lists the network. Any other hole fails the command.
 
 | kind | bins | hit | proved unreachable | explained | open |

@@ -11,7 +11,13 @@ HARDWARE = (
     "tests/formal",
     "tests/sim/test_run.py",
 )
-TESTED_WITH = {"window_walk": "receptive_field", "graph": "bounds", "file": "network"}
+TESTED_WITH = {
+    "window_walk": "receptive_field",
+    "graph": "bounds",
+    "file": "network",
+    "core": "neuron_core",
+    "bank": "neuron_bank",
+}
 """Modules whose first test is another's."""
 LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
@@ -37,16 +43,20 @@ class Mutant:
     equivalent: str = ""
 
 
-def planted(package: str, module: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
-    """A mistake in the one file of ``package`` that is called ``module``."""
-    file, first = only(package, f"{module}.py"), only("tests", f"test_{TESTED_WITH.get(module, module)}.py")
-    return Mutant(what=f"{module}: {what}", file=file, old=old, new=new, tests=(first, *tests))
+def planted(package: str, component: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
+    """A mistake in a component of ``package``: in the file of that name, or else in the one that holds ``old``."""
+    name = f"test_{TESTED_WITH.get(component, component)}.py"
+    first = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob(name)))
+    file = str(holding(package, component, old).relative_to(ROOT))
+    return Mutant(what=f"{component}: {what}", file=file, old=old, new=new, tests=(*first, *tests))
 
 
-def only(package: str, name: str) -> str:
-    """The path of the one file of a package that has this name; raises ValueError where there are more, or none."""
-    [found] = (path for path in (ROOT / package).rglob(name) if "link" not in path.parts)
-    return str(found.relative_to(ROOT))
+def holding(package: str, component: str, text: str) -> Path:
+    """The file of a package that a mistake is planted in; raises ValueError where that is not one."""
+    files = [path for path in sorted((ROOT / package).rglob("*.py")) if "link" not in path.parts]
+    named = [path for path in files if path.stem == component and text in path.read_text()]
+    [found] = named or [path for path in files if text in path.read_text()]
+    return found
 
 
 def kernel(module: str, what: str, old: str, new: str) -> Mutant:
@@ -77,34 +87,32 @@ def link(module: str, what: str, old: str, new: str, *, equivalent: str = "") ->
 
 
 MUTANTS = (
-    hardware("neuron_core", "half a unit too little is rounded", "(1 << fraction - 1)", "(1 << fraction - 2)"),
+    hardware("core", "half a unit too little is rounded", "(1 << fraction - 1)", "(1 << fraction - 2)"),
+    hardware("core", "rounding left out", "(potential + (1 << fraction - 1)) >> fraction", "potential >> fraction"),
+    hardware("core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
+    hardware("core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
+    hardware("core", "leak shifts one place too far", ">> config.leak.shift", ">> (config.leak.shift + 1)"),
+    hardware("core", "the first timestep keeps the old membrane", "Mux(first_2, 0, leaked)", "leaked"),
+    hardware("core", "soft reset left out", "settled - (self.burst << fraction)", "settled"),
+    hardware("core", "hard reset from the second burst on", "self.burst.any()", "(self.burst > 1)"),
+    hardware("core", "exponent left out", "taken_sum << self.constants.exponent if", "taken_sum if"),
+    hardware("core", "the current is kept as the potential", "settled.eq(potential)", "settled.eq(current)"),
     hardware(
-        "neuron_core", "rounding left out", "(potential + (1 << fraction - 1)) >> fraction", "potential >> fraction"
-    ),
-    hardware("neuron_core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
-    hardware("neuron_core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
-    hardware("neuron_core", "leak shifts one place too far", ">> config.leak.shift", ">> (config.leak.shift + 1)"),
-    hardware("neuron_core", "the first timestep keeps the old membrane", "Mux(first_2, 0, leaked)", "leaked"),
-    hardware("neuron_core", "soft reset left out", "settled - (self.burst << fraction)", "settled"),
-    hardware("neuron_core", "hard reset from the second burst on", "self.burst.any()", "(self.burst > 1)"),
-    hardware("neuron_core", "exponent left out", "taken_sum << self.constants.exponent if", "taken_sum if"),
-    hardware("neuron_core", "the current is kept as the potential", "settled.eq(potential)", "settled.eq(current)"),
-    hardware(
-        "neuron_bank",
+        "bank",
         "membranes written one slot off",
         "write.addr.eq(written.slot)",
         "write.addr.eq(written.slot ^ 1)",
     ),
     hardware(
-        "neuron_bank",
+        "bank",
         "membranes are read a stage too late",
         "stages[NeuronCore.membrane_latency - 1].slot",
         "stages[NeuronCore.membrane_latency].slot",
     ),
-    hardware("neuron_bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
-    hardware("neuron_bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
-    hardware("neuron_bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
-    hardware("neuron_bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
+    hardware("bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
+    hardware("bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
+    hardware("bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
+    hardware("bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
     hardware("constants", "the row that is there is read again", "Mux(begun, next_row, 0)", "Mux(begun, row, 0)"),
     hardware("constants", "nothing is read before the first is taken", "taken | ~begun", "taken"),
     hardware(
@@ -185,7 +193,7 @@ MUTANTS = (
     ),
     hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~closed", "entering.ready"),
     hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
-    hardware("skip_buffer", "one beat too many", "level != depth", "level != depth + 1"),
+    hardware("skip_queue", "one beat too many", "level != depth", "level != depth + 1"),
     hardware("readout", "ties go to the highest class", "(logit > best)", "(logit >= best)"),
     hardware(
         "readout", "the best of the inference before counts", "(logit_class == 0) | (logit > best)", "logit > best"
@@ -194,25 +202,25 @@ MUTANTS = (
     hardware("selftest", "a wrong logit is not noticed", "self.failed.eq(1)", "self.failed.eq(0)"),
     Mutant(
         what="weights: lanes swapped",
-        file="hw/weights.py",
+        file="hw/engines/event/weights.py",
         old="field << (lane * bits) for lane, field in enumerate(row)",
         new="field << (lane * bits) for lane, field in enumerate(row[::-1])",
     ),
     Mutant(
         what="configure: banks dealt row by row the wrong way",
-        file="hw/configuration.py",
+        file="hw/engines/event/config.py",
         old="words[bank :: self.banks]",
         new="words[bank * self.rows : (bank + 1) * self.rows]",
     ),
     Mutant(
         what="configure: a skip one row too short",
-        file="hw/configure.py",
+        file="hw/stages/population.py",
         old="(lead + SLACK_ROWS)",
         new="(lead - 1)",
     ),
     Mutant(
         what="stream order: channels before rows",
-        file="hw/weights.py",
+        file="hw/engines/event/weights.py",
         old="full.transpose(0, 2, 3, 1).reshape(len(weights), -1)",
         new="full.transpose(0, 3, 2, 1).reshape(len(weights), -1)",
     ),
@@ -284,12 +292,12 @@ MUTANTS = (
     kernel("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
     kernel("graph", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
     kernel("graph", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
-    hardware("skip_depth", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
+    hardware("rows_ahead", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
     hardware(
-        "skip_depth",
+        "rows_ahead",
         "an inner skip is not waited for",
-        "found[skip.source] for skip in skips if skip.source in found",
-        "found[skip.source] for skip in () if skip.source in found",
+        "found[skip.source] for skip in self.bank.skips",
+        "found[skip.source] for skip in ()",
     ),
     kernel(
         "graph",
@@ -326,7 +334,7 @@ MUTANTS = (
         "max(window.needed) + max(window.released)",
         "max(window.needed)",
     ),
-    hardware("configure", "a lane too many may be idle", "plan.lanes >= channels", "plan.lanes > channels"),
+    hardware("configure", "a lane too many may be idle", "self.lanes >= channels", "self.lanes > channels"),
     generator(
         "fold", "rounds half down", "np.floor(weight[channel] * row + 0.5)", "np.ceil(weight[channel] * row - 0.5)"
     ),
@@ -356,61 +364,61 @@ MUTANTS = (
         "(np.asarray(0), np.asarray(0))",
     ),
     generator("fold", "the last projection's bias alone", "bias = bias + np.floor", "bias = np.floor"),
-    generator(
+    hardware(
         "timing",
         "a skip has room a cycle early",
         "self._fetch(number - self.depth) + 1)",
         "self._fetch(number - self.depth))",
     ),
-    generator(
+    hardware(
         "timing",
         "a skip's beat waits for no place",
         "max(self.fetched[-1] + 1, self._move(index - 1))",
         "self.fetched[-1] + 1",
     ),
-    generator(
+    hardware(
         "timing",
         "a skip's beat is offered a cycle early",
         "self._move(len(self.left)) + 1",
         "self._move(len(self.left))",
     ),
-    generator(
+    hardware(
         "timing",
         "a skip moves on before its beat has left",
         "max(self._fetch(index) + 1, self.left[index - 1] if index else LONG_AGO)",
         "self._fetch(index) + 1",
     ),
-    generator(
+    hardware(
         "timing",
         "neurons do not wait for their reader",
         "clock.wait(self.accepted + NeuronCore.latency, self.taken)",
         "clock.wait(self.accepted + NeuronCore.latency, LONG_AGO)",
     ),
-    generator(
+    hardware(
         "timing",
         "a pooling does not wait for its reader",
         "clock.wait(leaves, self.taken)",
         "clock.wait(leaves, LONG_AGO)",
     ),
-    generator(
+    hardware(
         "timing",
         "a released row is free a cycle early",
         "self.released[row - self.window.rows_kept] + 1)",
         "self.released[row - self.window.rows_kept])",
     ),
-    generator(
+    hardware(
         "timing", "a fork waits for its fastest reader", "return max(reader.offer(at)", "return min(reader.offer(at)"
     ),
-    generator(
+    hardware(
         "activity",
         "a pooling does not pause",
-        "max(stream.beats_per_position, PoolingStage.write_latency)",
-        "stream.beats_per_position",
+        "max(self.stream.beats_per_position, PoolingUnit.write_latency)",
+        "self.stream.beats_per_position",
     ),
-    generator(
+    hardware(
         "activity",
         "windows of one column",
-        "window.kernel[0] * window.kernel[1] * network.shape",
-        "window.kernel[0] * network.shape",
+        "window.height * window.width * window.kernel[0] * window.kernel[1]",
+        "window.height * window.width * window.kernel[0]",
     ),
 )

@@ -33,21 +33,20 @@ from gen.emit.toolrun import run_tool
 from gen.planning.plans import make_plan
 from gen.planning.resources import (
     CONSTANTS,
-    Features,
-    MemoryShape,
     block_rams,
     link_features,
-    link_memories,
-    memories,
+    link_shapes,
     memory_features,
     self_test_resources,
-    stage_features,
+    shapes,
 )
 from hw.configuration import TopConfig
 from hw.configure import configure
+from hw.features import Features
 from hw.link.configuration import LinkConfig
+from hw.memory import MemoryShape
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan, plan_from
-from hw.selftest import SelfTestVectors
+from hw.shell.selftest import SelfTestVectors
 from qblif.errors import UserError, command_line
 from qblif.files import sole_writer, write_whole
 from qblif.network.nodes import Leak
@@ -221,7 +220,7 @@ def design_features(specimen: Specimen) -> Features:
     if specimen.link is not None:
         total += link_features(specimen.config)
     for stage in specimen.config.stages:
-        total += stage_features(stage)
+        total += stage.features()
     for memory in design_memories(specimen):
         total += memory_features(family, memory)
     return total
@@ -229,8 +228,8 @@ def design_features(specimen: Specimen) -> Features:
 
 def design_memories(specimen: Specimen) -> list[MemoryShape]:
     """Every memory of the stages and of the host link."""
-    found = [memory for stage in specimen.config.stages for memory in memories(stage)]
-    return found if specimen.link is None else [*found, *link_memories(specimen.board.family, specimen.config)]
+    found = [shape for stage in specimen.config.stages for shape in shapes(stage.memories())]
+    return found if specimen.link is None else [*found, *link_shapes(specimen.board.family, specimen.config)]
 
 
 def counted_brams(specimen: Specimen) -> float:

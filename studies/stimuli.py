@@ -1,18 +1,22 @@
 """Inputs that bring a network's hardware into situations: extremes, noise, and what the golden model helps to find."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hw.configuration import ProjectionConfig, TopConfig
+from hw.configuration import TopConfig
+from hw.coverage import CoverPoint
+from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.coverage import beats_of_windows
 from qblif import golden
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.network.nodes import Pooling, Population
-from sim.cover_points import beats_of_windows, cover
-from sim.coverage import CoverPoint, merge
+from sim.cover_points import cover
+from sim.coverage import merge
 
 DENSITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 NOISE_EACH = 32
@@ -147,6 +151,6 @@ def stimuli(config: TopConfig, network: Network, samples: IntArray, first: int, 
         found.append(search(network, pool, race(network), seed))
     for layer in config.layers:
         if "sum of nothing" in open_points[layer.name, "beats"]:
-            found.append(search(network, pool, silence(network, layer.projection), seed))
+            found.append(search(network, pool, silence(network, cast(ProjectionConfig, layer.engines[0])), seed))
     pool = np.concatenate([pool, *found])
     return pool[choose(expected(config, network, pool), len(always))]

@@ -8,8 +8,9 @@ import numpy as np
 
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
-from hw.configure import input_stream, main_projection
+from hw.configure import input_stream
 from hw.plan import Plan
+from hw.stages.stage import StagePlan
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
@@ -72,12 +73,24 @@ def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]
     if not changes:
         return plan
     channels = {target.name: target.shape[0] for target in network.targets}
-    layers = []
-    for layer in plan.layers:
-        fields = {"banks": 1, **changes.get(layer.name, {})}
-        lanes = fields.get("lanes", layer.lanes)
-        layers.append(dataclasses.replace(layer, **fields, folds=math.ceil(channels[layer.name] / lanes)))
-    return dataclasses.replace(plan, layers=tuple(layers))
+    stages = []
+    for stage in plan.stages:
+        if stage.name in channels:
+            fields = {"banks": 1, **changes.get(stage.name, {})}
+            lanes = fields.get("lanes", stage.engine.lanes)
+            stage = altered(stage, **fields, folds=math.ceil(channels[stage.name] / lanes))
+        stages.append(stage)
+    return dataclasses.replace(plan, stages=tuple(stages))
+
+
+def altered(stage: StagePlan, **fields: object) -> StagePlan:
+    """The plan of a layer with some fields replaced, those of its parts as well."""
+    for part in ("engine", "neurons"):
+        inner = getattr(stage, part, None)
+        if inner is not None:
+            own = {name: fields.pop(name) for name in list(fields) if hasattr(inner, name)}
+            stage = dataclasses.replace(stage, **{part: dataclasses.replace(inner, **own)})
+    return dataclasses.replace(stage, **{name: value for name, value in fields.items() if hasattr(stage, name)})
 
 
 def random_plan(network: Network, seed: int) -> Plan:
@@ -94,9 +107,12 @@ def random_plan(network: Network, seed: int) -> Plan:
     groups: dict[str, int] = {"input": divisor(widths)}
     lanes: dict[str, int] = {}
     layers = []
-    for layer in planned.layers:
+    for layer in planned.stages:
+        if layer.type == "pooling":
+            layers.append(layer)
+            continue
         target = next(target for target in network.targets if target.name == layer.name)
-        source = network.origin(main_projection(network, target.name).source)
+        source = network.origin(network.weighted_projection(target.name).source)
         count = int(random.integers(1, target.shape[0] + 1))
         cores, group = 1, 1
         if target.name in skips:
@@ -109,21 +125,21 @@ def random_plan(network: Network, seed: int) -> Plan:
         folds = math.ceil(target.shape[0] / count)
         styles = {field: ("block", "distributed")[random.integers(2)] for field in ("field_memory", "membrane_memory")}
         weights, constants = (("block", "logic")[random.integers(2)] for _ in range(2))
-        banks = divisor(groups[source])
         layers.append(
-            dataclasses.replace(
+            altered(
                 layer,
                 lanes=count,
                 folds=folds,
                 cores=cores,
                 group=group,
-                banks=banks,
+                banks=divisor(groups[source]),
                 weight_memory=weights,
                 constants_memory=constants,
+                skip_memory=styles["field_memory"],
                 **styles,
             )
         )
-    return dataclasses.replace(planned, input_group=groups["input"], layers=tuple(layers))
+    return dataclasses.replace(planned, input_group=groups["input"], stages=tuple(layers))
 
 
 def random_bursts(network: Network, count: int, seed: int = 0, density: float = 0.5) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.configuration import NeuronConfig
+from hw.neurons.config import NeuronConfig
 from qblif.network.graph import Network
 from qblif.network.nodes import Pooling, Population
 from qblif.network.projections import Conv2d, Dense, Skip

@@ -7,8 +7,8 @@ from boards.board import Board, Uart
 from boards.harness import BoardTop
 from gen.design import Hardware, self_test_vectors
 from hw.configuration import TopConfig
-from hw.device import counter_widths
 from hw.link.configuration import SMALLEST_DIVISOR, LinkConfig, window
+from hw.shell.device import counter_widths
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.protocol import BAUD_RATES, Identity, inference_bytes

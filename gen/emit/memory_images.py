@@ -14,10 +14,11 @@ import numpy as np
 from boards.block_ram import Bits
 from gen.design import Hardware, self_test_vectors
 from gen.emit.board_top import design_link
-from hw.configuration import LayerConfig, NeuronConfig
-from hw.constants import constants_words, row_layout
+from hw.shell.device import device_memories
 
 RTLIL = "top.il"
+DEVICE = "device"
+"""The device in the board's top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,42 +36,14 @@ class MemoryImage:
         return (np.frombuffer(digits.encode(), dtype=np.uint8) - ord("0")).reshape(-1, self.width)[:, ::-1]
 
 
-def memory_image(path: str, width: int, words: tuple[int, ...]) -> MemoryImage:
-    """A table as the hardware has it: words are two's complement, and there are at least two."""
-    padded = (*words, 0, 0)[: max(2, len(words))]
-    return MemoryImage(path=path, width=width, words=tuple(word & (1 << width) - 1 for word in padded))
-
-
 def memory_images(design: Hardware) -> list[MemoryImage]:
     """Every table of the design that is kept in block RAM."""
-    found = [image for layer in design.config.layers for image in layer_images(layer)]
-    vectors = self_test_vectors(design)
-    stream, readout = design.config.input, design.config.readout
-    if vectors.beats:
-        found.append(memory_image("device.self_test.samples", stream.group * stream.burst_bits, tuple(vectors.beats)))
-    if vectors.logits:
-        found.append(memory_image("device.self_test.expected", readout.logit_bits, tuple(vectors.logits)))
-    link = design_link(design)
-    if link is not None:
-        found.append(memory_image("device.link.answerer.identity", 8, tuple(link.identity.to_bytes())))
-    return found
-
-
-def layer_images(layer: LayerConfig) -> list[MemoryImage]:
-    """Weights and constants of one layer, as far as they are kept in block RAM."""
-    projection, target = layer.projection, layer.target
-    found = []
-    if projection.weight_memory == "block":
-        width = projection.lanes * projection.weight_bits
-        array = f"device.network.{layer.name}_projection.array"
-        found += [
-            memory_image(f"{array}.weights_{bank}", width, words) for bank, words in enumerate(projection.weight_words)
-        ]
-    if target.constants_memory == "block":
-        owner = f"{layer.name}_neurons" if isinstance(target, NeuronConfig) else "readout"
-        path = f"device.network.{owner}.constants_table"
-        found.append(memory_image(path, row_layout(target).size, constants_words(target)))
-    return found
+    memories = device_memories(design.config, self_test_vectors(design), design_link(design))
+    return [
+        MemoryImage(path=f"{DEVICE}.{path}", width=memory.width, words=memory.contents())
+        for path, memory in memories
+        if memory.words is not None and memory.style == "block"
+    ]
 
 
 def placeholder(image: MemoryImage) -> MemoryImage:

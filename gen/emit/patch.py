@@ -56,10 +56,9 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
             f"{checkpoint} does not fit the hardware of {built}: it has {counts[0]} reference inputs for the "
             f"self-test, and {counts[1]} were built; build it anew"
         )
-    for layer, field, bits in too_narrow(plan, network):
-        has = getattr(layer, field)
+    for layer, field, has, needed in too_narrow(plan, network):
         raise UserError(
-            f"{checkpoint} does not fit the hardware of {built}: layer {layer.name} needs {field} of {bits}, and it "
+            f"{checkpoint} does not fit the hardware of {built}: layer {layer} needs {needed} bits for {field}, and it "
             f"has {has}; build it anew with --patchable --width-margin to leave room"
         )
     sha256 = network_sha256(network, references)

@@ -12,6 +12,7 @@ from hw.configuration import TopConfig
 from hw.top import NetworkTop
 
 MEMORY_WORD = re.compile(r"^\s*weights_(\d+)\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
+WEIGHT_MEMORY = re.compile(r"weights_(\d+)")
 BASE = {"h": 16, "d": 10}
 SLICE_ASSIGNMENT = re.compile(
     r"  assign (?P<target>\S+ ?)\[(?P<high>\d+):(?P<low>\d+)\] = "
@@ -121,9 +122,14 @@ def check_weight_memories(text: str, config: TopConfig) -> None:
         RuntimeError: a word differs, is missing, or is not there at all: the lowering is wrong.
     """
     found = modules(text)
-    for layer in config.layers:
-        body = found.get(f"network.{layer.name}_projection.array", "")
-        words = {(int(bank), int(row)): int(word, BASE[base]) for bank, row, base, word in MEMORY_WORD.findall(body)}
-        for bank, expected in enumerate(layer.projection.weight_words):
-            if [words.get((bank, row)) for row in range(len(expected))] != list(expected):
-                raise RuntimeError(f"layer {layer.name}: the Verilog's weight memory is not the network's")
+    for stage in config.stages:
+        for path, memory in stage.memories():
+            owner, _, name = path.rpartition(".")
+            bank = WEIGHT_MEMORY.fullmatch(name)
+            if bank is None:
+                continue
+            body = found.get(f"network.{owner}", "")
+            words = {(int(one), int(row)): int(word, BASE[base]) for one, row, base, word in MEMORY_WORD.findall(body)}
+            expected = memory.contents()
+            if [words.get((int(bank[1]), row)) for row in range(len(expected))] != list(expected):
+                raise RuntimeError(f"layer {stage.name}: the Verilog's weight memory is not the network's")

@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from hw.configuration import LayerConfig, PoolingConfig
-from hw.configure import input_stream, layer_config, pooling_config
-from hw.plan import LayerPlan, Plan, PoolingPlan
+from hw.configure import input_stream
+from hw.plan import Plan
+from hw.stages.population import divisors
+from hw.stages.registry import stage_of
+from hw.stages.stage import Stage, StagePlan, Surroundings
 from qblif.network.graph import Network
-from qblif.network.nodes import Pooling
 from qblif.streams import BurstStream
 
 WIDEST_GROUP = 32
@@ -22,26 +23,20 @@ class Draft:
         network: the network that is planned.
 
     Attributes:
-        stages: configurations of the layers and poolings so far.
+        stages: the stages so far.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.stages: list[LayerConfig | PoolingConfig] = []
+        self.stages: list[Stage] = []
         self._input_group = 1
-        self._layers: dict[str, LayerPlan] = {}
-        self._poolings: dict[str, PoolingPlan] = {}
+        self._plans: dict[str, StagePlan] = {}
         self._decided: dict[str, int] = {}
 
-    def add_layer(self, plan: LayerPlan, config: LayerConfig) -> None:
-        """The next layer, as it will be built."""
-        self._layers[plan.name] = plan
-        self.stages.append(config)
-
-    def add_pooling(self, plan: PoolingPlan, config: PoolingConfig) -> None:
-        """The next pooling, as it will be built."""
-        self._poolings[plan.name] = plan
-        self.stages.append(config)
+    def add(self, plan: StagePlan, stage: Stage) -> None:
+        """The next stage, as it will be built."""
+        self._plans[plan.name] = plan
+        self.stages.append(stage)
 
     def decided_group(self, source: str) -> int | None:
         """The width of the beats of ``source``, None where no reader has chosen it yet."""
@@ -57,8 +52,7 @@ class Draft:
             if stream.height * stream.width > 1:
                 return [group for group in divisors(stream.channels) if group <= WIDEST_GROUP]
             return [group for group in INPUT_GROUPS if group <= max(1, stream.channels)]
-        layer = self._layers[origin]
-        return [group for group in divisors(layer.lanes) if group % layer.cores == 0 and group <= WIDEST_GROUP]
+        return self._plans[origin].beat_widths(WIDEST_GROUP)
 
     def decide_group(self, source: str, group: int) -> None:
         """Fix the width of the beats of ``source``, in everything that was chosen with another one too."""
@@ -67,18 +61,16 @@ class Draft:
         if origin == self.network.input.name:
             self._input_group = group
         else:
-            self._layers[origin] = dataclasses.replace(self._layers[origin], group=group)
+            self._plans[origin] = self._plans[origin].with_beats_of(group)
         chosen, self.stages = self.stages, []
         for stage in chosen:
-            self.stages.append(self._rebuilt(stage.name))
+            self.stages.append(self.derived(self._plans[stage.name], self.streams()))
 
-    def _rebuilt(self, name: str) -> LayerConfig | PoolingConfig:
-        """The stage ``name`` behind those before it."""
-        node, streams = self.network.node(name), self.streams()
-        if isinstance(node, Pooling):
-            return pooling_config(node, self._poolings[name], streams[node.source], self.network)
-        target = next(target for target in self.network.targets if target.name == name)
-        return layer_config(target, self._layers[name], streams, self.network, self.stages)
+    def derived(self, plan: StagePlan, streams: dict[str, BurstStream]) -> Stage:
+        """The stage of a plan behind those so far."""
+        node = {node.name: node for node in (*self.network.nodes, self.network.readout)}[plan.name]
+        around = Surroundings(network=self.network, streams=streams, before=self.stages)
+        return stage_of(node).derived(node, plan, around)
 
     def streams(self) -> dict[str, BurstStream]:
         """Every stream so far."""
@@ -99,12 +91,6 @@ class Draft:
             clock_mhz=clock_mhz,
             network_sha256=sha256,
             input_group=self._input_group,
-            layers=tuple(self._layers.values()),
-            poolings=tuple(self._poolings.values()),
+            stages=tuple(self._plans.values()),
             self_test_samples=self_test_samples,
         )
-
-
-def divisors(number: int) -> list[int]:
-    """The divisors of ``number``, ascending."""
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

@@ -2,38 +2,27 @@
 
 For a limit of cycles an inference each layer, from the input on, gets the cheapest combination of lanes, banks, neuron
 cores and beat width whose expected cycles stay under it. That balances the pipeline: what is faster than the
-slowest layer only costs. :mod:`gen.planning.plans` looks for the limit. Widths come from
-:mod:`gen.planning.widths`: proved, not chosen.
+slowest layer only costs. :mod:`gen.planning.plans` looks for the limit. Widths are proved,
+not chosen (:mod:`hw.widths`).
 """
 
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from boards.board import Board
-from gen.planning.activity import Activity, KnownCycles, stage_cycles
-from gen.planning.draft import WIDEST_GROUP, Draft, divisors
-from gen.planning.resources import (
-    MemoryShape,
-    StageResources,
-    field_memory,
-    membrane_memory,
-    memory_features,
-    pooling_memory,
-    stage_resources,
-    weight_memory,
-)
-from gen.planning.widths import LayerBounds, layer_bounds
-from hw.configuration import LayerConfig, NeuronConfig
-from hw.configure import layer_config, main_projection, pooling_config
-from hw.plan import WIDEST_REGISTER, LayerPlan, MemoryStyle, PoolingPlan
+from gen.planning.activity import Activity, Expectation
+from gen.planning.draft import WIDEST_GROUP, Draft
+from gen.planning.resources import StageResources, memory_features, stage_resources
+from hw.memory import MemoryShape, MemoryStyle
+from hw.stages.registry import StagedNode, stage_of
+from hw.stages.stage import Room, Stage, StagePlan
+from hw.widths import WIDEST_REGISTER, Widths, proved_widths
 from qblif.errors import UserError
+from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
-from qblif.network.nodes import Pooling, Population, Target
-from qblif.network.projections import Skip
 from qblif.streams import BurstStream
 
 MOST_BANKS = 8
@@ -47,19 +36,24 @@ NO_WEIGHTS: Weights = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One way to build a layer: its configuration under a plan, expected cycles and a price."""
+    """One way to build a stage: its plan, what it becomes, expected cycles and a price."""
 
-    plan: LayerPlan
-    config: LayerConfig
+    plan: StagePlan
+    stage: Stage
     cycles: float
     price: float
+
+    @property
+    def table_depth(self) -> int:
+        """Words of the deepest table of weights in block RAM; 0 where there is none."""
+        return max((engine.table_depth for engine in self.stage.engines), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One way to build a layer, all in block RAM, the memories that may be elsewhere, and its expected cycles."""
+    """One way to build a stage, all in block RAM, the memories that may be elsewhere, and its expected cycles."""
 
-    plan: LayerPlan
+    plan: StagePlan
     memories: dict[str, MemoryShape]
     cycles: float
 
@@ -98,20 +92,12 @@ class Planner:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
         self.patch_margin = patch_margin
         self.deepest = board.family.deepest_table
-        self.bounds = {target.name: layer_bounds(network, target) for target in network.targets}
-        margin = patch_margin or 0
-        for name, bounds in self.bounds.items():
-            widest = max(proved_widths(bounds, margin).values())
-            if widest > WIDEST_REGISTER:
-                raise UserError(
-                    f"layer {name}: --width-margin {margin} makes a register of {widest} bits; {WIDEST_REGISTER} "
-                    f"is most, so take {max(0, margin - widest + WIDEST_REGISTER)}"
-                )
+        self.widths = {} if patch_margin is None else fixed_widths(network, patch_margin)
         self.channels = {target.name: target.shape[0] for target in network.targets}
         # What does not depend on the weights is kept, since a search asks for it again and again.
         self.forms: dict[tuple[object, ...], Form] = {}
-        self.used: dict[tuple[object, ...], tuple[LayerPlan, LayerConfig, StageResources]] = {}
-        self.cycles: KnownCycles = {}
+        self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
+        self.expectation = Expectation(network=network, activity=activity, inputs=inputs)
         self.known: dict[tuple[object, ...], Choice] = {}
         self.styles: dict[MemoryShape, MemoryStyle] = {}
         self.weights: Weights = {}
@@ -142,7 +128,7 @@ class Planner:
             try:
                 return self._pass(limit, lanes)
             except TooSlowError as error:
-                source = self.network.origin(main_projection(self.network, error.layer).source)
+                source = self.network.origin(self.network.sources(error.layer)[0])
                 tied = [
                     widths
                     for names, widths in zip(sets, options, strict=True)
@@ -159,115 +145,78 @@ class Planner:
         """One run from input to readout; ``lanes``: what each layer may have."""
         draft = Draft(self.network)
         for node in (*self.network.nodes, self.network.readout):
-            if isinstance(node, Pooling):
-                self._add_pooling(draft, node)
-            else:
-                self._add_layer(draft, node, limit, lanes[node.name])
+            self._add(draft, node, limit, lanes.get(node.name, []))
         return draft
 
-    def _add_pooling(self, draft: Draft, pooling: Pooling) -> None:
-        stream = draft.stream(pooling.source, draft.possible_groups(pooling.source)[-1])
-        config = pooling_config(pooling, PoolingPlan(name=pooling.name, memory="block"), stream, self.network)
-        memory = self.cheapest_memory(pooling_memory(config))
-        draft.add_pooling(PoolingPlan(name=pooling.name, memory=memory), dataclasses.replace(config, memory=memory))
+    def _add(self, draft: Draft, node: StagedNode, limit: float, lanes: list[int]) -> None:
+        """Choose the cheapest way to build the stage of ``node``, and with it the width of its source's beats.
 
-    def _add_layer(self, draft: Draft, target: Target, limit: float, lanes: list[int]) -> None:
-        """Choose the cheapest way to build ``target``, and with it the width of its source's beats."""
-        source = self._source(target)
+        A stage that passes beats on takes what comes, in the widest beats, and leaves the choice to its readers.
+        """
+        source = self.network.sources(node.name)[0]
+        chooses = self.network.origin(node.name) == node.name
+        groups = draft.possible_groups(source)
         fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
-        best_group = 1
-        for group in draft.possible_groups(source):
+        best_group = groups[-1]
+        for group in groups if chooses else groups[-1:]:
             stream = draft.stream(source, group)
-            for choice in self._choices(draft, target, stream, limit, lanes):
+            for choice in self._choices(draft, node, stream, limit, lanes):
                 fewest = min(fewest, choice.cycles)
-                rank = (max(self.deepest, depth(choice)), choice.price)
-                if choice.cycles <= limit and rank < best_rank:
+                rank = (max(self.deepest, choice.table_depth), choice.price)
+                if (choice.cycles <= limit or not chooses) and rank < best_rank:
                     best, best_rank, best_group = choice, rank, group
         if best is None:
             raise TooSlowError(
-                target.name,
-                f"layer {target.name} cannot do an inference in {limit:.0f} cycles on {self.board.name}; "
+                node.name,
+                f"layer {node.name} cannot do an inference in {limit:.0f} cycles on {self.board.name}; "
                 f"its fastest form takes about {fewest:.0f}: lower --target-fps or raise --clock-mhz",
             )
-        draft.decide_group(source, best_group)
-        draft.add_layer(best.plan, best.config)
+        if chooses:
+            draft.decide_group(source, best_group)
+        draft.add(best.plan, best.stage)
 
     def _choices(
-        self, draft: Draft, target: Target, stream: BurstStream, limit: float, lanes: list[int]
+        self, draft: Draft, node: StagedNode, stream: BurstStream, limit: float, lanes: list[int]
     ) -> Iterator[Choice]:
-        """Ways to build ``target`` behind ``stream``: lanes, banks, and as few cores as stay under the limit."""
+        """Ways to build the stage of ``node`` behind ``stream``."""
         streams = draft.streams()
-        streams[self._source(target)] = stream
-        for count in lanes:
-            for banks in divisors(stream.group):
-                if banks > MOST_BANKS:
-                    break
-                for cores in self._cores(draft, target, count, limit):
-                    key = (target.name, stream, count, banks, cores)
-                    if key not in self.known:
-                        self.known[key] = self._choice(key, draft, target, streams, count, banks, cores)
-                    yield self.known[key]
-
-    def _cores(self, draft: Draft, target: Target, lanes: int, limit: float) -> list[int]:
-        """The fewest neuron cores with which the neurons of ``lanes`` lanes stay under ``limit`` cycles."""
-        if not isinstance(target, Population):
-            return [1]
-        skipped = [draft.decided_group(skip.source) or 0 for skip in self._skips(target)]
-        _, height, width = target.shape
-        turns = height * width * math.ceil(target.shape[0] / lanes) * self.network.timesteps
-        common = math.gcd(lanes, *skipped)
-        able = [c for c in divisors(common) if c <= WIDEST_GROUP and turns * (max(4, lanes // c) + 1) <= limit]
-        return able[:1] or [max(c for c in divisors(common) if c <= WIDEST_GROUP)]
+        streams[self.network.sources(node.name)[0]] = stream
+        room = Room(
+            network=self.network,
+            stream=stream,
+            limit=limit,
+            lanes=lanes,
+            most_banks=MOST_BANKS,
+            widest_beat=WIDEST_GROUP,
+            skipped=[draft.decided_group(skip.source) or 0 for skip in self.network.skips_into(node.name)],
+            widths=self.widths.get(node.name),
+        )
+        for plan in stage_of(node).proposals(node, room):
+            key = (stream, plan)
+            if key not in self.known:
+                self.known[key] = self._choice(key, draft, plan, streams)
+            yield self.known[key]
 
     def _choice(
-        self,
-        key: tuple[object, ...],
-        draft: Draft,
-        target: Target,
-        streams: dict[str, BurstStream],
-        lanes: int,
-        banks: int,
-        cores: int,
+        self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: dict[str, BurstStream]
     ) -> Choice:
-        """The form of ``target`` that ``key`` stands for, its memories where they take least of the board."""
+        """The form that ``key`` stands for, its memories where they take least of the board."""
         if key not in self.forms:
-            self.forms[key] = self._form(draft, target, streams, lanes, banks, cores)
+            stage = draft.derived(plan, streams)
+            memories = stage.choosable_memories()
+            if self.patch_margin is not None:
+                memories.pop("weights", None)
+            cycles = stage.expected_cycles(self.expectation).bottleneck
+            self.forms[key] = Form(plan=plan, memories=memories, cycles=cycles)
         form = self.forms[key]
-        styles: dict[str, Any] = {field: self.cheapest_memory(memory) for field, memory in form.memories.items()}
+        styles = {name: self.cheapest_memory(memory) for name, memory in form.memories.items()}
         used = (key, *styles.values())
         if used not in self.used:
-            plan = dataclasses.replace(form.plan, **styles)
-            config = layer_config(target, plan, streams, self.network, draft.stages)
-            self.used[used] = plan, config, stage_resources(self.board.family, config)
-        plan, config, resources = self.used[used]
-        return Choice(plan=plan, config=config, cycles=form.cycles, price=self.price(resources))
-
-    def _form(
-        self, draft: Draft, target: Target, streams: dict[str, BurstStream], lanes: int, banks: int, cores: int
-    ) -> Form:
-        plan = LayerPlan(
-            name=target.name,
-            lanes=lanes,
-            folds=math.ceil(target.shape[0] / lanes),
-            cores=cores,
-            group=widest_group(lanes, cores) if isinstance(target, Population) else 1,
-            banks=banks,
-            weight_memory="block",
-            field_memory="block",
-            membrane_memory="block",
-            constants_memory="logic" if self.patch_margin is None else "block",
-            **proved_widths(self.bounds[target.name], self.patch_margin or 0),
-        )
-        config = layer_config(target, plan, streams, self.network, draft.stages)
-        memories = {}
-        if self.patch_margin is None:
-            memories["weight_memory"] = weight_memory(config.projection)
-        if config.projection.window.rows_kept:
-            memories["field_memory"] = field_memory(config.projection.window)
-        if isinstance(config.target, NeuronConfig):
-            memories["membrane_memory"] = membrane_memory(config.target)
-        cycles = stage_cycles(self.network, config, self.activity, self.inputs, self.cycles)
-        return Form(plan=plan, memories=memories, cycles=cycles.bottleneck)
+            chosen = form.plan.with_memories(styles)
+            stage = draft.derived(chosen, streams)
+            self.used[used] = chosen, stage, stage_resources(self.board.family, stage)
+        chosen, stage, resources = self.used[used]
+        return Choice(plan=chosen, stage=stage, cycles=form.cycles, price=self.price(resources))
 
     def price(self, used: StageResources) -> float:
         """Share of the board that a stage takes: of each of its resources, weighted, together."""
@@ -294,50 +243,35 @@ class Planner:
         prices = [self.weights.get(key, 1.0) * used / limits[key] for key, used in ((logic, luts), ("bram", blocks))]
         return style if prices[0] < prices[1] else "block"
 
-    def _skips(self, target: Target) -> list[Skip]:
-        return [p for p in self.network.projections_into(target.name) if isinstance(p, Skip)]
-
-    def _source(self, target: Target) -> str:
-        return main_projection(self.network, target.name).source
-
     def _linked(self) -> list[set[str]]:
         """Populations that must have the same lanes, since skips lead from one into the other."""
         linked: list[set[str]] = []
         for target in self.network.targets:
-            names = {target.name} | {self.network.origin(skip.source) for skip in self._skips(target)} - {"input"}
+            skips = self.network.skips_into(target.name)
+            names = {target.name} | {self.network.origin(skip.source) for skip in skips} - {"input"}
             if len(names) > 1:
                 touching = [other for other in linked if other & names]
                 linked = [other for other in linked if not other & names] + [names.union(*touching)]
         return linked
 
 
-def depth(choice: Choice) -> int:
-    """Words of a layer's table of weights in block RAM; 0 where they are logic."""
-    projection = choice.config.projection
-    return projection.rows if projection.weight_memory == "block" else 0
-
-
-def proved_widths(bounds: LayerBounds, margin: int = 0) -> dict[str, int]:
-    """The least width of each register and constant that a :class:`LayerPlan` names, and ``margin`` bits more.
-
-    An exponent that is larger by one makes a sum longer by a bit, so an exponent may be larger by the margin.
-    """
-    return {
-        "bias_bits": bounds.bias.bits + margin,
-        "exponent_bits": (bounds.largest_exponent + margin).bit_length(),
-        "accumulator_bits": bounds.partial.bits + margin,
-        "current_bits": bounds.current.bits + margin,
-        "potential_bits": bounds.potential.bits + margin,
-        "membrane_bits": bounds.membrane.bits + margin,
-    }
+def fixed_widths(network: Network, margin: int) -> dict[str, Widths]:
+    """Widths of each layer that are kept when other weights come, ``margin`` bits more than this network needs; raises
+    UserError where that is too many."""
+    found = {}
+    for target in network.targets:
+        needed = proved_widths(layer_bounds(network, target))
+        widest = max(dataclasses.asdict(needed).values()) + margin
+        if widest > WIDEST_REGISTER:
+            raise UserError(
+                f"layer {target.name}: --width-margin {margin} makes a register of {widest} bits; {WIDEST_REGISTER} is "
+                f"most, so take {max(0, margin - widest + WIDEST_REGISTER)}"
+            )
+        found[target.name] = proved_widths(layer_bounds(network, target), margin)
+    return found
 
 
 def lane_counts(channels: int, multiple: int) -> list[int]:
     """Numbers of lanes worth trying, descending: what covers the channels in whole folds, in steps of ``multiple``."""
     found = {math.ceil(math.ceil(channels / folds) / multiple) * multiple for folds in range(1, channels + 1)}
     return sorted(found, reverse=True)
-
-
-def widest_group(lanes: int, cores: int) -> int:
-    """The widest beat that ``lanes`` lanes can be sent in, ``cores`` of them a cycle."""
-    return max(group for group in divisors(lanes) if group % cores == 0 and group <= max(WIDEST_GROUP, cores))

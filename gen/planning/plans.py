@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from boards.board import Board
-from gen.planning.activity import Activity, KnownCycles, StageCycles, expected_cycles
+from gen.planning.activity import Activity, Expectation, expected_cycles
 from gen.planning.draft import Draft
 from gen.planning.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
 from gen.planning.refusal import capacity, needs, too_big, too_many_weights, weight_bits
@@ -14,6 +14,7 @@ from gen.planning.resources import StageResources, link_resources, self_test_res
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
+from hw.stages.stage import StageCycles
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
@@ -246,26 +247,26 @@ def fewest_steps(cycles: float) -> int:
 def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, samples: int) -> Candidate:
     """A finished draft with its expected cycles and resources."""
     plan = draft.plan(planner.board.name, clock_mhz, sha256, samples)
-    return evaluate(planner.network, planner.board, plan, planner.activity, planner.inputs, planner.cycles)
+    return estimate(planner.board, plan, planner.expectation)
 
 
 def evaluate(
-    network: Network,
-    board: Board,
-    plan: Plan,
-    activity: Activity,
-    inputs: IntArray | None = None,
-    known: KnownCycles | None = None,
+    network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
 ) -> Candidate:
-    """What a plan is expected to need; ``known`` as in :func:`gen.planning.activity.stage_cycles`."""
-    config = configure(network, plan)
+    """What a plan is expected to need; ``activity`` and ``inputs`` as in :class:`Expectation`."""
+    return estimate(board, plan, Expectation(network=network, activity=activity, inputs=inputs))
+
+
+def estimate(board: Board, plan: Plan, expectation: Expectation) -> Candidate:
+    """What a plan is expected to need."""
+    config = configure(expectation.network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]
     link = [] if board.uart is None else [link_resources(board.family, config)]
     test = self_test_resources(board.family, config, plan.self_test_samples)
     return Candidate(
         plan=plan,
         config=config,
-        cycles=expected_cycles(network, config, activity, inputs, known),
+        cycles=expected_cycles(config, expectation),
         resources=(*stages, *link, test),
     )
 

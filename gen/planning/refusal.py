@@ -19,7 +19,7 @@ FEWEST_WEIGHT_BITS = 2
 
 def weighted(network: Network) -> list[Dense | Conv2d]:
     """The projections that have weights."""
-    return [part for part in network.projections if isinstance(part, Dense | Conv2d)]
+    return [part for target in network.targets for part in network.weighted_projections(target.name)]
 
 
 def weight_bits(network: Network) -> int:
@@ -93,7 +93,8 @@ def with_narrower_weights(network: Network, bits: int) -> Network:
             part, weights=np.clip(part.weights, -limit, limit - 1), weight_bits=min(bits, part.weight_bits)
         )
 
-    projections = (narrow(part) if isinstance(part, Dense | Conv2d) else part for part in network.projections)
+    wide = weighted(network)
+    projections = (narrow(part) if part in wide else part for part in network.projections)
     return dataclasses.replace(network, projections=tuple(projections))
 
 

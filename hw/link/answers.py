@@ -3,15 +3,19 @@
 from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import ReadoutConfig
 from hw.link.cobs import framed_layout
 from hw.link.configuration import LinkConfig
 from hw.link.requests import job_layout
-from hw.readout import result_layout
+from hw.memory import MemoryDeclaration
+from hw.stages.readout import ReadoutConfig, result_layout
 from qblif.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNER_BYTES, Command
+
+
+def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
+    """The identity of the device: so many bytes, and what they are as far as that is known."""
+    return MemoryDeclaration(name="identity", depth=depth, layout=8, style="block", words=lambda: identity)
 
 
 class Answerer(wiring.Component):
@@ -42,9 +46,8 @@ class Answerer(wiring.Component):
         m = Module()
         identity = self.config.identity
         job, result, leaving = self.jobs.payload, self.results.payload, self.leaving.payload
-        m.submodules.identity = rom = Memory(
-            shape=8, depth=len(identity.to_bytes()), init=identity.to_bytes(), attrs={"ram_style": "block"}
-        )
+        declaration = identity_memory(len(identity.to_bytes()), identity.to_bytes())
+        m.submodules[declaration.name] = rom = declaration.memory()
         read = rom.read_port()
         counter_bytes = COUNTER_BYTES * len(identity.counters)
 

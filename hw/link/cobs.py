@@ -2,8 +2,9 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
+from hw.memory import MemoryDeclaration
 
 LONGEST_BLOCK = 254
 BLOCK_DEPTH = 256
@@ -58,6 +59,11 @@ class CobsDecoder(wiring.Component):
         return m
 
 
+def block_memory() -> MemoryDeclaration:
+    """A block of an answer."""
+    return MemoryDeclaration(name="block", depth=BLOCK_DEPTH, layout=8, style="block")
+
+
 class CobsEncoder(wiring.Component):
     """Stuffs frames block by block: a block is gathered, then sent. The first thing sent after a reset is a zero byte.
 
@@ -73,7 +79,8 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.block = block = Memory(shape=8, depth=BLOCK_DEPTH, init=[], attrs={"ram_style": "block"})
+        declaration = block_memory()
+        m.submodules[declaration.name] = block = declaration.memory()
         write, read = block.write_port(), block.read_port()
         byte, last = self.arriving.payload.byte, self.arriving.payload.last
         length = Signal(8)

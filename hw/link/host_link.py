@@ -6,17 +6,33 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.configuration import TopConfig
-from hw.link.answers import Answerer, FrameSealer
-from hw.link.cobs import CobsDecoder, CobsEncoder
+from hw.layouts import bursts_layout
+from hw.link.answers import Answerer, FrameSealer, identity_memory
+from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory
 from hw.link.configuration import LinkConfig
-from hw.link.receiver import FrameReceiver
+from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
 from hw.link.uart import UartReceiver, UartTransmitter
-from hw.readout import result_layout
-from hw.reset import reset_by
-from hw.scanner import bursts_layout
+from hw.memory import Inventory, inventory, under
+from hw.shell.reset import reset_by
+from hw.stages.readout import result_layout
 
 JOBS = 16
+RECEIVER, ANSWERER, ENCODER = "receiver", "answerer", "encoder"
+"""Submodules that have memories."""
+
+
+def link_memories(buffer_bytes: int, identity_bytes: int, identity: bytes = b"") -> Inventory:
+    """The memories of a :class:`HostLink` but for its queue of jobs, which is a part of Amaranth.
+
+    Args:
+        buffer_bytes: of the ring of requests.
+        identity_bytes: of the device's identity.
+        identity: what it is, as far as that is known.
+    """
+    yield from under(RECEIVER, inventory(ring_memory(buffer_bytes)))
+    yield from under(ANSWERER, inventory(identity_memory(identity_bytes, identity)))
+    yield from under(ENCODER, inventory(block_memory()))
 
 
 class HostLink(wiring.Component):
@@ -65,7 +81,7 @@ class HostLink(wiring.Component):
 
         m.submodules.uart_receiver = uart_receiver = UartReceiver(config.divisor)
         m.submodules.decoder = decoder = CobsDecoder()
-        m.submodules.receiver = receiver = FrameReceiver(config)
+        m.submodules[RECEIVER] = receiver = FrameReceiver(config)
         connect(m, uart_receiver.leaving, decoder.arriving)
         connect(m, decoder.leaving, receiver.decoded)
 
@@ -76,9 +92,9 @@ class HostLink(wiring.Component):
         m.submodules.reader = restarted(reader)
         m.submodules.unpacker = restarted(unpacker)
         m.submodules.jobs = restarted(jobs)
-        m.submodules.answerer = restarted(answerer)
+        m.submodules[ANSWERER] = restarted(answerer)
         m.submodules.sealer = restarted(sealer)
-        m.submodules.encoder = restarted(encoder)
+        m.submodules[ENCODER] = restarted(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
         connect(m, reader.inference, unpacker.arriving)

@@ -3,15 +3,20 @@
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.link.cobs import decoded_layout
 from hw.link.configuration import LinkConfig
+from hw.memory import MemoryDeclaration
 from qblif.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
 
 MOST_OWED = 4095
 """Notes that can wait for room: while a network works on what fills the ring, no line brings as many frames."""
+
+
+def ring_memory(buffer_bytes: int) -> MemoryDeclaration:
+    """The ring of requests."""
+    return MemoryDeclaration(name="ring", depth=buffer_bytes, layout=8, style="block")
 
 
 class FrameReceiver(wiring.Component):
@@ -48,7 +53,8 @@ class FrameReceiver(wiring.Component):
         m = Module()
         config = self.config
         depth, longest = config.buffer_bytes, config.longest_frame
-        m.submodules.ring = ring = Memory(shape=8, depth=depth, init=[], attrs={"ram_style": "block"})
+        declaration = ring_memory(depth)
+        m.submodules[declaration.name] = ring = declaration.memory()
         write, read = ring.write_port(), ring.read_port()
         m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
 

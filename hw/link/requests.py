@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.layouts import bursts_layout
 from hw.link.configuration import LinkConfig
 from hw.logic import counter
-from hw.scanner import bursts_layout
 from qblif.protocol import Command
 from qblif.streams import BurstStream
 

@@ -6,6 +6,7 @@ order in which events can arrive. Nothing is estimated. This module needs numpy 
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,3 +161,62 @@ def reset(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
     if neuron.reset == "soft":
         return potential - count * unit
     return np.where(count > 0, 0, potential)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerBounds:
+    """Bounds inside one layer, per channel, and the widths of its constants.
+
+    ``partial``: sums of the events of one accumulation, after any of them in any order;
+    ``current``: ``(sum << e) + bias`` and skips (the readout: L); ``potential``: M at any timestep; ``membrane``: V.
+    The readout has no potential and no membrane of its own; both repeat its current.
+    ``bias``: that of a timestep (the readout: of all); ``largest_exponent``: of all channels.
+    """
+
+    partial: Interval
+    current: Interval
+    potential: Interval
+    membrane: Interval
+    bias: Interval
+    largest_exponent: int
+
+
+def layer_bounds(network: "Network", target: "Target") -> LayerBounds:
+    """All bounds of one layer; computed once for each network."""
+    known = KNOWN_BOUNDS.setdefault(network, {})
+    if target.name not in known:
+        known[target.name] = bounds_of(network, target)
+    return known[target.name]
+
+
+def bounds_of(network: "Network", target: "Target") -> LayerBounds:
+    """All bounds of one layer."""
+    partial, entering, bias = partial_sums(network, target), current(network, target), target.bias
+    largest_exponent = int(target.exponent.max())
+    if target.kind == "readout":
+        # The array sums up what comes at different timesteps, and once what is the same at all of them.
+        steps = max(network.steps(projection.source) for projection in network.projections_into(target.name))
+        partial = Interval(low=partial.low * steps, high=partial.high * steps)
+        bias = bias * network.timesteps
+        logits = Interval(low=entering.low * network.timesteps, high=entering.high * network.timesteps)
+        return LayerBounds(
+            partial=partial,
+            current=logits,
+            potential=logits,
+            membrane=logits,
+            bias=Interval(low=bias, high=bias),
+            largest_exponent=largest_exponent,
+        )
+    neurons = neuron_bounds(entering, target, network.timesteps)
+    return LayerBounds(
+        partial=partial,
+        current=entering,
+        potential=neurons.potential,
+        membrane=neurons.membrane,
+        bias=Interval(low=bias, high=bias),
+        largest_exponent=largest_exponent,
+    )
+
+
+KNOWN_BOUNDS: "WeakKeyDictionary[Network, dict[str, LayerBounds]]" = WeakKeyDictionary()
+"""What :func:`layer_bounds` gave, as long as the network lives."""

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qblif.errors import UserError
 from qblif.network.bounds import MOST_BITS, current, neuron_bounds
 from qblif.network.checks import LARGEST, MOST_TIMESTEPS, Shape, is_whole, require
 from qblif.network.nodes import InputSpec, Node, Pooling, Population, Readout, Target
-from qblif.network.projections import Projection, Skip, projected_shape
+from qblif.network.projections import Conv2d, Dense, Projection, Skip, projected_shape
 from qblif.reading import shown
 
 
@@ -107,6 +108,42 @@ class Network:
         """The projections that end in ``target``, in the order of the network."""
         return (projection for projection in self.projections if projection.target == target)
 
+    def skips_into(self, target: str) -> list[Skip]:
+        """The identity skips that end in ``target``."""
+        return [projection for projection in self.projections_into(target) if isinstance(projection, Skip)]
+
+    def weighted_projections(self, target: str) -> list[Dense | Conv2d]:
+        """The projections with weights that end in ``target``."""
+        return [projection for projection in self.projections_into(target) if not isinstance(projection, Skip)]
+
+    def weighted_projection(self, target: str) -> Dense | Conv2d:
+        """The one projection with weights that ends in ``target``; raises UserError where there are more."""
+        found = self.weighted_projections(target)
+        if len(found) != 1:
+            raise UserError(
+                f"layer {target}: hardware is generated for one dense or convolutional projection and identity skips "
+                f"into each layer, and here are {len(found)} with weights"
+            )
+        return found[0]
+
+    def is_read(self, name: str) -> bool:
+        """Whether anything reads the bursts of a node."""
+        return any(name in self.sources(node.name) for node in (*self.nodes, self.readout))
+
+    def sources(self, name: str) -> list[str]:
+        """The nodes whose bursts a pooling, population or the readout reads; those of identity skips come last."""
+        node = {node.name: node for node in (*self.nodes, self.readout)}[name]
+        if isinstance(node, Pooling):
+            return [node.source]
+        weighted, skips = self.weighted_projections(name), self.skips_into(name)
+        return [projection.source for projection in (*weighted, *skips)]
+
+    def needs_positions(self, name: str) -> bool:
+        """Whether a reader of a node looks at its bursts position by position, and not at all of them at once."""
+        pooled = any(isinstance(node, Pooling) and node.source == name for node in self.nodes)
+        readers = [projection for projection in self.projections if projection.source == name]
+        return pooled or not all(isinstance(reader, Dense) for reader in readers)
+
     @property
     def targets(self) -> tuple[Target, ...]:
         """What projections end in, in order: the populations, then the readout."""
@@ -133,6 +170,8 @@ class Network:
 
     def origin(self, name: str) -> str:
         """The input or population whose bursts the node called ``name`` passes on, through any poolings."""
+        if name == self.readout.name:
+            return name
         node = self.node(name)
         return self.origin(node.source) if isinstance(node, Pooling) else name
 

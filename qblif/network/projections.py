@@ -29,6 +29,10 @@ class Dense:
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=2)
 
+    def window(self, source: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
+        """Kernel, stride and padding as those of a convolution: one window as large as the source."""
+        return source, 1, 0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conv2d:
@@ -46,6 +50,10 @@ class Conv2d:
         freeze_weights(self, dimensions=4)
         fine = is_whole(self.stride, 1, LARGEST_EXTENT) and is_whole(self.padding, 0, LARGEST_EXTENT)
         require(fine, f"{self.target}: stride {shown(self.stride)}, padding {shown(self.padding)}")
+
+    def window(self, source: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
+        """Kernel, stride and padding, whatever the height and width of the source."""
+        return (self.weights.shape[2], self.weights.shape[3]), self.stride, self.padding
 
 
 @dataclass(frozen=True, kw_only=True)

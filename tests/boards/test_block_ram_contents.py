@@ -13,7 +13,7 @@ from boards.catalogue import find_board
 from boards.families.xilinx_ram import KINDS, check_halves
 from boards.tools import find_tool
 from gen.emit.block_rams import fill_netlist, find_blocks, find_tables, netlist_cells
-from gen.emit.memory_images import memory_image
+from gen.emit.memory_images import MemoryImage
 from tests.boards import stand_ins
 
 SHAPES = {
@@ -55,8 +55,10 @@ def tables(shapes):
     for depth, width in shapes:
         words = [generator.getrandbits(width) for _ in range(depth)]
         words[1] = ~words[0]
-        made.append(memory_image(f"table_{depth}x{width}", width, tuple(words)))
-    made.append(memory_image("constant_columns", 6, tuple(word & 0b101101 | 0b000100 for word in range(40))))
+        made.append(MemoryImage(path=f"table_{depth}x{width}", width=width, words=tuple(words)))
+    made.append(
+        MemoryImage(path="constant_columns", width=6, words=tuple(word & 0b101101 | 0b000100 for word in range(40)))
+    )
     return made
 
 
@@ -115,11 +117,11 @@ def test_layout_of_tables(board, tmp_path):
     assert list(found) == [image.path for image in images]
     assert found["constant_columns"].columns == (0, 3, 5)
     assert {memory.port_width for memory in found.values()} == set(form.widths)
-    wrong = memory_image("table_10x30", 30, (*images[1].words[:9], images[1].words[9] ^ 1))
+    wrong = MemoryImage(path="table_10x30", width=30, words=(*images[1].words[:9], images[1].words[9] ^ 1))
     with pytest.raises(RuntimeError, match=r"table_10x30\.0\.0: 1 bits in the netlist"):
         find_blocks(netlist, form, [wrong])
     with pytest.raises(RuntimeError, match="absent"):
-        find_blocks(netlist, form, [memory_image("absent", 1, (0, 1))])
+        find_blocks(netlist, form, [MemoryImage(path="absent", width=1, words=(0, 1))])
 
     # The cells that are filled hold what was asked for, and nothing else has changed.
     cell = found["table_10x30"].blocks[0].cell

@@ -11,7 +11,7 @@ from boards.harness import BoardTop
 from gen import build
 from gen.emit.board_top import link_config
 from hw.configure import configure
-from hw.selftest import SelfTestVectors
+from hw.shell.selftest import SelfTestVectors
 from tests.networks import plan_for, random_network
 
 CLOCK_PINS = {

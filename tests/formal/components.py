@@ -4,18 +4,19 @@ import dataclasses
 
 import numpy as np
 
-from hw.configuration import PoolingConfig, ProjectionConfig, SkipConfig, WindowConfig
 from hw.configure import configure
+from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.handover import Handover
+from hw.engines.event.receptive_field import ReceptiveField
+from hw.engines.event.scanner import EventScanner
+from hw.engines.event.synapse_array import SynapseArray
 from hw.fork import Fork
-from hw.handover import Handover
-from hw.neuron_bank import NeuronBank
-from hw.pooling import PoolingStage
-from hw.readout import Readout
-from hw.receptive_field import ReceptiveField
-from hw.scanner import EventScanner
-from hw.skip_buffer import SkipBuffer
+from hw.neurons.bank import NeuronBank
+from hw.neurons.config import SkipConfig
+from hw.neurons.skip_queue import SkipQueue
+from hw.stages.pooling import PoolingStage, PoolingUnit
+from hw.stages.readout import Readout
 from hw.stream_register import StreamRegister
-from hw.synapse_array import SynapseArray
 from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.networks import plan_for, random_network
@@ -45,11 +46,11 @@ def window(kernel: int, stride: int, padding: int, folds: int = 1) -> WindowConf
     return dataclasses.replace(draft, rows_kept=max(draft.needed) + max(draft.released))
 
 
-def pooling(kind: str) -> PoolingConfig:
+def pooling(kind: str) -> PoolingStage:
     """2 x 2 pooling; the image's last row and column are dropped."""
     bits = 3 if kind == "sum" else 1
     output = dataclasses.replace(IMAGE, height=1, width=1, burst_bits=bits)
-    return PoolingConfig(
+    return PoolingStage(
         name="pool", source="input", kind=kind, kernel=2, stream=IMAGE, output=output, memory="distributed"
     )
 
@@ -58,16 +59,16 @@ HIDDEN, READOUT = CONFIG.layers
 
 STAGES = {
     "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
-    "skip buffer": (lambda: SkipBuffer(SKIP), "arriving", "leaving"),
+    "skip buffer": (lambda: SkipQueue(SKIP), "arriving", "leaving"),
     "receptive field": (lambda: ReceptiveField(window(2, 1, 1)), "arriving", "leaving"),
     "event scanner": (lambda: EventScanner(scanned(1)), "bursts", "events"),
     "event scanner, two banks": (lambda: EventScanner(scanned(2)), "bursts", "events"),
     "synapse array": (lambda: SynapseArray(scanned(1)), "events", "sums"),
     "synapse array, two banks": (lambda: SynapseArray(scanned(2)), "events", "sums"),
     "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),
-    "neuron bank": (lambda: NeuronBank(HIDDEN.target), "currents", "bursts"),
-    "pooling": (lambda: PoolingStage(pooling("sum")), "arriving", "leaving"),
-    "readout": (lambda: Readout(READOUT.target, lanes_total=2), "currents", "results"),
+    "neuron bank": (lambda: NeuronBank(HIDDEN.bank), "currents", "bursts"),
+    "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
+    "readout": (lambda: Readout(READOUT.readout, lanes_total=2), "currents", "results"),
     "fork": (lambda: Fork(4, 2), "arriving", "branch_0"),
 }
 """How to make each component, and its arriving and its leaving stream."""

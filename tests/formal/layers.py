@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from amaranth.hdl import Array, Const, Mux, Signal, Value, signed, unsigned
 
-from gen.planning.widths import layer_bounds
-from hw.configuration import NeuronConfig, PoolingConfig, ProjectionConfig, WindowConfig
-from hw.neuron_bank import NeuronBank
-from hw.pooling import PoolingStage
-from hw.receptive_field import ReceptiveField
-from hw.scanner import EventScanner
-from hw.synapse_array import SynapseArray
+from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.receptive_field import ReceptiveField
+from hw.engines.event.scanner import EventScanner
+from hw.engines.event.synapse_array import SynapseArray
+from hw.neurons.bank import NeuronBank
+from hw.neurons.config import NeuronConfig
+from hw.stages.pooling import PoolingStage, PoolingUnit
+from qblif.network.bounds import layer_bounds
 from tests.formal.components import HIDDEN, IMAGE, NETWORK, pooling, scanned, window
 from tests.formal.proof import Proof, Statement
 
@@ -162,9 +163,9 @@ def read_windows(s: Statement, config: WindowConfig) -> None:
     s.witness(now & (picked == 4))
 
 
-def pooled(s: Statement, config: PoolingConfig) -> None:
+def pooled(s: Statement, config: PoolingStage) -> None:
     """The result of each of two images' one whole window."""
-    stage = PoolingStage(config)
+    stage = PoolingUnit(config)
     s.add(stage)
     s.free(stage.arriving.valid, stage.arriving.payload, stage.leaving.ready)
     images, came = image_bits(s, stage.arriving)
@@ -269,7 +270,7 @@ PROOFS = [
     Proof(
         name="neuron bank: membranes",
         claim="every neuron's bursts are the integer form's over its own timesteps, whatever waits in between",
-        circuits={"": lambda s: fired(s, HIDDEN.target)},
+        circuits={"": lambda s: fired(s, HIDDEN.bank)},
         unbounded=False,
         depth=17,
         reach=22,

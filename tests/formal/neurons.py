@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from amaranth.hdl import Array, Const, Mux, Shape, Signal, Value, ValueLike, signed, unsigned
 
-from gen.planning.widths import layer_bounds
-from hw.configuration import NeuronConfig, SkipConfig
 from hw.configure import configure
-from hw.neuron_core import NeuronCore
+from hw.neurons.config import NeuronConfig, SkipConfig
+from hw.neurons.core import NeuronCore
+from qblif.network.bounds import layer_bounds
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
 from tests.formal.proof import Proof, Statement
@@ -35,7 +35,7 @@ NETWORKS = {
 
 def neurons(source: Network) -> NeuronConfig:
     """What the population's neuron bank is built from."""
-    target = configure(source, plan_for(source)).layers[0].target
+    target = configure(source, plan_for(source)).layers[0].bank
     assert isinstance(target, NeuronConfig)
     return target
 

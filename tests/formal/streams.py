@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from amaranth.hdl import Elaboratable, Value
 
-from hw.handover import Handover
-from hw.skip_buffer import SkipBuffer
+from hw.engines.event.handover import Handover
+from hw.neurons.skip_queue import SkipQueue
 from hw.stream_register import StreamRegister
 from tests.formal.components import SKIP, STAGES
 from tests.formal.proof import Proof, Statement
@@ -33,8 +33,8 @@ def stable(s: Statement, name: str) -> None:
     if name == "fork":
         # A fork hands on what arrives in the same cycle, so it can only be as good as that.
         s.assume(waits_unchanged(s, arriving))
-        s.free(component.branch_1.ready)
-        s.claim(waits_unchanged(s, component.branch_1))
+        s.free(component.leaving[1].ready)
+        s.claim(waits_unchanged(s, component.leaving[1]))
     s.claim(waits_unchanged(s, leaving))
     s.witness(s.kept(leaving.valid & ~leaving.ready, 1) & leaving.valid & leaving.ready)
 
@@ -74,7 +74,7 @@ def turned(s: Statement) -> None:
 def forked(s: Statement) -> None:
     """Either branch is at most one beat ahead of the other, and what it gets is what arrives."""
     component, arriving, _ = stage(s, "fork")
-    branches = [component.branch_0, component.branch_1]
+    branches = [component.leaving[0], component.leaving[1]]
     s.free(branches[1].ready)
     s.assume(waits_unchanged(s, arriving))
     came = s.count(arriving.valid & arriving.ready)
@@ -148,7 +148,7 @@ PROOFS = [
     Proof(
         name="skip buffer: in order",
         claim="every beat leaves once, unchanged, in order",
-        circuits={"": lambda s: in_order(s, SkipBuffer(SKIP))},
+        circuits={"": lambda s: in_order(s, SkipQueue(SKIP))},
         unbounded=False,
         depth=14,
         reach=20,

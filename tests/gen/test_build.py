@@ -67,7 +67,7 @@ def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     assert report["estimated"]["cells"] == pytest.approx(used["cells"], rel=0.15)
     assert f"| logic cells | {used['cells']:g} |" in (out / "report.md").read_text()
     assert (out / report["bitstream"]).stat().st_size > 100_000
-    in_block_ram = {layer.name for layer in load_plan(out / "plan.json").layers if layer.weight_memory == "block"}
+    in_block_ram = {one.name for one in load_plan(out / "plan.json").stages if one.tables().get("weights") == "block"}
     weights = [path.split(".")[2] for path in report["read_back"] if ".array.weights_" in path]
     assert in_block_ram == {projection.removesuffix("_projection") for projection in weights}
     assert "device.link.answerer.identity" in report["read_back"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gen import build, plan
-from gen.planning.costs import accumulates
 from hw.configure import configure
+from hw.engines.event.costs import accumulates
 from qblif import golden
 from tests.networks import random_bursts, random_convolutions, random_plan
 
@@ -82,6 +82,6 @@ def test_accumulates_are_those_of_the_golden_model(seed):
     bursts = golden.run(network, random_bursts(network, 2, seed)).bursts
     for layer in config.layers:
         projection = next(p for p in network.projections_into(layer.name) if hasattr(p, "weights"))
-        source = bursts[layer.projection.source]
-        ours = accumulates(np.asarray(source), layer.projection)
+        source = bursts[layer.engine.source]
+        ours = accumulates(np.asarray(source), layer.engine)
         assert ours == golden.accumulates(projection, network, source)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hw.configuration import ProjectionConfig, WindowConfig
+from hw.engines.event.config import ProjectionConfig, WindowConfig
 from qblif.streams import BurstStream
 
 

@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from hw.configuration import ReadoutConfig
-from hw.constants import constants_layout, constants_memory, constants_words, row_layout
+from hw.neurons.constants import constants_layout, constants_memory
+from hw.stages.readout import ReadoutConfig
 
 CONFIG = ReadoutConfig(
     classes=5, repeats=1, bias=(5, -3, 0, 7, -8), exponent=(0, 1, 2, 0, 3), constants_memory="block", bias_bits=4,
@@ -66,10 +66,10 @@ def test_every_row_stands_until_the_pipeline_moves_on(memory, pauses):
 
 
 def test_words_hold_bias_and_exponent_of_every_class():
-    assert row_layout(CONFIG).size == 6
-    assert constants_words(CONFIG) == tuple(
+    assert CONFIG.constants.width == 6
+    assert CONFIG.constants.contents() == tuple(
         bias % 16 + 16 * exponent for bias, exponent in zip(CONFIG.bias, CONFIG.exponent, strict=True)
     )
     without = ReadoutConfig(**{**vars(CONFIG), "exponent": (0,) * 5, "exponent_bits": 0})
     assert list(constants_layout(without).members) == ["bias"]
-    assert constants_words(without) == tuple(bias % 16 for bias in CONFIG.bias)
+    assert without.constants.contents() == tuple(bias % 16 for bias in CONFIG.bias)

@@ -16,7 +16,7 @@ def test_every_reader_gets_every_beat_in_order(pauses):
     def reader(index):
         async def consumer(ctx):
             pause = pauses[1] * index / 2
-            taken[index].extend(await get(ctx, getattr(dut, f"branch_{index}"), len(beats), pause, seed=index))
+            taken[index].extend(await get(ctx, dut.leaving[index], len(beats), pause, seed=index))
 
         return consumer
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.handover import Handover
+from hw.engines.event.handover import Handover
 from tests.hw.streams import PAUSES, through
 
 

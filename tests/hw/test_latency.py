@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hw.configuration import PoolingConfig, SkipConfig
 from hw.configure import configure
-from hw.handover import Handover
-from hw.neuron_bank import NeuronBank
-from hw.pooling import PoolingStage
-from hw.projection_engine import ProjectionEngine
-from hw.readout import Readout
-from hw.receptive_field import ReceptiveField
-from hw.scanner import EventScanner
-from hw.skip_buffer import SkipBuffer
+from hw.engines.event.engine import ProjectionEngine
+from hw.engines.event.handover import Handover
+from hw.engines.event.receptive_field import ReceptiveField
+from hw.engines.event.scanner import EventScanner
+from hw.engines.event.synapse_array import SynapseArray
+from hw.neurons.bank import NeuronBank
+from hw.neurons.config import SkipConfig
+from hw.neurons.skip_queue import SkipQueue
+from hw.stages.pooling import PoolingStage, PoolingUnit
+from hw.stages.readout import Readout
 from hw.stream_register import StreamRegister
-from hw.synapse_array import SynapseArray
 from hw.top import NetworkTop
 from qblif.streams import BurstStream
 from tests.hw.configs import dense_window, projection
@@ -32,7 +32,7 @@ CONFIG = configure(
     BEATS,
 )
 SOURCE = BurstStream(group=2, burst_bits=2, beats=1, steps=1)
-POOLED = PoolingConfig(name="pool", source="input", kind="sum", kernel=1, stream=SOURCE, output=SOURCE, memory="block")
+POOLED = PoolingStage(name="pool", source="input", kind="sum", kernel=1, stream=SOURCE, output=SOURCE, memory="block")
 SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
 HIDDEN, READOUT = CONFIG.layers
 CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
@@ -41,14 +41,14 @@ CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
 def cases():
     yield lambda: StreamRegister(4), "arriving", "leaving", 5
     yield lambda: EventScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64))), "bursts", "events", [1, 0]
-    yield lambda: SynapseArray(HIDDEN.projection), "events", "sums", CLOSING
+    yield lambda: SynapseArray(HIDDEN.engine), "events", "sums", CLOSING
     yield lambda: Handover(lanes=4, cores=2, bits=8, repeats=1), "sums", "currents", [1, 2, 3, 4]
     yield lambda: ReceptiveField(dense_window(SOURCE, 2, kept=True)), "arriving", "leaving", [1, 2]
-    yield lambda: PoolingStage(POOLED), "arriving", "leaving", [1, 2]
-    yield lambda: SkipBuffer(SKIP), "arriving", "leaving", [1, 2]
-    yield lambda: NeuronBank(HIDDEN.target), "currents", "bursts", [1, 2, 3, 4]
-    yield lambda: Readout(READOUT.target, lanes_total=1), "currents", "results", [1]
-    yield lambda: ProjectionEngine(HIDDEN.projection), "bursts", "currents", [1, 0]
+    yield lambda: PoolingUnit(POOLED), "arriving", "leaving", [1, 2]
+    yield lambda: SkipQueue(SKIP), "arriving", "leaving", [1, 2]
+    yield lambda: NeuronBank(HIDDEN.bank), "currents", "bursts", [1, 2, 3, 4]
+    yield lambda: Readout(READOUT.readout, lanes_total=1), "currents", "results", [1]
+    yield lambda: ProjectionEngine(HIDDEN.engine), "bursts", "currents", [1, 0]
     yield lambda: NetworkTop(CONFIG), "bursts", "results", [0, 0]
 
 

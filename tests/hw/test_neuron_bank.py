@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from hw.configuration import NeuronConfig, SkipConfig
-from hw.neuron_bank import NeuronBank
+from hw.neurons.bank import NeuronBank
+from hw.neurons.config import NeuronConfig, SkipConfig
 from qblif.network.nodes import Leak
 from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, get, put, run

@@ -5,8 +5,8 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.configuration import NeuronConfig, SkipConfig
-from hw.neuron_core import NeuronCore
+from hw.neurons.config import NeuronConfig, SkipConfig
+from hw.neurons.core import NeuronCore
 from qblif.network.nodes import Leak
 from qblif.streams import BurstStream
 from tests.reference import update

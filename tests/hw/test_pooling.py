@@ -1,16 +1,15 @@
 import numpy as np
 import pytest
 
-from hw.configuration import PoolingConfig
-from hw.pooling import PoolingStage
+from hw.stages.pooling import PoolingStage, PoolingUnit
 from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, through
 
 
-def stage(size, kernel, kind, folds, steps, beats) -> PoolingConfig:
+def stage(size, kernel, kind, folds, steps, beats) -> PoolingStage:
     shape = {"folds": folds, "steps": steps, "beats": beats, "group": 2}
     largest = 3 * kernel**2 if kind == "sum" else 3
-    return PoolingConfig(
+    return PoolingStage(
         name="pool",
         source="layer",
         kind=kind,
@@ -40,7 +39,7 @@ def test_every_window(size, kernel, words, kind, pauses):
     kept = images[:, : height * kernel, : width * kernel]
     split = kept.reshape(3, height, kernel, width, kernel, -1, 2)
     pooled = split.sum(axis=(2, 4)) if kind == "sum" else split.max(axis=(2, 4))
-    dut = PoolingStage(config)
+    dut = PoolingUnit(config)
     expected = pooled.reshape(-1, 2).tolist()
     got = through(dut, dut.arriving, dut.leaving, images.reshape(-1, 2).tolist(), len(expected), pauses)
     assert [list(dut.leaving.payload.shape().from_bits(word)) for word in got] == expected

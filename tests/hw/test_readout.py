@@ -1,7 +1,6 @@
 import pytest
 
-from hw.configuration import ReadoutConfig
-from hw.readout import Readout
+from hw.stages.readout import Readout, ReadoutConfig
 from tests.hw.streams import PAUSES, through
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hw.configuration import WindowConfig
-from hw.receptive_field import ReceptiveField
+from hw.engines.event.config import WindowConfig
+from hw.engines.event.receptive_field import ReceptiveField
 from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, through
 

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from hw.configure import configure
-from hw.reset import RestartChain
+from hw.shell.reset import RestartChain
 from hw.top import NetworkTop
 from qblif.streams import stream_beats
 from tests.hw.streams import run

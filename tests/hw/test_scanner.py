@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from hw.scanner import EventScanner
+from hw.engines.event.scanner import EventScanner
 from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.hw.streams import PAUSES, put, run, through

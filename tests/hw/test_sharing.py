@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Module
 
 from hw.configure import configure
-from hw.sharing import NetworkShare
+from hw.shell.sharing import NetworkShare
 from tests.hw.streams import get, put, run
 from tests.networks import plan_for, random_network
 

@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from hw.configuration import ProjectionConfig
-from hw.synapse_array import SynapseArray
+from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.synapse_array import SynapseArray
 from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.hw.streams import PAUSES, through

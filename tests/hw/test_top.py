@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hw.configuration import TopConfig
-from hw.configure import SLACK_ROWS, configure
+from hw.configure import configure
+from hw.stages.population import SLACK_ROWS
 from hw.top import NetworkTop
 from qblif.errors import UserError
 from qblif.network.graph import Network
@@ -17,7 +18,7 @@ from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.streams import stream_beats
 from tests.hw.streams import get, put, run
-from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import altered, plan_for, random_bursts, random_convolutions, random_network, random_plan
 from tests.reference import scalar_run
 
 
@@ -246,8 +247,8 @@ def with_skip_depth(config: TopConfig, depth: int) -> TopConfig:
     stages = []
     for stage in config.stages:
         if stage.name == "outer":
-            skip = dataclasses.replace(stage.target.skips[0], depth=depth)
-            stage = dataclasses.replace(stage, target=dataclasses.replace(stage.target, skips=(skip,)))
+            skip = dataclasses.replace(stage.bank.skips[0], depth=depth)
+            stage = dataclasses.replace(stage, bank=dataclasses.replace(stage.bank, skips=(skip,)))
         stages.append(stage)
     return dataclasses.replace(config, stages=tuple(stages))
 
@@ -305,24 +306,17 @@ def test_a_second_projection_with_weights_is_refused():
 def test_a_skip_between_unlike_lanes_is_refused():
     network = residual_network()
     plan = plan_for(network)
-    layers = [
-        dataclasses.replace(layer, lanes=1, folds=3, cores=1, group=1) if layer.name == "outer" else layer
-        for layer in plan.layers
-    ]
-    layers = [dataclasses.replace(layer, banks=1) for layer in layers]
-    if plan.layer("entry").lanes == 1:
-        layers = [
-            dataclasses.replace(layer, lanes=3, folds=1, cores=1, group=3) if layer.name == "outer" else layer
-            for layer in layers
-        ]
+    lanes = 3 if plan.stage("entry").engine.lanes == 1 else 1
+    unlike = {"lanes": lanes, "folds": 3 // lanes, "cores": 1, "group": lanes}
+    stages = [altered(stage, banks=1, **(unlike if stage.name == "outer" else {})) for stage in plan.stages]
     with pytest.raises(UserError, match="outer: the skip from entry"):
-        configure(network, dataclasses.replace(plan, layers=tuple(layers)))
+        configure(network, dataclasses.replace(plan, stages=tuple(stages)))
 
 
 def test_a_plan_that_does_not_divide_is_refused():
     network = random_network(7, sizes=(10, 8, 4))
     plan = plan_for(network)
-    broken = dataclasses.replace(plan, layers=(dataclasses.replace(plan.layers[0], group=3), plan.layers[1]))
+    broken = dataclasses.replace(plan, stages=(altered(plan.stages[0], group=3), plan.stages[1]))
     with pytest.raises(UserError, match="hidden_0"):
         configure(network, broken)
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.weights import pack_weights, unpack_weights
+from hw.engines.event.weights import pack_weights, unpack_weights
 
 
 @given(

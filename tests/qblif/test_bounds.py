@@ -8,11 +8,10 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.planning.widths import layer_bounds
 from hw.configure import configure
-from hw.neuron_core import NeuronCore
+from hw.neurons.core import NeuronCore
 from qblif import golden
-from qblif.network.bounds import Interval, neuron_bounds, signed_bits
+from qblif.network.bounds import Interval, layer_bounds, neuron_bounds, signed_bits
 from qblif.network.checks import NetworkError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
@@ -105,7 +104,7 @@ def test_the_last_network_within_62_bits_is_exact(sign, timesteps, leak):
 def test_the_hardware_of_the_last_network_within_62_bits_is_exact(sign):
     timesteps = 40
     network = one_neuron(last_bias_within(62, sign, timesteps), timesteps)
-    config = configure(network, plan_for(network)).stages[0].target
+    config = configure(network, plan_for(network)).stages[0].bank
     dut, got = NeuronCore(config), []
 
     async def process(ctx):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hw.weights import from_stream_order, stream_order
+from hw.engines.event.weights import from_stream_order, stream_order
 from qblif.streams import BurstStream, beat_words, from_stream_beats, stream_beats
 
 STREAMS = [

@@ -47,7 +47,7 @@ def counted_neurons(network, population, run, count: Counter) -> None:
 
 def counted_windows(layer, run, count: Counter) -> None:
     """Beat after beat of window after window, as the scanner sees them."""
-    projection, source = layer.projection, layer.projection.window.source
+    projection, source = layer.engine, layer.engine.window.source
     window = projection.window
     # A stream of one position carries the whole source as its channels.
     flat = source.height * source.width == 1

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hw.configure import configure
+from hw.coverage import CoverPoint
 from qblif import golden
 from sim.cover_points import cover
-from sim.coverage import CoverPoint
 from studies import coverage, stimuli
 from studies.coverage_report import Covered
 from studies.random_networks import balanced
@@ -81,7 +81,7 @@ def test_objectives_are_0_where_the_situation_is_met(seed):
         beats = points[layer.name, "beats"]
         if "sum of nothing" in beats.bins:
             met = beats.hits[:, beats.bins.index("sum of nothing")] > 0
-            distances = np.concatenate([stimuli.silence(network, layer.projection)(one[np.newaxis]) for one in pool])
+            distances = np.concatenate([stimuli.silence(network, layer.engine)(one[np.newaxis]) for one in pool])
             assert ((distances == 0) == met).all()
 
 

@@ -23,7 +23,7 @@ def test_at_least_forty():
 def test_a_bug_is_found_and_a_change_without_effect_is_not():
     bug = Mutant(
         what="",
-        file="hw/weights.py",
+        file="hw/engines/event/weights.py",
         old="weights.shape[1]] = weights",
         new="weights.shape[1]] = -weights",
         tests=("tests/hw/test_weights.py",),

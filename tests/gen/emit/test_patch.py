@@ -35,7 +35,7 @@ from tests.networks import plan_for, random_convolutions, random_network
 def design_of(network, board, plan, checkpoint):
     """A design without a checkpoint of its own, and with two reference inputs that say nothing."""
     loaded = dataclasses.replace(load_checkpoint(checkpoint), activity={}, references=None)
-    count, classes, bits = 2, len(network.readout.bias), plan.layers[-1].current_bits
+    count, classes, bits = 2, len(network.readout.bias), configure(network, plan).readout.logit_bits
     random = np.random.default_rng(0)
     references = ReferenceVectors(
         samples=random.integers(0, 256, (count, *network.input.shape), dtype=np.uint8),
@@ -84,11 +84,11 @@ def test_the_netlist_knows_nothing_of_the_weights(designs):
 def test_the_margin_is_on_top_of_what_the_network_needs(designs):
     design = designs[0]
     for target in design.network.targets:
-        layer = design.plan.layer(target.name)
+        layer = design.plan.stage(target.name).widths
         bias = target.bias * (design.network.timesteps if target.name == "readout" else 1)
         reach = max(abs(int(bias.min()) + 0.5), abs(int(bias.max()) + 0.5))
-        assert 2 ** (layer.bias_bits - 4) < reach < 2 ** (layer.bias_bits - 3)
-        assert layer.exponent_bits == len(f"{int(target.exponent.max()) + 2:b}")
+        assert 2 ** (layer.bias - 4) < reach < 2 ** (layer.bias - 3)
+        assert layer.exponent == len(f"{int(target.exponent.max()) + 2:b}")
     with pytest.raises(UserError, match="--width-margin"):
         make_plan(design.network, design.board, 21.0, "", {}, 1e4, patch_margin=60)
 

@@ -76,9 +76,9 @@ def test_a_wrong_weight_in_the_verilog_is_found(config):
     text = network_verilog(config)
     check_weight_memories(text, config)
     first, changed, last = config.stages
-    weights = changed.projection.weights.copy()
+    weights = changed.engine.weights.copy()
     weights[2, 3] ^= 1
-    projection = dataclasses.replace(changed.projection, weights=weights)
-    stages = (first, dataclasses.replace(changed, projection=projection), last)
+    projection = dataclasses.replace(changed.engine, weights=weights)
+    stages = (first, dataclasses.replace(changed, engine=projection), last)
     with pytest.raises(RuntimeError, match="hidden_1"):
         check_weight_memories(text, dataclasses.replace(config, stages=stages))

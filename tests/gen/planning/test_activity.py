@@ -1,21 +1,25 @@
 """Expected work from the mean activity, counted by hand."""
 
-from gen.planning.activity import expected_accumulates, stage_cycles
+from gen.planning.activity import Expectation, expected_accumulates
 from hw.configure import configure
-from tests.hw.test_skip_depth import around
+from tests.hw.test_rows_ahead import around
 from tests.networks import plan_for
+
+
+def expectation(network, planes):
+    return Expectation(network=network, activity={"input": [planes]})
 
 
 def test_a_convolution_adds_what_every_window_sees():
     network = around(4, 4, 2)
     entry = configure(network, plan_for(network)).layers[0]
     # 16 windows of 3x3 places, 2 planes of each always set, into 2 channels; padding is not left out.
-    assert expected_accumulates(network, entry, {"input": [32.0]}) == 16 * 9 * 2 * 2
-    assert expected_accumulates(network, entry, {"input": [8.0]}) == 16 * 9 * 2 * 2 / 4
+    assert expected_accumulates(entry, expectation(network, 32.0)) == 16 * 9 * 2 * 2
+    assert expected_accumulates(entry, expectation(network, 8.0)) == 16 * 9 * 2 * 2 / 4
 
 
 def test_a_pooling_takes_three_cycles_for_a_position_of_two_beats():
     network = around(4, 4, 2)
     config = configure(network, plan_for(network, inner={"lanes": 2, "cores": 1, "group": 2}))
     pooling = next(stage for stage in config.stages if stage.name == "pooled")
-    assert stage_cycles(network, pooling, {}).neurons == 16 * 3
+    assert pooling.expected_cycles(Expectation(network=network, activity={})).neurons == 16 * 3

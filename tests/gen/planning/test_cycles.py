@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from boards.catalogue import find_board
-from gen.planning.activity import sampled_cycles
-from gen.planning.costs import passing_costs, window_costs
 from gen.planning.cycles import predict
 from gen.planning.plans import evaluate, make_plan
-from gen.planning.timing import ArrayTiming
 from hw.configure import configure
+from hw.engines.event.costs import passing_costs, sampled_cycles, window_costs
+from hw.engines.event.timing import ArrayTiming
 from hw.top import NetworkTop
 from qblif import golden
 from qblif.streams import stream_beats
@@ -106,7 +105,7 @@ def test_every_kind_of_network_as_planned(kind):
     check(network, fastest.plan, count=3)
     # At a third of that rate layers are folded.
     slower = make_plan(network, board, 100.0, "", {}, 1e8 / fastest.slowest / 3)
-    assert kind != "multi-fold" or max(layer.folds for layer in slower.layers) > 1
+    assert kind != "multi-fold" or max(stage.engine.folds for stage in slower.stages if stage.tables()) > 1
     check(network, slower, count=2)
 
 
@@ -123,7 +122,7 @@ def test_a_scanner_that_never_waits_in_closed_form(make, seed):
     network = make(seed)
     bursts = random_bursts(network, 3, seed)
     for layer in configure(network, random_plan(network, seed)).layers:
-        projection = layer.projection
+        projection = layer.engine
         if projection.source != "input":
             continue
         array = ArrayTiming(projection, TakesEverySum())

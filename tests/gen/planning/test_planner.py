@@ -76,7 +76,7 @@ def test_what_is_not_a_plan_is_refused(text, tmp_path):
 def test_lanes_cover_the_neurons_with_few_to_spare(neurons):
     network = random_network(1, sizes=(20, neurons, 10))
     plan = plan_for(network)
-    layer = plan.layer("hidden_0")
+    layer = plan.stage("hidden_0").engine
     assert neurons <= layer.lanes * layer.folds < neurons + 4 * layer.folds
     configure(network, plan)
 
@@ -162,7 +162,7 @@ def test_no_table_of_weights_is_deep_where_the_network_fits_without():
     for checkpoint in ("cifar10_cnn", "fashion_mnist_cnn252k"):
         design = make_design(ZOO / f"{checkpoint}.pt", board.name)
         layers = configure(design.network, design.plan).layers
-        tables = [one.projection.rows for one in layers if one.projection.weight_memory == "block"]
+        tables = [one.engine.rows for one in layers if one.engine.weight_memory == "block"]
         assert tables
         assert max(tables) <= deepest
 
@@ -175,6 +175,6 @@ def test_a_network_that_fits_only_in_deep_tables_gets_them(monkeypatch):
         smaller = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=luts))
         found = evaluate(network, smaller, make_plan(network, smaller, 80.0, "", {}), {})
         assert found.total("lut") <= luts
-        return max(layer.projection.rows for layer in found.config.layers)
+        return max(layer.engine.rows for layer in found.config.layers)
 
     assert deepest(5_000) <= 400 < deepest(2_600)

@@ -7,20 +7,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from gen.planning.costs import window_costs
-from gen.planning.timing import (
-    ArrayTiming,
-    ForkTiming,
-    NeuronBankTiming,
-    PoolingTiming,
-    ReceptiveFieldTiming,
-    SkipTiming,
-)
-from hw.configuration import SkipConfig, WindowConfig
-from hw.neuron_bank import NeuronBank
-from hw.pooling import PoolingStage
-from hw.projection_engine import ProjectionEngine
-from hw.skip_buffer import SkipBuffer
+from hw.engines.event.config import WindowConfig
+from hw.engines.event.costs import window_costs
+from hw.engines.event.engine import ProjectionEngine
+from hw.engines.event.timing import ArrayTiming, ReceptiveFieldTiming
+from hw.fork import ForkTiming
+from hw.neurons.bank import NeuronBank, NeuronBankTiming
+from hw.neurons.config import SkipConfig
+from hw.neurons.skip_queue import SkipQueue, SkipTiming
+from hw.stages.pooling import PoolingTiming, PoolingUnit
 from qblif.streams import BurstStream, stream_beats
 from tests.hw.configs import projection
 from tests.hw.streams import run
@@ -109,7 +104,7 @@ def test_a_skip(depth):
         depth=depth,
         memory="block",
     )
-    dut, timing = SkipBuffer(config), SkipTiming(config)
+    dut, timing = SkipQueue(config), SkipTiming(config)
     offered, taken, seen, left = watched(dut, dut.arriving, dut.leaving, pauses(depth), pauses(depth + 100))
     events = [(cycle, "enters", at) for cycle, at in zip(taken, offered, strict=True)]
     events += [(cycle, "leaves", at) for cycle, at in zip(left, seen, strict=True)]
@@ -126,7 +121,7 @@ def test_a_pooling(words):
     config = stage((5, 5), 2, "max", *words)
     reads = pauses(2, 2 * config.output.beats_per_inference)
     waits = [wait if wait < 9 else 0 for wait in pauses(1, 2 * config.stream.beats_per_inference)]
-    dut, reader = PoolingStage(config), SlowReader(reads)
+    dut, reader = PoolingUnit(config), SlowReader(reads)
     offered, taken, seen, _ = watched(dut, dut.arriving, dut.leaving, waits, reads)
     timing = PoolingTiming(config, reader)
     assert [timing.offer(at) for at in offered] == taken

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.planning.widths import layer_bounds
 from qblif import golden
-from qblif.network.bounds import Interval, after_reset, reset
+from qblif.network.bounds import Interval, after_reset, layer_bounds, reset
 from qblif.network.projections import Skip
 from tests.networks import random_network
 from tests.reference import update

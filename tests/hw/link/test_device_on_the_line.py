@@ -11,8 +11,8 @@ from amaranth.hdl import ClockDomain, Module
 from boards.catalogue import find_board
 from gen.emit.board_top import link_config
 from hw.configure import configure
-from hw.device import Device
-from hw.selftest import SelfTestVectors
+from hw.shell.device import Device
+from hw.shell.selftest import SelfTestVectors
 from qblif.network.coding import encode
 from qblif.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
 from qblif.streams import beat_words, stream_beats

@@ -5,13 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.configuration import ProjectionConfig
+from hw.engines.event.config import ProjectionConfig
+from hw.layouts import bursts_layout
 from hw.logic import at_most, counter, encode, select
-
-
-def bursts_layout(group: int, burst_bits: int) -> data.ArrayLayout:
-    """Payload of a burst stream: ``group`` burst counts, the lowest channel in the lowest bits."""
-    return data.ArrayLayout(unsigned(burst_bits), group)
 
 
 def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:

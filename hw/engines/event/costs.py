@@ -1,4 +1,4 @@
-"""What a layer's scanner will do for given bursts: the data behind the exact cycle model (:mod:`gen.planning.timing`).
+"""What a layer's scanner will do for given bursts: the data behind the exact timing (:mod:`hw.engines.event.timing`).
 
 A beat costs as many cycles as its fullest bank has set bit-planes, an empty one none; the last of an accumulation
 costs at least one. A beat is taken one cycle after the one before it, and not before the last beat with a cost is
@@ -8,14 +8,17 @@ taken, and how long after the scanner is done with the accumulation before.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from hw.configuration import ProjectionConfig
+from hw.engines.event.config import ProjectionConfig
 from qblif.network.checks import IntArray
 from qblif.streams import stream_beats
 
 NEVER = -(2**40)
+SAMPLES = 64
+"""Random accumulations of which :func:`accumulation_cycles` is the mean."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,3 +106,35 @@ def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
             return WindowCosts(after_first=first, after_busy=first_busy, closing=cost)
         busy, busy_busy = np.where(spikes, first + cost, busy), np.where(spikes, first_busy + cost, busy_busy)
         cost = following
+
+
+def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
+    """Cycles an inference that the scanner works, in one fold, on given inputs that are always there.
+
+    The neurons take every sum at once, so nothing stands still, and what the array's timing
+    (:class:`hw.engines.event.timing.ArrayTiming`) does becomes a sum: from the last beat of one accumulation to that of
+    the next it is the longer of the two ways that :class:`WindowCosts` has.
+    """
+    if projection.window.rows_kept:
+        costs = window_costs(inputs, projection)
+    else:
+        costs = accumulation_costs(np.moveaxis(passing_costs(inputs, projection), -1, 0))
+    after_first, after_busy, closing = (
+        field.reshape(-1) for field in (costs.after_first, costs.after_busy, costs.closing)
+    )
+    between = np.maximum(after_first[1:] + 1, closing[:-1] + after_busy[1:])
+    return float(after_first[0] + 1 + between.sum() + closing[-1]) / len(inputs)
+
+
+@lru_cache(maxsize=4096)
+def accumulation_cycles(words: int, group: int, banks: int, density: float) -> float:
+    """Expected cycles of one accumulation: the scanner's own rule, over random beats with independent events."""
+    random = np.random.default_rng(1)
+    events = random.poisson(density * group / banks, (words, banks, SAMPLES)).max(axis=1)
+    events[-1] = np.maximum(events[-1], 1)
+    taken, busy = np.full(SAMPLES, -1), np.zeros(SAMPLES, dtype=int)
+    for cost in events:
+        taken = np.where(cost > 0, np.maximum(taken + 1, busy), taken + 1)
+        busy = np.where(cost > 0, taken + cost, busy)
+    # The last beat's own events are counted here, the first beat's wait in the accumulation before.
+    return float(np.maximum(busy, taken + 1).mean())

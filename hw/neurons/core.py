@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import NeuronConfig
-from hw.constants import constants_layout
 from hw.logic import plane_sum, times_constant, tree
+from hw.neurons.config import NeuronConfig
+from hw.neurons.constants import constants_layout
 
 
 def skips_layout(config: NeuronConfig) -> data.StructLayout:

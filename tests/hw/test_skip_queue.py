@@ -1,7 +1,7 @@
 import pytest
 
-from hw.configuration import SkipConfig
-from hw.skip_buffer import SkipBuffer
+from hw.neurons.config import SkipConfig
+from hw.neurons.skip_queue import SkipQueue
 from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, run, through
 
@@ -15,7 +15,7 @@ def config(depth: int) -> SkipConfig:
 @pytest.mark.parametrize("depth", [1, 2, 3, 8])
 @pytest.mark.parametrize("pauses", PAUSES)
 def test_beats_leave_in_order(depth, pauses):
-    dut = SkipBuffer(config(depth))
+    dut = SkipQueue(config(depth))
     beats = [[number % 8, (3 * number) % 8] for number in range(50)]
     got = through(dut, dut.arriving, dut.leaving, beats, len(beats), pauses)
     assert [list(dut.leaving.payload.shape().from_bits(word)) for word in got] == beats
@@ -23,7 +23,7 @@ def test_beats_leave_in_order(depth, pauses):
 
 @pytest.mark.parametrize("depth", [2, 5, 9])
 def test_holds_as_many_beats_as_it_says_and_its_two_registers(depth):
-    dut = SkipBuffer(config(depth))
+    dut = SkipQueue(config(depth))
     held = []
 
     async def process(ctx):

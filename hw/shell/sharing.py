@@ -5,9 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.configuration import TopConfig
+from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.readout import result_layout
-from hw.scanner import bursts_layout
+from hw.stages.readout import result_layout
 
 MOST_IN_FLIGHT = 255
 

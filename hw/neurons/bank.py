@@ -1,16 +1,19 @@
 """Neuron bank: M neuron cores, the membranes and constants of P neurons, and the packing of bursts into beats."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import NeuronConfig
-from hw.constants import constants_memory
+from hw.layouts import bursts_layout, sums_layout
 from hw.logic import counter
-from hw.neuron_core import NeuronCore
-from hw.scanner import bursts_layout
-from hw.synapse_array import sums_layout
+from hw.neurons.config import NeuronConfig
+from hw.neurons.constants import constants_memory
+from hw.neurons.core import NeuronCore
+from hw.neurons.skip_queue import SkipTiming
+from hw.timing import LONG_AGO, Consumer, PipelineClock
 
 
 class MembraneTap(wiring.Signature):
@@ -33,7 +36,7 @@ class NeuronBank(wiring.Component):
     complete a beat to the beat. Where the next beat is not taken everything here stands still.
 
     Ports:
-        currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.handover.Handover` sends them.
+        currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.engines.event.handover.Handover` sends them.
         bursts: ``bursts_layout(group, burst_bits)``.
         skip_0, ...: ``bursts_layout`` of each identity skip's stream, in the order of the neurons.
         tap: :class:`MembraneTap`.
@@ -50,11 +53,16 @@ class NeuronBank(wiring.Component):
                 "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
                 "tap": Out(MembraneTap(config.cores, config.membrane_bits)),
                 **{
-                    f"skip_{index}": In(stream.Signature(bursts_layout(skip.stream.group, skip.stream.burst_bits)))
+                    skip_port(index): In(stream.Signature(bursts_layout(skip.stream.group, skip.stream.burst_bits)))
                     for index, skip in enumerate(config.skips)
                 },
             }
         )
+
+    @property
+    def skips(self) -> list[Any]:
+        """The streams of the identity skips; their beats may differ in width, so they are not an array of ports."""
+        return [getattr(self, skip_port(index)) for index in range(len(self.config.skips))]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -92,13 +100,7 @@ class NeuronBank(wiring.Component):
                 m.d.sync += stages[index].eq(stages[index - 1])
         written = stages[self.write_latency]
 
-        membranes = Memory(
-            shape=data.ArrayLayout(signed(config.membrane_bits), config.cores),
-            depth=max(2, slots),
-            init=[],
-            attrs={"ram_style": config.membrane_memory},
-        )
-        m.submodules.membranes = membranes
+        m.submodules[config.membranes.name] = membranes = config.membranes.memory()
         read, write = membranes.read_port(), membranes.write_port()
         m.d.comb += [
             read.en.eq(advance),
@@ -134,7 +136,7 @@ class NeuronBank(wiring.Component):
         offered: list[Value] = []
         bursts: list[list[Value]] = [[] for _ in range(cores)]
         for index, skip in enumerate(self.config.skips):
-            beat = getattr(self, f"skip_{index}")
+            beat = self.skips[index]
             part, parts_end = counter(m, f"skip_part_{index}", skip.stream.group // cores, taken)
             m.d.comb += beat.ready.eq(taken & parts_end)
             offered.append(beat.valid)
@@ -171,3 +173,52 @@ class NeuronBank(wiring.Component):
             for index in range(config.group):
                 with m.If(part == index // config.cores):
                     m.d.sync += beat.payload[index].eq(counts[index % config.cores])
+
+
+def skip_port(index: int) -> str:
+    """Name of the port of an identity skip."""
+    return f"skip_{index}"
+
+
+class NeuronBankTiming:
+    """Neurons of one layer, from the turning ring to the beats that leave."""
+
+    def __init__(self, config: NeuronConfig, repeats: int, skips: Sequence[SkipTiming], reader: Consumer) -> None:
+        self.config, self.repeats, self.skips, self.reader = config, repeats, skips, reader
+        self.clock = PipelineClock()
+        self.pause = max(0, NeuronBank.write_latency - config.slots)
+        self.parts = config.group // config.cores
+        self.widths = [skip.stream.group // config.cores for skip in config.skips]
+        self.accepted = LONG_AGO
+        self.resumes = LONG_AGO
+        self.taken = LONG_AGO
+        self.slot = 0
+
+    def feed(self, valid: int) -> int:
+        """A ring that turns ``repeats`` times from cycle ``valid`` on; returns when its last beat is taken."""
+        for _ in range(self.repeats):
+            for first in range(0, self.config.slots, self.parts):
+                self._beat(valid, first)
+            self.resumes = self.accepted + 1 + self.pause
+        return self.clock.wall(self.accepted)
+
+    def _beat(self, valid: int, first: int) -> None:
+        """The neurons of one beat; it leaves a cycle after the last of them."""
+        clock = self.clock
+        self._accept(valid, first)
+        clock.wait(self.accepted + NeuronCore.latency, self.taken)
+        if self.skips:
+            for slot in range(first + 1, first + self.parts):
+                self._accept(valid, slot)
+        else:
+            self.accepted += self.parts - 1
+        self.taken = self.reader.offer(clock.wall(self.accepted + NeuronCore.latency) + 1)
+
+    def _accept(self, valid: int, slot: int) -> None:
+        """The cores take the sums of one slot."""
+        for skip in self.skips:
+            valid = max(valid, skip.available())
+        self.accepted = max(self.clock.local(valid), self.accepted + 1, self.resumes)
+        for skip, width in zip(self.skips, self.widths, strict=True):
+            if slot % width == width - 1:
+                skip.take(self.clock.wall(self.accepted))

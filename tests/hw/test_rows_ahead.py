@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from hw.configure import SLACK_ROWS, configure
-from hw.skip_depth import furthest
+from hw.configure import configure
+from hw.rows_ahead import furthest
+from hw.stages.population import SLACK_ROWS
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip

@@ -2,14 +2,13 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import WindowConfig
+from hw.engines.event.config import WindowConfig
+from hw.engines.event.window_walk import WindowWalk
+from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.scanner import bursts_layout
 from hw.stream_register import StreamRegister
-from hw.window_walk import WindowWalk
 
 
 def leaving_layout(config: WindowConfig) -> data.StructLayout:
@@ -26,8 +25,8 @@ class ReceptiveField(wiring.Component):
         cycle            0             2        3                 5
 
     The source arrives in the order position -> fold of the source -> timestep -> beat. It leaves in the order of
-    :class:`hw.window_walk.WindowWalk`, which reads every window once for each fold of the layer; beats in the
-    padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
+    :class:`hw.engines.event.window_walk.WindowWalk`, which reads every window once for each fold of the layer; beats in
+    the padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
     when the last beat of the last window that needs them has left, and new ones arrive meanwhile.
 
     Throughput: one beat a cycle, and ``row_gap`` = 4 cycles more for each row of windows. Latency: ``latency`` = 5
@@ -50,9 +49,7 @@ class ReceptiveField(wiring.Component):
         config = self.config
         m.submodules.walk = walk = WindowWalk(config)
         depth = config.rows_kept * walk.row_words
-        m.submodules.rows = rows = Memory(
-            shape=self.arriving.payload.shape(), depth=max(2, depth), init=[], attrs={"ram_style": config.memory}
-        )
+        m.submodules[config.field_memory.name] = rows = config.field_memory.memory()
         write, read = rows.write_port(), rows.read_port()
 
         kept = Signal(range(config.rows_kept + 1))

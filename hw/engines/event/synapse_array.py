@@ -1,18 +1,13 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
 from amaranth.hdl import Module, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.configuration import ProjectionConfig
+from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.scanner import events_layout
+from hw.layouts import sums_layout
 from hw.logic import tree
-from hw.scanner import events_layout
-
-
-def sums_layout(lanes: int, bits: int) -> data.ArrayLayout:
-    """Payload of a stream of accumulated sums, one for each lane."""
-    return data.ArrayLayout(signed(bits), lanes)
 
 
 def array_latency(banks: int) -> int:
@@ -112,19 +107,14 @@ class SynapseArray(wiring.Component):
     def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
         """The bank's weights two cycles after its event, shifted by the event's plane; 0 where there is no spike."""
         config, event = self.config, self.events.payload.banks[bank]
-        row_layout = data.ArrayLayout(signed(config.weight_bits), config.lanes)
-        m.submodules[f"weights_{bank}"] = weights = Memory(
-            shape=row_layout,
-            depth=max(2, config.rows),
-            init=[row_layout.from_bits(word) for word in config.weight_words[bank]],
-            attrs={"ram_style": config.weight_memory},
-        )
+        declaration = config.weight_memories[bank]
+        m.submodules[declaration.name] = weights = declaration.memory()
         read = weights.read_port()
         m.d.comb += [read.en.eq(moving), read.addr.eq(event.row)]
         fetched_spike = Signal(name=f"fetched_spike_{bank}", reset_less=True)
         fetched_plane = Signal.like(event.plane, name=f"fetched_plane_{bank}", reset_less=True)
         plane = Signal.like(event.plane, name=f"plane_{bank}", reset_less=True)
-        weight = Signal(row_layout, name=f"weight_{bank}", reset_less=True)
+        weight = Signal(config.row_layout, name=f"weight_{bank}", reset_less=True)
         with m.If(moving):
             m.d.sync += [
                 fetched_spike.eq(event.spike & self.events.valid),

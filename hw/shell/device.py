@@ -4,16 +4,30 @@ from amaranth.hdl import DomainRenamer, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from hw.configuration import LayerConfig, TopConfig
+from hw.configuration import TopConfig
 from hw.link.configuration import LinkConfig
 from hw.link.counters import ActivityCounters
-from hw.link.host_link import HostLink
+from hw.link.host_link import HostLink, link_memories
 from hw.logic import counter, tree
-from hw.readout import result_layout
-from hw.reset import reset_by
-from hw.selftest import SelfTest, SelfTestVectors
-from hw.sharing import NetworkShare
+from hw.memory import Inventory, under
+from hw.shell.reset import reset_by
+from hw.shell.selftest import SelfTest, SelfTestVectors, self_test_memories
+from hw.shell.sharing import NetworkShare
+from hw.stages.readout import result_layout
 from hw.top import NetworkTop
+
+NETWORK, SELF_TEST, LINK = "network", "self_test", "link"
+"""Submodules that have memories."""
+
+
+def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None) -> Inventory:
+    """Every memory of a :class:`Device` but for the link's queue of jobs."""
+    for stage in config.stages:
+        yield from under(NETWORK, stage.memories())
+    yield from under(SELF_TEST, self_test_memories(config, vectors))
+    if link is not None:
+        identity = link.identity.to_bytes()
+        yield from under(LINK, link_memories(link.buffer_bytes, len(identity), identity))
 
 
 def counter_widths(config: TopConfig) -> dict[str, int]:
@@ -30,7 +44,7 @@ def counter_widths(config: TopConfig) -> dict[str, int]:
     for stage in config.stages:
         if stage.output is not None:
             widths[f"bursts_{stage.name}"] = most_bursts(stage.output.group, stage.output.burst_bits)
-        if isinstance(stage, LayerConfig):
+        if stage.engines:
             widths[f"scanning_{stage.name}"] = 1
     return widths
 
@@ -40,7 +54,7 @@ class Device(wiring.Component):
     inference of a host takes the network over for good.
 
     It has two domains: ``sync``, and ``network``, which has the same clock and no reset: what is in it is restarted
-    stage by stage, after a reset of ``sync`` and by the host (:class:`hw.reset.RestartChain`).
+    stage by stage, after a reset of ``sync`` and by the host (:class:`hw.shell.reset.RestartChain`).
 
     Args:
         config: the network.
@@ -74,9 +88,9 @@ class Device(wiring.Component):
         network = NetworkTop(self.config, taps=self.link is not None)
         share, test = NetworkShare(self.config), SelfTest(self.config, self.vectors)
         renamed, restarted = DomainRenamer("network"), reset_by(network.sources_reset)
-        m.submodules.network = renamed(network)
+        m.submodules[NETWORK] = renamed(network)
         m.submodules.share = renamed(restarted(share))
-        m.submodules.self_test = renamed(restarted(test))
+        m.submodules[SELF_TEST] = renamed(restarted(test))
         restart = Signal()
         m.d.comb += network.rst.eq(ResetSignal() | restart)
         connect(m, share.bursts, network.bursts)
@@ -97,7 +111,7 @@ class Device(wiring.Component):
             m.d.sync += self.winner.eq(network.results.payload.winner)
 
         if self.link is not None:
-            m.submodules.link = link = HostLink(self.link, self.config)
+            m.submodules[LINK] = link = HostLink(self.link, self.config)
             counters = ActivityCounters(counter_widths(self.config))
             m.submodules.counters = renamed(restarted(counters))
             connect(m, link.bursts, share.link_bursts)
@@ -136,7 +150,7 @@ class Device(wiring.Component):
             if stage.output is not None:
                 tap = getattr(network, f"tap_{stage.name}")
                 streams[stage.name] = (tap.transferred, tap.bursts)
-            if isinstance(stage, LayerConfig):
+            if stage.engines:
                 events[f"scanning_{stage.name}"] = getattr(network, f"working_{stage.name}") & share.linked
         for name, happens in events.items():
             # A register between the network's logic and the carry chain of a counter.

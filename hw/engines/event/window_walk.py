@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.configuration import WindowConfig
+from hw.engines.event.config import WindowConfig
 from hw.logic import counter
 
 
@@ -27,7 +27,7 @@ class WindowWalk(wiring.Component):
         address: word in the line buffer.
         inside: 0 where the word lies in the padding.
         last: the last word of a row of windows.
-        needed, released: of the row of windows, as in :class:`hw.configuration.WindowConfig`.
+        needed, released: of the row of windows, as in :class:`hw.engines.event.config.WindowConfig`.
     """
 
     latency = 0

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.layouts import sums_layout
 from hw.logic import counter
-from hw.synapse_array import sums_layout
 
 
 class Handover(wiring.Component):

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.configuration import ReadoutConfig, TopConfig
+from hw.configuration import TopConfig
+from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.readout import result_layout
-from hw.scanner import bursts_layout
+from hw.memory import Inventory, MemoryDeclaration, inventory
+from hw.stages.readout import result_layout
 from hw.stream_register import StreamRegister
 
 MOST_ANSWERED_AT_ONCE = 4096
@@ -26,6 +26,32 @@ class SelfTestVectors:
 
     beats: Sequence[int]
     logits: Sequence[int]
+
+
+def samples_memory(config: TopConfig, depth: int, beats: Sequence[int] = ()) -> MemoryDeclaration:
+    """The reference inputs: ``depth`` beats, and what they are as far as that is known."""
+    return MemoryDeclaration(
+        name="samples",
+        depth=depth,
+        layout=unsigned(config.input.group * config.input.burst_bits),
+        style="block",
+        words=lambda: beats,
+    )
+
+
+def expected_memory(config: TopConfig, depth: int, logits: Sequence[int] = ()) -> MemoryDeclaration:
+    """The expected logits: so many, and what they are as far as that is known."""
+    return MemoryDeclaration(
+        name="expected", depth=depth, layout=signed(config.readout.logit_bits), style="block", words=lambda: logits
+    )
+
+
+def self_test_memories(config: TopConfig, vectors: SelfTestVectors) -> Inventory:
+    """The memories of a :class:`SelfTest`."""
+    if vectors.beats:
+        yield from inventory(samples_memory(config, len(vectors.beats), vectors.beats))
+    if vectors.logits:
+        yield from inventory(expected_memory(config, len(vectors.logits), vectors.logits))
 
 
 class SelfTest(wiring.Component):
@@ -49,13 +75,11 @@ class SelfTest(wiring.Component):
     def __init__(self, config: TopConfig, vectors: SelfTestVectors) -> None:
         self.vectors = vectors
         self.beats_per_inference = config.input.beats_per_inference
-        readout = config.layers[-1].target
-        assert isinstance(readout, ReadoutConfig)
-        self.readout = readout
+        self.config = config
         super().__init__(
             {
                 "bursts": Out(stream.Signature(bursts_layout(config.input.group, config.input.burst_bits))),
-                "results": In(stream.Signature(result_layout(readout))),
+                "results": In(stream.Signature(result_layout(config.readout))),
                 "allowed": In(1),
                 "offering": Out(1),
                 "complete": Out(1),
@@ -79,12 +103,8 @@ class SelfTest(wiring.Component):
 
     def _offer(self, m: Module) -> None:
         beats, payload = self.vectors.beats, self.bursts.payload
-        m.submodules.samples = samples = Memory(
-            shape=unsigned(len(payload.as_value())),
-            depth=max(2, len(beats)),
-            init=beats,
-            attrs={"ram_style": "block"},
-        )
+        declaration = samples_memory(self.config, len(beats), beats)
+        m.submodules[declaration.name] = samples = declaration.memory()
         read = samples.read_port()
         fetched = stream.Signature(payload.shape()).create()
         if len(beats) > MOST_ANSWERED_AT_ONCE:
@@ -109,9 +129,8 @@ class SelfTest(wiring.Component):
 
     def _check(self, m: Module, taken: Signal) -> None:
         logits = self.vectors.logits
-        m.submodules.expected = expected = Memory(
-            shape=signed(self.readout.logit_bits), depth=max(2, len(logits)), init=logits, attrs={"ram_style": "block"}
-        )
+        declaration = expected_memory(self.config, len(logits), logits)
+        m.submodules[declaration.name] = expected = declaration.memory()
         read = expected.read_port()
         position, all_seen = counter(m, "position", len(logits), taken)
         m.d.comb += [read.en.eq(1), read.addr.eq(position)]

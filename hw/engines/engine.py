@@ -1,0 +1,135 @@
+"""What every kind of projection engine has: bursts of a node in, the currents of a layer's neurons out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hw.coverage import CoverPoint
+from hw.features import Features
+from hw.memory import Inventory, MemoryShape
+from hw.rows_ahead import RowsAhead
+from hw.timing import Consumer, CurrentConsumer
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.streams import BurstStream
+
+
+class Expectation(Protocol):
+    """What is expected of bursts before an input is known; see :class:`gen.planning.activity.Expectation`."""
+
+    def densities(self, node: str) -> list[float]:
+        """Mean set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
+
+    def sampled(self, node: str, key: tuple[object, ...], cycles: Callable[[IntArray], float]) -> float | None:
+        """What ``cycles`` gives for inputs that are known; None for a node whose bursts are not. Equal keys give equal
+        cycles."""
+
+    def scale(self, node: str) -> float:
+        """How much more active ``node`` is than in the inputs that are known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineCycles:
+    """Expected cycles per inference: to take the source's beats, and to accumulate."""
+
+    arrival: float
+    array: float
+
+
+class WorkTiming(Protocol):
+    """The exact timing of an engine; ``worked`` counts the cycles in which its scanner works."""
+
+    worked: int
+
+
+class Engine(ABC):
+    """One way to compute the currents of a projection: all that the rest of the compiler asks of it.
+
+    Attributes:
+        source: name of the node whose bursts come in.
+        accumulator_bits: signed width of a current.
+        cores: currents in one beat.
+        repeats: how often each sum is handed on (direct input: once for every timestep).
+        weights: int64 (channels, fan-in) in stream order.
+        lanes, folds, banks: neurons that accumulate at the same time, passes that cover all, events per cycle.
+    """
+
+    source: str
+    accumulator_bits: int
+    cores: int
+    repeats: int
+    weights: IntArray
+    lanes: int
+    folds: int
+    banks: int
+
+    @property
+    @abstractmethod
+    def stream(self) -> BurstStream:
+        """The stream that comes in."""
+
+    @property
+    @abstractmethod
+    def latency(self) -> int:
+        """Cycles from the closing beat of an accumulation with one event to its first currents."""
+
+    @abstractmethod
+    def component(self) -> Any:
+        """The hardware: a component with the streams ``bursts`` and ``currents`` and the tap ``working``."""
+
+    @abstractmethod
+    def memories(self) -> Inventory:
+        """Its memories."""
+
+    @abstractmethod
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        """The memories that may be in block RAM or elsewhere, see :meth:`hw.stages.stage.Stage.choosable_memories`."""
+
+    @property
+    @abstractmethod
+    def table_depth(self) -> int:
+        """Words of the deepest table of weights in block RAM; 0 where there is none."""
+
+    @property
+    @abstractmethod
+    def looks(self) -> int:
+        """Positions of the source that its windows look at in an inference, each as often as a window does."""
+
+    @abstractmethod
+    def accumulates(self, bursts: IntArray) -> int:
+        """Additions of one weight into one neuron that the source's bursts cause, plane by plane."""
+
+    @abstractmethod
+    def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
+        """The weights of ``shape``, as the network has them, that the hardware's tables or constants hold."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, Any]:
+        """How it is built, for tables and reports."""
+
+    @abstractmethod
+    def features(self) -> Features:
+        """Its logic, for the resource model."""
+
+    @abstractmethod
+    def rows_ahead(self, before: RowsAhead) -> RowsAhead:
+        """Rows of some node that must have been sent before a row of currents can be computed; ``before``: before a row
+        of the source is sent."""
+
+    @abstractmethod
+    def expected_cycles(self, expectation: Expectation) -> EngineCycles:
+        """Cycles per inference before its inputs are known."""
+
+    @abstractmethod
+    def most_cycles(self) -> int:
+        """A bound of the cycles per inference: every bit-plane of every burst is set."""
+
+    @abstractmethod
+    def coverage(self, network: Network, name: str, bursts: IntArray, largest: int) -> list[CoverPoint]:
+        """Questions of functional coverage about the layer ``name``, with the ``bursts`` of its source in each
+        inference and the ``largest`` that it can send."""
+
+    @abstractmethod
+    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[Consumer, WorkTiming]:
+        """Exact timing of given inferences, with the ``bursts`` of its source: the engine's input, and its work."""

@@ -1,0 +1,125 @@
+"""The questions of functional coverage about an event engine, put to the bursts of its source."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hw.coverage import CoverPoint, total
+from hw.engines.event.config import ProjectionConfig
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.streams import stream_beats
+
+ROWS = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bottom"}
+COLUMNS = {(0, 0): "centre", (1, 0): "left", (0, 1): "right", (1, 1): "left and right"}
+
+
+def scanner_points(
+    network: Network, name: str, projection: ProjectionConfig, bursts: IntArray, largest: int
+) -> list[CoverPoint]:
+    """Bit-planes, beats, banks and windows of the layer ``name``; only bins that its shape has.
+
+    Args:
+        network: the network.
+        name: of the layer.
+        projection: its engine.
+        bursts: of its source in each inference.
+        largest: the largest burst that its source can send.
+    """
+    source = projection.source
+    shape = (1, network.steps(source), *network.shape(source))
+    every_plane = 2**projection.window.source.burst_bits - 1
+    one_channel = np.zeros(shape, dtype=np.int64)
+    one_channel[:, :, 0] = 1
+    probes = [np.zeros(shape, dtype=np.int64), np.full(shape, every_plane), one_channel]
+    points = []
+    questions: dict[str, Callable[[IntArray, ProjectionConfig], tuple[list[str], IntArray]]] = {
+        "planes": planes_scanned,
+        "beats": beats_seen,
+        "banks": banks_together,
+        "windows": windows_seen,
+    }
+    for kind, question in questions.items():
+        bins, hits = question(bursts, projection)
+        there = np.any([question(probe, projection)[1].any(axis=0) for probe in probes], axis=0)
+        shown = tuple(np.array(bins)[there].tolist())
+        unreachable = {}
+        if kind == "planes":
+            reason = f"bursts of {source} are at most {largest}, by interval analysis"
+            unreachable = {label: reason for label in shown if 2 ** int(label.split()[-1]) > largest}
+        if shown:
+            points.append(CoverPoint(place=name, kind=kind, bins=shown, hits=hits[:, there], unreachable=unreachable))
+    return points
+
+
+def set_planes(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """Bit-planes that the source sends to each bank: 0 or 1, (inferences, beats, channels of a bank, banks, planes)."""
+    source = projection.window.source
+    beats = stream_beats(bursts, source)
+    dealt = beats.reshape(*beats.shape[:2], source.group // projection.banks, projection.banks)
+    return dealt[..., np.newaxis] >> np.arange(source.burst_bits) & 1
+
+
+def planes_scanned(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
+    """How often each bank scanned each bit-plane."""
+    hits = set_planes(bursts, projection).sum(axis=(1, 2))
+    bins = [f"bank {bank}, plane {plane}" for bank in range(hits.shape[1]) for plane in range(hits.shape[2])]
+    return bins, hits.reshape(len(bursts), -1)
+
+
+def banks_together(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
+    """Beats with work for every bank, and beats for which one bank works longer than another."""
+    work = set_planes(bursts, projection).sum(axis=(2, 4))
+    if projection.banks == 1:
+        return ["all work", "one waits for another"], np.zeros((len(bursts), 2), dtype=np.int64)
+    least, most = work.min(axis=2), work.max(axis=2)
+    return ["all work", "one waits for another"], np.stack([total(least > 0), total(least < most)], axis=1)
+
+
+def beats_of_windows(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """The sum of each beat of each accumulation: (inferences, rows, columns, accumulations, beats)."""
+    window, merged = projection.window, projection.merged_steps
+    source, stride = window.source, window.stride
+    sums = stream_beats(bursts, source).sum(axis=2)
+    sums = sums.reshape(len(bursts), source.height, source.width, source.folds, source.steps, source.beats)
+    around = (window.padding, window.padding)
+    sums = np.pad(sums, ((0, 0), around, around, (0, 0), (0, 0), (0, 0)))
+    looks = []
+    for row in range(window.kernel[0]):
+        for column in range(window.kernel[1]):
+            below = slice(row, row + stride * (window.height - 1) + 1, stride)
+            beside = slice(column, column + stride * (window.width - 1) + 1, stride)
+            looks.append(sums[:, below, beside])
+    # kernel place, inference, row, column, fold, step, beat -> a window's beats in the order in which they arrive.
+    seen = np.stack(looks).transpose(1, 2, 3, 5, 0, 4, 6)
+    return seen.reshape(len(bursts), window.height, window.width, source.steps // merged, -1)
+
+
+def beats_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
+    """Beats with spikes and without, those that close an accumulation apart; accumulations of nothing."""
+    seen = beats_of_windows(bursts, projection) > 0
+    inner, closing, something = seen[..., :-1], seen[..., -1], np.max(seen, axis=-1)
+    bins = ["empty", "with spikes", "closing empty", "closing with spikes", "sum of nothing"]
+    parts = (~inner, inner, ~closing, closing, ~something)
+    return bins, np.stack([total(part) for part in parts], axis=1)
+
+
+def windows_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
+    """Windows with spikes in the middle and over each side and corner of the source, where padding enters."""
+    window = projection.window
+    rows = [sides(y, window.kernel[0], window.source.height, projection) for y in range(window.height)]
+    columns = [sides(x, window.kernel[1], window.source.width, projection) for x in range(window.width)]
+    any_spike = beats_of_windows(bursts, projection).any(axis=(3, 4))
+    bins, hits = [], []
+    for row, row_name in ROWS.items():
+        for column, column_name in COLUMNS.items():
+            here = np.outer([side == row for side in rows], [side == column for side in columns])
+            bins.append(f"{row_name} {column_name}")
+            hits.append((any_spike & here).sum(axis=(1, 2)))
+    return bins, np.stack(hits, axis=1)
+
+
+def sides(index: int, kernel: int, extent: int, projection: ProjectionConfig) -> tuple[int, int]:
+    """Whether window ``index`` along an axis lies over the near side of the source, and over the far side."""
+    start = index * projection.window.stride - projection.window.padding
+    return int(start < 0), int(start + kernel > extent)

@@ -1,0 +1,277 @@
+"""Event engine: from a stream of bursts to the accumulated currents of a layer's neurons, event after event."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.coverage import CoverPoint
+from hw.engines.engine import Engine, EngineCycles, Expectation, WorkTiming
+from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
+from hw.engines.event.coverage import scanner_points
+from hw.engines.event.handover import Handover
+from hw.engines.event.receptive_field import ReceptiveField
+from hw.engines.event.scanner import EventScanner
+from hw.engines.event.synapse_array import SynapseArray, array_latency
+from hw.engines.event.timing import ArrayTiming, ReceptiveFieldTiming, StreamRegisterTiming
+from hw.engines.event.weights import from_stream_order, stream_order, unpack_weights
+from hw.features import Features
+from hw.layouts import bursts_layout, sums_layout
+from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.rows_ahead import RowsAhead
+from hw.stream_register import StreamRegister
+from hw.timing import Consumer, CurrentConsumer
+from qblif.errors import UserError
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.network.projections import Conv2d, Dense
+from qblif.streams import BurstStream
+
+FIELD, ARRAY = "receptive_field", "array"
+"""Submodules of the engine that have memories."""
+MOST_IDLE_LANES = 64
+"""Lanes that no neuron uses; more would be a mistake in a plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventPlan:
+    """How an event engine is built.
+
+    Attributes:
+        lanes: P, neurons that accumulate at the same time.
+        folds: passes over the source that cover all channels, ``ceil(channels / lanes)``.
+        banks: E, events per cycle; the channels of every incoming beat are dealt out to as many weight memories.
+        weight_memory: what the weights are kept in.
+        field_memory: what the line buffer of a receptive field, if there is one, is kept in.
+    """
+
+    type: ClassVar[str] = "event"
+    lanes: int
+    folds: int
+    banks: int
+    weight_memory: MemoryStyle
+    field_memory: MemoryStyle
+
+    def check(self, layer: str, channels: int, source: BurstStream) -> None:
+        """Raise UserError unless the plan covers ``channels`` behind the stream ``source``."""
+        if self.folds != -(-channels // self.lanes):
+            raise UserError(
+                f"layer {layer}: a plan of {self.lanes} lanes and {self.folds} folds does not cover {channels} channels"
+            )
+        if self.lanes >= channels + MOST_IDLE_LANES:
+            raise UserError(f"layer {layer}: a plan of {self.lanes} lanes for {channels} channels leaves them idle")
+        if source.group % self.banks:
+            raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
+
+
+class EventEngine(ProjectionConfig, Engine):
+    """The configuration of a :class:`ProjectionEngine`, and all that follows from it."""
+
+    @property
+    def stream(self) -> BurstStream:
+        return self.window.source
+
+    @property
+    def latency(self) -> int:
+        arrival = ReceptiveField.latency if self.window.rows_kept else StreamRegister.latency
+        return arrival + EventScanner.latency + array_latency(self.banks) + Handover.latency
+
+    def component(self) -> "ProjectionEngine":
+        return ProjectionEngine(self)
+
+    def memories(self) -> Inventory:
+        yield from under(ARRAY, inventory(*self.weight_memories))
+        if self.window.rows_kept:
+            yield from under(FIELD, inventory(self.window.field_memory))
+
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        found = {"weights": self.weight_memories[0].shape}
+        return {**found, "field": self.window.field_memory.shape} if self.window.rows_kept else found
+
+    @property
+    def table_depth(self) -> int:
+        return self.rows if self.weight_memory == "block" else 0
+
+    @property
+    def looks(self) -> int:
+        window = self.window
+        return window.height * window.width * window.kernel[0] * window.kernel[1]
+
+    def accumulates(self, bursts: IntArray) -> int:
+        return accumulates(bursts, self)
+
+    def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
+        interleaved = tuple(word for row in zip(*self.weight_words, strict=True) for word in row)
+        unpacked = unpack_weights(
+            interleaved, shape=self.weights.shape, lanes=self.lanes, folds=self.folds, bits=self.weight_bits
+        )
+        return from_stream_order(unpacked, shape, self.window.source)
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "lanes": self.lanes,
+            "folds": self.folds,
+            "banks": self.banks,
+            "weight_bits": self.weight_bits,
+            "weight_memory": self.weight_memory,
+            "accumulator_bits": self.accumulator_bits,
+        }
+
+    def features(self) -> Features:
+        window, source = self.window, self.window.source
+        planes, lanes, banks = source.burst_bits, self.lanes, self.banks
+        shifted = self.weight_bits + planes - 1
+        address = max(2, self.rows) - 1
+        features = Features(
+            accumulator=lanes * self.accumulator_bits,
+            weight_register=lanes * banks * self.weight_bits,
+            shifter=lanes * banks * shifted * (planes - 1).bit_length(),
+            bank_adder=lanes * (banks - 1) * (shifted + 1),
+            scanner=source.group * source.burst_bits,
+            scanner_bank=banks * address.bit_length(),
+            stream=source.group * source.burst_bits,
+        )
+        if window.rows_kept:
+            features += Features(field=1, field_padding=int(window.padding > 0))
+        return features
+
+    def rows_ahead(self, before: RowsAhead) -> RowsAhead:
+        return self.window.rows_ahead(before)
+
+    def expected_cycles(self, expectation: Expectation) -> EngineCycles:
+        window = self.window
+        windows = window.height * window.width * self.folds
+        key = (window.source, window.kernel, window.stride, window.padding, self.banks, self.merged_steps)
+        known = expectation.sampled(self.source, key, lambda inputs: sampled_cycles(self, inputs))
+        if known is not None:
+            array = known * self.folds * expectation.scale(self.source)
+        else:
+            array = windows * sum(
+                accumulation_cycles(window.words, window.source.group, self.banks, density)
+                for density in expectation.densities(self.source)
+            )
+        if window.rows_kept:
+            array += window.height * ReceptiveField.row_gap
+        return EngineCycles(arrival=window.source.beats_per_inference, array=array)
+
+    def most_cycles(self) -> int:
+        source = self.window.source
+        planes = self.window.words * source.group * source.burst_bits
+        turns = self.repeats * (self.lanes + 8)
+        return source.beats_per_inference + self.window.sums * (2 * planes + turns)
+
+    def coverage(self, network: Network, name: str, bursts: IntArray, largest: int) -> list[CoverPoint]:
+        return scanner_points(network, name, self, bursts, largest)
+
+    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[Consumer, WorkTiming]:
+        array = ArrayTiming(self, neurons)
+        if self.window.rows_kept:
+            return ReceptiveFieldTiming(self.window, array, window_costs(bursts, self)), array
+        return StreamRegisterTiming(array, in_order(passing_costs(bursts, self))), array
+
+
+def in_order(costs: IntArray) -> Iterator[tuple[int, bool]]:
+    """Cost of every beat, and whether it closes an accumulation."""
+    for accumulation in costs.reshape(-1, costs.shape[-1]).tolist():
+        for cost in accumulation[:-1]:
+            yield cost, False
+        yield accumulation[-1], True
+
+
+def window_config(projection: Dense | Conv2d, plan: EventPlan, source: BurstStream) -> WindowConfig:
+    """The windows of a projection, and how many source rows are kept for them."""
+    kernel, stride, padding = projection.window((source.height, source.width))
+    window = WindowConfig(
+        source=source,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        folds=plan.folds,
+        rows_kept=0,
+        memory=plan.field_memory,
+    )
+    passes = source.height * source.width == 1 and window.height * window.width == 1 and kernel == (1, 1)
+    if passes and plan.folds == 1 and (source.folds == 1 or source.steps == 1):
+        return window
+    # What the largest window needs stays; meanwhile as many rows can arrive as will be released at once.
+    return dataclasses.replace(window, rows_kept=max(window.needed) + max(window.released))
+
+
+def event_engine(
+    projection: Dense | Conv2d,
+    plan: EventPlan,
+    source: BurstStream,
+    *,
+    layer: str,
+    cores: int,
+    merged_steps: int,
+    repeats: int,
+    accumulator_bits: int,
+) -> EventEngine:
+    """The engine of a projection into ``layer`` behind the stream ``source``; raises UserError where the plan does not
+    fit them. The other arguments are those of :class:`hw.engines.event.config.ProjectionConfig`."""
+    plan.check(layer, len(projection.weights), source)
+    return EventEngine(
+        source=projection.source,
+        window=window_config(projection, plan, source),
+        lanes=plan.lanes,
+        folds=plan.folds,
+        cores=cores,
+        banks=plan.banks,
+        merged_steps=merged_steps,
+        repeats=repeats,
+        weight_bits=projection.weight_bits,
+        weights=stream_order(projection.weights, source),
+        weight_memory=plan.weight_memory,
+        accumulator_bits=accumulator_bits,
+    )
+
+
+class ProjectionEngine(wiring.Component):
+    """``receptive field or register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
+
+    Loop nest: window -> fold -> timestep -> events. Throughput: E events a cycle, or P / M cycles a sum where that is
+    more. Latency: :attr:`EventEngine.latency` cycles from the closing beat of an accumulation with one event to its
+    first currents.
+
+    Ports:
+        bursts: the source's bursts.
+        currents: ``sums_layout(cores, accumulator_bits)``.
+        working: the scanner works in this cycle; for taps.
+    """
+
+    def __init__(self, config: ProjectionConfig) -> None:
+        self.config = config
+        source = config.window.source
+        super().__init__(
+            {
+                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
+                "currents": Out(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
+                "working": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        if config.window.rows_kept:
+            m.submodules[FIELD] = arrival = ReceptiveField(config.window)
+        else:
+            m.submodules.arrival = arrival = StreamRegister(self.bursts.payload.shape())
+        m.submodules.scanner = scanner = EventScanner(config)
+        m.submodules[ARRAY] = array = SynapseArray(config)
+        m.submodules.handover = handover = Handover(
+            lanes=config.lanes, cores=config.cores, bits=config.accumulator_bits, repeats=config.repeats
+        )
+        connect(m, flipped(self.bursts), arrival.arriving)
+        connect(m, arrival.leaving, scanner.bursts)
+        connect(m, scanner.events, array.events)
+        connect(m, array.sums, handover.sums)
+        connect(m, handover.currents, flipped(self.currents))
+        m.d.comb += self.working.eq(scanner.working)
+        return m

@@ -1,0 +1,89 @@
+"""What the parts of a population are built from: neurons, and the identity skips that enter them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from amaranth.hdl import signed
+from amaranth.lib import data
+
+from hw.features import Features
+from hw.layouts import bursts_layout
+from hw.memory import MemoryDeclaration, MemoryStyle
+from hw.neurons.constants import constants_declaration, constants_features
+from qblif.network.nodes import Leak
+from qblif.streams import BurstStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipConfig:
+    """An identity connection into a population: ``weight`` for each burst; ``depth`` beats wait for their neurons."""
+
+    source: str
+    stream: BurstStream
+    weight: int
+    depth: int
+    memory: MemoryStyle
+
+    @property
+    def queue(self) -> MemoryDeclaration:
+        """The beats that wait."""
+        return MemoryDeclaration(
+            name="queue",
+            depth=self.depth,
+            layout=bursts_layout(self.stream.group, self.stream.burst_bits),
+            style=self.memory,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronConfig:
+    """What a :class:`hw.neurons.bank.NeuronBank` is built from; ``bias`` and ``exponent`` are (folds * lanes,)."""
+
+    lanes: int
+    folds: int
+    cores: int
+    group: int
+    timesteps: int
+    fraction_bits: int
+    burst_ceiling: int
+    leak: Leak
+    reset: Literal["soft", "hard"]
+    bias: tuple[int, ...]
+    exponent: tuple[int, ...]
+    skips: tuple[SkipConfig, ...]
+    membrane_memory: MemoryStyle
+    constants_memory: MemoryStyle
+    bias_bits: int
+    exponent_bits: int
+    accumulator_bits: int
+    current_bits: int
+    potential_bits: int
+    membrane_bits: int
+
+    @property
+    def burst_bits(self) -> int:
+        return self.burst_ceiling.bit_length()
+
+    @property
+    def slots(self) -> int:
+        """Cycles in which all lanes go through the cores."""
+        return self.lanes // self.cores
+
+    @property
+    def constants(self) -> MemoryDeclaration:
+        """Biases and exponents, those of M neighbouring neurons in a word."""
+        return constants_declaration(self, per_word=self.cores)
+
+    @property
+    def membranes(self) -> MemoryDeclaration:
+        """The membranes of the neurons of one fold."""
+        return MemoryDeclaration(
+            name="membranes",
+            depth=self.slots,
+            layout=data.ArrayLayout(signed(self.membrane_bits), self.cores),
+            style=self.membrane_memory,
+        )
+
+    def constants_features(self) -> Features:
+        """The register behind a block RAM of constants."""
+        return constants_features(self)

@@ -1,0 +1,338 @@
+"""Pooling: sums or maxima of windows that do not overlap, in the stream between two layers."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.coverage import CoverPoint
+from hw.engines.engine import Expectation
+from hw.features import Features
+from hw.layouts import bursts_layout
+from hw.logic import counter
+from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
+from hw.rows_ahead import RowsAhead
+from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.timing import LONG_AGO, Consumer, PipelineClock
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling
+from qblif.streams import BurstStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolingPlan(StagePlan):
+    """How a pooling is built: ``memory`` holds one row of unfinished windows."""
+
+    type: ClassVar[str] = "pooling"
+    name: str
+    memory: MemoryStyle
+
+    def memories(self) -> dict[str, MemoryStyle]:
+        return {"windows": self.memory}
+
+    def tables(self) -> dict[str, MemoryStyle]:
+        return {}
+
+    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
+        return dataclasses.replace(self, memory=styles["windows"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolingStage(Stage):
+    """What a :class:`PoolingUnit` is built from; ``stream`` comes in, ``output`` leaves."""
+
+    type: ClassVar[str] = PoolingPlan.type
+    name: str
+    source: str
+    kind: Literal["sum", "max"]
+    kernel: int
+    stream: BurstStream
+    output: BurstStream
+    memory: MemoryStyle
+
+    @classmethod
+    def derived(cls, node: Pooling, plan: PoolingPlan, around: Surroundings) -> Self:
+        stream = around.streams[node.source]
+        _, height, width = around.network.shape(node.name)
+        return cls(
+            name=node.name,
+            source=node.source,
+            kind=node.kind,
+            kernel=node.kernel,
+            stream=stream,
+            output=BurstStream(
+                height=height,
+                width=width,
+                folds=stream.folds,
+                steps=stream.steps,
+                beats=stream.beats,
+                group=stream.group,
+                burst_bits=around.network.burst_ceiling(node.name).bit_length(),
+            ),
+            memory=plan.memory,
+        )
+
+    @classmethod
+    def proposals(cls, node: Pooling, room: Room) -> Iterator[PoolingPlan]:
+        yield PoolingPlan(name=node.name, memory="block")
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return (Edge(source=self.source, target=self.name, inlet=0),)
+
+    @property
+    def latency(self) -> int:
+        return PoolingUnit.latency
+
+    @property
+    def submodule(self) -> str:
+        """Name of the unit in the top level."""
+        return f"{self.name}_pooling"
+
+    @property
+    def partial_results(self) -> MemoryDeclaration:
+        """One row of unfinished windows."""
+        return MemoryDeclaration(
+            name="partial",
+            depth=self.output.width * self.stream.beats_per_position,
+            layout=bursts_layout(self.output.group, self.output.burst_bits),
+            style=self.memory,
+        )
+
+    def memories(self) -> Inventory:
+        return under(self.submodule, inventory(self.partial_results))
+
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        return {"windows": self.partial_results.shape}
+
+    def features(self) -> Features:
+        return Features(
+            stage=1,
+            pooling=self.output.group * self.output.burst_bits,
+            stream=self.stream.group * self.stream.burst_bits,
+        )
+
+    def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
+        before = found.get(self.source)
+        return None if before is None else pooled_rows(before, self.kernel)
+
+    def expected_cycles(self, expectation: Expectation) -> StageCycles:
+        return StageCycles(arrival=0, array=0, neurons=self.most_cycles())
+
+    def most_cycles(self) -> int:
+        positions = self.stream.height * self.stream.width
+        return positions * max(self.stream.beats_per_position, PoolingUnit.write_latency)
+
+    def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
+        assert reader is not None
+        return StageTiming(inlets=(PoolingTiming(self, reader),))
+
+    def coverage(
+        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
+    ) -> list[CoverPoint]:
+        return pooled_windows(network, self, bursts[self.source])
+
+    def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
+        unit = site.add(self.submodule, PoolingUnit(self))
+        site.connect(arriving[0], unit.arriving)
+        site.watch(f"arriving_{self.name}", unit.arriving)
+        return unit.leaving
+
+
+def pooled_windows(network: Network, pooling: PoolingStage, bursts: IntArray) -> list[CoverPoint]:
+    """Where the maximum of a window stood, whether it stood there alone; whether dropped rows and columns fired."""
+    size, count = pooling.kernel, len(bursts)
+    channels, height, width = network.shape(pooling.source)
+    rows, columns = height // size, width // size
+    points = []
+    if pooling.kind == "max":
+        kept = bursts[..., : rows * size, : columns * size]
+        windows = kept.reshape(count, -1, channels, rows, size, columns, size).transpose(0, 1, 2, 3, 5, 4, 6)
+        windows = windows.reshape(count, -1, size * size)
+        largest = windows.max(axis=2)
+        at_largest = windows == largest[:, :, np.newaxis]
+        alone = (at_largest.sum(axis=2) == 1)[:, :, np.newaxis] & at_largest
+        tied = (at_largest.sum(axis=2) > 1) & (largest > 0)
+        hits = np.concatenate([alone.sum(axis=1), np.stack([tied.sum(axis=1), (largest == 0).sum(axis=1)], 1)], 1)
+        places = [f"row {row}, column {column} alone" for row in range(size) for column in range(size)]
+        points.append(CoverPoint(place=pooling.name, kind="maxima", bins=(*places, "tied", "all 0"), hits=hits))
+    dropped = {"a row": bursts[..., rows * size :, :], "a column": bursts[..., columns * size :]}
+    dropped = {name: part for name, part in dropped.items() if part.size}
+    if dropped:
+        hits = np.stack([(part > 0).reshape(count, -1).sum(axis=1) for part in dropped.values()], axis=1)
+        points.append(CoverPoint(place=pooling.name, kind="dropped", bins=tuple(dropped), hits=hits))
+    return points
+
+
+def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
+    """Rows that must have been sent before a row of pooled windows is whole."""
+    return lambda row: before((row + 1) * kernel - 1)
+
+
+class PoolingUnit(wiring.Component):
+    """``kernel`` x ``kernel`` pooling of every channel; rows and columns that fill no window are dropped.
+
+    ::
+
+        arriving --> address | memory | partial results | combine --> write back, or leave with the window's last beat
+        cycle           0        1            2
+
+    One row of unfinished windows is kept. What is written is read again ``write_latency`` = 3 cycles later at the
+    earliest, so where a position has fewer beats than that the stage pauses for the difference behind each.
+
+    Throughput: one beat a cycle, or a position in ``write_latency`` cycles. Latency: ``latency`` = 3 cycles from a
+    window's last beat to its result. Where a result is not taken everything here stands still.
+
+    Ports:
+        arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
+        leaving: that of ``config.output``.
+    """
+
+    latency = 3
+    write_latency = 3
+
+    def __init__(self, config: PoolingStage) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
+                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        words = config.stream.beats_per_position
+        results = bursts_layout(config.output.group, config.output.burst_bits)
+        m.submodules[config.partial_results.name] = partial = config.partial_results.memory()
+        read, write = partial.read_port(), partial.write_port()
+
+        advance = Signal()
+        taken = Signal()
+        pausing = Signal()
+        m.d.comb += [
+            self.arriving.ready.eq(advance & ~pausing),
+            taken.eq(self.arriving.valid & self.arriving.ready),
+        ]
+        address, kept, first, last, position_ends = self._place(m, taken)
+        pause = max(0, self.write_latency - words)
+        if pause:
+            with m.If(taken & position_ends):
+                m.d.sync += pausing.eq(1)
+            with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
+                m.d.sync += pausing.eq(0)
+
+        # What travels with a beat while its window's partial result is fetched.
+        layout = data.StructLayout(
+            {
+                "valid": 1,
+                "first": 1,
+                "last": 1,
+                "address": read.addr.shape(),
+                "bursts": self.arriving.payload.shape(),
+            }
+        )
+        asked = Signal(layout, name="asked")
+        fetched = Signal(layout, name="fetched")
+        before = Signal(results, reset_less=True)
+        combined = Signal(results)
+        m.d.comb += [read.en.eq(advance), read.addr.eq(address)]
+        with m.If(advance):
+            m.d.sync += [
+                asked.valid.eq(taken & kept),
+                asked.first.eq(first),
+                asked.last.eq(last),
+                asked.address.eq(address),
+                asked.bursts.eq(self.arriving.payload),
+                fetched.eq(asked),
+                before.eq(read.data),
+            ]
+        for index in range(config.stream.group):
+            burst, so_far = fetched.bursts[index], before[index]
+            more = so_far + burst if config.kind == "sum" else Mux(so_far > burst, so_far, burst)
+            m.d.comb += combined[index].eq(Mux(fetched.first, burst, more))
+
+        leaves = fetched.valid & fetched.last
+        m.d.comb += [
+            advance.eq(~leaves | ~self.leaving.valid | self.leaving.ready),
+            write.en.eq(fetched.valid & ~fetched.last & advance),
+            write.addr.eq(fetched.address),
+            write.data.eq(combined),
+        ]
+        with m.If(~self.leaving.valid | self.leaving.ready):
+            m.d.sync += [self.leaving.valid.eq(leaves), self.leaving.payload.eq(combined)]
+        return m
+
+    def _place(self, m: Module, taken: Signal) -> tuple[Signal, Signal, Signal, Signal, Signal]:
+        """Of the arriving beat: its address, whether it belongs to a window, whether it is of the window's first and
+        of its last position, and whether it is the last beat of its position."""
+        config = self.config
+        size, words = config.kernel, config.stream.beats_per_position
+        position_ends = Signal()
+        kept = Signal()
+        first = Signal()
+        last = Signal()
+        address = Signal(range(max(2, config.output.width * words)), name="address")
+        m.d.comb += position_ends.eq(counter(m, "word", words, taken)[1])
+        x, row_ends = counter(m, "x", config.stream.width, taken & position_ends)
+        y, _ = counter(m, "y", config.stream.height, taken & position_ends & row_ends)
+        column = cyclic(m, "column", size, taken & position_ends, taken & position_ends & row_ends)
+        row_taken = taken & position_ends & row_ends
+        row = cyclic(m, "row", size, row_taken, row_taken & (y == config.stream.height - 1))
+        m.d.comb += [
+            kept.eq((x < config.output.width * size) & (y < config.output.height * size)),
+            first.eq((row == 0) & (column == 0)),
+            last.eq((row == size - 1) & (column == size - 1)),
+        ]
+        with m.If(taken):
+            m.d.sync += address.eq(address + 1)
+            with m.If(position_ends & (column != size - 1)):
+                m.d.sync += address.eq(address - (words - 1))
+            with m.If(row_taken):
+                m.d.sync += address.eq(0)
+        return address, kept, first, last, position_ends
+
+
+def cyclic(m: Module, name: str, length: int, advance: object, restart: object) -> Signal:
+    """A counter of 0 .. length-1 that moves on where ``advance`` is 1, to 0 where ``restart`` is."""
+    value = Signal(range(length), name=name)
+    with m.If(advance):
+        m.d.sync += value.eq(Mux(value == length - 1, 0, value + 1))
+    with m.If(restart):
+        m.d.sync += value.eq(0)
+    return value
+
+
+class PoolingTiming:
+    """A pooling stage."""
+
+    def __init__(self, config: PoolingStage, reader: Consumer) -> None:
+        self.config, self.reader = config, reader
+        self.words = config.stream.beats_per_position
+        self.pause = max(0, PoolingUnit.write_latency - self.words)
+        self.clock = PipelineClock()
+        self.accepted = LONG_AGO
+        self.taken = LONG_AGO
+        self.place = 0
+
+    def offer(self, at: int) -> int:
+        config, clock = self.config, self.clock
+        position, word = divmod(self.place, self.words)
+        y, x = divmod(position, config.stream.width)
+        self.place = (self.place + 1) % config.stream.beats_per_inference
+        pause = self.pause if word == 0 else 0
+        self.accepted = max(clock.local(at), self.accepted + 1 + pause)
+        size = config.kernel
+        kept = y < config.output.height * size and x < config.output.width * size
+        if kept and y % size == size - 1 and x % size == size - 1:
+            leaves = self.accepted + PoolingUnit.latency - 1
+            clock.wait(leaves, self.taken)
+            self.taken = self.reader.offer(clock.wall(leaves) + 1)
+        return clock.wall(self.accepted)

@@ -1,0 +1,294 @@
+"""The readout: an engine for its projection, and what turns its sums into logits and names the class."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from hw.engines.engine import Engine, Expectation
+from hw.engines.event.engine import EventPlan, event_engine
+from hw.features import Features
+from hw.layouts import sums_layout
+from hw.logic import counter, times_constant
+from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
+from hw.neurons.constants import constants_declaration, constants_features, constants_memory
+from hw.rows_ahead import RowsAhead
+from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.timing import Consumer
+from hw.widths import Widths, proved_widths
+from qblif.network.bounds import layer_bounds
+from qblif.network.checks import IntArray
+from qblif.network.nodes import Readout as ReadoutNode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutPlan(StagePlan):
+    """How the readout is built.
+
+    Attributes:
+        name: of the readout.
+        engine: of its projection.
+        constants_memory: what biases and exponents are kept in.
+        widths: as in :class:`hw.stages.population.PopulationPlan`.
+    """
+
+    type: ClassVar[str] = "readout"
+    name: str
+    engine: EventPlan
+    constants_memory: MemoryStyle
+    widths: Widths | None = None
+
+    def memories(self) -> dict[str, MemoryStyle]:
+        return {"field": self.engine.field_memory}
+
+    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
+        engine = dataclasses.replace(
+            self.engine,
+            weight_memory=styles.get("weights", self.engine.weight_memory),
+            field_memory=styles.get("field", self.engine.field_memory),
+        )
+        return dataclasses.replace(self, engine=engine)
+
+    def tables(self) -> dict[str, MemoryStyle]:
+        return {"weights": self.engine.weight_memory, "constants": self.constants_memory}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadoutStage(Stage):
+    """The readout; ``engine`` computes its sums, ``readout`` logits and class."""
+
+    type: ClassVar[str] = ReadoutPlan.type
+    name: str
+    engine: Engine
+    readout: "ReadoutConfig"
+    output: None = None
+
+    @classmethod
+    def derived(cls, node: ReadoutNode, plan: ReadoutPlan, around: Surroundings) -> Self:
+        network = around.network
+        projection = network.weighted_projection(node.name)
+        source = around.streams[projection.source]
+        widths = proved_widths(layer_bounds(network, node)) if plan.widths is None else plan.widths
+        engine = event_engine(
+            projection,
+            plan.engine,
+            source,
+            layer=node.name,
+            cores=1,
+            merged_steps=source.steps,
+            repeats=1,
+            accumulator_bits=widths.accumulator,
+        )
+        readout = ReadoutConfig(
+            classes=len(node.bias),
+            repeats=network.timesteps // network.steps(projection.source),
+            bias=tuple((node.bias * network.timesteps).tolist()),
+            exponent=tuple(node.exponent.tolist()),
+            constants_memory=plan.constants_memory,
+            bias_bits=widths.bias,
+            exponent_bits=widths.exponent,
+            accumulator_bits=widths.accumulator,
+            logit_bits=widths.current,
+        )
+        return cls(name=node.name, engine=engine, readout=readout)
+
+    @classmethod
+    def proposals(cls, node: ReadoutNode, room: Room) -> Iterator[ReadoutPlan]:
+        for lanes in room.lanes:
+            for banks in range(1, room.most_banks + 1):
+                if room.stream.group % banks == 0:
+                    yield ReadoutPlan(
+                        name=node.name,
+                        engine=EventPlan(
+                            lanes=lanes,
+                            folds=math.ceil(node.shape[0] / lanes),
+                            banks=banks,
+                            weight_memory="block",
+                            field_memory="block",
+                        ),
+                        constants_memory=room.constants,
+                        widths=room.widths,
+                    )
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        return (self.engine,)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return (Edge(source=self.engine.source, target=self.name, inlet=0),)
+
+    @property
+    def latency(self) -> int:
+        return self.engine.latency + Readout.latency
+
+    def memories(self) -> Inventory:
+        yield from under(self._part("projection"), self.engine.memories())
+        yield from under(self.name, inventory(self.readout.constants))
+
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        return self.engine.choosable_memories()
+
+    def features(self) -> Features:
+        features = self.engine.features() + Features(stage=1, readout=self.readout.logit_bits)
+        return features + constants_features(self.readout)
+
+    def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
+        return self.engine.rows_ahead(found[self.engine.source]) if self.engine.source in found else None
+
+    def expected_cycles(self, expectation: Expectation) -> StageCycles:
+        cycles = self.engine.expected_cycles(expectation)
+        return StageCycles(arrival=cycles.arrival, array=cycles.array, neurons=0.0)
+
+    def most_cycles(self) -> int:
+        return self.engine.most_cycles()
+
+    def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
+        readout = ReadoutTiming(self.readout.classes, self.engine.lanes, self.engine.folds)
+        arrival, work = self.engine.timing(readout, bursts[self.engine.source])
+        return StageTiming(inlets=(arrival,), work=(work,), finished=readout.finished)
+
+    def assemble(self, site: Site, arriving: Sequence[Any]) -> None:
+        engine = site.add(self._part("projection"), self.engine.component())
+        site.connect(arriving[0], engine.bursts)
+        site.watch(f"arriving_{self.name}", engine.bursts)
+        site.watch(f"currents_{self.name}", engine.currents)
+        site.tap(f"working_{self.name}", engine.working)
+        readout = site.add(self.name, Readout(self.readout, lanes_total=self.engine.lanes * self.engine.folds))
+        site.connect(engine.currents, readout.currents)
+        site.results(readout.results)
+
+    def flows(self) -> Iterator[str]:
+        yield f"arriving_{self.name}"
+        yield f"currents_{self.name}"
+
+    def taps(self) -> dict[str, wiring.Member]:
+        return {f"working_{self.name}": Out(1)}
+
+    def figures(self) -> dict[str, Any]:
+        return {**self.engine.figures(), "cores": 1, "group": 1, "potential_bits": self.readout.logit_bits}
+
+    def _part(self, name: str) -> str:
+        """Name of a part of the stage in the top level."""
+        return f"{self.name}_{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadoutConfig:
+    """What a :class:`Readout` is built from; ``bias`` (of all timesteps) and ``exponent``: (classes,).
+
+    ``repeats``: how often the one sum counts (direct input into the readout: T).
+    """
+
+    classes: int
+    repeats: int
+    bias: tuple[int, ...]
+    exponent: tuple[int, ...]
+    constants_memory: MemoryStyle
+    bias_bits: int
+    exponent_bits: int
+    accumulator_bits: int
+    logit_bits: int
+
+    @property
+    def constants(self) -> MemoryDeclaration:
+        """Biases and exponents, class after class."""
+        return constants_declaration(self, per_word=1)
+
+
+def result_layout(config: ReadoutConfig) -> data.StructLayout:
+    """Payload of the network's output: one beat a class, in order.
+
+    ``logit``: L of this class; ``winner``: first class with the largest logit so far, so on the beat with
+    ``last`` it is the network's answer.
+    """
+    return data.StructLayout(
+        {"logit": signed(config.logit_bits), "winner": unsigned(bits_for(config.classes - 1)), "last": 1}
+    )
+
+
+class Readout(wiring.Component):
+    """``L = repeats * (sum << e) + bias`` and its first maximum (docs/design.md, integer form).
+
+    The bias is that of all timesteps together. Throughput: one class a cycle. Latency: ``latency`` = 3 cycles
+    from a sum to its beat. Sums of lanes beyond the last class are dropped.
+
+    Ports:
+        currents: ``sums_layout(1, accumulator_bits)``, ``lanes_total`` beats an inference.
+        results: ``result_layout(config)``.
+    """
+
+    latency = 3
+
+    def __init__(self, config: ReadoutConfig, *, lanes_total: int) -> None:
+        self.config, self.lanes_total = config, lanes_total
+        super().__init__(
+            {
+                "currents": In(stream.Signature(sums_layout(1, config.accumulator_bits))),
+                "results": Out(stream.Signature(result_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, result = self.config, self.results.payload
+        advance = Signal()
+        taken = Signal()
+        index, lanes_end = counter(m, "lane", self.lanes_total, taken)
+        next_index = Mux(lanes_end, 0, index + 1)
+        rows, begun = constants_memory(m, config, advance=advance, taken=taken, row=index, next_row=next_index)
+        constants = rows[0]
+        m.d.comb += [
+            advance.eq(~self.results.valid | self.results.ready),
+            self.currents.ready.eq(advance & begun),
+            taken.eq(self.currents.valid & self.currents.ready),
+        ]
+
+        taken_valid = Signal()
+        taken_class = Signal(range(config.classes), reset_less=True)
+        taken_sum = Signal(signed(config.accumulator_bits), reset_less=True)
+        logit_valid = Signal()
+        logit_class = Signal(range(config.classes), reset_less=True)
+        logit = Signal(signed(config.logit_bits), reset_less=True)
+        best = Signal(signed(config.logit_bits), reset_less=True)
+        leads = Signal()
+        m.d.comb += leads.eq((logit_class == 0) | (logit > best))
+        scaled = taken_sum << constants.exponent if config.exponent_bits else taken_sum
+        with m.If(advance):
+            m.d.sync += [
+                taken_valid.eq(taken & (index < config.classes)),
+                taken_class.eq(index),
+                taken_sum.eq(self.currents.payload[0]),
+                logit_valid.eq(taken_valid),
+                logit_class.eq(taken_class),
+                logit.eq(times_constant(scaled, config.repeats) + constants.bias),
+                self.results.valid.eq(logit_valid),
+                result.logit.eq(logit),
+                result.last.eq(logit_class == config.classes - 1),
+            ]
+            with m.If(logit_valid & leads):
+                m.d.sync += [best.eq(logit), result.winner.eq(logit_class)]
+        return m
+
+
+class ReadoutTiming:
+    """Turns sums into results; ``finished`` lists the cycle in which each inference's class leaves."""
+
+    def __init__(self, classes: int, lanes: int, folds: int) -> None:
+        self.classes, self.lanes, self.beats = classes, lanes, lanes * folds
+        self.taken = 0
+        self.finished: list[int] = []
+
+    def feed(self, valid: int) -> int:
+        """A turn of the ring from cycle ``valid`` on; returns the cycle in which its last beat is taken."""
+        last_class = self.classes - 1 - self.taken
+        if 0 <= last_class < self.lanes:
+            self.finished.append(valid + last_class + Readout.latency)
+        self.taken = (self.taken + self.lanes) % self.beats
+        return valid + self.lanes - 1

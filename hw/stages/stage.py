@@ -1,0 +1,270 @@
+"""What every kind of stage has: top level, cycle model, resource model, memory images and planner know no more of one.
+
+A stage is what a node of the network becomes on the chip. Everything that a kind of stage is stands in its own file,
+and :mod:`hw.stages.registry` lists the kinds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from amaranth.lib import wiring
+
+from hw.coverage import CoverPoint
+from hw.engines.engine import Engine, Expectation
+from hw.features import Features
+from hw.memory import Inventory, MemoryShape, MemoryStyle
+from hw.neurons.config import NeuronConfig
+from hw.rows_ahead import RowsAhead
+from hw.timing import Consumer
+from hw.widths import Widths
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.streams import BurstStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A stream of bursts from a node into one inlet of a stage.
+
+    Attributes:
+        source: the node that sends, a stage or the input.
+        target: the stage that reads.
+        inlet: its position among the stage's inlets; 0 is the one whose bursts carry the weights or are pooled.
+    """
+
+    source: str
+    target: str
+    inlet: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCycles:
+    """Expected cycles per inference: to take the source's beats, to accumulate, to update neurons or to pool."""
+
+    arrival: float
+    array: float
+    neurons: float
+
+    @property
+    def bottleneck(self) -> float:
+        """What limits the stage."""
+        return max(self.arrival, self.array, self.neurons)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTiming:
+    """Exact timing of a stage for given inferences: its inlets, the work of its engines, and, of the last stage, the
+    cycle in which each inference's class leaves."""
+
+    inlets: tuple[Consumer, ...]
+    work: tuple[Any, ...] = ()
+    finished: Sequence[int] = ()
+
+
+class StagePlan(ABC):
+    """How one stage is built. Subclasses are frozen dataclasses; ``type`` names them in a plan's JSON."""
+
+    type: ClassVar[str]
+    name: str
+
+    @property
+    def widths(self) -> Widths | None:
+        """Widths of registers and constants that are fixed, so that other networks can take them; None where they are
+        those that the network needs."""
+        return None
+
+    @abstractmethod
+    def memories(self) -> dict[str, MemoryStyle]:
+        """What each memory that the hardware writes is kept in, by name."""
+
+    @abstractmethod
+    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
+        """The same plan with some memories elsewhere, by the names of :meth:`memories` and ``weights``."""
+
+    @abstractmethod
+    def tables(self) -> dict[str, MemoryStyle]:
+        """What each table of what training decides is kept in, by name."""
+
+    @property
+    def patchable(self) -> bool:
+        """Whether everything that training decides is kept in block RAM."""
+        return all(style == "block" for style in self.tables().values())
+
+    def beat_widths(self, most: int) -> list[int]:
+        """Widths that the beats of the stage can have, ascending; a stage that passes beats on has no say."""
+        raise NotImplementedError
+
+    def with_beats_of(self, group: int) -> Self:
+        """The same plan with beats of another width."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the configuration of a stage depends on beside its node and its plan.
+
+    Attributes:
+        network: the network.
+        streams: the streams of all nodes before it, by name.
+        before: the stages before it, in order.
+    """
+
+    network: Network
+    streams: Mapping[str, BurstStream]
+    before: Sequence["Stage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What the planner leaves to a stage that it looks for a plan of.
+
+    Attributes:
+        network: the network.
+        stream: the stream of its source.
+        limit: expected cycles per inference that the stage should stay under.
+        lanes: numbers of lanes that are worth trying.
+        most_banks: the most banks.
+        widest_beat: channels of the widest beat.
+        skipped: widths of the beats of the skips into it, as far as they are decided; 0 for others.
+        widths: of registers and constants, fixed for later networks; None for those that this network needs.
+    """
+
+    network: Network
+    stream: BurstStream
+    limit: float
+    lanes: Sequence[int]
+    most_banks: int
+    widest_beat: int
+    skipped: Sequence[int]
+    widths: Widths | None
+
+    @property
+    def constants(self) -> MemoryStyle:
+        """Where biases and exponents are kept: what can be replaced later is in block RAM."""
+        return "logic" if self.widths is None else "block"
+
+
+class Site(Protocol):
+    """Where a stage is put together: the top level's module, with the stage's own reset, and taps where it has some."""
+
+    def add(self, name: str, component: Any) -> Any:
+        """Make a component a submodule under ``name``, and return it."""
+
+    def connect(self, source: Any, sink: Any) -> None:
+        """Connect two ends of a stream."""
+
+    def watch(self, flow: str, ends: Any) -> None:
+        """Show valid and ready of a stream, one of :meth:`Stage.flows`, to a tap."""
+
+    def tap(self, name: str, shown: Any) -> None:
+        """Show a signal or an interface, one of :meth:`Stage.taps`, to a tap."""
+
+    def results(self, ends: Any) -> None:
+        """The stream of the network's results."""
+
+
+class Stage(ABC):
+    """The configuration of a stage, and all that follows from it. Subclasses are frozen dataclasses.
+
+    Attributes:
+        type: of its plan.
+        name: of its node.
+        output: the stream that leaves it; None where none does.
+    """
+
+    type: ClassVar[str]
+    name: str
+    output: BurstStream | None
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines of the projections into it."""
+        return ()
+
+    @property
+    def neurons(self) -> NeuronConfig | None:
+        """Its neurons, if it has any."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def derived(cls, node: Any, plan: Any, around: Surroundings) -> Self:
+        """The stage of a node of the network under a plan; raises UserError where the plan does not fit."""
+
+    @classmethod
+    @abstractmethod
+    def proposals(cls, node: Any, room: Room) -> Iterator[StagePlan]:
+        """Plans that are worth trying, everything in block RAM that may be there."""
+
+    @property
+    @abstractmethod
+    def edges(self) -> tuple[Edge, ...]:
+        """The streams that come in."""
+
+    @property
+    @abstractmethod
+    def latency(self) -> int:
+        """Cycles from the last beat that a result depends on to the result, for one timestep and one event."""
+
+    @abstractmethod
+    def memories(self) -> Inventory:
+        """Its memories, with their paths below the network's top level."""
+
+    @abstractmethod
+    def features(self) -> Features:
+        """Its logic, memories apart, for the resource model."""
+
+    @abstractmethod
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        """The memories that may be in block RAM or elsewhere, by the names of :meth:`StagePlan.with_memories`."""
+
+    @abstractmethod
+    def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
+        """Rows of some node that must have been sent before the stage can work on a row of its own; ``found``: before
+        other nodes can. None where the stage does not depend on that node."""
+
+    @abstractmethod
+    def expected_cycles(self, expectation: Expectation) -> StageCycles:
+        """Cycles per inference before its inputs are known."""
+
+    @abstractmethod
+    def most_cycles(self) -> int:
+        """A bound of the cycles per inference, for any input."""
+
+    @abstractmethod
+    def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
+        """Exact timing of given inferences.
+
+        Args:
+            reader: what takes the beats that leave; None for the last stage.
+            bursts: of every node that an engine reads, (inferences, steps, C, H, W).
+        """
+
+    def coverage(
+        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
+    ) -> list[CoverPoint]:
+        """Questions of functional coverage: with the bursts of every node in each inference, and what the largest burst
+        of a node can be."""
+        return [
+            point
+            for engine in self.engines
+            for point in engine.coverage(network, self.name, bursts[engine.source], largest(engine.source))
+        ]
+
+    @abstractmethod
+    def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
+        """Put the hardware together behind the streams of :attr:`edges`; returns the stream that leaves, or None."""
+
+    def flows(self) -> Iterator[str]:
+        """Names of the streams into and inside the stage, which taps can watch."""
+        yield f"arriving_{self.name}"
+
+    def taps(self) -> dict[str, wiring.Member]:
+        """What else taps can show, by name."""
+        return {}
+
+    def figures(self) -> dict[str, Any]:
+        """How it is built, for tables and reports."""
+        return {}
