@@ -70,8 +70,6 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
     (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
-EVERY_SAMPLE = {"self_test_samples": MOST_SELF_TEST_SAMPLES}
-"""What plans of version 3, in which some designs were measured, do not say: their self-test held all samples."""
 SHIPPED: tuple[tuple[str, float], ...] = (
     ("digits_mlp", 1e5),
     ("fashion_mnist_mlp", 1e5),
@@ -284,7 +282,7 @@ def measured_specimens() -> list[tuple[Specimen, Row]]:
     boards = {find_board(name).family.name: find_board(name) for name in BOARDS}
     known = dict(makers())
     return [
-        (known[row["name"]](boards[row["family"]], plan_from(EVERY_SAMPLE | row["plan"])), row)
+        (known[row["name"]](boards[row["family"]], plan_from(row["plan"])), row)
         for row in measured_rows()
         if row["name"] in known
     ]

@@ -54,7 +54,7 @@ def tables(shapes):
     made = []
     for depth, width in shapes:
         words = [generator.getrandbits(width) for _ in range(depth)]
-        words[1] = ~words[0]
+        words[1] = words[0] ^ (1 << width) - 1
         made.append(MemoryImage(path=f"table_{depth}x{width}", width=width, words=tuple(words)))
     made.append(
         MemoryImage(path="constant_columns", width=6, words=tuple(word & 0b101101 | 0b000100 for word in range(40)))

@@ -236,8 +236,7 @@ class ProjectionEngine(wiring.Component):
     """``receptive field or register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
 
     Loop nest: window -> fold -> timestep -> events. Throughput: E events a cycle, or P / M cycles a sum where that is
-    more. Latency: :attr:`EventEngine.latency` cycles from the closing beat of an accumulation with one event to its
-    first currents.
+    more. Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first currents.
 
     Ports:
         bursts: the source's bursts.
@@ -245,7 +244,7 @@ class ProjectionEngine(wiring.Component):
         working: the scanner works in this cycle; for taps.
     """
 
-    def __init__(self, config: ProjectionConfig) -> None:
+    def __init__(self, config: EventEngine) -> None:
         self.config = config
         source = config.window.source
         super().__init__(
@@ -255,6 +254,10 @@ class ProjectionEngine(wiring.Component):
                 "working": Out(1),
             }
         )
+
+    @property
+    def latency(self) -> int:
+        return self.config.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -6,7 +6,7 @@ import pytest
 
 from boards.catalogue import find_board
 from gen.design import make_design
-from gen.planning.activity import expected_cycles
+from gen.planning.activity import Expectation, expected_cycles
 from gen.planning.plans import SHARE_OF_BOARD, alternatives, evaluate, make_plan
 from hw.configure import configure
 from hw.plan import load_plan
@@ -30,29 +30,46 @@ def test_saved_and_loaded(tmp_path, make):
     assert load_plan(path) == plan
 
 
+WIDTHS = ("bias", "exponent", "accumulator", "current", "potential", "membrane")
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: c.pop("layers"),
+        lambda c: c.pop("stages"),
         lambda c: c.update(version=c["version"] - 1),
         lambda c: c.update(version=c["version"] + 1),
         lambda c: c.update(version=float(c["version"])),
-        lambda c: c["layers"][0].pop("lanes"),
-        lambda c: c["layers"][0].update(colour="red"),
-        lambda c: c["layers"][0].update(lanes="many"),
-        lambda c: c["layers"][0].update(lanes=0),
+        lambda c: c["stages"][0]["engine"].pop("lanes"),
+        lambda c: c["stages"][0].update(colour="red"),
+        lambda c: c["stages"][0]["engine"].update(colour="red"),
+        lambda c: c["stages"][0]["engine"].update(lanes="many"),
+        lambda c: c["stages"][0]["engine"].update(lanes=0),
+        lambda c: c["stages"][0]["engine"].update(type="steam"),
+        lambda c: c["stages"][0].update(engine=None),
+        lambda c: c["stages"][0].update(engine=[]),
+        lambda c: c["stages"][0].update(type="readout"),
+        lambda c: c["stages"][0].update(type="oven"),
+        lambda c: c["stages"][0].update(type=["population"]),
+        lambda c: c["stages"][0].update(widths={"bias": 4}),
+        lambda c: c["stages"][0].update(widths=dict.fromkeys(WIDTHS, 63)),
+        lambda c: c["stages"][0].update(widths=dict.fromkeys(WIDTHS, 0)),
+        lambda c: c["stages"][0].update(widths=dict.fromkeys(WIDTHS, 8.0)),
         lambda c: c.update(input_group=-1),
-        lambda c: c.update(poolings=[{"name": "pool", "memory": "paper"}]),
+        lambda c: c["stages"].append({"type": "pooling", "name": "pool", "memory": "paper"}),
+        lambda c: c["stages"].append({"type": "pooling", "name": "pool", "memory": "logic"}),
         lambda c: c.update(clock_mhz=True),
         lambda c: c.update(clock_mhz=float("nan")),
         lambda c: c.update(board=None),
-        lambda c: c.update(layers=c["layers"] * 20_000),
-        lambda c: c.update(layers={}),
-        lambda c: c["layers"][0].update(lanes=True),
-        lambda c: c["layers"][0].update(lanes=8.0),
-        lambda c: c["layers"][0].update(lanes=10**4000),
-        lambda c: c["layers"][0].update(name=["hidden_0"]),
-        lambda c: c["layers"][0].update(weight_memory=["block"]),
+        lambda c: c.update(stages=c["stages"] * 20_000),
+        lambda c: c.update(stages={}),
+        lambda c: c["stages"][0]["engine"].update(lanes=True),
+        lambda c: c["stages"][0]["engine"].update(lanes=8.0),
+        lambda c: c["stages"][0]["engine"].update(lanes=10**4000),
+        lambda c: c["stages"][0].update(name=["hidden_0"]),
+        lambda c: c["stages"][0]["engine"].update(weight_memory=["block"]),
+        lambda c: c["stages"][0]["engine"].update(weight_memory="distributed"),
+        lambda c: c["stages"][0]["neurons"].update(membrane_memory="logic"),
     ],
 )
 def test_damaged_plans_are_refused(tmp_path, change):
@@ -126,11 +143,15 @@ def test_a_rate_out_of_reach_names_the_layer():
         make_plan(random_network(1, sizes=(100, 60, 10)), find_board("arty_a7"), 100.0, "", {}, 9e7)
 
 
+def cycles_of(network, config, activity):
+    return expected_cycles(config, Expectation(network=network, activity=activity))
+
+
 def test_expected_cycles_follow_the_activity():
     network = random_network(1, sizes=(64, 8, 4), timesteps=3)
     config = configure(network, plan_for(network, hidden_0={}, readout={}))
-    quiet = expected_cycles(network, config, {"input": [10.0], "hidden_0": [1.0, 1.0, 1.0]})
-    busy = expected_cycles(network, config, {"input": [100.0], "hidden_0": [8.0, 8.0, 8.0]})
+    quiet = cycles_of(network, config, {"input": [10.0], "hidden_0": [1.0, 1.0, 1.0]})
+    busy = cycles_of(network, config, {"input": [100.0], "hidden_0": [8.0, 8.0, 8.0]})
     assert math.isclose(busy["hidden_0"].array, 100, rel_tol=0.1)
     assert quiet["hidden_0"].array < 70
     assert busy["readout"].array > quiet["readout"].array
