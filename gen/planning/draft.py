@@ -4,9 +4,8 @@ import dataclasses
 
 from hw.configure import input_stream
 from hw.plan import Plan
-from hw.stages.population import divisors
 from hw.stages.registry import stage_of
-from hw.stages.stage import Stage, StagePlan, Surroundings
+from hw.stages.stage import Stage, StagePlan, Surroundings, divisors
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
 

@@ -17,7 +17,17 @@ from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming
 from hw.neurons.config import NeuronConfig, SkipConfig
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
-from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.stages.stage import (
+    Edge,
+    Room,
+    Site,
+    Stage,
+    StageCycles,
+    StagePlan,
+    StageTiming,
+    Surroundings,
+    divisors,
+)
 from hw.timing import Consumer
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
@@ -170,9 +180,7 @@ class PopulationStage(Stage):
             possible = [cores for cores in divisors(math.gcd(lanes, *room.skipped)) if cores <= room.widest_beat]
             able = [cores for cores in possible if turns * (max(4, lanes // cores) + 1) <= room.limit]
             cores = able[0] if able else possible[-1]
-            for banks in divisors(room.stream.group):
-                if banks > room.most_banks:
-                    break
+            for banks in room.banks:
                 yield PopulationPlan(
                     name=node.name,
                     engine=EventPlan(
@@ -333,11 +341,6 @@ def rows_ahead(source: str, stages: Sequence[Stage]) -> dict[str, RowsAhead]:
 def padded(values: IntArray, length: int) -> tuple[int, ...]:
     """``values`` and zeros up to ``length``: neurons that do not exist never fire."""
     return (*values.tolist(), *[0] * (length - len(values)))
-
-
-def divisors(number: int) -> list[int]:
-    """The divisors of ``number``, ascending."""
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
 
 
 def widest_group(lanes: int, cores: int, most: int) -> int:

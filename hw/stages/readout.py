@@ -101,20 +101,19 @@ class ReadoutStage(Stage):
     @classmethod
     def proposals(cls, node: ReadoutNode, room: Room) -> Iterator[ReadoutPlan]:
         for lanes in room.lanes:
-            for banks in range(1, room.most_banks + 1):
-                if room.stream.group % banks == 0:
-                    yield ReadoutPlan(
-                        name=node.name,
-                        engine=EventPlan(
-                            lanes=lanes,
-                            folds=math.ceil(node.shape[0] / lanes),
-                            banks=banks,
-                            weight_memory="block",
-                            field_memory="block",
-                        ),
-                        constants_memory=room.constants,
-                        widths=room.widths,
-                    )
+            for banks in room.banks:
+                yield ReadoutPlan(
+                    name=node.name,
+                    engine=EventPlan(
+                        lanes=lanes,
+                        folds=math.ceil(node.shape[0] / lanes),
+                        banks=banks,
+                        weight_memory="block",
+                        field_memory="block",
+                    ),
+                    constants_memory=room.constants,
+                    widths=room.widths,
+                )
 
     @property
     def engines(self) -> tuple[Engine, ...]:

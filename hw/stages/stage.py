@@ -141,6 +141,11 @@ class Room:
     widths: Widths | None
 
     @property
+    def banks(self) -> list[int]:
+        """Numbers of banks that the channels of a beat can be dealt to, ascending."""
+        return [banks for banks in divisors(self.stream.group) if banks <= self.most_banks]
+
+    @property
     def constants(self) -> MemoryStyle:
         """Where biases and exponents are kept: what can be replaced later is in block RAM."""
         return "logic" if self.widths is None else "block"
@@ -268,3 +273,8 @@ class Stage(ABC):
     def figures(self) -> dict[str, Any]:
         """How it is built, for tables and reports."""
         return {}
+
+
+def divisors(number: int) -> list[int]:
+    """The divisors of ``number``, ascending."""
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
