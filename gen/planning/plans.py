@@ -22,6 +22,9 @@ from qblif.network.graph import Network
 SHARE_OF_BOARD = 0.8
 """Of the logic, where no rate is asked for: what is left is room for place and route. Block RAMs are counted exactly
 and need no such room."""
+RELIABLE_SHARE = 0.9
+"""Of the logic: beyond it a design may turn out not to fit. digits_resnet on an iCE40-HX8K: an estimated 7,628 of 7,680
+logic cells, and 8,164 after synthesis."""
 ABOVE_SLOWEST = 1.5
 """Times the LUTs of the slowest design that a plan may take where these alone are more than the family's ``easy_luts``.
 With it cifar10_cnn takes 91,748 cycles per inference on a ULX3S-85F, at 84.0 MHz."""
@@ -72,9 +75,11 @@ class Candidate:
         """Share of the board that the design takes: of each of its resources together."""
         return sum(self.total(key) / limit for key, limit in board.budget.limits.items())
 
-    def fullest(self, board: Board) -> float:
-        """Share of the board that the design takes of the resource of which it takes most."""
-        return max(self.total(key) / limit for key, limit in board.budget.limits.items())
+    def fullest(self, board: Board, *, logic: bool = False) -> float:
+        """Share of the board that the design takes of the resource of which it takes most; of block RAMs too unless
+        ``logic`` alone counts."""
+        limits = {key: limit for key, limit in board.budget.limits.items() if key != "bram" or not logic}
+        return max(self.total(key) / limit for key, limit in limits.items())
 
     def excess(self, board: Board, share: float) -> dict[str, float]:
         """By how much each resource exceeds what it may take of the board: ``share`` of the logic, and all block RAMs.
@@ -96,7 +101,7 @@ def make_plan(
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
-    (``Family.easy_luts``); where none stays within 80 %, what leaves most of the board free. Tables deeper than
+    (``Family.easy_luts``); where none stays within 80 %, what leaves most of 90 % of it free. Tables deeper than
     ``Family.deepest_table`` are a last resort, for networks that fit in no other way.
 
     Args:
@@ -156,12 +161,13 @@ class Search:
         slowest one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
         best = self.narrowest(SHARE_OF_BOARD)
         if best is None:
-            self.narrowest(1.0)
+            self.narrowest(RELIABLE_SHARE)
             best = self._roomiest(self.tried)
-            if best.excess(self.board, 1.0):
+            if best.excess(self.board, RELIABLE_SHARE):
                 if self._deeper():
                     return self.fastest()
-                raise too_big(self.planner, needs(self.board, best.resources), self.fits_elsewhere)
+                reason = needs(self.board, best.resources, share=RELIABLE_SHARE)
+                raise too_big(self.planner, reason, self.fits_elsewhere)
             return best
         fewest = best.plan.self_test_samples
         cycles, fits = best.slowest, 0.0
@@ -199,13 +205,16 @@ class Search:
         return avoided
 
     def _roomiest(self, found: list[Candidate]) -> Candidate:
-        return min(found, key=lambda one: one.fullest(self.board))
+        """What leaves most of the logic free among the designs that fit, or else most of the board."""
+        fitting = [one for one in found if not one.excess(self.board, 1.0)]
+        return min(fitting or found, key=lambda one: one.fullest(self.board, logic=bool(fitting)))
 
     def fits_elsewhere(self, network: Network, board: Board) -> bool:
         """Whether the slowest design of another network, or on another board, fits."""
         planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
         planner.deepest = math.inf
-        return not Search(planner, self.clock_mhz, self.sha256)._within(math.inf, 1.0).excess(board, 1.0)
+        found = Search(planner, self.clock_mhz, self.sha256)._within(math.inf, RELIABLE_SHARE)
+        return not found.excess(board, RELIABLE_SHARE)
 
     def _fitting(self, limit: float) -> Candidate | None:
         """The design under ``limit`` cycles, or None where there is none or it exceeds 80 % of the board."""

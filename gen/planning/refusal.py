@@ -47,15 +47,17 @@ def too_many_weights(planner: Planner) -> str:
     )
 
 
-def needs(board: Board, resources: Sequence[StageResources], circumstance: str = "") -> str:
-    """What a design that does not fit needs too much of, in which stage most, and what the chip has."""
+def needs(board: Board, resources: Sequence[StageResources], circumstance: str = "", share: float = 1.0) -> str:
+    """What a design that does not fit needs too much of, in which stage most, and what the chip has; ``share``: of the
+    chip's logic that a design may be estimated to take."""
     parts = []
     for key, limit in board.budget.limits.items():
         total = sum(getattr(stage, key) for stage in resources)
-        if total > limit:
+        if total > limit * (1.0 if key == "bram" else share):
             most = max(resources, key=lambda stage: getattr(stage, key)).name
+            close = "" if total > limit else ", too many for an estimate to be relied on"
             parts.append(
-                f"{math.ceil(total)} {board.family.unit(key)} of the {limit:g} that the chip has, most in {most}"
+                f"{math.ceil(total)} {board.family.unit(key)} of the {limit:g} that the chip has{close}, most in {most}"
             )
     where = f"{board.name} {circumstance}".strip()
     return f"the network is too big for {where}: it needs an estimated {' and '.join(parts)}"

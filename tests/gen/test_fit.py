@@ -222,3 +222,9 @@ def test_the_self_test_replays_what_the_plan_says(digits_checkpoint, tmp_path):
     path.write_text(dataclasses.replace(whole.plan, self_test_samples=0, board="upduino_v3", clock_mhz=12.0).to_json())
     with pytest.raises(UserError, match="nothing shows what upduino_v3 computes"):
         make_design(digits_checkpoint, "upduino_v3", plan_file=path)
+
+
+def test_a_network_that_fits_by_a_hair_of_its_estimate_is_refused(zoo):
+    """An estimated 7,628 of 7,680 logic cells were 8,164 after synthesis."""
+    with pytest.raises(UserError, match=r"logic cells of the 7680 that the chip has, too many for an estimate"):
+        make_design(zoo / "digits_resnet.pt", "ice40_hx8k")
