@@ -99,9 +99,9 @@ def step_rtl(build: Build) -> None:
     (build.folder / "network.v").write_text(text)
     check_weight_memories(text, design.config)
     for layer in design.config.layers:
-        weights = design.network.weighted_projection(layer.name).weights
-        if (layer.engines[0].stored_weights(weights.shape) != weights).any():
-            raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
+        for engine, projection in zip(layer.engines, design.network.weighted_projections(layer.name), strict=True):
+            if (engine.stored_weights(projection.weights.shape) != projection.weights).any():
+                raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
 
 
 def step_synthesis(build: Build) -> None:
@@ -168,7 +168,9 @@ def check_bitstream(build: Build) -> None:
     if build.report["read_back_from"]:
         build.report["read_back"] = [memory.path for memory in build.memories]
         build.report["not_read_back"] = [
-            stage.name for stage in design.plan.stages if stage.tables().get("weights", "block") != "block"
+            stage.name
+            for stage in design.plan.stages
+            if any(style != "block" for table, style in stage.tables().items() if table != "constants")
         ]
     build.report["bitstream"] = bitstream
 

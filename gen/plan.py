@@ -86,8 +86,9 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
             expectation = Expectation(network=design.network, activity=design.checkpoint.activity)
             array, done = cycles.array, expected_accumulates(stage, expectation)
             if exact is not None:
-                array, done = exact.cycles.worked[stage.name] / exact.count, exact.accumulates[stage.name]
-            busy = done / (figures["lanes"] * figures["banks"] * between)
+                worked = max(exact.cycles.worked[worker] for worker in stage.workers)
+                array, done = worked / exact.count, exact.accumulates[stage.name]
+            busy = done / (sum(engine.lanes * engine.banks for engine in stage.engines) * between)
             row |= {"cycles": max(array, cycles.neurons), "busy": busy}
     return rows
 

@@ -39,7 +39,7 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
         if stage.engines:
             figures = stage.figures()
             row |= {
-                "inputs": design.network.weighted_projection(stage.name).weights[0].size,
+                "inputs": sum(one.weights[0].size for one in design.network.weighted_projections(stage.name)),
                 "channels": len(stage.engines[0].weights),
                 **{key: figures[key] for key in FIGURES},
                 "array_cycles": round(cycles.array, 1),

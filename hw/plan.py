@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hw.memory import MemoryStyle
 from hw.stages.registry import PLANS
@@ -120,7 +120,11 @@ def checked(part: type[Any], content: Any, where: str) -> Any:
         value, hint = left.pop(field.name), hints[field.name]
         choices = get_args(hint)
         nested = next((one for one in (hint, *choices) if isinstance(one, type) and is_dataclass(one)), None)
-        if nested is not None and not (value is None and type(None) in choices):
+        if get_origin(hint) is tuple and nested is not None:
+            if not isinstance(value, list) or not 1 <= len(value) <= MOST_PARTS:
+                raise ValueError(f"{where}: {field.name} is not a list of 1 to {MOST_PARTS} parts")
+            value = tuple(checked(nested, one, f"{where}: {field.name}") for one in value)
+        elif nested is not None and not (value is None and type(None) in choices):
             value = checked(nested, value, f"{where}: {field.name}")
         elif hint is int and counted and (type(value) is not int or not 1 <= value < MOST_OF_ANYTHING):
             raise ValueError(f"{where}: {field.name} {shown(value)} is not a whole number from 1 upward")

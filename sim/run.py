@@ -127,9 +127,11 @@ def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[st
     bursts = inferences.golden.bursts
     result = {}
     for layer in design.config.layers:
-        projection, [engine] = design.network.weighted_projection(layer.name), layer.engines
-        done = golden.accumulates(projection, design.network, bursts[projection.source])
-        result[layer.name] = done / (engine.lanes * engine.banks * cycles)
+        done = sum(
+            golden.accumulates(projection, design.network, bursts[projection.source])
+            for projection in design.network.weighted_projections(layer.name)
+        )
+        result[layer.name] = done / (sum(engine.lanes * engine.banks for engine in layer.engines) * cycles)
     return result
 
 

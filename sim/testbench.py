@@ -84,8 +84,8 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
             beats = stage.output.beats_per_inference
             recorders.append(recorder(name, width, f"{name}_transferred", name, beats, len(recorders)))
             connections.append(f".{name}__transferred({name}_transferred), .{name}__bursts({name})")
-        if stage.engines:
-            name = f"working_{stage.name}"
+        for worker in stage.workers:
+            name = f"working_{worker}"
             declarations.append(f"  wire {name};")
             counters.append(COUNTER.format(name=name))
             connections.append(f".{name}({name})")

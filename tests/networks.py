@@ -85,12 +85,26 @@ def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]
 
 def altered(stage: StagePlan, **fields: object) -> StagePlan:
     """The plan of a layer with some fields replaced, those of its parts as well."""
-    for part in ("engine", "neurons"):
-        inner = getattr(stage, part, None)
-        if inner is not None:
-            own = {name: fields.pop(name) for name in list(fields) if hasattr(inner, name)}
-            stage = dataclasses.replace(stage, **{part: dataclasses.replace(inner, **own)})
-    return dataclasses.replace(stage, **{name: value for name, value in fields.items() if hasattr(stage, name)})
+    own = {name for part in parts_of(stage) for name in fields if hasattr(part, name)}
+    replaced = {name: value for name, value in fields.items() if name not in own and hasattr(stage, name)}
+    for field in ("engine", "engines", "neurons"):
+        part = vars(stage).get(field)
+        if isinstance(part, tuple):
+            replaced[field] = tuple(with_fields(one, fields) for one in part)
+        elif part is not None:
+            replaced[field] = with_fields(part, fields)
+    return dataclasses.replace(stage, **replaced)
+
+
+def parts_of(stage: StagePlan) -> list[object]:
+    """The parts that a plan of a layer has."""
+    found = [vars(stage).get(field) for field in ("engine", "engines", "neurons")]
+    return [one for part in found if part is not None for one in (part if isinstance(part, tuple) else (part,))]
+
+
+def with_fields(part: object, fields: dict[str, object]) -> object:
+    """A part of a plan with those of the fields replaced that it has."""
+    return dataclasses.replace(part, **{name: value for name, value in fields.items() if hasattr(part, name)})
 
 
 def random_plan(network: Network, seed: int) -> Plan:
@@ -112,7 +126,7 @@ def random_plan(network: Network, seed: int) -> Plan:
             layers.append(layer)
             continue
         target = next(target for target in network.targets if target.name == layer.name)
-        source = network.origin(network.weighted_projection(target.name).source)
+        sources = [network.origin(one.source) for one in network.weighted_projections(target.name)]
         count = int(random.integers(1, target.shape[0] + 1))
         cores, group = 1, 1
         if target.name in skips:
@@ -132,7 +146,7 @@ def random_plan(network: Network, seed: int) -> Plan:
                 folds=folds,
                 cores=cores,
                 group=group,
-                banks=divisor(groups[source]),
+                banks=divisor(math.gcd(*(groups[source] for source in sources))),
                 weight_memory=weights,
                 constants_memory=constants,
                 skip_memory=styles["field_memory"],
@@ -229,4 +243,60 @@ def random_convolutions(seed: int) -> Network:
         nodes=tuple(nodes),
         projections=tuple(projections),
         readout=Readout(fraction_bits=4, **constants(classes)),
+    )
+
+
+def random_shortcuts(seed: int) -> Network:
+    """A small network in which two or three convolutions lead into one population, and sometimes a skip as well."""
+    random = np.random.default_rng(seed)
+
+    def pick(*options):
+        return options[random.integers(len(options))]
+
+    def population(name, channels, extent):
+        return Population(
+            name=name,
+            shape=(channels, *extent),
+            fraction_bits=4,
+            burst_ceiling=pick(1, 3),
+            leak=pick(Leak(), Leak(multiplier=3, shift=2)),
+            reset=pick("soft", "hard"),
+            bias=random.integers(-20, 30, channels),
+            exponent=random.integers(0, 2, channels),
+        )
+
+    def convolution(source, target, shape, kernel, stride, padding):
+        weights = random.integers(-8, 8, (*shape, kernel, kernel))
+        return Conv2d(source=source, target=target, weights=weights, weight_bits=4, stride=stride, padding=padding)
+
+    wide, narrow, stride = int(random.integers(1, 5)), int(random.integers(1, 4)), pick(1, 2)
+    extent = tuple(int(random.integers(4, 8)) for _ in range(2))
+    small = tuple((size - 1) // stride + 1 for size in extent)
+    last, nodes = "inner", [population("entry", narrow, extent), population("inner", wide, small)]
+    projections = [
+        convolution("input", "entry", (narrow, 1), 3, 1, 1),
+        convolution("entry", "inner", (wide, narrow), 3, stride, 1),
+    ]
+    if random.random() < 0.4:
+        nodes.append(population("middle", wide, small))
+        projections.append(convolution("inner", "middle", (wide, wide), 3, 1, 1))
+        last = "middle"
+    nodes.append(population("outer", wide, small))
+    into = [
+        convolution(last, "outer", (wide, wide), 3, 1, 1),
+        convolution("entry", "outer", (wide, narrow), *pick((1, stride, 0), (3, stride, 1))),
+    ]
+    if last == "middle" and random.random() < 0.5:
+        into.append(convolution("inner", "outer", (wide, wide), 1, 1, 0))
+    random.shuffle(into)
+    projections += into
+    if random.random() < 0.4:
+        projections.append(Skip(source="inner", target="outer", weight=int(random.integers(-20, 30))))
+    weights = random.integers(-8, 8, (3, wide * small[0] * small[1]))
+    return Network(
+        timesteps=pick(1, 2, 3),
+        input=InputSpec(shape=(1, *extent), coding=pick("direct", "events"), bits=2),
+        nodes=tuple(nodes),
+        projections=(*projections, Dense(source="outer", target="readout", weights=weights, weight_bits=4)),
+        readout=Readout(fraction_bits=4, bias=random.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64)),
     )

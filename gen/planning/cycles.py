@@ -53,9 +53,9 @@ def predict(config: TopConfig, bursts: Mapping[str, IntArray]) -> PredictedCycle
     return PredictedCycles(
         finished=np.array(timings[config.stages[-1].name].finished) - begins,
         worked={
-            stage.name: sum(work.worked for work in timings[stage.name].work)
+            worker: work.worked
             for stage in config.stages
-            if stage.engines
+            for worker, work in zip(stage.workers, timings[stage.name].work, strict=True)
         },
     )
 

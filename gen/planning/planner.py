@@ -173,6 +173,8 @@ class Planner:
             )
         if chooses:
             draft.decide_group(source, best_group)
+            for projection in self.network.weighted_projections(node.name)[1:]:
+                draft.decide_group(projection.source, draft.streams()[projection.source].group)
         draft.add(best.plan, best.stage)
 
     def _choices(
@@ -183,7 +185,7 @@ class Planner:
         streams[self.network.sources(node.name)[0]] = stream
         room = Room(
             network=self.network,
-            stream=stream,
+            streams=[streams[one.source] for one in self.network.weighted_projections(node.name)],
             limit=limit,
             lanes=lanes,
             most_banks=MOST_BANKS,
@@ -192,7 +194,7 @@ class Planner:
             widths=self.widths.get(node.name),
         )
         for plan in stage_of(node).proposals(node, room):
-            key = (stream, plan)
+            key = (*room.streams, stream, plan)
             if key not in self.known:
                 self.known[key] = self._choice(key, draft, plan, streams)
             yield self.known[key]
@@ -205,7 +207,7 @@ class Planner:
             stage = draft.derived(plan, streams)
             memories = stage.choosable_memories()
             if self.patch_margin is not None:
-                memories.pop("weights", None)
+                memories = {name: memory for name, memory in memories.items() if memory.writable}
             cycles = stage.expected_cycles(self.expectation).bottleneck
             self.forms[key] = Form(plan=plan, memories=memories, cycles=cycles)
         form = self.forms[key]

@@ -43,6 +43,23 @@ class WorkTiming(Protocol):
     worked: int
 
 
+class SideTiming(Protocol):
+    """The exact timing of an engine whose sums wait for those of another, computed one sum at a time."""
+
+    def arrive(self, at: int) -> int:
+        """As :meth:`hw.timing.Consumer.offer`, but nothing is computed of the beat before it is asked for."""
+
+    def advance(self) -> bool:
+        """Compute the next sum; False where beats are missing."""
+
+    def release(self, at: int) -> None:
+        """The last sum was taken: the ring is free from cycle ``at`` on."""
+
+
+class EngineInput(Consumer, SideTiming, Protocol):
+    """The input of an engine, which is offered beats or asked for sums."""
+
+
 class Engine(ABC):
     """One way to compute the currents of a projection: all that the rest of the compiler asks of it.
 
@@ -118,6 +135,10 @@ class Engine(ABC):
         of the source is sent."""
 
     @abstractmethod
+    def rows_done(self, row: int) -> int:
+        """Rows of its source that it needs no more when it has computed everything before row ``row`` of currents."""
+
+    @abstractmethod
     def expected_cycles(self, expectation: Expectation) -> EngineCycles:
         """Cycles per inference before its inputs are known."""
 
@@ -131,5 +152,5 @@ class Engine(ABC):
         inference and the ``largest`` that it can send."""
 
     @abstractmethod
-    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[Consumer, WorkTiming]:
+    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         """Exact timing of given inferences, with the ``bursts`` of its source: the engine's input, and its work."""

@@ -15,12 +15,11 @@ from qblif.streams import BurstStream
 
 
 @dataclass(frozen=True, kw_only=True)
-class SkipConfig:
-    """An identity connection into a population: ``weight`` for each burst; ``depth`` beats wait for their neurons."""
+class QueueConfig:
+    """Bursts of ``source`` that wait until the path beside them has come as far; ``depth`` beats at most."""
 
     source: str
     stream: BurstStream
-    weight: int
     depth: int
     memory: MemoryStyle
 
@@ -33,6 +32,13 @@ class SkipConfig:
             layout=bursts_layout(self.stream.group, self.stream.burst_bits),
             style=self.memory,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipConfig(QueueConfig):
+    """An identity connection into a population: ``weight`` for each burst."""
+
+    weight: int
 
 
 @dataclass(frozen=True, kw_only=True)

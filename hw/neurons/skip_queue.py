@@ -1,4 +1,4 @@
-"""Skip queue: bursts of an identity connection wait here for the neurons that they enter."""
+"""Skip queue: bursts wait here until the path beside them has come as far."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -6,12 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.neurons.config import SkipConfig
+from hw.neurons.config import QueueConfig
 from hw.timing import LONG_AGO
 
 
 class SkipQueue(wiring.Component):
-    """A queue of ``depth`` beats, proved deep enough by :func:`hw.stages.population.skip_config`.
+    """A queue of ``depth`` beats, proved deep enough by :func:`hw.stages.population.queue_depth`.
 
     Its source sends into this queue and into the layers between at the same time. By the time the target can work
     on a position the source is ``depth`` beats ahead at most, so the queue is never what all wait for.
@@ -24,7 +24,7 @@ class SkipQueue(wiring.Component):
 
     latency = 3
 
-    def __init__(self, config: SkipConfig) -> None:
+    def __init__(self, config: QueueConfig) -> None:
         self.config = config
         layout = bursts_layout(config.stream.group, config.stream.burst_bits)
         super().__init__({"arriving": In(stream.Signature(layout)), "leaving": Out(stream.Signature(layout))})
@@ -55,9 +55,9 @@ class SkipQueue(wiring.Component):
 
 
 class SkipTiming:
-    """A queue of bursts that wait for their neurons."""
+    """A queue of bursts that wait for the path beside them."""
 
-    def __init__(self, config: SkipConfig) -> None:
+    def __init__(self, config: QueueConfig) -> None:
         self.depth = config.queue.shape.depth
         self.entered: list[int] = []
         self.fetched: list[int] = []
@@ -71,11 +71,11 @@ class SkipTiming:
         return taken
 
     def available(self) -> int:
-        """The cycle from which on the next beat is offered to the neurons."""
+        """The cycle from which on the next beat is offered."""
         return self._move(len(self.left)) + 1
 
     def take(self, at: int) -> None:
-        """The neurons take the next beat."""
+        """The next beat is taken."""
         self.left.append(at)
 
     def _fetch(self, number: int) -> int:

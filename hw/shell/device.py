@@ -44,8 +44,7 @@ def counter_widths(config: TopConfig) -> dict[str, int]:
     for stage in config.stages:
         if stage.output is not None:
             widths[f"bursts_{stage.name}"] = most_bursts(stage.output.group, stage.output.burst_bits)
-        if stage.engines:
-            widths[f"scanning_{stage.name}"] = 1
+        widths |= {f"scanning_{worker}": 1 for worker in stage.workers}
     return widths
 
 
@@ -150,8 +149,8 @@ class Device(wiring.Component):
             if stage.output is not None:
                 tap = getattr(network, f"tap_{stage.name}")
                 streams[stage.name] = (tap.transferred, tap.bursts)
-            if stage.engines:
-                events[f"scanning_{stage.name}"] = getattr(network, f"working_{stage.name}") & share.linked
+            for worker in stage.workers:
+                events[f"scanning_{worker}"] = getattr(network, f"working_{worker}") & share.linked
         for name, happens in events.items():
             # A register between the network's logic and the carry chain of a counter.
             happened = Signal(name=f"{name}_happened")

@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.coverage import CoverPoint
-from hw.engines.engine import Expectation
+from hw.engines.engine import Engine, Expectation
 from hw.features import Features
 from hw.layouts import bursts_layout
 from hw.logic import counter
@@ -55,6 +55,7 @@ class PoolingStage(Stage):
     stream: BurstStream
     output: BurstStream
     memory: MemoryStyle
+    engines: tuple[Engine, ...] = ()
 
     @classmethod
     def derived(cls, node: Pooling, plan: PoolingPlan, around: Surroundings) -> Self:

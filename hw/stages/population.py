@@ -1,6 +1,7 @@
 """A population: an engine for its projection, queues for its skips, and a bank of neurons."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from hw.engines.event.engine import EventPlan, event_engine
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming
-from hw.neurons.config import NeuronConfig, SkipConfig
+from hw.neurons.config import NeuronConfig, QueueConfig, SkipConfig
+from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
 from hw.stages.stage import (
@@ -27,8 +29,9 @@ from hw.stages.stage import (
     StageTiming,
     Surroundings,
     divisors,
+    numbered,
 )
-from hw.timing import Consumer
+from hw.timing import Consumer, CurrentConsumer
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
 from qblif.network.bounds import layer_bounds
@@ -65,7 +68,7 @@ class PopulationPlan(StagePlan):
 
     Attributes:
         name: of the population.
-        engine: of its projection.
+        engines: of its projections, in the order of the network; all have the same lanes and folds.
         neurons: of its neurons.
         widths: of registers and constants, where they are to hold for other networks too; None for those that are
             proved for the network.
@@ -73,28 +76,38 @@ class PopulationPlan(StagePlan):
 
     type: ClassVar[str] = "population"
     name: str
-    engine: EventPlan
+    engines: tuple[EventPlan, ...]
     neurons: NeuronPlan
     widths: Widths | None = None
 
+    @property
+    def engine(self) -> EventPlan:
+        """The first engine, whose lanes and folds are those of all."""
+        return self.engines[0]
+
     def memories(self) -> dict[str, MemoryStyle]:
-        return {"field": self.engine.field_memory, "membranes": self.neurons.membrane_memory}
+        fields = {numbered("field", number): engine.field_memory for number, engine in enumerate(self.engines)}
+        return {**fields, "membranes": self.neurons.membrane_memory}
 
     def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        engine, neurons = self.engine, self.neurons
-        field = styles.get("field", engine.field_memory)
-        return dataclasses.replace(
-            self,
-            engine=dataclasses.replace(
-                engine, weight_memory=styles.get("weights", engine.weight_memory), field_memory=field
-            ),
-            neurons=dataclasses.replace(
-                neurons, membrane_memory=styles.get("membranes", neurons.membrane_memory), skip_memory=field
-            ),
+        engines = tuple(
+            dataclasses.replace(
+                engine,
+                weight_memory=styles.get(numbered("weights", number), engine.weight_memory),
+                field_memory=styles.get(numbered("field", number), engine.field_memory),
+            )
+            for number, engine in enumerate(self.engines)
         )
+        neurons = dataclasses.replace(
+            self.neurons,
+            membrane_memory=styles.get("membranes", self.neurons.membrane_memory),
+            skip_memory=engines[0].field_memory,
+        )
+        return dataclasses.replace(self, engines=engines, neurons=neurons)
 
     def tables(self) -> dict[str, MemoryStyle]:
-        return {"weights": self.engine.weight_memory, "constants": self.neurons.constants_memory}
+        weights = {numbered("weights", number): engine.weight_memory for number, engine in enumerate(self.engines)}
+        return {**weights, "constants": self.neurons.constants_memory}
 
     def beat_widths(self, most: int) -> list[int]:
         lanes, cores = self.engine.lanes, self.neurons.cores
@@ -106,49 +119,47 @@ class PopulationPlan(StagePlan):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PopulationStage(Stage):
-    """A population; ``engine`` computes its currents, ``bank`` its bursts, which leave as ``output``."""
+    """A population.
+
+    Attributes:
+        engines: compute its currents, which are added.
+        main: the number of the engine that all others wait for: its source depends on theirs.
+        queues: in front of every other engine, in order.
+        bank: computes its bursts, which leave as ``output``.
+    """
 
     type: ClassVar[str] = PopulationPlan.type
     name: str
-    engine: Engine
+    engines: tuple[Engine, ...]
+    main: int
+    queues: tuple[QueueConfig, ...]
     bank: NeuronConfig
     output: BurstStream
 
     @classmethod
     def derived(cls, node: Population, plan: PopulationPlan, around: Surroundings) -> Self:
         network, neurons = around.network, plan.neurons
-        if plan.engine.lanes % neurons.group or neurons.group % neurons.cores:
+        lanes, folds = plan.engine.lanes, plan.engine.folds
+        if lanes % neurons.group or neurons.group % neurons.cores:
             raise UserError(
-                f"layer {node.name}: {plan.engine.lanes} lanes, beats of {neurons.group} channels and {neurons.cores} "
-                f"neuron cores do not divide each other"
+                f"layer {node.name}: {lanes} lanes, beats of {neurons.group} channels and {neurons.cores} neuron cores "
+                f"do not divide each other"
             )
-        projection = network.weighted_projection(node.name)
-        source = around.streams[projection.source]
         widths = proved_widths(layer_bounds(network, node)) if plan.widths is None else plan.widths
-        engine = event_engine(
-            projection,
-            plan.engine,
-            source,
-            layer=node.name,
-            cores=neurons.cores,
-            merged_steps=1,
-            repeats=network.timesteps // source.steps,
-            accumulator_bits=widths.accumulator,
-        )
+        engines = engines_of(node, plan, around, widths.accumulator)
+        main = main_engine(node.name, engines, around)
         output = BurstStream(
             height=node.shape[1],
             width=node.shape[2],
-            folds=plan.engine.folds,
+            folds=folds,
             steps=network.timesteps,
-            beats=plan.engine.lanes // neurons.group,
+            beats=lanes // neurons.group,
             group=neurons.group,
             burst_bits=node.burst_ceiling.bit_length(),
         )
-        skips = tuple(skip_config(skip, plan, output, engine, around) for skip in network.skips_into(node.name))
-        channels = plan.engine.lanes * plan.engine.folds
         bank = NeuronConfig(
-            lanes=plan.engine.lanes,
-            folds=plan.engine.folds,
+            lanes=lanes,
+            folds=folds,
             cores=neurons.cores,
             group=neurons.group,
             timesteps=network.timesteps,
@@ -156,9 +167,11 @@ class PopulationStage(Stage):
             burst_ceiling=node.burst_ceiling,
             leak=node.leak,
             reset=node.reset,
-            bias=padded(node.bias, channels),
-            exponent=padded(node.exponent, channels),
-            skips=skips,
+            bias=padded(node.bias, lanes * folds),
+            exponent=padded(node.exponent, lanes * folds),
+            skips=tuple(
+                skip_config(skip, plan, output, engines[main], around) for skip in network.skips_into(node.name)
+            ),
             membrane_memory=neurons.membrane_memory,
             constants_memory=neurons.constants_memory,
             bias_bits=widths.bias,
@@ -168,7 +181,12 @@ class PopulationStage(Stage):
             potential_bits=widths.potential,
             membrane_bits=widths.membrane,
         )
-        return cls(name=node.name, engine=engine, bank=bank, output=output)
+        queues = tuple(
+            side_queue(engine, engines[main], output.height, neurons.skip_memory, around)
+            for engine in engines
+            if engine is not engines[main]
+        )
+        return cls(name=node.name, engines=engines, main=main, queues=queues, bank=bank, output=output)
 
     @classmethod
     def proposals(cls, node: Population, room: Room) -> Iterator[PopulationPlan]:
@@ -180,11 +198,12 @@ class PopulationStage(Stage):
             possible = [cores for cores in divisors(math.gcd(lanes, *room.skipped)) if cores <= room.widest_beat]
             able = [cores for cores in possible if turns * (max(4, lanes // cores) + 1) <= room.limit]
             cores = able[0] if able else possible[-1]
-            for banks in room.banks:
+            for banks in itertools.product(*room.banks):
                 yield PopulationPlan(
                     name=node.name,
-                    engine=EventPlan(
-                        lanes=lanes, folds=folds, banks=banks, weight_memory="block", field_memory="block"
+                    engines=tuple(
+                        EventPlan(lanes=lanes, folds=folds, banks=one, weight_memory="block", field_memory="block")
+                        for one in banks
                     ),
                     neurons=NeuronPlan(
                         cores=cores,
@@ -197,8 +216,9 @@ class PopulationStage(Stage):
                 )
 
     @property
-    def engines(self) -> tuple[Engine, ...]:
-        return (self.engine,)
+    def engine(self) -> Engine:
+        """The engine that all others wait for."""
+        return self.engines[self.main]
 
     @property
     def neurons(self) -> NeuronConfig | None:
@@ -206,7 +226,8 @@ class PopulationStage(Stage):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        sources = (self.engine.source, *(skip.source for skip in self.bank.skips))
+        waiting = (*self.queues, *self.bank.skips)
+        sources = (self.engine.source, *(queue.source for queue in waiting))
         return tuple(Edge(source=source, target=self.name, inlet=inlet) for inlet, source in enumerate(sources))
 
     @property
@@ -214,77 +235,113 @@ class PopulationStage(Stage):
         return self.engine.latency + NeuronBank.latency
 
     def memories(self) -> Inventory:
-        yield from under(self._part("projection"), self.engine.memories())
+        for number, engine in enumerate(self.engines):
+            yield from under(self._part(numbered("projection", number)), engine.memories())
         yield from under(self._part("neurons"), inventory(self.bank.constants, self.bank.membranes))
+        for index, queue in enumerate(self.queues):
+            yield from under(self._part(f"queue_{index}"), inventory(queue.queue))
         for index, skip in enumerate(self.bank.skips):
             yield from under(self._part(f"skip_{index}"), inventory(skip.queue))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        return {**self.engine.choosable_memories(), "membranes": self.bank.membranes.shape}
+        found = {
+            numbered(memory, number): shape
+            for number, engine in enumerate(self.engines)
+            for memory, shape in engine.choosable_memories().items()
+        }
+        return {**found, "membranes": self.bank.membranes.shape}
 
     def features(self) -> Features:
         bank = self.bank
-        features = self.engine.features() + Features(
+        features = sum((engine.features() for engine in self.engines), Features())
+        features += Features(
             stage=1,
             core=bank.cores * bank.potential_bits,
             leak=bank.cores * bank.membrane_bits * max(0, bank.leak.multiplier.bit_count() - 1),
             exponent=bank.cores * bank.current_bits * bank.exponent_bits,
             beat=bank.group * bank.burst_bits,
             skip=sum(bank.cores * (bank.current_bits + skip.stream.burst_bits) for skip in bank.skips),
+            bank_adder=len(self.queues) * bank.cores * bank.accumulator_bits,
         )
         return features + bank.constants_features()
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
-        paths = [self.engine.rows_ahead(found[self.engine.source])] if self.engine.source in found else []
+        paths = [engine.rows_ahead(found[engine.source]) for engine in self.engines if engine.source in found]
         paths += [found[skip.source] for skip in self.bank.skips if skip.source in found]
         return furthest(paths) if paths else None
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
-        cycles, bank, output = self.engine.expected_cycles(expectation), self.bank, self.output
+        cycles, bank, output = [one.expected_cycles(expectation) for one in self.engines], self.bank, self.output
         windows = output.height * output.width * bank.folds
         turn = max(bank.slots, NeuronBank.write_latency)
         loads = windows * bank.timesteps / self.engine.repeats
-        return StageCycles(arrival=cycles.arrival, array=cycles.array, neurons=windows * bank.timesteps * turn + loads)
+        return StageCycles(
+            arrival=max(one.arrival for one in cycles),
+            array=max(one.array for one in cycles),
+            neurons=windows * bank.timesteps * turn + loads,
+        )
 
     def most_cycles(self) -> int:
-        return self.engine.most_cycles()
+        return sum(engine.most_cycles() for engine in self.engines)
 
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         assert reader is not None
         skips = [SkipTiming(skip) for skip in self.bank.skips]
-        neurons = NeuronBankTiming(self.bank, self.engine.repeats, skips, reader)
-        arrival, work = self.engine.timing(neurons, bursts[self.engine.source])
-        return StageTiming(inlets=(arrival, *skips), work=(work,))
+        sides = [Side(SkipTiming(queue)) for queue in self.queues]
+        bank = NeuronBankTiming(self.bank, self.engine.repeats, skips, reader)
+        rings: list[CurrentConsumer] = [*sides]
+        rings.insert(self.main, CurrentsTiming(sides, bank) if sides else bank)
+        started = [engine.timing(ring, bursts[engine.source]) for engine, ring in zip(self.engines, rings, strict=True)]
+        inputs = [arrival for arrival, _ in started]
+        main = inputs.pop(self.main)
+        for side, arrival in zip(sides, inputs, strict=True):
+            side.engine = arrival
+        work = tuple(worked for _, worked in started)
+        return StageTiming(inlets=(main, *(side.queue for side in sides), *skips), work=work)
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        engine = site.add(self._part("projection"), self.engine.component())
-        site.connect(arriving[0], engine.bursts)
-        site.watch(f"arriving_{self.name}", engine.bursts)
-        site.watch(f"currents_{self.name}", engine.currents)
-        site.tap(f"working_{self.name}", engine.working)
+        rings = []
+        for number, (engine, worker) in enumerate(zip(self.engines, self.workers, strict=True)):
+            rings.append(site.add(self._part(numbered("projection", number)), engine.component()))
+            site.watch(f"currents_{worker}", rings[-1].currents)
+            site.tap(f"working_{worker}", rings[-1].working)
+        site.connect(arriving[0], rings[self.main].bursts)
+        site.watch(f"arriving_{self.name}", rings[self.main].bursts)
         bank = site.add(self._part("neurons"), NeuronBank(self.bank))
-        site.connect(engine.currents, bank.currents)
-        for index, skip in enumerate(self.bank.skips):
-            queue = site.add(self._part(f"skip_{index}"), SkipQueue(skip))
-            site.connect(arriving[1 + index], queue.arriving)
-            site.connect(queue.leaving, bank.skips[index])
-            site.watch(f"skip_{index}_arriving_{self.name}", queue.arriving)
-            site.watch(f"skip_{index}_leaving_{self.name}", queue.leaving)
+        currents = rings[0].currents
+        if self.queues:
+            adder = CurrentAdder(len(rings), self.bank.cores, self.bank.accumulator_bits)
+            site.add(self._part("currents"), adder)
+            for index, ring in enumerate(rings):
+                site.connect(ring.currents, adder.arriving[index])
+            currents = adder.leaving
+        site.connect(currents, bank.currents)
+        sides = [ring.bursts for ring in rings if ring is not rings[self.main]]
+        waiting = zip(self._waiting(), (*self.queues, *self.bank.skips), (*sides, *bank.skips), strict=True)
+        for bursts, (name, config, reader) in zip(arriving[1:], waiting, strict=True):
+            queue = site.add(self._part(name), SkipQueue(config))
+            site.connect(bursts, queue.arriving)
+            site.connect(queue.leaving, reader)
+            site.watch(f"{name}_arriving_{self.name}", queue.arriving)
+            site.watch(f"{name}_leaving_{self.name}", queue.leaving)
         site.tap(f"membranes_{self.name}", bank.tap)
         return bank.bursts
 
+    def _waiting(self) -> list[str]:
+        """Names of the queues of other engines and of skips."""
+        queues = [f"queue_{index}" for index in range(len(self.queues))]
+        return queues + [f"skip_{index}" for index in range(len(self.bank.skips))]
+
     def flows(self) -> Iterator[str]:
         yield f"arriving_{self.name}"
-        yield f"currents_{self.name}"
-        for index in range(len(self.bank.skips)):
-            yield f"skip_{index}_arriving_{self.name}"
-            yield f"skip_{index}_leaving_{self.name}"
+        yield from (f"currents_{worker}" for worker in self.workers)
+        for name in self._waiting():
+            yield f"{name}_arriving_{self.name}"
+            yield f"{name}_leaving_{self.name}"
 
     def taps(self) -> dict[str, wiring.Member]:
-        return {
-            f"working_{self.name}": Out(1),
-            f"membranes_{self.name}": Out(MembraneTap(self.bank.cores, self.bank.membrane_bits)),
-        }
+        membranes = Out(MembraneTap(self.bank.cores, self.bank.membrane_bits))
+        return {**{f"working_{worker}": Out(1) for worker in self.workers}, f"membranes_{self.name}": membranes}
 
     def figures(self) -> dict[str, Any]:
         bank = self.bank
@@ -300,8 +357,52 @@ class PopulationStage(Stage):
         return f"{self.name}_{name}"
 
 
+def engines_of(
+    node: Population, plan: PopulationPlan, around: Surroundings, accumulator_bits: int
+) -> tuple[Engine, ...]:
+    """The engines of the projections into a population; raises UserError where the plan does not fit them."""
+    projections, shape = around.network.weighted_projections(node.name), (plan.engine.lanes, plan.engine.folds)
+    if [(one.lanes, one.folds) for one in plan.engines] != [shape] * len(projections):
+        raise UserError(
+            f"layer {node.name}: {len(projections)} projections with weights lead into it, and the plan has "
+            f"{len(plan.engines)} engines, or not the same lanes and folds for all; make a new plan"
+        )
+    return tuple(
+        event_engine(
+            projection,
+            one,
+            around.streams[projection.source],
+            layer=node.name,
+            cores=plan.neurons.cores,
+            merged_steps=1,
+            repeats=around.network.timesteps // around.streams[projection.source].steps,
+            accumulator_bits=accumulator_bits,
+        )
+        for projection, one in zip(projections, plan.engines, strict=True)
+    )
+
+
+def main_engine(layer: str, engines: Sequence[Engine], around: Surroundings) -> int:
+    """The number of the engine that all others wait for: its source depends on theirs.
+
+    Raises:
+        UserError: there is none, or some hand each sum on once and others once for every timestep.
+    """
+    if len({engine.repeats for engine in engines}) > 1:
+        raise UserError(
+            f"layer {layer}: no hardware is generated for the direct input beside other sources; put a layer between"
+        )
+    for number, main in enumerate(engines):
+        if all(main.source in rows_ahead(other.source, around.before) for other in engines):
+            return number
+    sources = " and ".join(engine.source for engine in engines)
+    raise UserError(
+        f"layer {layer}: none of its sources {sources} depends on all others, so no hardware is generated for it"
+    )
+
+
 def skip_config(
-    skip: Skip, plan: PopulationPlan, output: BurstStream, engine: Engine, around: Surroundings
+    skip: Skip, plan: PopulationPlan, output: BurstStream, main: Engine, around: Surroundings
 ) -> SkipConfig:
     """An identity connection: its beats come in the order of the target's neurons, and wait for them."""
     stream, lanes, cores = around.streams[skip.source], plan.engine.lanes, plan.neurons.cores
@@ -311,17 +412,40 @@ def skip_config(
             f"layer {plan.name}: the skip from {skip.source} needs a source with the same lanes and folds in groups "
             f"that {cores} cores divide; make a new plan"
         )
-    found = rows_ahead(skip.source, around.before)
-    if engine.source not in found:
+    ahead = rows_behind(skip.source, main, around)
+    if ahead is None:
         raise UserError(
             f"layer {plan.name}: the skip comes from {skip.source}, which the layer's own projection does not depend on"
         )
-    ahead = engine.rows_ahead(found[engine.source])
     lead = max(ahead(row) - row for row in range(output.height))
-    depth = (lead + SLACK_ROWS) * stream.width * stream.beats_per_position
     return SkipConfig(
-        source=skip.source, stream=stream, weight=skip.weight, depth=depth, memory=plan.neurons.skip_memory
+        source=skip.source,
+        stream=stream,
+        weight=skip.weight,
+        depth=queue_depth(lead, stream),
+        memory=plan.neurons.skip_memory,
     )
+
+
+def side_queue(engine: Engine, main: Engine, rows: int, memory: MemoryStyle, around: Surroundings) -> QueueConfig:
+    """What waits in front of an engine until the main one has come as far; ``rows``: of the population."""
+    ahead = rows_behind(engine.source, main, around)
+    assert ahead is not None
+    lead = max(ahead(row) - engine.rows_done(row) for row in range(rows))
+    stream = engine.stream
+    return QueueConfig(source=engine.source, stream=stream, depth=queue_depth(lead, stream), memory=memory)
+
+
+def rows_behind(source: str, main: Engine, around: Surroundings) -> RowsAhead | None:
+    """Rows of ``source`` that must have been sent before the main engine can compute a row; None where it does not
+    depend on ``source``."""
+    found = rows_ahead(source, around.before)
+    return main.rows_ahead(found[main.source]) if main.source in found else None
+
+
+def queue_depth(lead: int, stream: BurstStream) -> int:
+    """Beats of a queue in which ``lead`` rows must wait."""
+    return (lead + SLACK_ROWS) * stream.width * stream.beats_per_position
 
 
 def rows_ahead(source: str, stages: Sequence[Stage]) -> dict[str, RowsAhead]:

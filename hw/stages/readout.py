@@ -61,11 +61,11 @@ class ReadoutPlan(StagePlan):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReadoutStage(Stage):
-    """The readout; ``engine`` computes its sums, ``readout`` logits and class."""
+    """The readout; its engine computes its sums, ``readout`` logits and class."""
 
     type: ClassVar[str] = ReadoutPlan.type
     name: str
-    engine: Engine
+    engines: tuple[Engine, ...]
     readout: "ReadoutConfig"
     output: None = None
 
@@ -96,12 +96,12 @@ class ReadoutStage(Stage):
             accumulator_bits=widths.accumulator,
             logit_bits=widths.current,
         )
-        return cls(name=node.name, engine=engine, readout=readout)
+        return cls(name=node.name, engines=(engine,), readout=readout)
 
     @classmethod
     def proposals(cls, node: ReadoutNode, room: Room) -> Iterator[ReadoutPlan]:
         for lanes in room.lanes:
-            for banks in room.banks:
+            for banks in room.banks[0]:
                 yield ReadoutPlan(
                     name=node.name,
                     engine=EventPlan(
@@ -116,8 +116,9 @@ class ReadoutStage(Stage):
                 )
 
     @property
-    def engines(self) -> tuple[Engine, ...]:
-        return (self.engine,)
+    def engine(self) -> Engine:
+        """The one engine."""
+        return self.engines[0]
 
     @property
     def edges(self) -> tuple[Edge, ...]:

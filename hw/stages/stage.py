@@ -122,7 +122,7 @@ class Room:
 
     Attributes:
         network: the network.
-        stream: the stream of its source.
+        streams: of the sources of its weighted projections, in order.
         limit: expected cycles per inference that the stage should stay under.
         lanes: numbers of lanes that are worth trying.
         most_banks: the most banks.
@@ -132,7 +132,7 @@ class Room:
     """
 
     network: Network
-    stream: BurstStream
+    streams: Sequence[BurstStream]
     limit: float
     lanes: Sequence[int]
     most_banks: int
@@ -141,9 +141,9 @@ class Room:
     widths: Widths | None
 
     @property
-    def banks(self) -> list[int]:
-        """Numbers of banks that the channels of a beat can be dealt to, ascending."""
-        return [banks for banks in divisors(self.stream.group) if banks <= self.most_banks]
+    def banks(self) -> list[list[int]]:
+        """For each of the streams: numbers of banks that the channels of a beat can be dealt to, ascending."""
+        return [[banks for banks in divisors(one.group) if banks <= self.most_banks] for one in self.streams]
 
     @property
     def constants(self) -> MemoryStyle:
@@ -176,17 +176,14 @@ class Stage(ABC):
     Attributes:
         type: of its plan.
         name: of its node.
+        engines: of the projections into it, in the order of the network.
         output: the stream that leaves it; None where none does.
     """
 
     type: ClassVar[str]
     name: str
+    engines: tuple[Engine, ...]
     output: BurstStream | None
-
-    @property
-    def engines(self) -> tuple[Engine, ...]:
-        """The engines of the projections into it."""
-        return ()
 
     @property
     def neurons(self) -> NeuronConfig | None:
@@ -202,6 +199,12 @@ class Stage(ABC):
     @abstractmethod
     def proposals(cls, node: Any, room: Room) -> Iterator[StagePlan]:
         """Plans that are worth trying, everything in block RAM that may be there."""
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """What the work of each engine is called: the stage's name, behind a number from the second one on, with which
+        no name of a node begins."""
+        return tuple(f"{number}_{self.name}" if number else self.name for number in range(len(self.engines)))
 
     @property
     @abstractmethod
@@ -278,3 +281,8 @@ class Stage(ABC):
 def divisors(number: int) -> list[int]:
     """The divisors of ``number``, ascending."""
     return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of a part of which there may be several: the first one needs no number."""
+    return f"{name}_{number}" if number else name

@@ -10,7 +10,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.coverage import CoverPoint
-from hw.engines.engine import Engine, EngineCycles, Expectation, WorkTiming
+from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming
 from hw.engines.event.config import ProjectionConfig, WindowConfig
 from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
@@ -25,7 +25,7 @@ from hw.layouts import bursts_layout, sums_layout
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
-from hw.timing import Consumer, CurrentConsumer
+from hw.timing import CurrentConsumer
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
@@ -143,6 +143,9 @@ class EventEngine(ProjectionConfig, Engine):
     def rows_ahead(self, before: RowsAhead) -> RowsAhead:
         return self.window.rows_ahead(before)
 
+    def rows_done(self, row: int) -> int:
+        return sum(self.window.released[:row])
+
     def expected_cycles(self, expectation: Expectation) -> EngineCycles:
         window = self.window
         windows = window.height * window.width * self.folds
@@ -168,7 +171,7 @@ class EventEngine(ProjectionConfig, Engine):
     def coverage(self, network: Network, name: str, bursts: IntArray, largest: int) -> list[CoverPoint]:
         return scanner_points(network, name, self, bursts, largest)
 
-    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[Consumer, WorkTiming]:
+    def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         array = ArrayTiming(self, neurons)
         if self.window.rows_kept:
             return ReceptiveFieldTiming(self.window, array, window_costs(bursts, self)), array

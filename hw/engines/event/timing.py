@@ -66,10 +66,21 @@ class StreamRegisterTiming:
         self.left = (LONG_AGO, LONG_AGO)
 
     def offer(self, at: int) -> int:
+        """A beat; no more than one sum comes of it."""
         taken = max(at, self.left[0] + 1)
         cost, closes = next(self.costs)
         self.left = (self.left[1], self.array.take(max(taken, self.left[1]) + 1, cost, closes))
         return taken
+
+    arrive = offer
+
+    def advance(self) -> bool:
+        """Nothing is left to be computed of what has arrived."""
+        return False
+
+    def release(self, at: int) -> None:
+        """The ring is free from cycle ``at`` on."""
+        self.array.free = at
 
 
 class ReceptiveFieldTiming:
@@ -84,38 +95,56 @@ class ReceptiveFieldTiming:
         self.word = 0
         self.whole: list[int] = []
         self.released: list[int] = []
-        self.y = 0
-        self.done = LONG_AGO
+        self.sums = self._sums()
 
     def offer(self, at: int) -> int:
+        """A beat, and all sums that can be computed once it is there."""
+        taken = self.arrive(at)
+        while self.advance():
+            pass
+        return taken
+
+    def arrive(self, at: int) -> int:
+        """A beat goes into the line buffer."""
         row = len(self.whole)
         taken = at if row < self.window.rows_kept else max(at, self.released[row - self.window.rows_kept] + 1)
         self.word += 1
         if self.word == self.row_words:
             self.word = 0
             self.whole.append(taken)
-            self._read()
         return taken
 
-    def _read(self) -> None:
-        """Read every row of windows for which the rows are there."""
-        while len(self.whole) >= len(self.released) + self.window.needed[self.y]:
-            needed = len(self.released) + self.window.needed[self.y]
-            begins = max(self.done, self.whole[needed - 1] if needed else LONG_AGO)
-            self.done = self._read_row(begins + ReceptiveField.latency)
-            self.released += [self.done] * self.window.released[self.y]
-            self.y = (self.y + 1) % self.window.height
-            if self.y == 0 and len(self.whole) == len(self.released):
-                return
+    def advance(self) -> bool:
+        """Compute the next sum; False where rows are missing."""
+        return next(self.sums)
 
-    def _read_row(self, offered: int) -> int:
-        """One row of windows; returns when its last beat leaves."""
-        first: int | None = offered
-        left = offered
-        for window in zip(*next(self.costs), strict=True):
-            sums = list(zip(*window, strict=True))
-            for _ in range(self.window.folds):
-                for after_first, after_busy, cost in sums:
-                    left = self.array.accumulate(first, after_first, after_busy, cost)
-                    first = None
-        return left
+    def release(self, at: int) -> None:
+        """The ring is free from cycle ``at`` on."""
+        self.array.free = at
+
+    def _sums(self) -> Iterator[bool]:
+        """Row of windows after row of windows, for ever: True with each sum, False as long as rows are missing."""
+        done = LONG_AGO
+        while True:
+            for needed, released in zip(self.window.needed, self.window.released, strict=True):
+                rows = len(self.released) + needed
+                while len(self.whole) < rows:
+                    yield False
+                begins = max(done, self.whole[rows - 1] if rows else LONG_AGO)
+                offered: int | None = begins + ReceptiveField.latency
+                sums = self._row_of_sums()
+                for left, (after_first, after_busy, cost) in zip(range(len(sums) - 1, -1, -1), sums, strict=True):
+                    done = self.array.accumulate(offered, after_first, after_busy, cost)
+                    offered = None
+                    if not left:
+                        self.released += [done] * released
+                    yield True
+
+    def _row_of_sums(self) -> list[tuple[int, int, int]]:
+        """Costs of every accumulation of a row of windows, fold after fold."""
+        return [
+            one
+            for window in zip(*next(self.costs), strict=True)
+            for _ in range(self.window.folds)
+            for one in zip(*window, strict=True)
+        ]

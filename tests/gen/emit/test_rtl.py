@@ -79,6 +79,6 @@ def test_a_wrong_weight_in_the_verilog_is_found(config):
     weights = changed.engine.weights.copy()
     weights[2, 3] ^= 1
     projection = dataclasses.replace(changed.engine, weights=weights)
-    stages = (first, dataclasses.replace(changed, engine=projection), last)
+    stages = (first, dataclasses.replace(changed, engines=(projection,)), last)
     with pytest.raises(RuntimeError, match="hidden_1"):
         check_weight_memories(text, dataclasses.replace(config, stages=stages))

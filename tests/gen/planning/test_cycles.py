@@ -27,7 +27,7 @@ def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0)
 
     dut = NetworkTop(config, taps=True)
     beats = [beat for inference in stream_beats(bursts, config.input).tolist() for beat in inference]
-    worked = {layer.name: 0 for layer in config.layers}
+    worked = dict.fromkeys(predicted.worked, 0)
     finished: list[int] = []
     begins: list[int] = []
     cycle = [0]
