@@ -38,7 +38,8 @@ def test_currents_of_one_neuron_are_added(pauses):
         seen.extend(await get(ctx, dut.leaving, 12, pauses[1]))
 
     run(top, *(producer(index) for index in range(3)), consumer)
-    assert [[beat[0], beat[1]] for beat in seen] == sums.sum(axis=0).tolist()
+    words = [sum((int(one) & 0xFFF) << (12 * core) for core, one in enumerate(beat)) for beat in sums.sum(axis=0)]
+    assert seen == words
 
 
 @pytest.mark.parametrize("seed", range(6))
