@@ -1,0 +1,49 @@
+"""Command line: ``qblif``, which leads to every other one.
+
+qblif build --board arty_a7 --ckpt model.pt    # the same as python -m gen.build --board arty_a7 --ckpt model.pt
+"""
+
+import argparse
+import importlib
+import sys
+
+from qblif.errors import Arguments, UserError, command_line
+
+COMMANDS = {
+    "train": ("snn.train", "train", "train a network and write a checkpoint"),
+    "plan": ("gen.plan", "build", "show how a network would be built for a board, in seconds"),
+    "build": ("gen.build", "build", "from a checkpoint to a bitstream"),
+    "flash": ("gen.flash", "build", "load a bitstream into a board"),
+    "run": ("sim.run", "sim", "simulate the hardware and compare it with the golden model, beat by beat"),
+    "golden": ("sim.golden", "sim", "evaluate the integer network with the golden model"),
+    "board": ("sim.board", "sim", "serve a simulated board on a pseudo terminal"),
+    "host": ("boards.host.__main__", "host", "talk to a flashed board over its serial port"),
+}
+"""Module, the extra that brings what it imports, and what it does."""
+WIDTH = max(map(len, COMMANDS))
+HELP = "\n".join(f"  {name:<{WIDTH}}  {what}" for name, (_, _, what) in COMMANDS.items())
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code of the command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = Arguments(
+        prog="qblif",
+        usage="qblif COMMAND ...",
+        description="From a trained spiking network to an FPGA, bit-exact, with open tools.",
+        epilog=f"commands:\n{HELP}\n\nqblif COMMAND --help says more; python -m MODULE does the same.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    command = parser.parse_args(arguments[:1] or ["--help"]).command
+    module, extra, _ = COMMANDS[command]
+    try:
+        entry = importlib.import_module(module).main
+    except ModuleNotFoundError as error:
+        raise UserError(f"qblif {command} needs {error.name}; pip install 'qblif[{extra}]'") from error
+    return int(entry(arguments[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
