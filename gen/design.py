@@ -97,7 +97,7 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
     add(
         "--target-fps",
         type=float,
-        help="the smallest design that does so many inferences a second (default the fastest that is easy to route)",
+        help="the smallest design that does so many inferences per second (default the fastest that is easy to route)",
     )
     add("--plan", type=Path, help="use this plan.json instead of making a plan")
     add(
@@ -152,7 +152,7 @@ def make_design(
         checkpoint: file of snn.train.
         board_name: see boards.catalogue.
         clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
-        target_fps: wanted inferences a second, for the smallest design; otherwise the fastest that fits well.
+        target_fps: wanted inferences per second, for the smallest design; otherwise the fastest that fits well.
         plan_file: a saved plan to use instead of making one.
         patch_margin: see :class:`gen.planning.planner.Planner`.
 
@@ -167,7 +167,7 @@ def make_design(
     sha256 = network_sha256(network, vectors)
     if plan_file is None:
         if target_fps is not None and not 0 < target_fps < 1e12:
-            raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences a second")
+            raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences per second")
         inputs = reference_inputs(network, vectors)
         plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, inputs, patch_margin)
     else:

@@ -154,7 +154,7 @@ def draw(front: list[Candidate], chosen: Candidate, board: Board, path: Path) ->
     brams.plot(cycles, [one.total("bram") for one in front], "s--", color="tab:green", label=board.family.bram_unit)
     luts.plot(chosen.slowest, chosen.total("lut"), "*", color="tab:red", markersize=14, label="this plan")
     luts.axhline(board.budget.lut, color="tab:blue", linewidth=0.7, linestyle=":")
-    luts.set(xscale="log", xlabel="expected cycles an inference", ylabel="LUT", title=f"Alternatives on {board.title}")
+    luts.set(xscale="log", xlabel="expected cycles per inference", ylabel="LUT", title=f"Alternatives on {board.title}")
     brams.set(ylabel=board.family.bram_unit)
     figure.legend(loc="outside lower center", ncols=3)
     with whole_file(path) as partial:

@@ -97,8 +97,8 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"- bitstream: {report['bitstream'] or 'none'}",
         f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}{missed_clock(report)}",
-        f"- expected cycles an inference: {report['cycles_expected']} "
-        f"({report['inferences_per_second_expected']} inferences a second)",
+        f"- expected cycles per inference: {report['cycles_expected']} "
+        f"({report['inferences_per_second_expected']} inferences per second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
         f"- self-test on the chip: {report['self_test_samples'] or 'none, since not one sample fits; no'} samples",
         f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "

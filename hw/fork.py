@@ -12,7 +12,7 @@ from hw.timing import Consumer
 class Fork(wiring.Component):
     """Gives every beat to each of ``branches`` readers, to each as soon as it is ready, and waits for the slowest.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 0.
+    Throughput: one beat per cycle. Latency: ``latency`` = 0.
 
     Ports:
         arriving: stream of ``payload``.

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 class StreamRegister(wiring.Component):
     """Two places for beats, so that every signal of either side ends in a register here, ``ready`` too.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 1 cycle.
+    Throughput: one beat per cycle. Latency: ``latency`` = 1 cycle.
 
     Ports:
         arriving, leaving: streams of ``payload``.

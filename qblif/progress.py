@@ -170,7 +170,7 @@ class Reporter:
             thread.join()
 
     def write(self, stream: TextIO | None, line: str) -> None:
-        """Write a line at once; a stream that is gone is no reason to end the work."""
+        """Write a line at once; the work goes on even if the stream is closed."""
         if stream is None:
             return
         with suppress(OSError, ValueError), self.lock:

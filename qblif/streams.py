@@ -16,7 +16,7 @@ class BurstStream:
         folds: folds of the population that sends it.
         steps: timesteps; 1 for a direct input, which is sent once for all of them.
         beats: beats of one timestep of one fold.
-        group: G, channels a beat.
+        group: G, channels per beat.
         burst_bits: bits of one burst.
     """
 

@@ -138,7 +138,7 @@ def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
 
 
 def surplus(values: IntArray, expected: IntArray) -> tuple[int, int, str] | None:
-    """A recording that is no whole number of inferences, as a mismatch; None if it is one."""
+    """A recording that is not a whole number of inferences, as a mismatch; None if it is."""
     odd = values.size % int(np.prod(expected.shape[1:]))
     return (odd, 0, f"{odd} values more than whole inferences were recorded") if odd else None
 

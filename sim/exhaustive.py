@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     add_plan_options(result, board="arty_a7")
     add("--count", type=int, help="only the first so many test images")
     add("--shard", type=int, default=DEFAULT_SHARD, help=f"images a shard (default {DEFAULT_SHARD})")
-    add("--workers", type=int, default=os.cpu_count(), help="processes of the local cluster (default: one a core)")
+    add("--workers", type=int, default=os.cpu_count(), help="processes of the local cluster (default: one per core)")
     add("--scheduler", help="address of a dask scheduler whose workers see the same files")
     add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for simulations and shards (default {DEFAULT_FOLDER})")
@@ -183,7 +183,7 @@ def print_summary(report: dict[str, Any]) -> None:
         print(f"  {line}")
     print(f"accuracy of the RTL: {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:
-        print(f"cycles an image: mean {report['cycles_mean']:.1f}")
+        print(f"cycles per image: mean {report['cycles_mean']:.1f}")
 
 
 if __name__ == "__main__":

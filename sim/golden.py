@@ -20,7 +20,7 @@ from snn.datasets.data import NAMES, Images, load
 
 
 def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:
-    """Accuracy, and bursts and accumulates a layer, over a data set."""
+    """Accuracy, and bursts and accumulates per layer, over a data set."""
     right = 0
     bursts = {node.name: 0 for node in (network.input, *network.nodes)}
     additions = {f"{p.source} -> {p.target}": 0 for p in network.projections}
@@ -68,9 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     figures = evaluate(network, load(options.data, "test", options.data_dir, network.timesteps).first(options.count))
     print(f"{figures['images']} images, accuracy {figures['accuracy']:.2%}")
     for name, value in figures["bursts_per_image"].items():
-        print(f"  {name}: {value:.1f} bursts an image")
+        print(f"  {name}: {value:.1f} bursts per image")
     for name, value in figures["accumulates_per_image"].items():
-        print(f"  {name}: {value:.0f} accumulates an image")
+        print(f"  {name}: {value:.0f} accumulates per image")
     if options.json:
         write_whole(options.json, json.dumps(figures, indent=2) + "\n")
     return 0

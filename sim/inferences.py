@@ -93,7 +93,7 @@ def simulate(
         runs: where the mode gets a folder for its logs; by default a new folder beside the simulation, which stays.
 
     Raises:
-        SimulationError: the network hung, or what it sent is no sequence of results at all.
+        SimulationError: the network hung, or what it sent is not a sequence of results.
     """
     folder = (runs or simulation.new_run_folder()) / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)

@@ -218,12 +218,12 @@ def print_report(report: dict[str, Any], seconds: float) -> None:
     """The figures for people."""
     print(
         f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s; "
-        f"{report['simulated_images_per_second']:.1f} images a second at full speed"
+        f"{report['simulated_images_per_second']:.1f} images per second at full speed"
     )
     simulated = "RTL" if report["netlist"] is None else "netlist"
     print(f"accuracy: golden {report['accuracy_golden']:.2%}, {simulated} {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:
-        print(f"cycles an image: mean {report['cycles_mean']:.1f}, max {report['cycles_max']}", end="; ")
+        print(f"cycles per image: mean {report['cycles_mean']:.1f}, max {report['cycles_max']}", end="; ")
         verdict = "exactly" if report["prediction_exact"] else f"but {report['cycles_predicted_mean']:.1f}"
         print(f"predicted {verdict}", end="; ")
         print(f"latency: mean {report['latency_mean']:.1f}")

@@ -120,7 +120,7 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
         default=default.qat_epochs,
         help="epochs on integers; 0 writes a float checkpoint (default %(default)s)",
     )
-    add("--batch", type=int, default=default.batch, help="images a step (default %(default)s)")
+    add("--batch", type=int, default=default.batch, help="images per step (default %(default)s)")
     add(
         "--learning-rate",
         type=float,

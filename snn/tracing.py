@@ -111,7 +111,7 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
                 given[output.node].append((output, version(output)))
         if not isinstance(module, Traced):
             return None
-        # torch's functions on bursts make poolings of their own, which are no part of the model.
+        # torch's functions on bursts make poolings of their own, which are not a part of the model.
         name = names.get(module)
         if name is None or module in called:
             name = free_name(POOLING if name is None else name, taken)

@@ -67,7 +67,7 @@ def workers(device: str, batch: int) -> Iterator[Workers]:
 
     Args:
         device: as of :func:`device_of`.
-        batch: images a step, which must divide evenly; raises UserError.
+        batch: images per step, which must divide evenly; raises UserError.
     """
     if "RANK" not in os.environ:
         yield Workers(device=device_of(device, 0))

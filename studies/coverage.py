@@ -138,7 +138,7 @@ CASES = (
     ),
     Case(
         name="digits_resnet",
-        about="digits, two residual blocks, on an Arty A7 at 16,000 inferences a second",
+        about="digits, two residual blocks, on an Arty A7 at 16,000 inferences per second",
         hardware=shipped("digits_resnet", "digits", "arty_a7", 16_000),
         images=20,
         explained={
@@ -148,13 +148,13 @@ CASES = (
     ),
     Case(
         name="fashion_mnist_mlp",
-        about="Fashion-MNIST, dense, on a ULX3S-85F at 200,000 inferences a second",
+        about="Fashion-MNIST, dense, on a ULX3S-85F at 200,000 inferences per second",
         hardware=shipped("fashion_mnist_mlp", "fashion_mnist", "ulx3s_85f", 200_000),
         images=20,
     ),
     Case(
         name="fashion_mnist_cnn",
-        about="Fashion-MNIST, convolutions and max pooling, on a ULX3S-45F at 5,200 inferences a second",
+        about="Fashion-MNIST, convolutions and max pooling, on a ULX3S-45F at 5,200 inferences per second",
         hardware=shipped("fashion_mnist_cnn", "fashion_mnist", "ulx3s_45f", 5200),
         images=10,
         explained=not_silenced("stages_2_0", "hidden_0"),

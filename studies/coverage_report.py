@@ -63,7 +63,7 @@ class Covered:
 
     @property
     def stale_reasons(self) -> list[Hole]:
-        """What has a reason and is no hole."""
+        """Bins that are not holes, each with its reason."""
         return [hole for hole in self.explained if hole not in self.holes]
 
     @property

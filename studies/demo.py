@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         "golden model, and show accuracy, cycles, resources and the bitstream.",
     )
     parser.add_argument("--board", default="ulx3s_85f", help="board name (default ulx3s_85f)")
-    parser.add_argument("--target-fps", type=float, default=100_000, help="inferences a second (default 100,000)")
+    parser.add_argument("--target-fps", type=float, default=100_000, help="inferences per second (default 100,000)")
     parser.add_argument("--count", type=int, default=100, help="images to simulate (default 100)")
     parser.add_argument("--data-dir", type=Path, help="folder with Fashion-MNIST's files")
     options = parser.parse_args(arguments)
@@ -63,9 +63,9 @@ def print_table(report: Figures, whole: Figures, simulated: Figures, folder: Pat
     for name, value in (
         ("accuracy, integer golden model", f"{whole['accuracy']:.2%} of {whole['images']} images"),
         ("RTL against golden, every beat", f"{simulated['mismatches']} mismatches on {simulated['images']} images"),
-        ("cycles an image", f"{simulated['cycles_mean']:.1f} (mean), {simulated['cycles_max']} (max)"),
+        ("cycles per image", f"{simulated['cycles_mean']:.1f} (mean), {simulated['cycles_max']} (max)"),
         (
-            "images a second",
+            "images per second",
             f"{report['clock_mhz'] * 1e6 / simulated['cycles_mean']:,.0f} at {report['clock_mhz']:g} MHz",
         ),
         ("LUT / FF", f"{used['lut']} / {used['ff']}"),

@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     parser.add_argument("--only", default="", help="only mutants whose description contains this")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time (default: one a core)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time (default: one per core)")
     options = parser.parse_args(arguments)
     check_output_file(options.out, "--out")
     mutants = chosen(options.only)

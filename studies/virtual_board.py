@@ -36,7 +36,7 @@ Figures = dict[str, Any]
 ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 DEFAULT_FOLDER = Path("build/virtual_board")
 CLOCK_MHZ = 24.0
-"""Eight cycles a bit at 3 Mbaud: the fewer cycles a byte, the sooner simulated."""
+"""Eight cycles per bit at 3 Mbaud: the fewer cycles per byte, the sooner simulated."""
 TARGET_FPS = 10_000.0
 TIMEOUT_SECONDS = 10.0
 QUIET_SECONDS = 5.0
@@ -168,7 +168,7 @@ def run_all(design: Design, folder: Path, images: Images) -> Figures:
 def print_table(figures: Figures) -> None:
     """The figures for people."""
     perfect, bad, after = (figures[name] for name in RUNS)
-    speed = f"{perfect['images_per_second']:.0f} images a second"
+    speed = f"{perfect['images_per_second']:.0f} images per second"
     table = Table(title=f"host driver and simulated board, {figures['baud']} baud", show_header=False)
     table.add_row("perfect line", f"{answered(perfect)}, {perfect['retries']} retries")
     table.add_row("", f"link efficiency {perfect['efficiency']:.1%}, {speed}")

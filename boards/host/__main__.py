@@ -89,7 +89,7 @@ def bench(device: Device, options: argparse.Namespace) -> int:
     results = device.infer(images.pixels, progress=True)
     seconds = time.monotonic() - begin
     payload = count * identity.inference_bytes
-    print(f"{count} images in {seconds:.1f} s: {count / seconds:.1f} images a second")
+    print(f"{count} images in {seconds:.1f} s: {count / seconds:.1f} images per second")
     print(
         f"link: {payload * LINE_BITS_PER_BYTE / (identity.baud * seconds):.1%} of {identity.baud} baud carried images; "
         f"{device.retries} retries"
@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE", help="image file of just the input's size, or a .npy array"
     )
-    many = command("bench", bench, "run test images; print images a second, accuracy and mismatches")
+    many = command("bench", bench, "run test images; print images per second, accuracy and mismatches")
     many.add_argument("--data", required=True, help="data set, see python -m snn.train --help")
     many.add_argument("--data-dir", type=Path, help="folder with the data set's files")
     many.add_argument(

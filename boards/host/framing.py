@@ -12,7 +12,7 @@ END = b"\0"
 
 
 class DamagedFrameError(Exception):
-    """Bytes between two zeros that are no whole frame."""
+    """Bytes between two zeros that are not a whole frame."""
 
 
 @dataclass(frozen=True, kw_only=True)

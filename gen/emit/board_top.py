@@ -18,7 +18,7 @@ LARGEST_BAUD_ERROR = 0.015
 
 
 def baud_rate(uart: Uart, clock_hz: float) -> tuple[int, int]:
-    """The fastest rate that the board's bridge and the clock allow, and its clock cycles a bit; raises UserError."""
+    """The fastest rate that the board's bridge and the clock allow, and its clock cycles per bit; raises UserError."""
     for baud in BAUD_RATES:
         divisor = round(clock_hz / baud)
         exact = baud <= uart.baud and divisor >= SMALLEST_DIVISOR

@@ -41,7 +41,7 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     """The design of another checkpoint in the hardware of an earlier build.
 
     Raises:
-        UserError: ``built`` is no patchable build, or its hardware cannot be that of the checkpoint's network.
+        UserError: ``built`` is not a patchable build, or its hardware cannot be that of the checkpoint's network.
     """
     hardware = built_hardware(built)
     plan, board = hardware.plan, hardware.board
@@ -84,7 +84,7 @@ def built_report(built: Path) -> dict[str, Any]:
 
 
 def differences(old: Network, new: Network) -> Iterator[str]:
-    """What two networks differ in that is no weight, bias or exponent, and so would be other hardware."""
+    """The differences of two networks beside weights, biases and exponents, which would need other hardware."""
     if old.timesteps != new.timesteps:
         yield f"it has {new.timesteps} timesteps, and {old.timesteps} were built"
     ours, theirs = ([one.input, *one.nodes, *one.projections, one.readout] for one in (new, old))

@@ -209,7 +209,7 @@ def whole(section: Any, key: str, where: object, least: int, most: int) -> int:
 
 
 def floats(section: Any, key: str, where: object) -> NDArray[np.float64]:
-    """The float tensor ``section[key]`` in float64; raises UserError when it is no tensor or not finite."""
+    """The float tensor ``section[key]`` in float64; raises UserError when it is not a finite tensor."""
     values: NDArray[np.float64] = dense(section, key, where).double().numpy()
     if not np.isfinite(values).all():
         raise UserError(f"{where}: {key!r} contains NaN or infinity; the training diverged")

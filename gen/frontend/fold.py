@@ -30,7 +30,7 @@ MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError,
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLayer:
-    """W' and b' of one layer on its integer grid, rounded: weights a projection and the bias of all together."""
+    """W' and b' of one layer on its integer grid, rounded: weights per projection and the bias of all together."""
 
     weights: list[IntArray]
     bias: IntArray

@@ -106,7 +106,7 @@ class Planner:
         """The cheapest design whose every stage stays under ``limit`` expected cycles.
 
         Args:
-            limit: cycles an inference.
+            limit: cycles per inference.
             weights: see :data:`Weights`.
 
         Raises:

@@ -60,7 +60,7 @@ class Candidate:
 
     @property
     def slowest(self) -> float:
-        """Expected cycles an inference."""
+        """Expected cycles per inference."""
         return self.cycles[self.bottleneck].bottleneck
 
     def total(self, resource: str) -> float:
@@ -99,7 +99,7 @@ def make_plan(
     inputs: IntArray | None = None,
     patch_margin: int | None = None,
 ) -> Plan:
-    """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences a second, or,
+    """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences per second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
     (``Family.easy_luts``); where none stays within 80 %, what leaves most of 90 % of it free. Tables deeper than
     ``Family.deepest_table`` are a last resort, for networks that fit in no other way.
@@ -125,7 +125,7 @@ def make_plan(
 
 
 class Search:
-    """Looks for the limit of cycles an inference at which the planner gives what is wanted.
+    """Looks for the limit of cycles per inference at which the planner gives what is wanted.
 
     Attributes:
         samples: the most that the self-test shall hold. A design gets as many of them as the board has room for in a
@@ -141,7 +141,7 @@ class Search:
         self.tried: list[Candidate] = []
 
     def smallest(self, target_fps: float) -> Candidate:
-        """The smallest design found that reaches ``target_fps`` inferences a second; raises UserError."""
+        """The smallest design found that reaches ``target_fps`` inferences per second; raises UserError."""
         limit = self.clock_mhz * 1e6 / target_fps * HEADROOM
         self._within(limit, 1.0)
         for step in range(1, TIGHTER_LIMITS + 1):
@@ -152,7 +152,7 @@ class Search:
             return min(fitting, key=lambda one: (-one.plan.self_test_samples, one.share(self.board)))
         if self._deeper():
             return self.smallest(target_fps)
-        reason = needs(self.board, self._roomiest(self.tried).resources, f"at {target_fps:g} inferences a second")
+        reason = needs(self.board, self._roomiest(self.tried).resources, f"at {target_fps:g} inferences per second")
         rate = math.floor(self.clock_mhz * 1e6 / self.fastest().slowest * HEADROOM)
         raise UserError(f"{reason}; take --target-fps {rate}")
 

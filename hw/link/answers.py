@@ -21,7 +21,7 @@ def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
 class Answerer(wiring.Component):
     """Answers jobs one after the other; an inference's when its results come.
 
-    Throughput: one byte a cycle and a cycle more for each logit; two cycles a byte of identity and counters.
+    Throughput: one byte per cycle and a cycle more for each logit; two cycles a byte of identity and counters.
 
     Ports:
         jobs: ``job_layout()``; a job is taken when its answer has left.
@@ -117,7 +117,7 @@ class Answerer(wiring.Component):
 
 
 class FrameSealer(wiring.Component):
-    """Sends a frame's CRC-32 behind it, lowest byte first. Throughput: one byte a cycle.
+    """Sends a frame's CRC-32 behind it, lowest byte first. Throughput: one byte per cycle.
 
     Ports:
         arriving, leaving: ``framed_layout()``.

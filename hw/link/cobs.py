@@ -23,7 +23,7 @@ def framed_layout() -> data.StructLayout:
 class CobsDecoder(wiring.Component):
     """Takes the stuffing out. Zero bytes between frames are passed over.
 
-    Throughput: one byte a cycle. Latency: none, all is combinational.
+    Throughput: one byte per cycle. Latency: none, all is combinational.
 
     Ports:
         arriving: bytes of the line.
@@ -67,7 +67,7 @@ def block_memory() -> MemoryDeclaration:
 class CobsEncoder(wiring.Component):
     """Stuffs frames block by block: a block is gathered, then sent. The first thing sent after a reset is a zero byte.
 
-    Throughput: two cycles a byte and three more a block. Latency: a block.
+    Throughput: two cycles per byte and three more a block. Latency: a block.
 
     Ports:
         arriving: ``framed_layout()``, frames of at least one byte.

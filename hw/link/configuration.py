@@ -29,7 +29,7 @@ class LinkConfig:
 
     def __post_init__(self) -> None:
         if self.divisor < SMALLEST_DIVISOR:
-            raise ValueError(f"{self.divisor} cycles a bit are fewer than {SMALLEST_DIVISOR}")
+            raise ValueError(f"{self.divisor} cycles per bit are fewer than {SMALLEST_DIVISOR}")
 
     @cached_property
     def longest_frame(self) -> int:

@@ -78,7 +78,7 @@ class RequestReader(wiring.Component):
 
 
 class BeatUnpacker(wiring.Component):
-    """Gathers beats from bytes, a bit a cycle, the lowest first; what is left of an inference's last byte is dropped.
+    """Gathers beats from bytes, a bit per cycle, the lowest first; what is left of an inference's last byte is dropped.
 
     Ports:
         arriving: bytes.

@@ -26,13 +26,13 @@ class MembraneTap(wiring.Signature):
 
 
 class NeuronBank(wiring.Component):
-    """Updates the neurons of one layer in the order fold -> timestep -> neuron, M neighbouring neurons a cycle.
+    """Updates the neurons of one layer in the order fold -> timestep -> neuron, M neighbouring neurons per cycle.
 
     Only one fold is in work at a time, so P membranes are all there are. A neuron's membrane is written back
     ``write_latency`` = 4 cycles after its sum is taken and read again at the next timestep; where P / M is less
     than ``write_latency`` the bank waits the difference after each timestep.
 
-    Throughput: ``max(P / M, 4)`` cycles a timestep and fold. Latency: ``latency`` = 5 cycles from the sums that
+    Throughput: ``max(P / M, 4)`` cycles per timestep and fold. Latency: ``latency`` = 5 cycles from the sums that
     complete a beat to the beat. Where the next beat is not taken everything here stands still.
 
     Ports:
@@ -91,7 +91,7 @@ class NeuronBank(wiring.Component):
             with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
                 m.d.sync += pausing.eq(0)
 
-        # What travels with a neuron through the pipeline, one entry a stage.
+        # What travels with a neuron through the pipeline, one entry per stage.
         stages = [Signal(data.StructLayout({"valid": 1, "last_step": 1, "slot": range(slots)}), name="stage_0")]
         m.d.comb += [stages[0].valid.eq(taken), stages[0].last_step.eq(steps_end), stages[0].slot.eq(slot)]
         for index in range(1, self.write_latency + 1):

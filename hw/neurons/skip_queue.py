@@ -16,7 +16,7 @@ class SkipQueue(wiring.Component):
     Its source sends into this queue and into the layers between at the same time. By the time the target can work
     on a position the source is ``depth`` beats ahead at most, so the queue is never what all wait for.
 
-    Throughput: one beat a cycle. Latency: ``latency`` = 3 cycles.
+    Throughput: one beat per cycle. Latency: ``latency`` = 3 cycles.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.

@@ -187,7 +187,7 @@ class PoolingUnit(wiring.Component):
     One row of unfinished windows is kept. What is written is read again ``write_latency`` = 3 cycles later at the
     earliest, so where a position has fewer beats than that the stage pauses for the difference behind each.
 
-    Throughput: one beat a cycle, or a position in ``write_latency`` cycles. Latency: ``latency`` = 3 cycles from a
+    Throughput: one beat per cycle, or a position in ``write_latency`` cycles. Latency: ``latency`` = 3 cycles from a
     window's last beat to its result. Where a result is not taken everything here stands still.
 
     Ports:

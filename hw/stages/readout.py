@@ -203,7 +203,7 @@ class ReadoutConfig:
 
 
 def result_layout(config: ReadoutConfig) -> data.StructLayout:
-    """Payload of the network's output: one beat a class, in order.
+    """Payload of the network's output: one beat per class, in order.
 
     ``logit``: L of this class; ``winner``: first class with the largest logit so far, so on the beat with
     ``last`` it is the network's answer.
@@ -216,11 +216,11 @@ def result_layout(config: ReadoutConfig) -> data.StructLayout:
 class Readout(wiring.Component):
     """``L = repeats * (sum << e) + bias`` and its first maximum (docs/design.md, integer form).
 
-    The bias is that of all timesteps together. Throughput: one class a cycle. Latency: ``latency`` = 3 cycles
+    The bias is that of all timesteps together. Throughput: one class per cycle. Latency: ``latency`` = 3 cycles
     from a sum to its beat. Sums of lanes beyond the last class are dropped.
 
     Ports:
-        currents: ``sums_layout(1, accumulator_bits)``, ``lanes_total`` beats an inference.
+        currents: ``sums_layout(1, accumulator_bits)``, ``lanes_total`` beats per inference.
         results: ``result_layout(config)``.
     """
 

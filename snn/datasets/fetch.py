@@ -103,7 +103,7 @@ def fetch_official(source: Official, target: Path) -> None:
                     content = unzipped(response.read(LARGEST_DOWNLOAD))
             except (URLError, HTTPException, OSError, EOFError, zlib.error) as error:
                 raise UserError(
-                    f"{target.name} is not to be had: there is no package, and {source.address} does not answer as it "
+                    f"{target.name} cannot be downloaded: there is no package, and {source.address} does not answer as it "
                     f"should ({error}); name a folder that has it with --data-dir"
                 ) from error
             if hashlib.sha256(content).hexdigest() != sha256:

@@ -71,7 +71,7 @@ def read_grid(path: Path) -> list[Run]:
     try:
         runs = [run for name, series in content["series"].items() for run in series_runs(content, name, series)]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no grid of runs: {error}") from error
+        raise UserError(f"{path} is not a grid of runs: {error}") from error
     if not runs:
         raise UserError(f"{path} asks for no runs")
     return runs

@@ -39,7 +39,7 @@ def scales(model: nn.Module) -> dict[str, float]:
 
 
 def activity_figures(network: Network, images: Images) -> Figures:
-    """Bursts and operations an inference, by the golden model.
+    """Bursts and operations per inference, by the golden model.
 
     ``histogram``: of every node, the share of its neurons and timesteps that send 0, 1, ... K.
     ``bursts``: sum of all burst counts of the populations. ``operations``: burst counts times the synapses that they

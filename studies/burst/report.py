@@ -30,7 +30,7 @@ with as many threads, on the same kind of processor), `runs.json` all that was f
 times synapses) and accumulates (set bit-planes times synapses) an inference, by the golden model, are of the first
 {counted:,}. Hardware is the planner's word (exact cycles of {predicted} images, fitted resources) for {board} at
 {clock:g} MHz: the
-fastest design on 80 % of it, and the smallest that does {rate:,.0f} inferences a second. Energy: accumulates times
+fastest design on 80 % of it, and the smallest that does {rate:,.0f} inferences per second. Energy: accumulates times
 what it takes to read a weight's bits (10 pJ for 64) and to add as many bits as the largest sum has (0.1 pJ for 32),
 45 nm, Horowitz, ISSCC 2014: a model to compare by.
 """
@@ -91,7 +91,7 @@ def number(value: float | None, form: str = ",.0f") -> str:
 
 
 def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
-    """Every run, one a line."""
+    """Every run, one per line."""
     header = ["series", "arm", "varied", "seed", "accuracy", "weights", "bursts", "operations", "accumulates"]
     header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
     with whole_file(path) as partial, partial.open("w", newline="") as file:
@@ -209,7 +209,7 @@ def accuracy_picture(found: Sequence[Point], series: str) -> Figure:
 
 
 COST_AXES = (
-    (("hardware", "fastest", "cycles"), "cycles an inference, fastest on 80 % of the board"),
+    (("hardware", "fastest", "cycles"), "cycles per inference, fastest on 80 % of the board"),
     (("hardware", "smallest", "bram"), f"BRAM36, smallest for {RATE:,.0f} inferences/s"),
     (("hardware", "smallest", "lut"), f"LUT, smallest for {RATE:,.0f} inferences/s"),
     (("activity", "energy_nj"), "energy model, nJ an inference"),

@@ -30,7 +30,7 @@ class Results:
             every = json.loads(self.path.read_text()) if self.path.is_file() else []
             return {figures["command"]: figures for figures in every}
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.path} is no record of runs ({error}); move it away to begin anew") from error
+            raise UserError(f"{self.path} is not a record of runs ({error}); move it away to begin anew") from error
 
     def of(self, run: Run) -> Figures | None:
         """What was found of a run, or None where it is not done."""

@@ -55,7 +55,7 @@ def in_order(s: Statement, component: Elaboratable) -> None:
 
 
 def turned(s: Statement) -> None:
-    """Each of two loads of four sums leaves twice, two sums a beat."""
+    """Each of two loads of four sums leaves twice, two sums per beat."""
     component = Handover(lanes=4, cores=2, bits=4, repeats=2)
     s.add(component)
     sums, currents = component.sums, component.currents

@@ -86,5 +86,5 @@ def test_beats_without_spikes_cost_nothing_behind_a_busy_beat():
                 cycles.append(cycle)
 
     run(dut, producer, consumer)
-    assert cycles == list(range(cycles[0], cycles[0] + 3 * 17)), "an event a cycle, without a gap"
+    assert cycles == list(range(cycles[0], cycles[0] + 3 * 17)), "an event per cycle, without a gap"
     assert cycles[0] == dut.latency + 1

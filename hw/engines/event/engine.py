@@ -238,7 +238,7 @@ def event_engine(
 class ProjectionEngine(wiring.Component):
     """``receptive field or register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
 
-    Loop nest: window -> fold -> timestep -> events. Throughput: E events a cycle, or P / M cycles a sum where that is
+    Loop nest: window -> fold -> timestep -> events. Throughput: E events per cycle, or P / M cycles a sum where that is
     more. Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first currents.
 
     Ports:

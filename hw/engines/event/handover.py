@@ -15,7 +15,7 @@ class Handover(wiring.Component):
     the sums of a direct input are handed on ``repeats`` times without being computed again. Meanwhile the array
     accumulates the next sums. ``sums.ready`` is a register, which ends the chain of ready signals here.
 
-    Throughput: one beat a cycle; one idle cycle between two loads. Latency: ``latency`` = 1 cycle.
+    Throughput: one beat per cycle; one idle cycle between two loads. Latency: ``latency`` = 1 cycle.
 
     Ports:
         sums: ``sums_layout(lanes, bits)``.
@@ -35,7 +35,7 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # One signal a lane: simulators that look at whole vectors would otherwise crawl.
+        # One signal per lane: simulators that look at whole vectors would otherwise crawl.
         ring = [Signal(signed(self.bits), name=f"ring_{lane}", reset_less=True) for lane in range(self.lanes)]
         taken = self.currents.valid & self.currents.ready
         turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]

@@ -29,7 +29,7 @@ class ReceptiveField(wiring.Component):
     the padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
     when the last beat of the last window that needs them has left, and new ones arrive meanwhile.
 
-    Throughput: one beat a cycle, and ``row_gap`` = 4 cycles more for each row of windows. Latency: ``latency`` = 5
+    Throughput: one beat per cycle, and ``row_gap`` = 4 cycles more for each row of windows. Latency: ``latency`` = 5
     cycles from the beat that completes the needed rows to the first beat out.
 
     Ports:

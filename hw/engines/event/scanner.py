@@ -25,10 +25,10 @@ def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
 class EventScanner(wiring.Component):
     """Turns beats of G bursts into one event for every set bit-plane, lowest channel and plane first.
 
-    The channels of a beat are dealt out to E banks, channel c to bank ``c % E``; each bank gives one event a cycle
+    The channels of a beat are dealt out to E banks, channel c to bank ``c % E``; each bank gives one event per cycle
     until all of them are done with the beat, and a bank that is done before gives events without a spike.
 
-    Throughput: E events a cycle. A beat without spikes costs nothing while the beat before it is still being
+    Throughput: E events per cycle. A beat without spikes costs nothing while the beat before it is still being
     scanned and one cycle otherwise; the last beat of an accumulation always gives at least one event.
     Where ``events`` is not taken everything here stands still.
     Latency: ``latency`` = 2 cycles from an accepted beat to its first event.

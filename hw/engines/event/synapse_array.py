@@ -16,7 +16,7 @@ def array_latency(banks: int) -> int:
 
 
 class SynapseArray(wiring.Component):
-    """Accumulates ``w << plane`` of one weight row an event in P lanes (docs/design.md, integer form).
+    """Accumulates ``w << plane`` of one weight row per event in P lanes (docs/design.md, integer form).
 
     ::
 
@@ -26,14 +26,14 @@ class SynapseArray(wiring.Component):
     With E > 1 banks each has its own weight memory, and their shifted weights are added to each other before
     the lanes: one cycle more.
 
-    Throughput: E events a cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 with
+    Throughput: E events per cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 with
     several banks) from accepted closing events to their sums. While the sums are not taken the array stands still;
     after they are taken every lane starts from 0. A memory's output has a register of its own, so that no block RAM
     drives an adder. No width is ever exceeded: ``accumulator_bits`` bounds every partial sum in any order of events.
 
     Ports:
         events: ``events_layout(banks, rows, burst_bits)``.
-        sums: ``sums_layout(lanes, accumulator_bits)``, one beat an accumulation.
+        sums: ``sums_layout(lanes, accumulator_bits)``, one beat per accumulation.
     """
 
     def __init__(self, config: ProjectionConfig) -> None:

@@ -32,7 +32,7 @@ def from_stream_order(rows: IntArray, shape: tuple[int, ...], source: BurstStrea
 
 
 def pack_weights(weights: IntArray, *, lanes: int, folds: int, rows: int, bits: int) -> tuple[int, ...]:
-    """One word a row and fold; lane k's weight in bits ``k * bits`` upward, two's complement.
+    """One word per row and fold; lane k's weight in bits ``k * bits`` upward, two's complement.
 
     Args:
         weights: (channels, fan-in), fan-in at most ``rows`` and channels at most ``lanes * folds``; the rest is 0.

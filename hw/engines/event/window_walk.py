@@ -18,7 +18,7 @@ class WindowWalk(wiring.Component):
     The line buffer is a ring of source rows. Every register moves by a constant, so there is no multiplication:
     ``address = start of the ring's row + start of the column + word inside the position``.
 
-    Throughput: one address a cycle. Latency: ``latency`` = 0; the outputs belong to the word that is read when
+    Throughput: one address per cycle. Latency: ``latency`` = 0; the outputs belong to the word that is read when
     ``advance`` is 1.
 
     Ports:
