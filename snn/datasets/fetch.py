@@ -103,8 +103,8 @@ def fetch_official(source: Official, target: Path) -> None:
                     content = unzipped(response.read(LARGEST_DOWNLOAD))
             except (URLError, HTTPException, OSError, EOFError, zlib.error) as error:
                 raise UserError(
-                    f"{target.name} cannot be downloaded: there is no package, and {source.address} does not answer as it "
-                    f"should ({error}); name a folder that has it with --data-dir"
+                    f"{target.name} cannot be downloaded: there is no package, and {source.address} does not answer as "
+                    f"it should ({error}); name a folder that has it with --data-dir"
                 ) from error
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise UserError(f"{source.address}/{name} is not the file that is expected here (sha256 differs)")
