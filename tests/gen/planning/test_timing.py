@@ -16,6 +16,7 @@ from hw.neurons.bank import NeuronBank, NeuronBankTiming
 from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.stages.pooling import PoolingTiming, PoolingUnit
+from hw.timing import REMEMBERED, PipelineClock
 from qblif.streams import BurstStream, stream_beats
 from tests.hw.configs import projection
 from tests.hw.streams import run
@@ -175,3 +176,19 @@ def test_a_receptive_field_takes_rows_as_others_are_released(folds):
 def test_a_fork_waits_for_its_slowest_reader():
     assert ForkTiming([SlowReader([3]), SlowReader([5])]).offer(10) == 15
     assert ForkTiming([SlowReader([5]), SlowReader([3])]).offer(10) == 15
+
+
+def test_a_stall_that_was_forgotten_is_an_error_and_no_wrong_cycle():
+    clock = PipelineClock()
+    for number in range(REMEMBERED):
+        clock.wait(10 * number, clock.wall(10 * number) + 2)
+    # Before all stalls, and behind the last one.
+    assert clock.wall(-1) == -1
+    assert clock.local(-1) == -1
+    assert clock.wall(10 * REMEMBERED) == 12 * REMEMBERED
+    clock.wait(10 * REMEMBERED, clock.wall(10 * REMEMBERED) + 2)
+    assert clock.wall(10 * REMEMBERED) == 12 * REMEMBERED + 2
+    with pytest.raises(RuntimeError, match="remembers 32 stalls"):
+        clock.wall(5)
+    with pytest.raises(RuntimeError, match="remembers 32 stalls"):
+        clock.local(0)
