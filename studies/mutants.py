@@ -214,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         what="configure: a skip one row too short",
-        file="hw/stages/population.py",
+        file="hw/stages/queues.py",
         old="(lead + SLACK_ROWS)",
         new="(lead - 1)",
     ),

@@ -11,7 +11,7 @@ from hw.timing import LONG_AGO
 
 
 class SkipQueue(wiring.Component):
-    """A queue of ``depth`` beats, proved deep enough by :func:`hw.stages.population.queue_depth`.
+    """A queue of ``depth`` beats, proved deep enough by :func:`hw.stages.queues.queue_depth`.
 
     Its source sends into this queue and into the layers between at the same time. By the time the target can work
     on a position the source is ``depth`` beats ahead at most, so the queue is never what all wait for.

@@ -7,7 +7,7 @@ import pytest
 
 from hw.configure import configure
 from hw.rows_ahead import furthest
-from hw.stages.population import SLACK_ROWS
+from hw.stages.queues import SLACK_ROWS
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip

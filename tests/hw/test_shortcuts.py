@@ -9,7 +9,8 @@ from amaranth.hdl import Module, Signal
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.neurons.currents import CurrentAdder
-from hw.stages.population import SLACK_ROWS, PopulationStage
+from hw.stages.population import PopulationStage
+from hw.stages.queues import SLACK_ROWS
 from hw.top import NetworkTop
 from qblif.errors import UserError
 from qblif.network.projections import Conv2d

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hw.configuration import TopConfig
 from hw.configure import configure
-from hw.stages.population import SLACK_ROWS
+from hw.stages.queues import SLACK_ROWS
 from hw.top import NetworkTop
 from qblif.errors import UserError
 from qblif.network.graph import Network
