@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from qblif.network.file import load_network, network_sha256
 
 TRIES = 3
 """How often files are copied again because another build took the folder's place meanwhile."""
+MOMENT = 0.05
+"""Seconds, many times those between the two renames that replace a folder."""
 
 
 @contextmanager
@@ -30,15 +33,21 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / folder.name
-        for _ in range(TRIES):
+        for left in reversed(range(TRIES)):
             shutil.rmtree(copy, ignore_errors=True)
             copy.mkdir()
-            before = identity(folder)
-            for name in names:
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(folder / name, copy / name)
-            if identity(folder) == before:
-                break
+            try:
+                before = identity(folder)
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        shutil.copyfile(folder / name, copy / name)
+                if identity(folder) == before:
+                    break
+            except UserError:
+                # While a folder is replaced there is none for a moment.
+                if not left:
+                    raise
+                time.sleep(MOMENT)
         else:
             raise UserError(f"{folder} is being replaced by another build; wait until that has ended")
         (copy / REPORT).write_bytes(before[-1])

@@ -117,20 +117,21 @@ def test_a_plan_cannot_narrow_what_was_proved(digits_checkpoint, tmp_path, fails
     assert build.main([*base, "--until", "rtl", "--out", str(out)]) == 0
     capsys.readouterr()
     plan = json.loads((out / "plan.json").read_text())
-    for field, value, expected in (
-        ("accumulator_bits", 5, "accumulator_bits must be at least"),
-        ("cores", 3, "does not divide"),
-        ("lanes", 31, "does not divide"),
+    path = tmp_path / "plan.json"
+    wide = dict.fromkeys(("bias", "current", "potential", "membrane"), 30) | {"exponent": 6}
+    for change, expected in (
+        (lambda stages: stages[0].update(widths={**wide, "accumulator": 5}), "width of accumulator must be at least"),
+        (lambda stages: stages[0]["neurons"].update(cores=3), "do not divide each other"),
+        (lambda stages: stages[0]["engines"][0].update(lanes=31), "do not divide each other"),
+        (lambda stages: stages[0]["engines"][0].update(folds=7), "does not cover"),
+        (lambda stages: stages[0]["engines"].append(stages[0]["engines"][0]), "2 engines"),
+        (lambda stages: stages[1].update(neurons=stages[0]["neurons"]), "readout: 'neurons' is not known"),
+        (lambda stages: stages.reverse(), "not those of this network"),
     ):
         changed = json.loads(json.dumps(plan))
-        changed["layers"][0][field] = value
-        path = tmp_path / "plan.json"
+        change(changed["stages"])
         path.write_text(json.dumps(changed))
         assert expected in fails(build.main, *arguments, tmp_path / "other", "--plan", path)
-    changed = json.loads(json.dumps(plan))
-    changed["layers"][1].update(cores=2, group=2)
-    path.write_text(json.dumps(changed))
-    assert "readout" in fails(build.main, *arguments, tmp_path / "other", "--plan", path)
     line = fails(build.main, *arguments, tmp_path / "other", "--plan", out / "plan.json", "--clock-mhz", "50")
     assert "--clock-mhz" in line
 

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -205,16 +206,16 @@ def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys
     with pytest.raises(UserError, match="of another version"):
         patch_files(built, tmp_path, ICE40.block_ram_format, [MemoryImage(path="other", width=1, words=(0, 1))])
     plan = json.loads((built / "plan.json").read_text())
-    plan["layers"][0]["bias_bits"] = 3
+    plan["stages"][0]["widths"]["bias"] = 3
     (built / "plan.json").write_text(json.dumps(plan))
     assert "plan.json is not the file that was built" in fails(build.main, *good)
     accept_plan(built, file_alone=True)
     assert "another plan than report.json" in fails(build.main, *good)
     accept_plan(built)
     line = fails(build.main, *good)
-    assert "hidden_0 needs bias_bits of" in line
+    assert re.search(r"hidden_0 needs \d+ bits for bias, and it has 3", line)
     assert "--width-margin" in line
-    plan["layers"][0]["constants_memory"] = "logic"
+    plan["stages"][0]["neurons"]["constants_memory"] = "logic"
     (built / "plan.json").write_text(json.dumps(plan))
     accept_plan(built)
     assert "--patchable" in fails(build.main, *good)
