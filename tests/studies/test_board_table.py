@@ -92,7 +92,7 @@ def test_a_slower_clock_is_told(run):
 
 
 def test_a_network_that_was_optimised_away_is_not_built(run):
-    swept = {**REPORT, "resources": {**REPORT["resources"], "bram": 13}}
+    swept = {**REPORT, "resources": {**REPORT["resources"], "lut": 1190}}
     code, text, _ = run(lambda *_: (0, swept, ""))
     assert code == 1
     assert "To a bitstream: 0 builds" in text
