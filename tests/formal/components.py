@@ -69,6 +69,6 @@ STAGES = {
     "neuron bank": (lambda: NeuronBank(HIDDEN.bank), "currents", "bursts"),
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
     "readout": (lambda: Readout(READOUT.readout, lanes_total=2), "currents", "results"),
-    "fork": (lambda: Fork(4, 2), "arriving", "branch_0"),
+    "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }
 """How to make each component, and its arriving and its leaving stream."""

@@ -17,6 +17,9 @@ def stage(s: Statement, name: str) -> tuple[Elaboratable, object, object]:
     component = make()
     s.add(component)
     arriving, leaving = getattr(component, arriving_name), getattr(component, leaving_name)
+    if isinstance(leaving, list | tuple):
+        # Of an array of streams the first one stands for all.
+        leaving = leaving[0]
     s.free(arriving.valid, arriving.payload, leaving.ready)
     return component, arriving, leaving
 
