@@ -83,8 +83,8 @@ def test_one_seed_of_everything_comes_before_the_next(grid, tmp_path):
     ("content", "named"),
     [
         ("[base", "TOML"),
-        ("[base]", "no grid"),
-        ("[base]\n[arms.a]\n[series.s]\narms = ['b']", "no grid"),
+        ("[base]", "not a grid"),
+        ("[base]\n[arms.a]\n[series.s]\narms = ['b']", "not a grid"),
         ("[base]\nspeed = 3\n[arms.a]\n[series.s]\narms = ['a']", "speed"),
         ("[base]\ndata = 'digits'\nseed = -1\n[arms.a]\n[series.s]\narms = ['a']\nseeds = [-1]", "--seed"),
         ("[base]\n[arms.a]\n[series.s]\narms = []", "no runs"),
