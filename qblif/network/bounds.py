@@ -5,7 +5,7 @@ order in which events can arrive. Nothing is estimated. This module needs numpy 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from qblif.network.graph import Network
-    from qblif.network.nodes import Leak, Target
+    from qblif.network.nodes import Leak, Population, Target
 
 MOST_BITS = 62
 """Signed width that nothing in a network may need, the product of leak and membrane included (docs/design.md)."""
@@ -193,7 +193,7 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
     """All bounds of one layer."""
     partial, entering, bias = partial_sums(network, target), current(network, target), target.bias
     largest_exponent = int(target.exponent.max())
-    if target.kind == "readout":
+    if not target.fires:
         # The array sums up what comes at different timesteps, and once what is the same at all of them.
         steps = max(network.steps(projection.source) for projection in network.projections_into(target.name))
         partial = Interval(low=partial.low * steps, high=partial.high * steps)
@@ -207,7 +207,7 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
             bias=Interval(low=bias, high=bias),
             largest_exponent=largest_exponent,
         )
-    neurons = neuron_bounds(entering, target, network.timesteps)
+    neurons = neuron_bounds(entering, cast("Population", target), network.timesteps)
     return LayerBounds(
         partial=partial,
         current=entering,

@@ -59,7 +59,7 @@ class Leak:
 class Population:
     """QB-LIF neurons of one layer. ``bias`` and ``exponent`` are int64 arrays of shape (channels,)."""
 
-    kind: ClassVar[Literal["population"]] = "population"
+    fires: ClassVar[bool] = True
     name: str
     shape: Shape
     fraction_bits: int
@@ -99,7 +99,7 @@ class Readout:
     """Sums its currents over all timesteps and never fires. ``bias`` and ``exponent``: int64, (classes,)."""
 
     name: ClassVar[str] = "readout"
-    kind: ClassVar[Literal["readout"]] = "readout"
+    fires: ClassVar[bool] = False
     fraction_bits: int
     bias: IntArray
     exponent: IntArray
