@@ -66,7 +66,9 @@ module testbench (
     .transferred(sent_one), .payload(sent_byte));
   line_noise #(.CLOCK_HZ({clock_hz}), .BAUD({baud}), .NUMBER(0)) noise_to (
     .clk(clk), .clean(host_tx), .noisy(board_rx));
-  top top (.{oscillator}(clk), .{rx}(board_rx), .{tx}(board_tx));
+  // The pin of a clock can be bidirectional.
+  wire oscillator = clk;
+  top top (.{oscillator}(oscillator), .{rx}(board_rx), .{tx}(board_tx));
   line_noise #(.CLOCK_HZ({clock_hz}), .BAUD({baud}), .NUMBER(1)) noise_from (
     .clk(clk), .clean(board_tx), .noisy(host_rx));
   serial_receiver #(.CLOCK_HZ({clock_hz}), .BAUD({baud}), .PLACES({places})) receiver (

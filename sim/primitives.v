@@ -50,6 +50,19 @@ module SB_IO #(
   assign D_IN_1 = PACKAGE_PIN;
 endmodule
 
+module SB_GB_IO #(
+  parameter PIN_TYPE = 6'b0, parameter PULLUP = 1'b0, parameter NEG_TRIGGER = 1'b0, parameter IO_STANDARD = ""
+) (
+  inout wire PACKAGE_PIN, input wire LATCH_INPUT_VALUE, input wire CLOCK_ENABLE, input wire INPUT_CLK,
+  input wire OUTPUT_CLK, input wire OUTPUT_ENABLE, input wire D_OUT_0, input wire D_OUT_1, output wire D_IN_0,
+  output wire D_IN_1, output wire GLOBAL_BUFFER_OUTPUT
+);
+  // An input whose pin drives a global network, as clocks do.
+  assign D_IN_0 = PACKAGE_PIN;
+  assign D_IN_1 = PACKAGE_PIN;
+  assign GLOBAL_BUFFER_OUTPUT = PACKAGE_PIN;
+endmodule
+
 module SB_PLL40_PAD #(
   parameter FEEDBACK_PATH = "", parameter DIVR = 4'b0, parameter DIVF = 7'b0, parameter DIVQ = 3'b0,
   parameter FILTER_RANGE = 3'b0

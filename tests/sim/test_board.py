@@ -194,7 +194,10 @@ def test_a_name_that_is_taken_is_refused(wire, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("board", "fps"), [("ulx3s_12f", "1000000"), ("icebreaker", "1000"), ("arty_a7", "1000000")])
+@pytest.mark.parametrize(
+    ("board", "fps"),
+    [("ulx3s_12f", "1000000"), ("icebreaker", "1000"), ("ice40_hx8k", "1000"), ("arty_a7", "1000000")],
+)
 def test_every_family_answers_over_its_line(board, fps, digits_checkpoint, tmp_path):
     options = ["--board", board, "--ckpt", str(digits_checkpoint), "--target-fps", fps, "--until", "synth"]
     assert build.main([*options, "--out", str(tmp_path / board)]) == 0
