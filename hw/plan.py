@@ -91,7 +91,7 @@ def plan_from(content: dict[str, Any]) -> Plan:
 def stage_plan_from(content: dict[str, Any]) -> StagePlan:
     """The plan of one stage; raises ValueError, KeyError or TypeError for anything else."""
     left = dict(content)
-    name, kind = left["name"], left.pop("type")
+    name, kind = left["name"], left["type"]
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
         raise ValueError(f"{shown(name)} is not the name of a stage")
     if not isinstance(kind, str) or kind not in PLANS:
@@ -112,7 +112,7 @@ def checked(part: type[Any], content: Any, where: str) -> Any:
     if not isinstance(content, dict):
         raise TypeError(f"{where}: {shown(content)} is not a part of a plan")
     left = dict(content)
-    if "type" in left and hasattr(part, "type") and left.pop("type") != part.type:
+    if hasattr(part, "type") and left.pop("type") != part.type:
         raise ValueError(f"{where}: not a plan of the kind {part.type}")
     hints, counted = get_type_hints(part), not hasattr(part, "__post_init__")
     values = {}

@@ -198,6 +198,8 @@ def memory_blocks(row: dict[str, Any]) -> MemoryBlocks:
         raise ValueError("a number is not one of a table")
     if not isinstance(columns, list) or not isinstance(blocks, list):
         raise TypeError("columns and blocks are not lists")
+    if not all(isinstance(block, dict) and set(block) == {"cell", "place"} for block in blocks):
+        raise ValueError("a block is not a cell and its place")
     found = MemoryBlocks(columns=tuple(columns), blocks=tuple(Block(**block) for block in blocks), **row)
     names = [found.path, *(name for block in found.blocks for name in (block.cell, block.place))]
     if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names):

@@ -46,6 +46,7 @@ WIDTHS = ("bias", "exponent", "accumulator", "current", "potential", "membrane")
         lambda c: c["stages"][0]["engines"][0].update(lanes="many"),
         lambda c: c["stages"][0]["engines"][0].update(lanes=0),
         lambda c: c["stages"][0]["engines"][0].update(type="steam"),
+        lambda c: c["stages"][0]["engines"][0].pop("type"),
         lambda c: c["stages"][0].update(engines=None),
         lambda c: c["stages"][0].update(engines=[]),
         lambda c: c["stages"][0].update(type="readout"),
