@@ -29,7 +29,7 @@ from gen.emit.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables,
 from gen.emit.board_top import board_top, fastest_clock
 from gen.emit.memory_images import RTLIL, memory_images, with_placeholders
 from gen.emit.patch import built_report, patch_files, patched_design, patched_files
-from gen.emit.rtl import check_weight_memories, network_verilog
+from gen.emit.rtl import check_tables, network_verilog
 from gen.emit.toolrun import run_tool
 from gen.fit import check_fit, used_resources
 from gen.report import HINT, make_report, markdown
@@ -97,7 +97,7 @@ def step_rtl(build: Build) -> None:
         raise RuntimeError("the saved plan is not the plan that was saved")
     text = network_verilog(design.config)
     (build.folder / "network.v").write_text(text)
-    check_weight_memories(text, design.config)
+    check_tables(text, design.config)
     for layer in design.config.layers:
         for engine, projection in zip(layer.engines, design.network.weighted_projections(layer.name), strict=True):
             if (engine.stored_weights(projection.weights.shape) != projection.weights).any():

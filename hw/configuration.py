@@ -25,6 +25,11 @@ class TopConfig:
         return tuple(stage for stage in self.stages if stage.engines)
 
     @property
+    def workers(self) -> tuple[str, ...]:
+        """What the work of every engine is called."""
+        return tuple(worker for stage in self.stages for worker in stage.workers)
+
+    @property
     def populations(self) -> tuple[tuple[str, NeuronConfig, BurstStream], ...]:
         """Name, neurons and outgoing stream of every population."""
         return tuple(

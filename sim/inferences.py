@@ -103,7 +103,7 @@ def simulate(
     (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
     taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
     taps += [f"membranes_{name}" for name, _, _ in config.populations]
-    taps += [f"working_{worker}" for stage in config.stages for worker in stage.workers]
+    taps += [f"working_{worker}" for worker in config.workers]
     taps += [f"flow_{name}" for name in flows(config)]
     logs = [*taps, "results"] if simulation.has_taps else ["results"]
     plusargs: dict[str, object] = {name: (folder / f"{name}.log").resolve() for name in logs}
@@ -125,8 +125,7 @@ def simulate(
         comparison = compare(config, inferences.golden, folder, taps=simulation.has_taps)
     except ValueError as error:
         raise SimulationError(f"{error} (recorded in {folder})") from error
-    stages = config.stages if simulation.has_taps else ()
-    workers = [worker for stage in stages for worker in stage.workers]
+    workers = config.workers if simulation.has_taps else ()
     worked = {worker: int((folder / f"working_{worker}.log").read_text()) for worker in workers}
     return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder)
 

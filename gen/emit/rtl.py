@@ -11,8 +11,7 @@ from boards.tools import use_yosys
 from hw.configuration import TopConfig
 from hw.top import NetworkTop
 
-MEMORY_WORD = re.compile(r"^\s*weights_(\d+)\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
-WEIGHT_MEMORY = re.compile(r"weights_(\d+)")
+MEMORY_WORD = re.compile(r"^\s*(\w+)\[(\d+)\] = \d+'([hd])([0-9a-f]+);$", re.MULTILINE)
 BASE = {"h": 16, "d": 10}
 SLICE_ASSIGNMENT = re.compile(
     r"  assign (?P<target>\S+ ?)\[(?P<high>\d+):(?P<low>\d+)\] = "
@@ -115,8 +114,8 @@ def modules(text: str) -> dict[str, str]:
     }
 
 
-def check_weight_memories(text: str, config: TopConfig) -> None:
-    """Read every weight memory out of the Verilog and hold it against the configuration.
+def check_tables(text: str, config: TopConfig) -> None:
+    """Read every table of weights and constants out of the Verilog and hold it against the configuration.
 
     Raises:
         RuntimeError: a word differs, is missing, or is not there at all: the lowering is wrong.
@@ -124,12 +123,13 @@ def check_weight_memories(text: str, config: TopConfig) -> None:
     found = modules(text)
     for stage in config.stages:
         for path, memory in stage.memories():
-            owner, _, name = path.rpartition(".")
-            bank = WEIGHT_MEMORY.fullmatch(name)
-            if bank is None:
+            if memory.words is None:
                 continue
+            owner, _, name = path.rpartition(".")
             body = found.get(f"network.{owner}", "")
-            words = {(int(one), int(row)): int(word, BASE[base]) for one, row, base, word in MEMORY_WORD.findall(body)}
+            words = {
+                int(row): int(word, BASE[base]) for one, row, base, word in MEMORY_WORD.findall(body) if one == name
+            }
             expected = memory.contents()
-            if [words.get((int(bank[1]), row)) for row in range(len(expected))] != list(expected):
-                raise RuntimeError(f"layer {stage.name}: the Verilog's weight memory is not the network's")
+            if [words.get(row) for row in range(len(expected))] != list(expected):
+                raise RuntimeError(f"layer {stage.name}: the Verilog's table {name} is not the network's")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hw.configuration import TopConfig
 from hw.stages.stage import Stage, StageCycles
@@ -52,10 +53,15 @@ class Expectation:
 
     def scale(self, node: str) -> float:
         """How much more active ``node``, the input, is than in the known inputs, and 1 where it is not."""
+        planes = self._input_planes
+        return max(1.0, sum(self.activity[node]) / planes) if node in self.activity and planes else 1.0
+
+    @cached_property
+    def _input_planes(self) -> float:
+        """Mean set bit-planes of the known inputs."""
         assert self.inputs is not None
         planes = sum(float((self.inputs >> plane & 1).sum()) for plane in range(self.network.input.bits))
-        planes /= len(self.inputs)
-        return max(1.0, sum(self.activity[node]) / planes) if node in self.activity and planes else 1.0
+        return planes / len(self.inputs)
 
 
 def expected_cycles(config: TopConfig, expectation: Expectation) -> dict[str, StageCycles]:

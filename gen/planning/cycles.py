@@ -28,7 +28,7 @@ class PredictedCycles:
 
     @property
     def mean(self) -> float:
-        """Cycles an inference, mean over all but the first."""
+        """Cycles per inference, mean over all but the first."""
         gaps = np.diff(self.finished)
         return float(gaps.mean()) if len(gaps) else math.nan
 

@@ -67,7 +67,7 @@ class Draft:
 
     def derived(self, plan: StagePlan, streams: dict[str, BurstStream]) -> Stage:
         """The stage of a plan behind those so far."""
-        node = {node.name: node for node in (*self.network.nodes, self.network.readout)}[plan.name]
+        node = self.network.staged(plan.name)
         around = Surroundings(network=self.network, streams=streams, before=self.stages)
         return stage_of(node).derived(node, plan, around)
 

@@ -1,6 +1,6 @@
 """The planner: how parallel every layer is built, so that the network fits a board and is fast enough.
 
-For a limit of cycles an inference each layer, from the input on, gets the cheapest combination of lanes, banks, neuron
+For a limit of cycles per inference each layer, from the input on, gets the cheapest combination of lanes, banks, neuron
 cores and beat width whose expected cycles stay under it. That balances the pipeline: what is faster than the
 slowest layer only costs. :mod:`gen.planning.plans` looks for the limit. Widths are proved,
 not chosen (:mod:`hw.widths`).
@@ -72,8 +72,8 @@ class Planner:
     Args:
         network: the network.
         board: where it shall run.
-        activity: mean set bit-planes a node sends, per timestep; half of all are assumed where it is missing.
-        inputs: bursts of some inputs, see :func:`gen.planning.activity.stage_cycles`.
+        activity: mean set bit-planes that a node sends, per timestep; half of all are assumed where it is missing.
+        inputs: bursts of some inputs, see :class:`gen.planning.activity.Expectation`.
         patch_margin: weights and constants are all kept in block RAM, where others can be put later, and every width
             is so many bits more than this network needs; None for a design that need not be patched.
 

@@ -154,3 +154,8 @@ class Engine(ABC):
     @abstractmethod
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         """Exact timing of given inferences, with the ``bursts`` of its source: the engine's input, and its work."""
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of something of which every engine of a layer has one: that of the first needs no number."""
+    return f"{name}_{number}" if number else name

@@ -21,7 +21,7 @@ def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
 class Answerer(wiring.Component):
     """Answers jobs one after the other; an inference's when its results come.
 
-    Throughput: one byte per cycle and a cycle more for each logit; two cycles a byte of identity and counters.
+    Throughput: one byte per cycle and a cycle more for each logit; two cycles per byte of identity and counters.
 
     Ports:
         jobs: ``job_layout()``; a job is taken when its answer has left.

@@ -6,10 +6,9 @@ from typing import Literal
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from hw.features import Features
 from hw.layouts import bursts_layout
 from hw.memory import MemoryDeclaration, MemoryStyle
-from hw.neurons.constants import constants_declaration, constants_features
+from hw.neurons.constants import constants_declaration
 from qblif.network.nodes import Leak
 from qblif.streams import BurstStream
 
@@ -89,7 +88,3 @@ class NeuronConfig:
             layout=data.ArrayLayout(signed(self.membrane_bits), self.cores),
             style=self.membrane_memory,
         )
-
-    def constants_features(self) -> Features:
-        """The register behind a block RAM of constants."""
-        return constants_features(self)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,9 +34,7 @@ class CurrentAdder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         arriving = [self.arriving[index] for index in range(self.engines)]
-        complete = arriving[0].valid
-        for one in arriving[1:]:
-            complete = complete & one.valid
+        complete = Cat(one.valid for one in arriving).all()
         m.d.comb += self.leaving.valid.eq(complete)
         for core in range(self.cores):
             m.d.comb += self.leaving.payload[core].eq(tree([one.payload[core] for one in arriving]))

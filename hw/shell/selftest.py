@@ -66,7 +66,7 @@ class SelfTest(wiring.Component):
         passed: every logit so far was right, and all vectors have been seen at least once.
         failed: some logit was wrong; stays until reset.
 
-    Throughput: one beat a cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; one from
+    Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; one from
     ``allowed`` to the first beat, two where a register stands behind the memory.
     """
 

@@ -24,6 +24,9 @@ from qblif.network.graph import Network
 from qblif.network.nodes import Pooling
 from qblif.streams import BurstStream
 
+UNIT = "pooling"
+"""The part of the stage in the top level."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolingPlan(StagePlan):
@@ -92,11 +95,6 @@ class PoolingStage(Stage):
         return PoolingUnit.latency
 
     @property
-    def submodule(self) -> str:
-        """Name of the unit in the top level."""
-        return f"{self.name}_pooling"
-
-    @property
     def partial_results(self) -> MemoryDeclaration:
         """One row of unfinished windows."""
         return MemoryDeclaration(
@@ -107,7 +105,7 @@ class PoolingStage(Stage):
         )
 
     def memories(self) -> Inventory:
-        return under(self.submodule, inventory(self.partial_results))
+        return under(self.part(UNIT), inventory(self.partial_results))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
         return {"windows": self.partial_results.shape}
@@ -140,7 +138,7 @@ class PoolingStage(Stage):
         return pooled_windows(network, self, bursts[self.source])
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        unit = site.add(self.submodule, PoolingUnit(self))
+        unit = site.add(self.part(UNIT), PoolingUnit(self))
         site.connect(arriving[0], unit.arriving)
         site.watch(f"arriving_{self.name}", unit.arriving)
         return unit.leaving

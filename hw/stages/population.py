@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Self
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from hw.engines.engine import Engine, Expectation
+from hw.engines.engine import Engine, Expectation, numbered
 from hw.engines.event.engine import EventPlan, event_engine
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming
 from hw.neurons.config import NeuronConfig, QueueConfig
+from hw.neurons.constants import constants_features
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
@@ -30,7 +31,6 @@ from hw.stages.stage import (
     StageTiming,
     Surroundings,
     divisors,
-    numbered,
 )
 from hw.timing import Consumer, CurrentConsumer
 from hw.widths import Widths, proved_widths
@@ -39,6 +39,9 @@ from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.nodes import Population
 from qblif.streams import BurstStream
+
+NEURONS = "neurons"
+"""The part of the stage in the top level that has membranes and constants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +90,7 @@ class PopulationPlan(StagePlan):
         return {**fields, "membranes": self.neurons.membrane_memory}
 
     def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        engines = tuple(
-            dataclasses.replace(
-                engine,
-                weight_memory=styles.get(numbered("weights", number), engine.weight_memory),
-                field_memory=styles.get(numbered("field", number), engine.field_memory),
-            )
-            for number, engine in enumerate(self.engines)
-        )
+        engines = tuple(engine.with_memories(styles, number) for number, engine in enumerate(self.engines))
         neurons = dataclasses.replace(
             self.neurons,
             membrane_memory=styles.get("membranes", self.neurons.membrane_memory),
@@ -224,8 +220,7 @@ class PopulationStage(Stage):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        waiting = (*self.queues, *self.bank.skips)
-        sources = (self.engine.source, *(queue.source for queue in waiting))
+        sources = (self.engine.source, *(waiting.source for waiting in self._waiting().values()))
         return tuple(Edge(source=source, target=self.name, inlet=inlet) for inlet, source in enumerate(sources))
 
     @property
@@ -233,13 +228,10 @@ class PopulationStage(Stage):
         return self.engine.latency + NeuronBank.latency
 
     def memories(self) -> Inventory:
-        for number, engine in enumerate(self.engines):
-            yield from under(self._part(numbered("projection", number)), engine.memories())
-        yield from under(self._part("neurons"), inventory(self.bank.constants, self.bank.membranes))
-        for index, queue in enumerate(self.queues):
-            yield from under(self._part(f"queue_{index}"), inventory(queue.queue))
-        for index, skip in enumerate(self.bank.skips):
-            yield from under(self._part(f"skip_{index}"), inventory(skip.queue))
+        yield from self.engine_memories()
+        yield from under(self.part(NEURONS), inventory(self.bank.constants, self.bank.membranes))
+        for name, waiting in self._waiting().items():
+            yield from under(self.part(name), inventory(waiting.queue))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
         found = {
@@ -261,7 +253,7 @@ class PopulationStage(Stage):
             skip=sum(bank.cores * (bank.current_bits + skip.stream.burst_bits) for skip in bank.skips),
             bank_adder=len(self.queues) * bank.cores * bank.accumulator_bits,
         )
-        return features + bank.constants_features()
+        return features + constants_features(bank)
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
         paths = [engine.rows_ahead(found[engine.source]) for engine in self.engines if engine.source in found]
@@ -298,26 +290,22 @@ class PopulationStage(Stage):
         return StageTiming(inlets=(main, *(side.queue for side in sides), *skips), work=work)
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        rings = []
-        for number, (engine, worker) in enumerate(zip(self.engines, self.workers, strict=True)):
-            rings.append(site.add(self._part(numbered("projection", number)), engine.component()))
-            site.watch(f"currents_{worker}", rings[-1].currents)
-            site.tap(f"working_{worker}", rings[-1].working)
+        rings = self.add_engines(site)
         site.connect(arriving[0], rings[self.main].bursts)
         site.watch(f"arriving_{self.name}", rings[self.main].bursts)
-        bank = site.add(self._part("neurons"), NeuronBank(self.bank))
+        bank = site.add(self.part(NEURONS), NeuronBank(self.bank))
         currents = rings[0].currents
         if self.queues:
             adder = CurrentAdder(len(rings), self.bank.cores, self.bank.accumulator_bits)
-            site.add(self._part("currents"), adder)
+            site.add(self.part("currents"), adder)
             for index, ring in enumerate(rings):
                 site.connect(ring.currents, adder.arriving[index])
             currents = adder.leaving
         site.connect(currents, bank.currents)
         sides = [ring.bursts for ring in rings if ring is not rings[self.main]]
-        waiting = zip(self._waiting(), (*self.queues, *self.bank.skips), (*sides, *bank.skips), strict=True)
-        for bursts, (name, config, reader) in zip(arriving[1:], waiting, strict=True):
-            queue = site.add(self._part(name), SkipQueue(config))
+        readers = (*sides, *bank.skips)
+        for bursts, (name, config), reader in zip(arriving[1:], self._waiting().items(), readers, strict=True):
+            queue = site.add(self.part(name), SkipQueue(config))
             site.connect(bursts, queue.arriving)
             site.connect(queue.leaving, reader)
             site.watch(f"{name}_arriving_{self.name}", queue.arriving)
@@ -325,21 +313,20 @@ class PopulationStage(Stage):
         site.tap(f"membranes_{self.name}", bank.tap)
         return bank.bursts
 
-    def _waiting(self) -> list[str]:
-        """Names of the queues of other engines and of skips."""
-        queues = [f"queue_{index}" for index in range(len(self.queues))]
-        return queues + [f"skip_{index}" for index in range(len(self.bank.skips))]
+    def _waiting(self) -> dict[str, QueueConfig]:
+        """The queues of other engines, then those of skips, by name."""
+        queues = {f"queue_{index}": queue for index, queue in enumerate(self.queues)}
+        return queues | {f"skip_{index}": skip for index, skip in enumerate(self.bank.skips)}
 
     def flows(self) -> Iterator[str]:
-        yield f"arriving_{self.name}"
-        yield from (f"currents_{worker}" for worker in self.workers)
+        yield from super().flows()
         for name in self._waiting():
             yield f"{name}_arriving_{self.name}"
             yield f"{name}_leaving_{self.name}"
 
     def taps(self) -> dict[str, wiring.Member]:
         membranes = Out(MembraneTap(self.bank.cores, self.bank.membrane_bits))
-        return {**{f"working_{worker}": Out(1) for worker in self.workers}, f"membranes_{self.name}": membranes}
+        return super().taps() | {f"membranes_{self.name}": membranes}
 
     def figures(self) -> dict[str, Any]:
         bank = self.bank
@@ -349,10 +336,6 @@ class PopulationStage(Stage):
             "group": bank.group,
             "potential_bits": bank.potential_bits,
         }
-
-    def _part(self, name: str) -> str:
-        """Name of a part of the stage in the top level."""
-        return f"{self.name}_{name}"
 
 
 def engines_of(

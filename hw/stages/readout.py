@@ -48,12 +48,7 @@ class ReadoutPlan(StagePlan):
         return {"field": self.engine.field_memory}
 
     def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        engine = dataclasses.replace(
-            self.engine,
-            weight_memory=styles.get("weights", self.engine.weight_memory),
-            field_memory=styles.get("field", self.engine.field_memory),
-        )
-        return dataclasses.replace(self, engine=engine)
+        return dataclasses.replace(self, engine=self.engine.with_memories(styles))
 
     def tables(self) -> dict[str, MemoryStyle]:
         return {"weights": self.engine.weight_memory, "constants": self.constants_memory}
@@ -129,7 +124,7 @@ class ReadoutStage(Stage):
         return self.engine.latency + Readout.latency
 
     def memories(self) -> Inventory:
-        yield from under(self._part("projection"), self.engine.memories())
+        yield from self.engine_memories()
         yield from under(self.name, inventory(self.readout.constants))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
@@ -155,28 +150,15 @@ class ReadoutStage(Stage):
         return StageTiming(inlets=(arrival,), work=(work,), finished=readout.finished)
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> None:
-        engine = site.add(self._part("projection"), self.engine.component())
+        [engine] = self.add_engines(site)
         site.connect(arriving[0], engine.bursts)
         site.watch(f"arriving_{self.name}", engine.bursts)
-        site.watch(f"currents_{self.name}", engine.currents)
-        site.tap(f"working_{self.name}", engine.working)
         readout = site.add(self.name, Readout(self.readout, lanes_total=self.engine.lanes * self.engine.folds))
         site.connect(engine.currents, readout.currents)
         site.results(readout.results)
 
-    def flows(self) -> Iterator[str]:
-        yield f"arriving_{self.name}"
-        yield f"currents_{self.name}"
-
-    def taps(self) -> dict[str, wiring.Member]:
-        return {f"working_{self.name}": Out(1)}
-
     def figures(self) -> dict[str, Any]:
         return {**self.engine.figures(), "cores": 1, "group": 1, "potential_bits": self.readout.logit_bits}
-
-    def _part(self, name: str) -> str:
-        """Name of a part of the stage in the top level."""
-        return f"{self.name}_{name}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 
 from hw.coverage import CoverPoint
-from hw.engines.engine import Engine, Expectation
+from hw.engines.engine import Engine, Expectation, WorkTiming, numbered
 from hw.features import Features
-from hw.memory import Inventory, MemoryShape, MemoryStyle
+from hw.memory import Inventory, MemoryShape, MemoryStyle, under
 from hw.neurons.config import NeuronConfig
 from hw.rows_ahead import RowsAhead
 from hw.timing import Consumer
@@ -59,7 +60,7 @@ class StageTiming:
     cycle in which each inference's class leaves."""
 
     inlets: tuple[Consumer, ...]
-    work: tuple[Any, ...] = ()
+    work: tuple[WorkTiming, ...] = ()
     finished: Sequence[int] = ()
 
 
@@ -265,13 +266,32 @@ class Stage(ABC):
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
         """Put the hardware together behind the streams of :attr:`edges`; returns the stream that leaves, or None."""
 
+    def add_engines(self, site: Site) -> list[Any]:
+        """Put the components of the engines into the top level, and show their currents and their work to taps."""
+        components = []
+        for number, (engine, worker) in enumerate(zip(self.engines, self.workers, strict=True)):
+            components.append(site.add(self.part(numbered("projection", number)), engine.component()))
+            site.watch(f"currents_{worker}", components[-1].currents)
+            site.tap(f"working_{worker}", components[-1].working)
+        return components
+
+    def engine_memories(self) -> Inventory:
+        """The memories of the engines, where :meth:`add_engines` puts these."""
+        for number, engine in enumerate(self.engines):
+            yield from under(self.part(numbered("projection", number)), engine.memories())
+
     def flows(self) -> Iterator[str]:
         """Names of the streams into and inside the stage, which taps can watch."""
         yield f"arriving_{self.name}"
+        yield from (f"currents_{worker}" for worker in self.workers)
 
     def taps(self) -> dict[str, wiring.Member]:
         """What else taps can show, by name."""
-        return {}
+        return {f"working_{worker}": Out(1) for worker in self.workers}
+
+    def part(self, name: str) -> str:
+        """Name of a part of the stage in the top level."""
+        return f"{self.name}_{name}"
 
     def figures(self) -> dict[str, Any]:
         """How it is built, for tables and reports."""
@@ -281,8 +301,3 @@ class Stage(ABC):
 def divisors(number: int) -> list[int]:
     """The divisors of ``number``, ascending."""
     return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
-
-
-def numbered(name: str, number: int) -> str:
-    """The name of a part of which there may be several: the first one needs no number."""
-    return f"{name}_{number}" if number else name

@@ -132,11 +132,15 @@ class Network:
 
     def sources(self, name: str) -> list[str]:
         """The nodes whose bursts a pooling, population or the readout reads; those of identity skips come last."""
-        node = {node.name: node for node in (*self.nodes, self.readout)}[name]
+        node = self.staged(name)
         if isinstance(node, Pooling):
             return [node.source]
         weighted, skips = self.weighted_projections(name), self.skips_into(name)
         return [projection.source for projection in (*weighted, *skips)]
+
+    def staged(self, name: str) -> Population | Pooling | Readout:
+        """The pooling, population or readout called ``name``: what becomes a stage of hardware; raises KeyError."""
+        return {node.name: node for node in (*self.nodes, self.readout)}[name]
 
     def needs_positions(self, name: str) -> bool:
         """Whether a reader of a node looks at its bursts position by position, and not at all of them at once."""

@@ -105,7 +105,7 @@ def hardware_figures(path: Path, images: Images) -> Figures:
 
 
 def design_figures(design: Design, images: Images) -> Figures:
-    """Cycles an image, by the exact model, and resources, by the fitted one."""
+    """Cycles per image, by the exact model, and resources, by the fitted one."""
     known = golden.run(design.network, encode(images.pixels, design.network.input))
     cycles = predict(design.config, {name: bursts.numpy() for name, bursts in known.bursts.items()})
     candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)

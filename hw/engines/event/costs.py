@@ -109,7 +109,7 @@ def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
 
 
 def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
-    """Cycles an inference that the scanner works, in one fold, on given inputs that are always there.
+    """Cycles per inference that the scanner works, in one fold, on given inputs that are always there.
 
     The neurons take every sum at once, so nothing stands still, and what the array's timing
     (:class:`hw.engines.event.timing.ArrayTiming`) does becomes a sum: from the last beat of one accumulation to that of

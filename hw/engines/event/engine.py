@@ -1,16 +1,16 @@
 """Event engine: from a stream of bursts to the accumulated currents of a layer's neurons, event after event."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.coverage import CoverPoint
-from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming
+from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming, numbered
 from hw.engines.event.config import ProjectionConfig, WindowConfig
 from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
@@ -56,6 +56,14 @@ class EventPlan:
     banks: int
     weight_memory: MemoryStyle
     field_memory: MemoryStyle
+
+    def with_memories(self, styles: Mapping[str, MemoryStyle], number: int = 0) -> Self:
+        """The same plan with ``weights`` or ``field`` kept elsewhere; the engine's number stands behind these names."""
+        return dataclasses.replace(
+            self,
+            weight_memory=styles.get(numbered("weights", number), self.weight_memory),
+            field_memory=styles.get(numbered("field", number), self.field_memory),
+        )
 
     def check(self, layer: str, channels: int, source: BurstStream) -> None:
         """Raise UserError unless the plan covers ``channels`` behind the stream ``source``."""

@@ -7,7 +7,7 @@ from amaranth.back import rtlil
 
 from gen.design import make_design
 from gen.emit.board_top import board_top
-from gen.emit.rtl import check_weight_memories, modules, network_verilog
+from gen.emit.rtl import check_tables, modules, network_verilog
 from hw.configure import configure
 from hw.top import NetworkTop
 from tests.networks import plan_for, random_network
@@ -74,11 +74,11 @@ def test_names_are_readable(config):
 
 def test_a_wrong_weight_in_the_verilog_is_found(config):
     text = network_verilog(config)
-    check_weight_memories(text, config)
+    check_tables(text, config)
     first, changed, last = config.stages
     weights = changed.engine.weights.copy()
     weights[2, 3] ^= 1
     projection = dataclasses.replace(changed.engine, weights=weights)
     stages = (first, dataclasses.replace(changed, engines=(projection,)), last)
     with pytest.raises(RuntimeError, match="hidden_1"):
-        check_weight_memories(text, dataclasses.replace(config, stages=stages))
+        check_tables(text, dataclasses.replace(config, stages=stages))
