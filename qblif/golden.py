@@ -18,6 +18,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Projection, Skip
 from qblif.network.references import ReferenceVectors
+from qblif.network.window import Window
 
 EXACT = 2**53
 BATCH = 500
@@ -105,7 +106,8 @@ def size(network: Network) -> tuple[int, int]:
             target = network.readout if projection.target == Readout.name else network.node(projection.target)
             assert not isinstance(target, Pooling)
             windows = projection.weights[0].size * target.shape[1] * target.shape[2]
-            require(windows <= MOST_COLUMNS, f"{projection.target}: windows of {windows:,} bursts are too large")
+            unfolded = windows * projection.groups
+            require(unfolded <= MOST_COLUMNS, f"{projection.target}: windows of {unfolded:,} bursts are too large")
             products += windows * target.shape[0] * network.steps(projection.source)
     return values, products
 
@@ -137,16 +139,27 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
     if isinstance(projection, Dense):
         result = bursts.flatten(2).double() @ matrix.T
         return result.round().long().view(batch, steps, -1, 1, 1)
-    kernel = projection.weights.shape[2:]
-    height, width = (
-        (size + 2 * projection.padding - extent) // projection.stride + 1
-        for size, extent in zip(bursts.shape[3:], kernel, strict=True)
-    )
+    groups = projection.groups
+    window = projection.window((bursts.shape[3], bursts.shape[4]))
+    height, width = window.windows(bursts.shape[3], bursts.shape[4])
+    at_once = max(1, COLUMNS_AT_ONCE // (matrix.shape[1] * groups * height * width))
     parts = [
-        matrix @ torch.nn.functional.unfold(part.double(), kernel, padding=projection.padding, stride=projection.stride)
-        for part in bursts.flatten(0, 1).split(max(1, COLUMNS_AT_ONCE // (matrix.shape[1] * height * width)))
+        matrix.unflatten(0, (groups, -1)) @ columns(part.double(), window).unflatten(1, (groups, -1))
+        for part in bursts.flatten(0, 1).split(at_once)
     ]
     return torch.cat(parts).round().long().view(batch, steps, -1, height, width)
+
+
+def columns(images: Tensor, window: Window) -> Tensor:
+    """What every window sees of images (count, C, H, W): (count, C * places, windows)."""
+    rows, across = window.rows, window.columns
+    return torch.nn.functional.unfold(
+        images,
+        (rows.kernel, across.kernel),
+        dilation=(rows.dilation, across.dilation),
+        padding=(rows.padding, across.padding),
+        stride=(rows.stride, across.stride),
+    )
 
 
 def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
@@ -172,11 +185,12 @@ def advance(current: Tensor, population: Population, timesteps: int) -> Iterator
 
 
 def pool(bursts: Tensor, pooling: Pooling) -> Tensor:
-    """Sum or maximum over windows that do not overlap."""
-    size = pooling.kernel
-    height, width = (extent // size * size for extent in bursts.shape[3:])
-    windows = bursts[..., :height, :width].unflatten(4, (-1, size)).unflatten(3, (-1, size))
-    return windows.sum(dim=(4, 6)) if pooling.kind == "sum" else windows.amax(dim=(4, 6))
+    """Sum or maximum of every window."""
+    rows, across = pooling.window.rows, pooling.window.columns
+    padding = (across.padding, across.padding, rows.padding, rows.padding)
+    padded = torch.nn.functional.pad(bursts, padding)
+    windows = padded.unfold(3, rows.kernel, rows.stride).unfold(4, across.kernel, across.stride)
+    return windows.sum(dim=(5, 6)) if pooling.kind == "sum" else windows.amax(dim=(5, 6))
 
 
 def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int:

@@ -61,8 +61,9 @@ def burst_range(network: Network, name: str, *, first_step: bool = False) -> tup
         return int(bursts.low.min()), int(bursts.high.max())
     if isinstance(node, Pooling):
         low, high = burst_range(network, node.source, first_step=first_step)
-        windows = node.kernel**2 if node.kind == "sum" else 1
-        return low * windows, high * windows
+        places = node.window.area if node.kind == "sum" else 1
+        # Padding is burst 0, whatever the source sends.
+        return (0 if node.window.padded else low * places), high * places
     return 0, node.burst_ceiling
 
 

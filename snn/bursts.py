@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from qblif.errors import UserError
 from qblif.network.checks import require
 from qblif.network.coding import encode
-from qblif.network.nodes import InputSpec
+from qblif.network.nodes import InputSpec, Pooling
+from qblif.network.window import PerAxis
 from snn.ranges import check
 
 
@@ -127,33 +128,55 @@ class Flatten(nn.Module):
 
 
 class Pool2d(nn.Module):
-    """Pooling over windows of ``kernel`` x ``kernel`` neurons that do not overlap."""
+    """Pooling over windows of neurons.
 
-    def __init__(self, kernel: int) -> None:
+    Args:
+        kernel, stride, padding: one number, or those of rows and of columns; the stride is the kernel by default.
+            Padding is burst 0, and at most half a kernel.
+
+    Raises:
+        UserError: these are not windows of a pooling.
+    """
+
+    kind: Literal["sum", "max"]
+
+    def __init__(self, kernel: PerAxis, *, stride: PerAxis | None = None, padding: PerAxis = 0) -> None:
         super().__init__()
-        check("pooling_kernel", kernel)
-        self.kernel = kernel
+        name = type(self).__name__
+        self.node = Pooling(name=name, source=name, kind=self.kind, kernel=kernel, stride=stride, padding=padding)
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Kernel, stride and padding as torch's functions take them."""
+        rows, columns = self.node.window.rows, self.node.window.columns
+        return {
+            "kernel_size": (rows.kernel, columns.kernel),
+            "stride": (rows.stride, columns.stride),
+            "padding": (rows.padding, columns.padding),
+        }
 
     def windows(self, bursts: Bursts) -> Tensor:
         """Counts as images, (steps * batch, C, H, W); raises UserError where they are none."""
         if not isinstance(bursts, Bursts) or bursts.counts.dim() != 5:
             found = tuple(bursts.counts.shape[2:]) if isinstance(bursts, Bursts) else type(bursts).__name__
             raise UserError(f"{type(self).__name__} takes bursts of (C, H, W) neurons, not {found}")
-        if min(bursts.counts.shape[3:]) < self.kernel:
+        height, width = bursts.counts.shape[3:]
+        if min(self.node.window.windows(height, width)) < 1:
             raise UserError(
-                f"{type(self).__name__}({self.kernel}) leaves nothing of {tuple(bursts.counts.shape[2:])} neurons"
+                f"{type(self).__name__}({self.node.kernel}) leaves nothing of {tuple(bursts.counts.shape[2:])} neurons"
             )
         return bursts.counts.flatten(0, 1)
 
 
 class SumPool2d(Pool2d):
-    """Average pooling in integers: counts are summed; the scale, divided by kernel^2, folds into the next weights."""
+    """Average pooling in integers: counts are summed, and the scale, divided by a window's area, folds into the next
+    weights. Padding counts, as torch's ``count_include_pad`` has it."""
 
     kind = "sum"
 
     def forward(self, bursts: Bursts) -> Bursts:
-        area = self.kernel**2
-        counts = nn.functional.avg_pool2d(self.windows(bursts), self.kernel, divisor_override=1)
+        area = self.node.window.area
+        counts = nn.functional.avg_pool2d(self.windows(bursts), **self.sizes, divisor_override=1)
         counts = counts.unflatten(0, bursts.counts.shape[:2])
         return replace(bursts, counts=counts, scale=bursts.scale / area, ceiling=bursts.ceiling * area)
 
@@ -164,5 +187,5 @@ class MaxPool2d(Pool2d):
     kind = "max"
 
     def forward(self, bursts: Bursts) -> Bursts:
-        counts = nn.functional.max_pool2d(self.windows(bursts), self.kernel)
+        counts = nn.functional.max_pool2d(self.windows(bursts), **self.sizes)
         return replace(bursts, counts=counts.unflatten(0, bursts.counts.shape[:2]))

@@ -21,7 +21,7 @@ from qblif.files import write_whole
 from qblif.network.checks import IntArray
 from qblif.reading import MEBIBYTE, brief
 from snn.architecture import ModelOptions
-from snn.bursts import Bursts, Encoder, SumPool2d
+from snn.bursts import Bursts, Encoder
 from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
 from snn.models import make_model, options_from
 from snn.modes import in_mode
@@ -110,13 +110,14 @@ def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
     """One layer of the graph: structure, floats, and the integers if there are any."""
     module = step.module
     if not isinstance(module, Layer):
-        kind = "sum" if isinstance(module, SumPool2d) else "max"
+        node = module.node
         return {
             "kind": "pooling",
             "name": step.name,
             "source": step.sources[0].node,
-            "pooling": kind,
-            "kernel": module.kernel,
+            "pooling": node.kind,
+            "kernel": plain(node.kernel),
+            **unless_usual(stride=(node.stride, None), padding=(node.padding, 0)),
         }
     layer: dict[str, Any] = {"kind": "readout", "name": "readout"}
     if isinstance(module, SpikingLayer):
@@ -170,8 +171,19 @@ def describe_projection(projection: Projection, source: Bursts) -> dict[str, Any
         },
     }
     if isinstance(projection, QuantConv2d):
-        part["stride"], part["padding"] = projection.stride, projection.padding
+        part |= {"stride": plain(projection.stride), "padding": plain(projection.padding)}
+        part |= unless_usual(dilation=(projection.dilation, 1), groups=(projection.groups, 1))
     return part
+
+
+def unless_usual(**values: tuple[Any, Any]) -> dict[str, Any]:
+    """What a layer has beside the usual: those values that differ from the one that stands behind them."""
+    return {name: plain(value) for name, (value, usual) in values.items() if value != usual}
+
+
+def plain(value: Any) -> Any:
+    """A value as the file holds it: one number, or a list of two."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def tensor(values: IntArray) -> Tensor:

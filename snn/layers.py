@@ -6,11 +6,13 @@ integer form, in which its forward pass computes exactly what the hardware compu
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qblif.errors import UserError
+from qblif.network.window import PerAxis, make_window
 from snn.bursts import Bursts
 from snn.exactness import exact_below, plain_sums
 from snn.neuron import QBLIF
@@ -125,7 +127,13 @@ class QuantLinear(Projection):
 
 
 class QuantConv2d(Projection):
-    """Convolution of (C, H, W) populations. Evaluation unfolds and multiplies, so that its sums are exact."""
+    """Convolution of (C, H, W) populations. Evaluation unfolds and multiplies, so that its sums are exact.
+
+    Args:
+        inputs, outputs: channels; ``groups`` divides both.
+        kernel, stride, padding, dilation: one number, or those of rows and of columns.
+        groups: parts of the channels, as ``torch.nn.Conv2d`` has them; ``inputs`` for a depthwise convolution.
+    """
 
     kind = "conv2d"
 
@@ -133,36 +141,47 @@ class QuantConv2d(Projection):
         self,
         inputs: int,
         outputs: int,
-        kernel: int,
+        kernel: PerAxis,
         *,
-        stride: int = 1,
-        padding: int = 0,
+        stride: PerAxis = 1,
+        padding: PerAxis = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
         weight_bits: int = 4,
         batch_norm: bool = True,
         affine: bool = True,
     ) -> None:
         check("neurons", (inputs, outputs))
-        check("kernel", kernel)
-        check("stride", stride)
-        check("padding", padding)
-        weight = torch.empty(outputs, inputs, kernel, kernel)
+        for name, value in {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}.items():
+            check(name, value)
+        check("groups", groups)
+        if inputs % groups or outputs % groups:
+            raise UserError(f"groups {groups} do not divide {inputs} and {outputs} channels")
+        window = make_window(kernel, stride, padding, dilation, name="QuantConv2d")
+        rows, columns = window.rows, window.columns
+        weight = torch.empty(outputs, inputs // groups, rows.kernel, columns.kernel)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
         super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
-        self.stride, self.padding = stride, padding
+        self.window, self.groups = window, groups
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.sizes: dict[str, Any] = {
+            "stride": (rows.stride, columns.stride),
+            "padding": (rows.padding, columns.padding),
+            "dilation": (rows.dilation, columns.dilation),
+        }
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
-        inputs = self.weight.shape[1]
+        inputs = self.weight.shape[1] * self.groups
         if bursts.dim() != 5 or bursts.shape[2] != inputs:
             raise self.misfit(f"({inputs}, H, W) neurons", bursts, "convolutions stand before Flatten()")
         images = bursts.flatten(0, 1)
         if self.training:
-            current = nn.functional.conv2d(images, weight, stride=self.stride, padding=self.padding)
+            current = nn.functional.conv2d(images, weight, groups=self.groups, **self.sizes)
         else:
             # Fast convolution algorithms transform their operands and round; a sum of products does not.
-            kernel = weight.shape[2:]
-            columns = nn.functional.unfold(images, kernel, stride=self.stride, padding=self.padding)
-            height = (images.shape[2] + 2 * self.padding - kernel[0]) // self.stride + 1
-            current = (weight.flatten(1) @ columns).unflatten(2, (height, -1))
+            columns = nn.functional.unfold(images, weight.shape[2:], **self.sizes).unflatten(1, (self.groups, -1))
+            sums = weight.flatten(1).unflatten(0, (self.groups, -1)) @ columns
+            current = sums.flatten(1, 2).unflatten(2, self.window.windows(*images.shape[2:]))
         return current.unflatten(0, bursts.shape[:2])
 
 

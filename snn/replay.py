@@ -66,8 +66,8 @@ def integer_network(content: dict[str, Any]) -> Network:
     readout: Readout | None = None
     for layer in content["layers"]:
         if layer["kind"] == "pooling":
-            kind, kernel = layer["pooling"], layer["kernel"]
-            nodes.append(Pooling(name=layer["name"], source=layer["source"], kind=kind, kernel=kernel))
+            common = {"name": layer["name"], "source": layer["source"], "kind": layer["pooling"]}
+            nodes.append(Pooling(**common, **those_of(layer, "kernel", "stride", "padding")))
             continue
         projections += incoming(layer)
         constants: dict[str, Any] = {
@@ -111,9 +111,14 @@ def incoming(layer: dict[str, Any]) -> Iterator[Projection]:
         if part["kind"] == "dense":
             yield Dense(**common)
         else:
-            yield Conv2d(**common, stride=part["stride"], padding=part["padding"])
+            yield Conv2d(**common, **those_of(part, "stride", "padding", "dilation", "groups"))
     if "skip" in layer:
         yield Skip(source=layer["skip"]["source"], target=layer["name"], weight=layer["skip"]["weight"])
+
+
+def those_of(section: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Those of the keys that there are."""
+    return {key: section[key] for key in keys if key in section}
 
 
 def integers(values: Tensor) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What torch's own modules and functions do to bursts, where they stand between our layers.
 
 What is exactly an integer operation that the hardware has is taken: Flatten, Identity, Dropout (which does nothing
-outside training), and poolings over square windows that do not overlap, whose division folds into the next weights.
+outside training), and poolings, whose division folds into the next weights.
 Everything else would train and then have no hardware, so it is refused at once.
 """
 
@@ -17,7 +17,7 @@ from snn.bursts import Bursts, Flatten, MaxPool2d, SumPool2d
 
 WAY_OUT = (
     "between layers stand SpikingLayer, SumPool2d, MaxPool2d and Flatten, or torch's Flatten, Dropout, Identity and "
-    "poolings of square windows that do not overlap"
+    "poolings"
 )
 
 
@@ -58,18 +58,22 @@ def pair(value: Any) -> tuple[int, int]:
     return height, width
 
 
-def pool(kind: type[SumPool2d | MaxPool2d], bursts: Bursts, kernel: tuple[int, int], *, plain: bool) -> Bursts:
-    """Pooling in integers; ``plain`` says that nothing asks for more. Raises NotOnBurstsError where that differs."""
-    if not plain or kernel[0] != kernel[1]:
-        raise NotOnBurstsError(
-            "only pooling over square windows that do not overlap, without padding, has hardware; "
-            f"take {kind.__name__}(kernel)"
-        )
-    if kernel[0] == 1:
+def pool(
+    kind: type[SumPool2d | MaxPool2d], bursts: Bursts, kernel: Any, stride: Any = None, padding: Any = 0
+) -> Bursts:
+    """Pooling in integers; raises UserError for windows that have no hardware."""
+    height, width = pair(kernel)
+    step = pair(stride or kernel)
+    if (height, width) == step == (1, 1):
         return bursts
-    pooled = kind(kernel[0])(bursts)
+    pooled = kind((height, width), stride=step, padding=pair(padding))(bursts)
     assert isinstance(pooled, Bursts)
     return pooled
+
+
+def refuse(option: str, kind: type[SumPool2d | MaxPool2d]) -> NotOnBurstsError:
+    """What is said of an option of a pooling that has no hardware."""
+    return NotOnBurstsError(f"a pooling with {option} has no hardware; take {kind.__name__}(kernel, stride=, padding=)")
 
 
 def average_pool(
@@ -82,11 +86,14 @@ def average_pool(
     divisor_override: int | None = None,
 ) -> Bursts:
     """torch.nn.functional.avg_pool2d."""
-    del count_include_pad
-    kernel = pair(kernel_size)
-    same = (pair(stride or kernel), pair(padding)) == (kernel, (0, 0))
-    plain = same and not ceil_mode and divisor_override in (None, kernel[0] * kernel[1])
-    return pool(SumPool2d, bursts, kernel, plain=plain)
+    height, width = pair(kernel_size)
+    if ceil_mode:
+        raise refuse("ceil_mode", SumPool2d)
+    if divisor_override not in (None, height * width):
+        raise refuse("divisor_override", SumPool2d)
+    if not count_include_pad and pair(padding) != (0, 0):
+        raise refuse("count_include_pad=False", SumPool2d)
+    return pool(SumPool2d, bursts, kernel_size, stride, padding)
 
 
 def max_pool(
@@ -99,9 +106,14 @@ def max_pool(
     return_indices: bool = False,
 ) -> Bursts:
     """torch.nn.functional.max_pool2d."""
-    kernel = pair(kernel_size)
-    same = (pair(stride or kernel), pair(padding), pair(dilation)) == (kernel, (0, 0), (1, 1))
-    return pool(MaxPool2d, bursts, kernel, plain=same and not ceil_mode and not return_indices)
+    for option, given in {
+        "dilation": pair(dilation) != (1, 1),
+        "ceil_mode": ceil_mode,
+        "return_indices": return_indices,
+    }.items():
+        if given:
+            raise refuse(option, MaxPool2d)
+    return pool(MaxPool2d, bursts, kernel_size, stride, padding)
 
 
 def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
@@ -111,8 +123,11 @@ def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
         sizes = tuple(bursts.counts.shape[3:])
         wanted = tuple(size or own for size, own in zip(pair(output_size), sizes, strict=False))
         alike = len(sizes) == 2 and all(own % size == 0 for own, size in zip(sizes, wanted, strict=True))
-        kernel = (sizes[0] // wanted[0], sizes[1] // wanted[1]) if alike else (0, 0)
-        return pool(kind, bursts, kernel, plain=alike and not return_indices)
+        if not alike:
+            raise refuse("windows of several sizes", kind)
+        if return_indices:
+            raise refuse("return_indices", kind)
+        return pool(kind, bursts, (sizes[0] // wanted[0], sizes[1] // wanted[1]))
 
     return adaptive
 

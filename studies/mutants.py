@@ -12,7 +12,7 @@ HARDWARE = (
     "tests/sim/test_run.py",
 )
 TESTED_WITH = {
-    "window_walk": "receptive_field",
+    "walk": "receptive_field",
     "graph": "bounds",
     "file": "network",
     "core": "neuron_core",
@@ -168,13 +168,30 @@ MUTANTS = (
         "waiting & (kept + 1 >= walk.needed)",
     ),
     hardware(
-        "window_walk",
+        "walk",
         "rows below the source count as inside",
         "(source_row >= 0) & (source_row < height)",
         "(source_row >= 0)",
     ),
-    hardware("window_walk", "the ring wraps one row late", "next_start >= size", "next_start > size"),
-    hardware("window_walk", "columns step without stride", "left + config.stride * unit", "left + unit"),
+    hardware("walk", "the ring wraps one row late", "Mux(place >= size", "Mux(place > size"),
+    hardware("walk", "columns step without stride", "left + columns.stride * unit", "left + unit"),
+    hardware("walk", "columns step without dilation", "current + columns.dilation * unit", "current + unit"),
+    hardware("walk", "rows step without dilation", "source_row + rows.dilation", "source_row + 1"),
+    hardware(
+        "config", "a dilated window enters at the source's edge", "top % self.rows.dilation if top < 0 else 0", "0"
+    ),
+    hardware("config", "a dilated window is as high as it has rows", "+ self.rows.span,", "+ self.rows.kernel,"),
+    hardware("sliding_pooling", "a window begins with the one before", "Mux(place == 0, burst, more)", "more"),
+    hardware(
+        "sliding_pooling", "the minimum", "Mux(before > burst, before, burst)", "Mux(before > burst, burst, before)"
+    ),
+    hardware(
+        "sliding_pooling",
+        "a result that is not taken is lost",
+        "self.arriving.ready.eq(~last | free)",
+        "self.arriving.ready.eq(1)",
+    ),
+    kernel("projections", "groups see each other's channels", "full[own, :, own] =", "full[own, :, 0] ="),
     hardware(
         "pooling",
         "maximum of signed bursts",
@@ -183,7 +200,7 @@ MUTANTS = (
     ),
     hardware("pooling", "no pause for short positions", "pause = max(0, self.write_latency - words)", "pause = 0"),
     hardware(
-        "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * size) &", "kept.eq("
+        "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * across) &", "kept.eq("
     ),
     hardware(
         "reset",
@@ -331,8 +348,8 @@ MUTANTS = (
     hardware(
         "configure",
         "no room for rows that come meanwhile",
-        "max(window.needed) + max(window.released)",
-        "max(window.needed)",
+        "max(self.needed) + max(self.released)",
+        "max(self.needed)",
     ),
     hardware("configure", "a lane too many may be idle", "self.lanes >= channels", "self.lanes > channels"),
     generator(
@@ -418,7 +435,7 @@ MUTANTS = (
     hardware(
         "activity",
         "windows of one column",
-        "window.height * window.width * window.kernel[0] * window.kernel[1]",
-        "window.height * window.width * window.kernel[0]",
+        "window.height * window.width * window.window.area",
+        "window.height * window.width * window.rows.kernel",
     ),
 )

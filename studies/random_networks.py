@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from qblif import golden
 from qblif.network.checks import IntArray, Shape
 from qblif.network.graph import Network
-from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
-from qblif.network.projections import Conv2d, Dense, Skip
+from qblif.network.nodes import Leak, Readout
+from studies.network_builder import NetworkBuilder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,99 +38,48 @@ class Sketch:
     seed: int = 1
 
 
-class Builder:
-    """Adds layer after layer to a network with random integers."""
-
-    def __init__(self, sketch: Sketch) -> None:
-        self.sketch = sketch
-        self.random = np.random.default_rng(sketch.seed)
-        self.nodes: list[Population | Pooling] = []
-        self.projections: list[Dense | Conv2d | Skip] = []
-        self.source, self.shape = "input", sketch.shape
-
-    def weights(self, *size: int) -> np.ndarray:
-        limit = 2 ** (self.sketch.weight_bits - 1)
-        return self.random.integers(-limit, limit, size)
-
-    def populate(self, shape: Shape) -> str:
-        """A population of ``shape``; returns its name."""
-        sketch, name = self.sketch, f"layer_{len(self.nodes)}"
-        self.nodes.append(
-            Population(
-                name=name,
-                shape=shape,
-                fraction_bits=6,
-                burst_ceiling=sketch.burst_ceiling,
-                leak=sketch.leak,
-                reset=sketch.reset,
-                bias=self.random.integers(-100, 100, shape[0]),
-                exponent=self.random.integers(0, 3, shape[0]),
-            )
-        )
-        self.source, self.shape = name, shape
-        return name
-
-    def convolve(self, channels: int, stride: int) -> None:
-        source, before = self.source, self.shape
-        height, width = ((extent + 2 - 3) // stride + 1 for extent in before[1:])
-        weights = self.weights(channels, before[0], 3, 3)
-        target = self.populate((channels, height, width))
-        self.projections.append(
-            Conv2d(
-                source=source,
-                target=target,
-                weights=weights,
-                weight_bits=self.sketch.weight_bits,
-                stride=stride,
-                padding=1,
-            )
-        )
-
-    def dense(self, neurons: int) -> None:
-        source, weights = self.source, self.weights(neurons, int(np.prod(self.shape)))
-        target = self.populate((neurons, 1, 1))
-        bits = self.sketch.weight_bits
-        self.projections.append(Dense(source=source, target=target, weights=weights, weight_bits=bits))
-
-    def pool(self) -> None:
-        name = f"layer_{len(self.nodes)}"
-        self.nodes.append(Pooling(name=name, source=self.source, kind=self.sketch.pooling, kernel=2))
-        self.source, self.shape = name, (self.shape[0], self.shape[1] // 2, self.shape[2] // 2)
-
-    def residual(self) -> None:
-        start, channels = self.source, self.shape[0]
-        self.convolve(channels, 1)
-        self.convolve(channels, 1)
-        self.projections.append(Skip(source=start, target=self.source, weight=45))
-
-
 def random_network(sketch: Sketch, classes: int = 10) -> Network:
     """The network of a sketch with a dense readout; equal sketches give equal networks."""
-    builder = Builder(sketch)
+    random, bits = np.random.default_rng(sketch.seed), sketch.weight_bits
+
+    def neurons(channels: int) -> dict[str, Any]:
+        return {
+            "fraction_bits": 6,
+            "burst_ceiling": sketch.burst_ceiling,
+            "leak": sketch.leak,
+            "reset": sketch.reset,
+            "bias": random.integers(-100, 100, channels),
+            "exponent": random.integers(0, 3, channels),
+        }
+
+    builder = NetworkBuilder(random=random, shape=sketch.shape, neurons=neurons)
+
+    def convolve(channels: int, stride: int) -> None:
+        builder.convolve(name(), channels, 3, stride=stride, padding=1, weight_bits=bits)
+
+    def name() -> str:
+        return f"layer_{len(builder.nodes)}"
+
     for layer in sketch.layers:
         if layer == "pool":
-            builder.pool()
+            builder.pool(name(), sketch.pooling)
         elif layer == "residual":
-            builder.residual()
+            start = builder.source
+            convolve(builder.at[0], 1)
+            convolve(builder.at[0], 1)
+            builder.skip(start, 45)
         elif isinstance(layer, tuple):
-            builder.convolve(*layer)
+            convolve(*layer)
         else:
             assert isinstance(layer, int)
-            builder.dense(layer)
-    weights = builder.weights(classes, int(np.prod(builder.shape)))
-    builder.projections.append(
-        Dense(source=builder.source, target="readout", weights=weights, weight_bits=sketch.weight_bits)
-    )
-    return Network(
+            builder.dense(name(), layer, weight_bits=bits)
+    builder.classify(classes, weight_bits=bits)
+    bias, exponent = random.integers(-100, 100, classes), random.integers(0, 3, classes)
+    return builder.network(
         timesteps=sketch.timesteps,
-        input=InputSpec(shape=sketch.shape, coding=sketch.coding, bits=sketch.input_bits),
-        nodes=tuple(builder.nodes),
-        projections=tuple(builder.projections),
-        readout=Readout(
-            fraction_bits=6,
-            bias=builder.random.integers(-100, 100, classes),
-            exponent=builder.random.integers(0, 3, classes),
-        ),
+        coding=sketch.coding,
+        input_bits=sketch.input_bits,
+        readout=Readout(fraction_bits=6, bias=bias, exponent=exponent),
     )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from hw.configure import input_stream
 from hw.plan import Plan
 from hw.stages.stage import StagePlan
 from qblif.network.graph import Network
-from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
-from qblif.network.projections import Conv2d, Dense, Skip
+from qblif.network.nodes import Leak, Readout
+from qblif.network.projections import Skip
+from studies.network_builder import NetworkBuilder
 
 
 def random_network(
@@ -31,37 +31,25 @@ def random_network(
 ) -> Network:
     """A chain of dense layers; the last of ``sizes`` is the number of classes."""
     random = np.random.default_rng(seed)
-    limit = 2 ** (weight_bits - 1)
-    nodes, projections, source = [], [], "input"
-    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
-        last = index == len(sizes) - 2
-        name = "readout" if last else f"hidden_{index}"
-        weights = random.integers(-limit, limit, (outputs, inputs))
-        projections.append(Dense(source=source, target=name, weights=weights, weight_bits=weight_bits))
-        bias, exponent = random.integers(-40, 60, outputs), random.integers(0, 3, outputs)
-        if last:
-            readout = Readout(fraction_bits=4, bias=bias, exponent=exponent)
-        else:
-            nodes.append(
-                Population(
-                    name=name,
-                    shape=(outputs, 1, 1),
-                    fraction_bits=fraction_bits,
-                    burst_ceiling=burst_ceiling,
-                    leak=Leak(multiplier=leak[0], shift=leak[1]),
-                    reset=reset,
-                    bias=bias,
-                    exponent=exponent,
-                )
-            )
-        source = name
-    return Network(
-        timesteps=timesteps,
-        input=InputSpec(shape=(sizes[0], 1, 1), coding=coding, bits=input_bits),
-        nodes=tuple(nodes),
-        projections=tuple(projections),
-        readout=readout,
-    )
+
+    def constants(channels):
+        return {"bias": random.integers(-40, 60, channels), "exponent": random.integers(0, 3, channels)}
+
+    def neurons(channels):
+        return {
+            "fraction_bits": fraction_bits,
+            "burst_ceiling": burst_ceiling,
+            "leak": Leak(multiplier=leak[0], shift=leak[1]),
+            "reset": reset,
+            **constants(channels),
+        }
+
+    builder = NetworkBuilder(random=random, shape=(sizes[0], 1, 1), neurons=neurons)
+    for index, channels in enumerate(sizes[1:-1]):
+        builder.dense(f"hidden_{index}", channels, weight_bits=weight_bits)
+    builder.classify(sizes[-1], weight_bits=weight_bits)
+    readout = Readout(fraction_bits=4, **constants(sizes[-1]))
+    return builder.network(timesteps=timesteps, coding=coding, input_bits=input_bits, readout=readout)
 
 
 def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]) -> Plan:
@@ -122,10 +110,10 @@ def random_plan(network: Network, seed: int) -> Plan:
     lanes: dict[str, int] = {}
     layers = []
     for layer in planned.stages:
-        if layer.type == "pooling":
+        target = next((target for target in network.targets if target.name == layer.name), None)
+        if target is None:
             layers.append(layer)
             continue
-        target = next(target for target in network.targets if target.name == layer.name)
         sources = [network.origin(one.source) for one in network.weighted_projections(target.name)]
         count = int(random.integers(1, target.shape[0] + 1))
         cores, group = 1, 1
@@ -164,139 +152,168 @@ def random_bursts(network: Network, count: int, seed: int = 0, density: float = 
     return np.where(random.random(shape) < density, bursts, 0)
 
 
+class Draw:
+    """Random choices, and the builder of a network that is made of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def pick(self, *options):
+        """One of some values."""
+        return options[self.random.integers(len(options))]
+
+    def whole(self, least: int, below: int) -> int:
+        """A whole number."""
+        return int(self.random.integers(least, below))
+
+    def chance(self, share: float) -> bool:
+        """True in that share of all cases."""
+        return bool(self.random.random() < share)
+
+    def constants(self, count: int) -> dict:
+        """Bias and exponent of every channel."""
+        bias = self.random.integers(-30, 50, count)
+        return {"bias": bias, "exponent": self.random.integers(0, self.pick(1, 3), count)}
+
+    def neurons(self, channels: int) -> dict:
+        """Neurons with every option drawn."""
+        multiplier, shift = self.pick((1, 1), (1, 0), (3, 2), (0, 1))
+        return {
+            "fraction_bits": self.pick(3, 4, 5),
+            "burst_ceiling": self.pick(1, 2, 3, 5),
+            "leak": Leak(multiplier=multiplier, shift=shift),
+            "reset": self.pick("soft", "hard"),
+            **self.constants(channels),
+        }
+
+
 def random_convolutions(seed: int) -> Network:
     """A small random network of convolutions, poolings, identity skips and dense layers, every option drawn."""
-    random = np.random.default_rng(seed)
+    draw = Draw(seed)
+    timesteps, channels = draw.pick(1, 2, 3), draw.pick(1, 2, 3)
+    shape = (channels, draw.whole(3, 8), draw.whole(3, 8))
+    coding, bits = draw.pick("direct", "events"), draw.pick(1, 2, 3)
+    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=draw.neurons)
 
-    def pick(*options):
-        return options[random.integers(len(options))]
+    def convolve(name, outputs, kernel, stride, padding):
+        bits = draw.pick(1, 2, 4)
+        builder.convolve(name, outputs, kernel, stride=stride, padding=padding, weight_bits=bits)
 
-    timesteps, channels = pick(1, 2, 3), pick(1, 2, 3)
-    shape = (channels, int(random.integers(3, 8)), int(random.integers(3, 8)))
-    spec = InputSpec(shape=shape, coding=pick("direct", "events"), bits=pick(1, 2, 3))
-    nodes: list[Population | Pooling] = []
-    projections: list[Dense | Conv2d | Skip] = []
-
-    def constants(count):
-        return {"bias": random.integers(-30, 50, count), "exponent": random.integers(0, pick(1, 3), count)}
-
-    def population(name, shape):
-        leak = pick((1, 1), (1, 0), (3, 2), (0, 1))
-        return Population(
-            name=name,
-            shape=shape,
-            fraction_bits=pick(3, 4, 5),
-            burst_ceiling=pick(1, 2, 3, 5),
-            leak=Leak(multiplier=leak[0], shift=leak[1]),
-            reset=pick("soft", "hard"),
-            **constants(shape[0]),
-        )
-
-    def weights(bits, *size):
-        return random.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), size)
-
-    def convolve(source, before, name, outputs, kernel, stride, padding):
-        bits = pick(1, 2, 4)
-        size = tuple((extent + 2 * padding - k) // stride + 1 for extent, k in zip(before[1:], kernel, strict=True))
-        projections.append(
-            Conv2d(
-                source=source,
-                target=name,
-                weights=weights(bits, outputs, before[0], *kernel),
-                weight_bits=bits,
-                stride=stride,
-                padding=padding,
-            )
-        )
-        nodes.append(population(name, (outputs, *size)))
-        return nodes[-1].shape
-
-    source, at = "input", shape
-    if random.random() < 0.2:
-        nodes.append(Pooling(name="first", source="input", kind=pick("sum", "max"), kernel=2))
-        source, at = "first", (at[0], at[1] // 2, at[2] // 2)
-    for index in range(int(random.integers(1, 3))):
-        kernel = (int(random.integers(1, min(4, at[1]) + 1)), int(random.integers(1, min(4, at[2]) + 1)))
-        at = convolve(source, at, f"conv_{index}", int(random.integers(1, 6)), kernel, pick(1, 1, 2), pick(0, 1, 2))
-        source = f"conv_{index}"
-        if random.random() < 0.4:
-            convolve(source, at, f"inner_{index}", int(random.integers(1, 5)), (3, 3), 1, 1)
-            at = convolve(f"inner_{index}", nodes[-1].shape, f"sum_{index}", at[0], (3, 3), 1, 1)
-            projections.append(Skip(source=source, target=f"sum_{index}", weight=int(random.integers(-20, 40))))
-            source = f"sum_{index}"
-        if min(at[1:]) >= 2 and random.random() < 0.5:
-            nodes.append(Pooling(name=f"pool_{index}", source=source, kind=pick("sum", "max"), kernel=2))
-            source, at = f"pool_{index}", (at[0], at[1] // 2, at[2] // 2)
-    if random.random() < 0.5:
-        hidden = int(random.integers(2, 7))
-        fan_in = int(np.prod(at))
-        projections.append(Dense(source=source, target="dense", weights=weights(4, hidden, fan_in), weight_bits=4))
-        nodes.append(population("dense", (hidden, 1, 1)))
-        source, at = "dense", (hidden, 1, 1)
-    classes = int(random.integers(2, 5))
-    projections.append(
-        Dense(source=source, target="readout", weights=weights(4, classes, int(np.prod(at))), weight_bits=4)
-    )
-    return Network(
-        timesteps=timesteps,
-        input=spec,
-        nodes=tuple(nodes),
-        projections=tuple(projections),
-        readout=Readout(fraction_bits=4, **constants(classes)),
-    )
+    if draw.chance(0.2):
+        builder.pool("first", draw.pick("sum", "max"))
+    for index in range(draw.whole(1, 3)):
+        kernel = (draw.whole(1, min(4, builder.at[1]) + 1), draw.whole(1, min(4, builder.at[2]) + 1))
+        convolve(f"conv_{index}", draw.whole(1, 6), kernel, draw.pick(1, 1, 2), draw.pick(0, 1, 2))
+        if draw.chance(0.4):
+            source, outputs = builder.source, builder.at[0]
+            convolve(f"inner_{index}", draw.whole(1, 5), (3, 3), 1, 1)
+            convolve(f"sum_{index}", outputs, (3, 3), 1, 1)
+            builder.skip(source, draw.whole(-20, 40))
+        if min(builder.at[1:]) >= 2 and draw.chance(0.5):
+            builder.pool(f"pool_{index}", draw.pick("sum", "max"))
+    if draw.chance(0.5):
+        builder.dense("dense", draw.whole(2, 7))
+    classes = draw.whole(2, 5)
+    builder.classify(classes)
+    readout = Readout(fraction_bits=4, **draw.constants(classes))
+    return builder.network(timesteps=timesteps, coding=coding, input_bits=bits, readout=readout)
 
 
 def random_shortcuts(seed: int) -> Network:
     """A small network in which two or three convolutions lead into one population, and sometimes a skip as well."""
-    random = np.random.default_rng(seed)
+    draw = Draw(seed)
 
-    def pick(*options):
-        return options[random.integers(len(options))]
+    def neurons(channels):
+        return {
+            "fraction_bits": 4,
+            "burst_ceiling": draw.pick(1, 3),
+            "leak": draw.pick(Leak(), Leak(multiplier=3, shift=2)),
+            "reset": draw.pick("soft", "hard"),
+            "bias": draw.random.integers(-20, 30, channels),
+            "exponent": draw.random.integers(0, 2, channels),
+        }
 
-    def population(name, channels, extent):
-        return Population(
-            name=name,
-            shape=(channels, *extent),
-            fraction_bits=4,
-            burst_ceiling=pick(1, 3),
-            leak=pick(Leak(), Leak(multiplier=3, shift=2)),
-            reset=pick("soft", "hard"),
-            bias=random.integers(-20, 30, channels),
-            exponent=random.integers(0, 2, channels),
-        )
-
-    def convolution(source, target, shape, kernel, stride, padding):
-        weights = random.integers(-8, 8, (*shape, kernel, kernel))
-        return Conv2d(source=source, target=target, weights=weights, weight_bits=4, stride=stride, padding=padding)
-
-    wide, narrow, stride = int(random.integers(1, 5)), int(random.integers(1, 4)), pick(1, 2)
-    extent = tuple(int(random.integers(4, 8)) for _ in range(2))
-    small = tuple((size - 1) // stride + 1 for size in extent)
-    last, nodes = "inner", [population("entry", narrow, extent), population("inner", wide, small)]
-    projections = [
-        convolution("input", "entry", (narrow, 1), 3, 1, 1),
-        convolution("entry", "inner", (wide, narrow), 3, stride, 1),
-    ]
-    if random.random() < 0.4:
-        nodes.append(population("middle", wide, small))
-        projections.append(convolution("inner", "middle", (wide, wide), 3, 1, 1))
-        last = "middle"
-    nodes.append(population("outer", wide, small))
-    into = [
-        convolution(last, "outer", (wide, wide), 3, 1, 1),
-        convolution("entry", "outer", (wide, narrow), *pick((1, stride, 0), (3, stride, 1))),
-    ]
-    if last == "middle" and random.random() < 0.5:
-        into.append(convolution("inner", "outer", (wide, wide), 1, 1, 0))
-    random.shuffle(into)
-    projections += into
-    if random.random() < 0.4:
-        projections.append(Skip(source="inner", target="outer", weight=int(random.integers(-20, 30))))
-    weights = random.integers(-8, 8, (3, wide * small[0] * small[1]))
-    return Network(
-        timesteps=pick(1, 2, 3),
-        input=InputSpec(shape=(1, *extent), coding=pick("direct", "events"), bits=2),
-        nodes=tuple(nodes),
-        projections=(*projections, Dense(source="outer", target="readout", weights=weights, weight_bits=4)),
-        readout=Readout(fraction_bits=4, bias=random.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64)),
+    wide, narrow, stride = draw.whole(1, 5), draw.whole(1, 4), draw.pick(1, 2)
+    shape = (1, draw.whole(4, 8), draw.whole(4, 8))
+    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=neurons)
+    builder.convolve("entry", narrow, 3, padding=1)
+    builder.convolve("inner", wide, 3, stride=stride, padding=1)
+    if draw.chance(0.4):
+        builder.convolve("middle", wide, 3, padding=1)
+    last, small = builder.source, builder.at
+    into = [(last, 3, 1, 1), ("entry", *draw.pick((1, stride, 0), (3, stride, 1)))]
+    if last == "middle" and draw.chance(0.5):
+        into.append(("inner", 1, 1, 0))
+    draw.random.shuffle(into)
+    for source, kernel, step, padding in into:
+        builder.convolve("outer", wide, int(kernel), source=str(source), stride=int(step), padding=int(padding))
+    assert builder.at == small
+    if draw.chance(0.4):
+        builder.skip("inner", draw.whole(-20, 30))
+    builder.classify(3)
+    readout = Readout(fraction_bits=4, bias=draw.random.integers(-8, 8, 3), exponent=np.zeros(3, dtype=np.int64))
+    return builder.network(
+        timesteps=draw.pick(1, 2, 3), coding=draw.pick("direct", "events"), input_bits=2, readout=readout
     )
+
+
+def random_windows(seed: int) -> Network:
+    """A small network of every kind of window: rectangular, strided, padded and dilated by axis, grouped and depthwise
+    convolutions, poolings that overlap, lie apart or take everything, and shortcuts and skips around them."""
+    draw = Draw(seed)
+
+    def axis(extent: int, *, pooled: bool) -> tuple[int, int, int, int]:
+        """Kernel, stride, padding and dilation of an axis on which at least one window finds room."""
+        while True:
+            kernel, stride = draw.whole(1, 4), draw.pick(1, 1, 2, 3)
+            padding, dilation = draw.pick(0, 0, 1, 2), 1 if pooled else draw.pick(1, 1, 2, 3)
+            fits = 2 * padding <= kernel if pooled else padding <= (kernel - 1) * dilation
+            if fits and (kernel - 1) * dilation < extent + 2 * padding:
+                return kernel, stride, padding, dilation
+
+    def groups(inputs: int, outputs: int) -> int:
+        common = math.gcd(inputs, outputs)
+        return draw.pick(*[number for number in range(1, common + 1) if common % number == 0])
+
+    def convolve(name: str) -> None:
+        inputs, *extents = builder.at
+        outputs = draw.pick(inputs, 2 * inputs, draw.whole(1, 6))
+        kernel, stride, padding, dilation = zip(*(axis(extent, pooled=False) for extent in extents), strict=True)
+        shape = {"stride": stride, "padding": padding, "dilation": dilation}
+        builder.convolve(name, outputs, kernel, **shape, groups=groups(inputs, outputs))
+
+    def pool(name: str) -> None:
+        kernel, stride, padding, _ = zip(*(axis(extent, pooled=True) for extent in builder.at[1:]), strict=True)
+        if draw.chance(0.2) and max(builder.at[1:]) > 1:
+            builder.pool(name, draw.pick("sum", "max"), builder.at[1:])
+        elif kernel + stride != (1, 1, 1, 1):
+            builder.pool(name, draw.pick("sum", "max"), kernel, stride=stride, padding=padding)
+
+    def enclose(name: str) -> None:
+        """Two or three ways that part and meet again."""
+        start, (channels, *_) = builder.source, builder.at
+        dilation = draw.pick(1, 2)
+        builder.convolve(f"{name}_inner", channels, 3, padding=dilation, dilation=dilation, groups=channels)
+        if draw.chance(0.5):
+            builder.pool(f"{name}_pooled", draw.pick("sum", "max"), 3, stride=1, padding=1)
+        builder.convolve(f"{name}_outer", channels, (3, 1), padding=(1, 0))
+        if draw.chance(0.5):
+            builder.convolve(f"{name}_outer", channels, 1, source=start, groups=draw.pick(1, channels))
+        else:
+            builder.skip(start, draw.whole(-20, 40))
+
+    shape = (draw.whole(1, 5), draw.whole(3, 9), draw.whole(3, 9))
+    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=draw.neurons)
+    if draw.chance(0.2):
+        pool("first")
+    for index in range(draw.whole(1, 3)):
+        convolve(f"conv_{index}")
+        if draw.chance(0.4) and builder.at[0] <= 6:
+            enclose(f"block_{index}")
+        if draw.chance(0.6):
+            pool(f"pool_{index}")
+    classes = draw.whole(2, 5)
+    builder.classify(classes)
+    readout = Readout(fraction_bits=4, **draw.constants(classes))
+    timesteps, coding, bits = draw.pick(1, 2, 3), draw.pick("direct", "events"), draw.pick(1, 2, 3)
+    return builder.network(timesteps=timesteps, coding=coding, input_bits=bits, readout=readout)

@@ -19,6 +19,11 @@ class ScalarRun:
     logits: list[int]
 
 
+def both(value: int | tuple[int, int]) -> tuple[int, int]:
+    """Of rows and of columns."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
 def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: int, y: int, x: int) -> int:
     """What enters one neuron at one timestep: weighted bursts, shifted, and its bias; skips unshifted."""
     total, skipped = 0, 0
@@ -32,14 +37,14 @@ def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: 
                 total += weight * burst
         else:
             assert isinstance(projection, Conv2d)
-            _, channels, height, width = projection.weights.shape
-            for j in range(channels):
-                for ky in range(height):
-                    for kx in range(width):
-                        row = y * projection.stride - projection.padding + ky
-                        column = x * projection.stride - projection.padding + kx
-                        if 0 <= row < source.shape[1] and 0 <= column < source.shape[2]:
-                            total += int(projection.weights[c, j, ky, kx]) * int(source[j, row, column])
+            outputs, channels, height, width = projection.weights.shape
+            stride, padding, dilation = both(projection.stride), both(projection.padding), both(projection.dilation)
+            first = c // (outputs // projection.groups) * channels
+            for j, ky, kx in np.ndindex(channels, height, width):
+                row = y * stride[0] - padding[0] + ky * dilation[0]
+                column = x * stride[1] - padding[1] + kx * dilation[1]
+                if 0 <= row < source.shape[1] and 0 <= column < source.shape[2]:
+                    total += int(projection.weights[c, j, ky, kx]) * int(source[first + j, row, column])
     return total * 2 ** int(target.exponent[c]) + int(target.bias[c]) + skipped
 
 
@@ -67,11 +72,16 @@ def fire(network: Network, population: Population, bursts: dict[str, np.ndarray]
 
 
 def pool(network: Network, pooling: Pooling, source: np.ndarray) -> np.ndarray:
-    """Sum or maximum of every window, (steps, C, H, W)."""
-    size = pooling.kernel
+    """Sum or maximum of every window, (steps, C, H, W); what lies outside the source is 0."""
+    kernel, padding = both(pooling.kernel), both(pooling.padding)
+    stride = kernel if pooling.stride is None else both(pooling.stride)
     result = np.zeros((len(source), *network.shape(pooling.name)), dtype=np.int64)
     for t, c, y, x in np.ndindex(*result.shape):
-        window = [int(source[t, c, y * size + i, x * size + j]) for i in range(size) for j in range(size)]
+        window = []
+        for i, j in np.ndindex(*kernel):
+            row, column = y * stride[0] - padding[0] + i, x * stride[1] - padding[1] + j
+            inside = 0 <= row < source.shape[2] and 0 <= column < source.shape[3]
+            window.append(int(source[t, c, row, column]) if inside else 0)
         result[t, c, y, x] = sum(window) if pooling.kind == "sum" else max(window)
     return result
 

@@ -5,7 +5,7 @@ The file says all, so that this package never imports the one that trained it; d
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -48,11 +48,11 @@ TARGET = ("kind", "name", "fraction_bits", "exponent", "projections")
 LAYERS = {
     "population": (*TARGET, "shape", "burst_ceiling", "leak", "reset", "scale", "skip"),
     "readout": TARGET,
-    "pooling": ("kind", "name", "source", "pooling", "kernel"),
+    "pooling": ("kind", "name", "source", "pooling", "kernel", "stride", "padding"),
 }
 PROJECTIONS = {
     "dense": ("kind", "source", "weight_bits", "floats"),
-    "conv2d": ("kind", "source", "weight_bits", "floats", "stride", "padding"),
+    "conv2d": ("kind", "source", "weight_bits", "floats", "stride", "padding", "dilation", "groups"),
 }
 SKIP = ("source", "source_scale")
 INTEGERS = {"layer": ("bias",), "projection": ("weights",), "skip": ("weight",)}
@@ -191,6 +191,19 @@ def training(section: Any, where: object) -> dict[str, Any]:
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise UserError(f"{where}: 'training' must be a record with a test_accuracy from 0 to 1")
     return section
+
+
+def per_axis(section: Any, where: object, needed: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+    """Numbers, or lists of those of rows and of columns, as far as they are there; raises UserError for others."""
+    found: dict[str, Any] = {}
+    for key in (*needed, *optional):
+        if key in needed or key in section:
+            value = get(section, key, object, where)
+            numbers = value if isinstance(value, list) else [value]
+            if len(numbers) > 2 or not numbers or not all(type(number) is int for number in numbers):
+                raise UserError(f"{where}: {key!r} is not a whole number, or a list of two")
+            found[key] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def dense(section: Any, key: str, where: object) -> torch.Tensor:

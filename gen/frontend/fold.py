@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gen.frontend.checkpoint import MOST_REFERENCES, Checkpoint, dense, floats, get, integers, load_checkpoint, whole
+from gen.frontend.checkpoint import (
+    MOST_REFERENCES,
+    Checkpoint,
+    dense,
+    floats,
+    get,
+    integers,
+    load_checkpoint,
+    per_axis,
+    whole,
+)
 from qblif.errors import UserError
 from qblif.golden import replay
 from qblif.network.checks import MOST_FRACTION_BITS, MOST_WEIGHT_BITS, IntArray, NetworkError
@@ -114,7 +124,7 @@ def pooling(layer: dict[str, Any], name: str) -> Pooling:
         name=name,
         source=get(layer, "source", str, name),
         kind=get(layer, "pooling", str, name),  # type: ignore[arg-type]
-        kernel=get(layer, "kernel", int, name),
+        **per_axis(layer, name, ["kernel"], ["stride", "padding"]),
     )
 
 
@@ -149,10 +159,8 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
         if kind == "dense":
             result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
         else:
-            stride, padding = get(part, "stride", int, name), get(part, "padding", int, name)
-            result.append(
-                Conv2d(source=source, target=name, weights=weights, weight_bits=bits, stride=stride, padding=padding)
-            )
+            window = per_axis(part, name, ["stride", "padding"], ["dilation", "groups"])
+            result.append(Conv2d(source=source, target=name, weights=weights, weight_bits=bits, **window))
     if folded.skip is not None:
         source = get(layer["skip"], "source", str, name)
         result.append(Skip(source=source, target=name, weight=folded.skip))

@@ -1,4 +1,4 @@
-"""Pooling: sums or maxima of windows that do not overlap, in the stream between two layers."""
+"""Pooling over windows side by side, which is worked out while the stream passes: one row of results is kept."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from hw.timing import LONG_AGO, Consumer, PipelineClock
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.network.nodes import Pooling
+from qblif.network.window import Window
 from qblif.streams import BurstStream
 
 UNIT = "pooling"
@@ -54,11 +55,15 @@ class PoolingStage(Stage):
     name: str
     source: str
     kind: Literal["sum", "max"]
-    kernel: int
+    window: Window
     stream: BurstStream
     output: BurstStream
     memory: MemoryStyle
     engines: tuple[Engine, ...] = ()
+
+    @classmethod
+    def builds(cls, node: object) -> bool:
+        return isinstance(node, Pooling) and node.tiles
 
     @classmethod
     def derived(cls, node: Pooling, plan: PoolingPlan, around: Surroundings) -> Self:
@@ -68,7 +73,7 @@ class PoolingStage(Stage):
             name=node.name,
             source=node.source,
             kind=node.kind,
-            kernel=node.kernel,
+            window=node.window,
             stream=stream,
             output=BurstStream(
                 height=height,
@@ -119,7 +124,7 @@ class PoolingStage(Stage):
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
         before = found.get(self.source)
-        return None if before is None else pooled_rows(before, self.kernel)
+        return None if before is None else pooled_rows(before, self.window.rows.kernel)
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         return StageCycles(arrival=0, array=0, neurons=self.most_cycles())
@@ -135,7 +140,7 @@ class PoolingStage(Stage):
     def coverage(
         self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
     ) -> list[CoverPoint]:
-        return pooled_windows(network, self, bursts[self.source])
+        return pooled_windows(self.name, self.kind, self.window, bursts[self.source])
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
         unit = site.add(self.part(UNIT), PoolingUnit(self))
@@ -144,28 +149,35 @@ class PoolingStage(Stage):
         return unit.leaving
 
 
-def pooled_windows(network: Network, pooling: PoolingStage, bursts: IntArray) -> list[CoverPoint]:
-    """Where the maximum of a window stood, whether it stood there alone; whether dropped rows and columns fired."""
-    size, count = pooling.kernel, len(bursts)
-    channels, height, width = network.shape(pooling.source)
-    rows, columns = height // size, width // size
+def pooled_windows(name: str, kind: str, window: Window, bursts: IntArray) -> list[CoverPoint]:
+    """Where the maximum of a window stood, and whether it stood there alone; whether rows and columns fired that no
+    window sees.
+
+    Args:
+        name: of the pooling.
+        kind: what it does.
+        window: what it looks through.
+        bursts: of its source, (inferences, steps, C, H, W).
+    """
+    count, positions = len(bursts), np.moveaxis(bursts, (3, 4), (1, 2))
     points = []
-    if pooling.kind == "max":
-        kept = bursts[..., : rows * size, : columns * size]
-        windows = kept.reshape(count, -1, channels, rows, size, columns, size).transpose(0, 1, 2, 3, 5, 4, 6)
-        windows = windows.reshape(count, -1, size * size)
+    if kind == "max":
+        windows = np.stack([view.reshape(count, -1) for view in window.views(positions)], axis=2)
         largest = windows.max(axis=2)
         at_largest = windows == largest[:, :, np.newaxis]
         alone = (at_largest.sum(axis=2) == 1)[:, :, np.newaxis] & at_largest
         tied = (at_largest.sum(axis=2) > 1) & (largest > 0)
         hits = np.concatenate([alone.sum(axis=1), np.stack([tied.sum(axis=1), (largest == 0).sum(axis=1)], 1)], 1)
-        places = [f"row {row}, column {column} alone" for row in range(size) for column in range(size)]
-        points.append(CoverPoint(place=pooling.name, kind="maxima", bins=(*places, "tied", "all 0"), hits=hits))
-    dropped = {"a row": bursts[..., rows * size :, :], "a column": bursts[..., columns * size :]}
+        places = np.ndindex(window.rows.kernel, window.columns.kernel)
+        bins = [f"row {row}, column {column} alone" for row, column in places]
+        points.append(CoverPoint(place=name, kind="maxima", bins=(*bins, "tied", "all 0"), hits=hits))
+    height, width = bursts.shape[3:]
+    rows, columns = window.rows.looks(height) == 0, window.columns.looks(width) == 0
+    dropped = {"a row": bursts[..., rows, :], "a column": bursts[..., columns]}
     dropped = {name: part for name, part in dropped.items() if part.size}
     if dropped:
         hits = np.stack([(part > 0).reshape(count, -1).sum(axis=1) for part in dropped.values()], axis=1)
-        points.append(CoverPoint(place=pooling.name, kind="dropped", bins=tuple(dropped), hits=hits))
+        points.append(CoverPoint(place=name, kind="dropped", bins=tuple(dropped), hits=hits))
     return points
 
 
@@ -175,7 +187,7 @@ def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
 
 
 class PoolingUnit(wiring.Component):
-    """``kernel`` x ``kernel`` pooling of every channel; rows and columns that fill no window are dropped.
+    """Pooling of every channel over windows side by side; rows and columns that fill no window are dropped.
 
     ::
 
@@ -273,7 +285,8 @@ class PoolingUnit(wiring.Component):
         """Of the arriving beat: its address, whether it belongs to a window, whether it is of the window's first and
         of its last position, and whether it is the last beat of its position."""
         config = self.config
-        size, words = config.kernel, config.stream.beats_per_position
+        down, across = config.window.rows.kernel, config.window.columns.kernel
+        words = config.stream.beats_per_position
         position_ends = Signal()
         kept = Signal()
         first = Signal()
@@ -282,17 +295,17 @@ class PoolingUnit(wiring.Component):
         m.d.comb += position_ends.eq(counter(m, "word", words, taken)[1])
         x, row_ends = counter(m, "x", config.stream.width, taken & position_ends)
         y, _ = counter(m, "y", config.stream.height, taken & position_ends & row_ends)
-        column = cyclic(m, "column", size, taken & position_ends, taken & position_ends & row_ends)
+        column = cyclic(m, "column", across, taken & position_ends, taken & position_ends & row_ends)
         row_taken = taken & position_ends & row_ends
-        row = cyclic(m, "row", size, row_taken, row_taken & (y == config.stream.height - 1))
+        row = cyclic(m, "row", down, row_taken, row_taken & (y == config.stream.height - 1))
         m.d.comb += [
-            kept.eq((x < config.output.width * size) & (y < config.output.height * size)),
+            kept.eq((x < config.output.width * across) & (y < config.output.height * down)),
             first.eq((row == 0) & (column == 0)),
-            last.eq((row == size - 1) & (column == size - 1)),
+            last.eq((row == down - 1) & (column == across - 1)),
         ]
         with m.If(taken):
             m.d.sync += address.eq(address + 1)
-            with m.If(position_ends & (column != size - 1)):
+            with m.If(position_ends & (column != across - 1)):
                 m.d.sync += address.eq(address - (words - 1))
             with m.If(row_taken):
                 m.d.sync += address.eq(0)
@@ -328,9 +341,9 @@ class PoolingTiming:
         self.place = (self.place + 1) % config.stream.beats_per_inference
         pause = self.pause if word == 0 else 0
         self.accepted = max(clock.local(at), self.accepted + 1 + pause)
-        size = config.kernel
-        kept = y < config.output.height * size and x < config.output.width * size
-        if kept and y % size == size - 1 and x % size == size - 1:
+        down, across = config.window.rows.kernel, config.window.columns.kernel
+        kept = y < config.output.height * down and x < config.output.width * across
+        if kept and y % down == down - 1 and x % across == across - 1:
             leaves = self.accepted + PoolingUnit.latency - 1
             clock.wait(leaves, self.taken)
             self.taken = self.reader.offer(clock.wall(leaves) + 1)

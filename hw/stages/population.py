@@ -130,6 +130,10 @@ class PopulationStage(Stage):
     output: BurstStream
 
     @classmethod
+    def builds(cls, node: object) -> bool:
+        return isinstance(node, Population)
+
+    @classmethod
     def derived(cls, node: Population, plan: PopulationPlan, around: Surroundings) -> Self:
         network, neurons = around.network, plan.neurons
         lanes, folds = plan.engine.lanes, plan.engine.folds

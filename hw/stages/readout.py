@@ -65,6 +65,10 @@ class ReadoutStage(Stage):
     output: None = None
 
     @classmethod
+    def builds(cls, node: object) -> bool:
+        return isinstance(node, ReadoutNode)
+
+    @classmethod
     def derived(cls, node: ReadoutNode, plan: ReadoutPlan, around: Surroundings) -> Self:
         network = around.network
         projection = network.weighted_projection(node.name)

@@ -193,6 +193,11 @@ class Stage(ABC):
 
     @classmethod
     @abstractmethod
+    def builds(cls, node: object) -> bool:
+        """Whether a node of the network becomes this kind of stage."""
+
+    @classmethod
+    @abstractmethod
     def derived(cls, node: Any, plan: Any, around: Surroundings) -> Self:
         """The stage of a node of the network under a plan; raises UserError where the plan does not fit."""
 

@@ -30,7 +30,12 @@ MOST_TIMESTEPS = 1024
 
 
 LARGEST_EXTENT = 2**16
-"""Of a shape in each direction, of a stride and of a padding."""
+"""Of a shape, a kernel, a stride and a dilation in each direction."""
+
+
+ADDED = {"added": True}
+"""Metadata of a field that later versions added: it is written only where it is not its default, so that networks of
+older versions keep their bytes and their names."""
 
 
 MOST_NEURONS = 2**24

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from qblif.errors import UserError
 from qblif.files import write_whole
-from qblif.network.checks import NetworkError
+from qblif.network.checks import ADDED, NetworkError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
@@ -26,8 +26,9 @@ from qblif.network.references import ReferenceVectors
 from qblif.reading import MEBIBYTE, brief, parse_json, read_whole, shown
 
 FORMAT = "qblif-network"
-VERSION = 3
-"""1 calls the type of a part its kind, which a pooling's own kind then replaces; 1 and 2 have no sha256."""
+VERSION = 4
+"""1 calls the type of a part its kind, which a pooling's own kind then replaces; 1 and 2 have no sha256; 4 has groups,
+dilation, windows with other rows than columns, and poolings with a stride and padding."""
 NAMED = 2
 """The version whose bytes are hashed: networks keep their names when the file gets another version."""
 MOST_BYTES = 96 * MEBIBYTE
@@ -61,6 +62,8 @@ def serialised(network: Network, references: ReferenceVectors, frame: dict[str, 
         }
         for field in fields(part):
             value = getattr(part, field.name)
+            if field.metadata == ADDED and value == field.default:
+                continue
             if isinstance(value, np.ndarray):
                 tensors[f"{label}.{field.name}"] = value
             elif isinstance(value, Leak):

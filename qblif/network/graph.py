@@ -63,7 +63,7 @@ class Network:
         if isinstance(node, Pooling):
             require(node.source in known, f"{node.name}: its source {shown(node.source)} does not come before it")
             channels, height, width = known[node.source]
-            pooled = (channels, height // node.kernel, width // node.kernel)
+            pooled = (channels, *node.window.windows(height, width))
             require(min(pooled) >= 1, f"{node.name}: nothing is left of {known[node.source]} after pooling")
             return pooled
         incoming = list(self.projections_into(node.name))
@@ -162,14 +162,14 @@ class Network:
         node = self.node(name)
         if isinstance(node, Pooling):
             channels, height, width = self.shape(node.source)
-            return (channels, height // node.kernel, width // node.kernel)
+            return (channels, *node.window.windows(height, width))
         return node.shape
 
     def burst_ceiling(self, name: str) -> int:
         """The largest burst that the node called ``name`` can send."""
         node = self.node(name)
         if isinstance(node, Pooling):
-            return self.burst_ceiling(node.source) * (node.kernel**2 if node.kind == "sum" else 1)
+            return self.burst_ceiling(node.source) * (node.window.area if node.kind == "sum" else 1)
         return node.burst_ceiling
 
     def origin(self, name: str) -> str:

@@ -1,11 +1,11 @@
 """Nodes of the integer network: input, populations, poolings and the readout. Needs numpy alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from qblif.network.checks import (
+    ADDED,
     LARGEST_BIAS,
-    LARGEST_EXTENT,
     MOST_FRACTION_BITS,
     IntArray,
     Shape,
@@ -15,6 +15,7 @@ from qblif.network.checks import (
     require_name,
     require_shape,
 )
+from qblif.network.window import PerAxis, Window, make_window, shortest
 from qblif.reading import shown
 
 
@@ -80,18 +81,44 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooling:
-    """Windows of ``kernel`` x ``kernel`` that do not overlap; ``sum`` leaves the division to the next weights."""
+    """Sum or maximum of every window; ``sum`` leaves the division to the next weights.
+
+    Attributes:
+        kernel, stride, padding: one number, or those of rows and of columns; the stride is the kernel where it is
+            None. Padding is burst 0, and at most half a kernel.
+    """
 
     name: str
     source: str
     kind: Literal["sum", "max"]
-    kernel: int
+    kernel: PerAxis
+    stride: PerAxis | None = field(default=None, metadata=ADDED)
+    padding: PerAxis = field(default=0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         require_name(self.name)
         require(self.kind in ("sum", "max"), f"{self.name}: unknown pooling {shown(self.kind)}")
-        fine = is_whole(self.kernel, 2, LARGEST_EXTENT)
-        require(fine, f"{self.name}: pooling kernel {shown(self.kernel)} is less than 2, or too large")
+        for quantity in ("kernel", "stride", "padding"):
+            if getattr(self, quantity) is not None:
+                object.__setattr__(self, quantity, shortest(getattr(self, quantity)))
+        if self.stride == self.kernel:
+            object.__setattr__(self, "stride", None)
+        rows, columns = self.window.rows, self.window.columns
+        fine = max(rows.kernel, columns.kernel, rows.stride, columns.stride) >= 2
+        require(fine, f"{self.name}: a pooling with kernel 1 and stride 1 changes nothing")
+        fine = all(2 * axis.padding <= axis.kernel for axis in (rows, columns))
+        require(fine, f"{self.name}: padding {shown(self.padding)} is more than half of kernel {shown(self.kernel)}")
+
+    @property
+    def window(self) -> Window:
+        """What it looks through."""
+        stride = self.kernel if self.stride is None else self.stride
+        return make_window(self.kernel, stride, self.padding, name=self.name)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether its windows stand side by side: no position is in two of them, in padding, or between them."""
+        return self.stride is None and not self.window.padded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,10 +150,10 @@ def freeze_channel_constants(target: Target, channels: int) -> None:
     fraction_bits = target.fraction_bits
     fine = is_whole(fraction_bits, 1, MOST_FRACTION_BITS)
     require(fine, f"{target.name}: fraction bits {shown(fraction_bits)} are not 1 to {MOST_FRACTION_BITS}")
-    for field in ("bias", "exponent"):
-        values = frozen_integers(getattr(target, field), f"{target.name}: {field}")
-        require(values.shape == (channels,), f"{target.name}: {field} has shape {values.shape}, not ({channels},)")
-        object.__setattr__(target, field, values)
+    for constant in ("bias", "exponent"):
+        values = frozen_integers(getattr(target, constant), f"{target.name}: {constant}")
+        require(values.shape == (channels,), f"{target.name}: {constant} has shape {values.shape}, not ({channels},)")
+        object.__setattr__(target, constant, values)
     require(bool((target.exponent >= 0).all()), f"{target.name}: an exponent is negative")
     require(bool((target.exponent <= 32).all()), f"{target.name}: an exponent is above 32")
     inside = bool((target.bias < LARGEST_BIAS).all() and (target.bias > -LARGEST_BIAS).all())

@@ -1,11 +1,13 @@
 """Projections of the integer network: dense, convolution and identity skip. Needs numpy alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from qblif.network.checks import (
+    ADDED,
     LARGEST,
-    LARGEST_EXTENT,
     MOST_WEIGHT_BITS,
     IntArray,
     Shape,
@@ -13,6 +15,7 @@ from qblif.network.checks import (
     is_whole,
     require,
 )
+from qblif.network.window import PerAxis, Window, make_window, shortest
 from qblif.reading import shown
 
 
@@ -21,6 +24,7 @@ class Dense:
     """All-to-all projection. ``weights``: int64, (target channels, source C*H*W) with the source in (C, H, W) order."""
 
     kind: ClassVar[Literal["dense"]] = "dense"
+    groups: ClassVar[int] = 1
     source: str
     target: str
     weights: IntArray
@@ -29,31 +33,60 @@ class Dense:
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=2)
 
-    def window(self, source: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
-        """Kernel, stride and padding as those of a convolution: one window as large as the source."""
-        return source, 1, 0
+    def window(self, source: tuple[int, int]) -> Window:
+        """One window as large as the source, whose height and width are given."""
+        return make_window(source, name=self.target)
+
+    @property
+    def full_weights(self) -> IntArray:
+        """The weights: every source neuron has one for every target neuron."""
+        return self.weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conv2d:
-    """Convolution. ``weights``: int64, (target channels, source channels, kernel height, kernel width)."""
+    """Convolution, as ``torch.nn.Conv2d`` has it.
+
+    Attributes:
+        weights: int64, (target channels, source channels / groups, kernel height, kernel width).
+        stride, padding, dilation: one number, or those of rows and of columns.
+        groups: parts of the source's channels, each seen by as large a part of the target's.
+    """
 
     kind: ClassVar[Literal["conv2d"]] = "conv2d"
     source: str
     target: str
     weights: IntArray
     weight_bits: int
-    stride: int = 1
-    padding: int = 0
+    stride: PerAxis = 1
+    padding: PerAxis = 0
+    dilation: PerAxis = field(default=1, metadata=ADDED)
+    groups: int = field(default=1, metadata=ADDED)
 
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=4)
-        fine = is_whole(self.stride, 1, LARGEST_EXTENT) and is_whole(self.padding, 0, LARGEST_EXTENT)
-        require(fine, f"{self.target}: stride {shown(self.stride)}, padding {shown(self.padding)}")
+        for quantity in ("stride", "padding", "dilation"):
+            object.__setattr__(self, quantity, shortest(getattr(self, quantity)))
+        self.window((0, 0))
+        fine = is_whole(self.groups, 1, len(self.weights)) and len(self.weights) % self.groups == 0
+        require(fine, f"{self.target}: groups {shown(self.groups)} do not divide {len(self.weights)} channels")
 
-    def window(self, source: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
-        """Kernel, stride and padding, whatever the height and width of the source."""
-        return (self.weights.shape[2], self.weights.shape[3]), self.stride, self.padding
+    def window(self, source: tuple[int, int]) -> Window:
+        """The window that slides, whatever the height and width of the source."""
+        del source
+        kernel = (self.weights.shape[2], self.weights.shape[3])
+        return make_window(kernel, self.stride, self.padding, self.dilation, name=self.target)
+
+    @property
+    def full_weights(self) -> IntArray:
+        """(target channels, source channels, kernel height, kernel width), with 0 between channels of other groups."""
+        if self.groups == 1:
+            return self.weights
+        outputs, inputs, *kernel = self.weights.shape
+        full = np.zeros((self.groups, outputs // self.groups, self.groups, inputs, *kernel), dtype=np.int64)
+        own = np.arange(self.groups)
+        full[own, :, own] = self.weights.reshape(self.groups, -1, inputs, *kernel)
+        return full.reshape(outputs, self.groups * inputs, *kernel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +129,6 @@ def projected_shape(projection: Projection, source: Shape) -> Shape:
         fan_in = channels * height * width
         require(projection.weights.shape[1] == fan_in, f"{label}: weights {projection.weights.shape}, source {source}")
         return (projection.weights.shape[0], 1, 1)
-    out_channels, in_channels, kernel_height, kernel_width = projection.weights.shape
-    require(in_channels == channels, f"{label}: weights {projection.weights.shape}, source {source}")
-    return (
-        out_channels,
-        (height + 2 * projection.padding - kernel_height) // projection.stride + 1,
-        (width + 2 * projection.padding - kernel_width) // projection.stride + 1,
-    )
+    seen = projection.weights.shape[1] * projection.groups
+    require(seen == channels, f"{label}: weights {projection.weights.shape}, source {source}")
+    return (len(projection.weights), *projection.window((height, width)).windows(height, width))

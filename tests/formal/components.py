@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 
 from hw.configure import configure
-from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.handover import Handover
-from hw.engines.event.receptive_field import ReceptiveField
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.fork import Fork
@@ -17,6 +16,9 @@ from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import Readout
 from hw.stream_register import StreamRegister
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveField
+from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from tests.hw.configs import projection
 from tests.networks import plan_for, random_network
@@ -37,13 +39,11 @@ def scanned(banks: int, folds: int = 1) -> ProjectionConfig:
     return projection(BEATS, weights, folds=folds, banks=banks, accumulator_bits=8)
 
 
-def window(kernel: int, stride: int, padding: int, folds: int = 1) -> WindowConfig:
+def window(kernel: int, stride: int, padding: int, folds: int = 1, dilation: int = 1) -> WindowConfig:
     """Windows over a narrow image, which keep as many rows as :mod:`hw.configure` would."""
     source = dataclasses.replace(IMAGE, width=2)
-    draft = WindowConfig(
-        source=source, kernel=(kernel, kernel), stride=stride, padding=padding, folds=folds, rows_kept=0, memory="block"
-    )
-    return dataclasses.replace(draft, rows_kept=max(draft.needed) + max(draft.released))
+    slides = make_window(kernel, stride, padding, dilation, name="window")
+    return WindowConfig(source=source, window=slides, folds=folds, rows_kept=0, memory="block").kept()
 
 
 def pooling(kind: str) -> PoolingStage:
@@ -51,7 +51,13 @@ def pooling(kind: str) -> PoolingStage:
     bits = 3 if kind == "sum" else 1
     output = dataclasses.replace(IMAGE, height=1, width=1, burst_bits=bits)
     return PoolingStage(
-        name="pool", source="input", kind=kind, kernel=2, stream=IMAGE, output=output, memory="distributed"
+        name="pool",
+        source="input",
+        kind=kind,
+        window=make_window(2, 2, name="pool"),
+        stream=IMAGE,
+        output=output,
+        memory="distributed",
     )
 
 

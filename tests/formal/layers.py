@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from amaranth.hdl import Array, Const, Mux, Signal, Value, signed, unsigned
 
-from hw.engines.event.config import ProjectionConfig, WindowConfig
-from hw.engines.event.receptive_field import ReceptiveField
+from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.neurons.bank import NeuronBank
 from hw.neurons.config import NeuronConfig
 from hw.stages.pooling import PoolingStage, PoolingUnit
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveField
 from qblif.network.bounds import layer_bounds
 from tests.formal.components import HIDDEN, IMAGE, NETWORK, pooling, scanned, window
 from tests.formal.proof import Proof, Statement
@@ -131,15 +132,18 @@ def image_bits(s: Statement, arriving: object, images: int = 2) -> tuple[list[li
 def windows(config: WindowConfig) -> list[int]:
     """For every beat of one image the position that is read, -1 in the padding: the definition of a convolution."""
     height, width = config.source.height, config.source.width
+    rows, columns = config.window.rows, config.window.columns
     places = []
     for y in range(config.height):
         for x in range(config.width):
             for _ in range(config.folds):
-                for row in range(config.kernel[0]):
-                    for column in range(config.kernel[1]):
-                        at = (y * config.stride - config.padding + row, x * config.stride - config.padding + column)
-                        inside = 0 <= at[0] < height and 0 <= at[1] < width
-                        places.append(at[0] * width + at[1] if inside else -1)
+                for row, column in np.ndindex(rows.kernel, columns.kernel):
+                    at = (
+                        y * rows.stride - rows.padding + row * rows.dilation,
+                        x * columns.stride - columns.padding + column * columns.dilation,
+                    )
+                    inside = 0 <= at[0] < height and 0 <= at[1] < width
+                    places.append(at[0] * width + at[1] if inside else -1)
     return places
 
 

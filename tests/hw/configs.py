@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.config import ProjectionConfig
+from hw.windows.config import WindowConfig
+from qblif.network.window import make_window
 from qblif.streams import BurstStream
 
 
@@ -10,9 +12,7 @@ def dense_window(source: BurstStream, folds: int, *, kept: bool = False) -> Wind
     """One window as large as the source."""
     return WindowConfig(
         source=source,
-        kernel=(source.height, source.width),
-        stride=1,
-        padding=0,
+        window=make_window((source.height, source.width), name="window"),
         folds=folds,
         rows_kept=2 * source.height if kept else 0,
         memory="block",

@@ -8,7 +8,6 @@ import pytest
 from hw.configure import configure
 from hw.engines.event.engine import ProjectionEngine
 from hw.engines.event.handover import Handover
-from hw.engines.event.receptive_field import ReceptiveField
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.neurons.bank import NeuronBank
@@ -18,6 +17,8 @@ from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import Readout
 from hw.stream_register import StreamRegister
 from hw.top import NetworkTop
+from hw.windows.receptive_field import ReceptiveField
+from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from tests.hw.configs import dense_window, projection
 from tests.hw.streams import run
@@ -32,7 +33,15 @@ CONFIG = configure(
     BEATS,
 )
 SOURCE = BurstStream(group=2, burst_bits=2, beats=1, steps=1)
-POOLED = PoolingStage(name="pool", source="input", kind="sum", kernel=1, stream=SOURCE, output=SOURCE, memory="block")
+POOLED = PoolingStage(
+    name="pool",
+    source="input",
+    kind="sum",
+    window=make_window(1, name="pool"),
+    stream=SOURCE,
+    output=SOURCE,
+    memory="block",
+)
 SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
 HIDDEN, READOUT = CONFIG.layers
 CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}

@@ -1,31 +1,34 @@
 import numpy as np
 import pytest
 
-from hw.engines.event.config import WindowConfig
-from hw.engines.event.receptive_field import ReceptiveField
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveField
+from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from tests.hw.streams import PAUSES, through
 
 
 def windows(inputs: np.ndarray, config: WindowConfig) -> list[list[int]]:
     """What leaves: every window's beats, by indexing into a padded (position row, column, fold, step, beat) array."""
-    source, (height, width) = config.source, config.kernel
+    source, rows, columns = config.source, config.window.rows, config.window.columns
     beats = []
     for image in inputs:
         shape = (source.height, source.width, source.folds, source.steps, source.beats, source.group)
-        pad = (config.padding, config.padding + height + config.stride)
-        padded = np.pad(image.reshape(shape), (pad, (pad[0], pad[1] + width), (0, 0), (0, 0), (0, 0), (0, 0)))
+        pads = [(axis.padding, axis.padding) for axis in (rows, columns)]
+        padded = np.pad(image.reshape(shape), (*pads, (0, 0), (0, 0), (0, 0), (0, 0)))
         for y in range(config.height):
             for x in range(config.width):
                 for _ in range(config.folds):
                     for t in range(source.steps):
-                        top, left = y * config.stride, x * config.stride
-                        window = padded[top : top + height, left : left + width, :, t]
-                        beats += window.reshape(-1, source.group).tolist()
+                        for row in range(rows.kernel):
+                            for column in range(columns.kernel):
+                                at = y * rows.stride + row * rows.dilation
+                                beside = x * columns.stride + column * columns.dilation
+                                beats += padded[at, beside, :, t].reshape(-1, source.group).tolist()
     return beats
 
 
-CASES = [
+CASES: list[tuple] = [
     ((1, 1), (1, 1), 1, 0, 3, {"folds": 1, "steps": 2, "beats": 2}),
     ((1, 1), (1, 1), 1, 0, 2, {"folds": 2, "steps": 3, "beats": 1}),
     ((4, 5), (3, 3), 1, 1, 1, {"folds": 1, "steps": 1, "beats": 1}),
@@ -36,14 +39,23 @@ CASES = [
     ((3, 3), (3, 3), 1, 2, 1, {"folds": 1, "steps": 1, "beats": 1}),
     ((4, 3), (1, 2), 1, 2, 2, {"folds": 1, "steps": 1, "beats": 1}),
     ((7, 7), (7, 7), 1, 3, 1, {"folds": 1, "steps": 1, "beats": 1}),
+    ((6, 5), (3, 2), (2, 1), (1, 0), 1, {"folds": 1, "steps": 2, "beats": 1}),
+    ((4, 7), (1, 3), (1, 2), (0, 1), 2, {"folds": 2, "steps": 1, "beats": 2}),
+    ((7, 6), (3, 3), 1, 0, 1, {"folds": 1, "steps": 1, "beats": 2}, 2),
+    ((6, 6), (3, 3), 1, 2, 2, {"folds": 1, "steps": 2, "beats": 1}, 2),
+    ((6, 7), (3, 2), 1, 1, 1, {"folds": 1, "steps": 1, "beats": 1}, 2),
+    ((5, 8), (3, 3), (2, 1), 1, 1, {"folds": 2, "steps": 1, "beats": 1}, (2, 3)),
+    ((8, 4), (4, 2), (1, 2), (3, 0), 1, {"folds": 1, "steps": 1, "beats": 1}, (3, 1)),
+    ((2, 3), (3, 3), 1, 3, 1, {"folds": 1, "steps": 1, "beats": 1}, 3),
+    ((9, 3), (2, 1), (3, 1), (5, 0), 1, {"folds": 1, "steps": 1, "beats": 1}, (4, 1)),
 ]
+"""Source, kernel, stride, padding, folds, stream and dilation."""
 
 
-def field(size, kernel, stride, padding, folds, shape) -> WindowConfig:
+def field(size, kernel, stride, padding, folds, shape, dilation=1) -> WindowConfig:
     source = BurstStream(height=size[0], width=size[1], group=2, burst_bits=2, **shape)
-    settings = {"source": source, "kernel": kernel, "stride": stride, "padding": padding, "folds": folds}
-    config = WindowConfig(**settings, rows_kept=0, memory="block")
-    return WindowConfig(**settings, rows_kept=max(config.needed) + max(config.released), memory="block")
+    window = make_window(kernel, stride, padding, dilation, name="window")
+    return WindowConfig(source=source, window=window, folds=folds, rows_kept=0, memory="block").kept()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -25,11 +25,22 @@ def rows_needed(network: Network, source: str, name: str, row: int) -> int:
     if isinstance(node, InputSpec):
         return 0
     if isinstance(node, Pooling):
-        last = (row + 1) * node.kernel - 1
+        last = pooled_before(network, node, row)
         return rows_needed(network, source, node.source, last)
     return max(
         rows_needed(network, source, p.source, row_before(network, p, row)) for p in network.projections_into(name)
     )
+
+
+def pooled_before(network: Network, node: Pooling, row: int) -> int:
+    """The last source row that must be there before a row of pooled windows can be sent."""
+    axis, height = node.window.rows, network.shape(node.source)[1]
+    if node.tiles:
+        return (row + 1) * axis.kernel - 1
+    seen = min(row * axis.stride - axis.padding + axis.kernel, height)
+    windows = network.shape(node.name)[1]
+    left = height if row == windows - 1 else min(max((row + 1) * axis.stride - axis.padding, 0), height)
+    return max(seen, left, 1 if row == 0 else 0) - 1
 
 
 def row_before(network: Network, projection: Conv2d | Dense | Skip, row: int) -> int:
@@ -40,8 +51,9 @@ def row_before(network: Network, projection: Conv2d | Dense | Skip, row: int) ->
     if isinstance(projection, Dense):
         return height - 1
     windows = network.shape(projection.target)[1]
-    stride, padding, kernel = projection.stride, projection.padding, projection.weights.shape[2]
-    seen = min(row * stride - padding + kernel, height)
+    axis = projection.window((0, 0)).rows
+    stride, padding = axis.stride, axis.padding
+    seen = min(row * stride - padding + (axis.kernel - 1) * axis.dilation + 1, height)
     # Rows that no later window needs leave the buffer with this one, so they have come before.
     left = height if row == windows - 1 else min(max((row + 1) * stride - padding, 0), height)
     return max(seen, left, 1 if row == 0 else 0) - 1

@@ -70,7 +70,7 @@ def outer_of(config: TopConfig) -> PopulationStage:
 
 def test_a_queue_without_its_rows_deadlocks():
     """What the derived depth holds back: with as few rows as the slack alone nothing ever leaves."""
-    network = random_shortcuts(3)
+    network = random_shortcuts(4)
     config = configure(network, plan_for(network))
     outer = outer_of(config)
     rows = outer.queues[0].stream.width * outer.queues[0].stream.beats_per_position

@@ -71,14 +71,15 @@ def counted_windows(layer, run, count: Counter) -> None:
         count[layer.name, "banks", "all work"] += projection.banks > 1 and all(work)
         count[layer.name, "banks", "one waits for another"] += len(set(work)) > 1
     for wy, wx in np.ndindex(window.height, window.width):
-        top, left = wy * window.stride - window.padding, wx * window.stride - window.padding
+        down, across = window.window.rows, window.window.columns
+        top, left = wy * down.stride - down.padding, wx * across.stride - across.padding
         any_spike = False
         for begin in range(0, steps, projection.merged_steps):
             seen = [
-                any(beat(t, top + ky, left + kx, first))
+                any(beat(t, top + ky * down.dilation, left + kx * across.dilation, first))
                 for t in range(begin, begin + projection.merged_steps)
-                for ky in range(window.kernel[0])
-                for kx in range(window.kernel[1])
+                for ky in range(down.kernel)
+                for kx in range(across.kernel)
                 for first in range(0, source.channels, source.group)
             ]
             *inner, closing = seen
@@ -89,8 +90,8 @@ def counted_windows(layer, run, count: Counter) -> None:
             any_spike |= any(seen)
         row = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bottom"}
         column = {(0, 0): "centre", (1, 0): "left", (0, 1): "right", (1, 1): "left and right"}
-        rows = row[top < 0, top + window.kernel[0] > height]
-        columns = column[left < 0, left + window.kernel[1] > width]
+        rows = row[top < 0, top + (down.kernel - 1) * down.dilation >= height]
+        columns = column[left < 0, left + (across.kernel - 1) * across.dilation >= width]
         count[layer.name, "windows", f"{rows} {columns}"] += any_spike
 
 

@@ -27,7 +27,7 @@ SHIPPED = {
     "fashion_mnist_mlp": ("ulx3s_85f", 100_000),
     "fashion_mnist_cnn": ("ulx3s_45f", 5200),
     "fashion_mnist_cnn252k": ("ulx3s_85f", 1800),
-    "cifar10_cnn": ("arty_a7_100", 4000),
+    "cifar10_cnn": ("arty_a7_100", 3000),
     "nmnist_cnn": ("ulx3s_45f", 900),
 }
 FAST = ("digits_resnet",)

@@ -27,6 +27,12 @@ def conv(inputs=1, outputs=3):
     return SpikingLayer(QuantConv2d(inputs, outputs, 3, padding=1), QBLIF(2))
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Models are drawn alike, whichever tests ran before."""
+    torch.manual_seed(0)
+
+
 def head(inputs, classes=4):
     return Readout(QuantLinear(inputs, classes, batch_norm=False))
 
@@ -137,6 +143,22 @@ SAME = {
         lambda: nn.Sequential(nn.AdaptiveAvgPool2d((8, None)), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
         lambda: nn.Sequential(SumPool2d(8), Flatten()),
     ),
+    "avg_pool_that_overlaps": (
+        lambda: nn.Sequential(nn.AvgPool2d(3, stride=2, padding=1), nn.Flatten()),
+        lambda: nn.Sequential(SumPool2d(3, stride=2, padding=1), Flatten()),
+    ),
+    "max_pool_that_overlaps": (
+        lambda: nn.Sequential(nn.MaxPool2d((3, 2), (1, 2), (1, 0)), nn.Flatten()),
+        lambda: nn.Sequential(MaxPool2d((3, 2), stride=(1, 2), padding=(1, 0)), Flatten()),
+    ),
+    "avg_pool_of_columns": (
+        lambda: nn.Sequential(nn.AvgPool2d((2, 1)), nn.Flatten()),
+        lambda: nn.Sequential(SumPool2d((2, 1)), Flatten()),
+    ),
+    "adaptive_to_other_rows_than_columns": (
+        lambda: nn.Sequential(nn.AdaptiveAvgPool2d((2, 4)), nn.Flatten()),
+        lambda: nn.Sequential(SumPool2d((4, 2)), Flatten()),
+    ),
 }
 
 
@@ -180,15 +202,12 @@ REFUSED = {
     "QuantLinear and QuantConv2d have BatchNorm": lambda: nn.BatchNorm2d(3),
     "SpikingLayer(QuantConv2d": lambda: nn.Conv2d(3, 3, 3),
     "SpikingLayer(QuantLinear": lambda: nn.Linear(8, 8),
-    "SumPool2d(kernel)": lambda: nn.AvgPool2d(3, stride=2),
-    "do not overlap": lambda: nn.AvgPool2d(2, padding=1),
-    "square windows": lambda: nn.AvgPool2d((2, 1)),
-    "SumPool2d": lambda: nn.AvgPool2d(2, ceil_mode=True),
-    "without padding": lambda: nn.AvgPool2d(2, divisor_override=3),
-    "MaxPool2d(kernel)": lambda: nn.MaxPool2d(3, stride=1, padding=1),
-    "MaxPool2d": lambda: nn.MaxPool2d(2, dilation=2),
+    "ceil_mode has no hardware; take SumPool2d(kernel": lambda: nn.AvgPool2d(2, ceil_mode=True),
+    "divisor_override": lambda: nn.AvgPool2d(2, divisor_override=3),
+    "count_include_pad=False": lambda: nn.AvgPool2d(3, padding=1, count_include_pad=False),
+    "dilation has no hardware; take MaxPool2d(kernel": lambda: nn.MaxPool2d(2, dilation=2),
     "max_pool2d": lambda: nn.MaxPool2d(2, return_indices=True),
-    "that do not": lambda: nn.AdaptiveAvgPool2d(3),
+    "windows of several sizes": lambda: nn.AdaptiveAvgPool2d(3),
     "never negative": nn.ReLU,
     "layer_norm": lambda: nn.LayerNorm(8),
     "SpikingLayer, SumPool2d": lambda: nn.Softmax(1),

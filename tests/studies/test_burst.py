@@ -132,11 +132,12 @@ def positions(projection, shape, y, x):
     """How many positions of the target see the source position (y, x), each through one kernel element."""
     count = 0
     _, _, height, width = projection.weights.shape
-    rows = (shape[2] + 2 * projection.padding - height) // projection.stride + 1
-    columns = (shape[3] + 2 * projection.padding - width) // projection.stride + 1
+    stride, padding = projection.stride, projection.padding
+    rows = (shape[2] + 2 * padding - height) // stride + 1
+    columns = (shape[3] + 2 * padding - width) // stride + 1
     for row in range(rows):
         for column in range(columns):
-            top, left = row * projection.stride - projection.padding, column * projection.stride - projection.padding
+            top, left = row * stride - padding, column * stride - padding
             count += top <= y < top + height and left <= x < left + width
     return count
 

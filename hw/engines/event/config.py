@@ -1,101 +1,15 @@
-"""What the parts of the event engine are built from: the windows that it reads, and its weights, lanes and banks."""
+"""What the parts of the event engine are built from: its windows, weights, lanes and banks."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import pairwise
 
 from amaranth.hdl import signed
 from amaranth.lib import data
 
 from hw.engines.event.weights import pack_weights
-from hw.layouts import bursts_layout
 from hw.memory import MemoryDeclaration, MemoryStyle
-from hw.rows_ahead import RowsAhead
+from hw.windows.config import WindowConfig
 from qblif.network.checks import IntArray
-from qblif.streams import BurstStream
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowConfig:
-    """The windows that a projection looks through; a dense one has a single window as large as its source.
-
-    Attributes:
-        source: the stream that comes in.
-        kernel: height and width of a window.
-        stride, padding: as in :class:`qblif.network.projections.Conv2d`.
-        folds: how often every window is read.
-        rows_kept: source rows that the line buffer holds; 0 where nothing is kept and the beats pass as they come.
-        memory: what the line buffer is kept in.
-    """
-
-    source: BurstStream
-    kernel: tuple[int, int]
-    stride: int
-    padding: int
-    folds: int
-    rows_kept: int
-    memory: MemoryStyle
-
-    @property
-    def field_memory(self) -> MemoryDeclaration:
-        """The line buffer."""
-        source = self.source
-        return MemoryDeclaration(
-            name="rows",
-            depth=self.rows_kept * source.width * source.beats_per_position,
-            layout=bursts_layout(source.group, source.burst_bits),
-            style=self.memory,
-        )
-
-    @property
-    def height(self) -> int:
-        """Windows above each other."""
-        return (self.source.height + 2 * self.padding - self.kernel[0]) // self.stride + 1
-
-    @property
-    def width(self) -> int:
-        """Windows beside each other."""
-        return (self.source.width + 2 * self.padding - self.kernel[1]) // self.stride + 1
-
-    @property
-    def words(self) -> int:
-        """Beats of one timestep of one window, all folds of the source."""
-        return self.kernel[0] * self.kernel[1] * self.source.folds * self.source.beats
-
-    @property
-    def sums(self) -> int:
-        """Accumulations of one inference where every timestep of a source is accumulated on its own."""
-        return self.height * self.width * self.folds * self.source.steps
-
-    def first_row(self, y: int) -> int:
-        """The first source row that windows from row ``y`` of windows downward look at."""
-        return min(max(y * self.stride - self.padding, 0), self.source.height)
-
-    @cached_property
-    def released(self) -> tuple[int, ...]:
-        """Source rows that no window needs any more after each row of windows."""
-        firsts = [0, *(self.first_row(y) for y in range(1, self.height)), self.source.height]
-        return tuple(after - before for before, after in pairwise(firsts))
-
-    @cached_property
-    def needed(self) -> tuple[int, ...]:
-        """Source rows that must be there, from the first unreleased one on, before each row of windows is read."""
-        result, first = [], 0
-        for y, released in enumerate(self.released):
-            end = min(y * self.stride - self.padding + self.kernel[0], self.source.height)
-            # Nothing begins before its source does, though windows may lie in the padding alone.
-            result.append(max(1 if y == 0 else 0, end - first, released))
-            first += released
-        return tuple(result)
-
-    def rows_ahead(self, before: RowsAhead) -> RowsAhead:
-        """Rows that must have been sent before a row of windows can be read; none for windows in the padding alone."""
-
-        def sent(row: int) -> int:
-            last = sum(self.released[:row]) + self.needed[row] - 1
-            return before(last) if last >= 0 else 0
-
-        return sent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

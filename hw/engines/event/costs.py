@@ -51,14 +51,8 @@ def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
     beats = stream_beats(bursts, source)
     planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
     positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
-    # How many windows look at each position.
-    looks = np.zeros((source.height + 2 * window.padding, source.width + 2 * window.padding), dtype=np.int64)
-    for y in range(window.height):
-        for x in range(window.width):
-            top, left = y * window.stride, x * window.stride
-            looks[top : top + window.kernel[0], left : left + window.kernel[1]] += 1
-    inner = looks[window.padding :, window.padding :][: source.height, : source.width]
-    return int((positions * inner).sum()) * len(projection.weights)
+    looks = np.outer(window.rows.looks(source.height), window.columns.looks(source.width))
+    return int((positions * looks).sum()) * len(projection.weights)
 
 
 def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
@@ -72,18 +66,14 @@ def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
 def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
     """Costs of every accumulation of a layer with a receptive field; each is done once for every fold."""
     window, merged = projection.window, projection.merged_steps
-    (rows, columns), stride, pad = window.kernel, window.stride, window.padding
-    padded = np.pad(beat_costs(bursts, projection), ((0, 0), (pad, pad), (pad, pad), (0, 0), (0, 0), (0, 0)))
+    costs = beat_costs(bursts, projection)
 
     def words() -> Iterator[IntArray]:
         for step in range(merged):
-            for row in range(rows):
-                for column in range(columns):
-                    below = slice(row, row + stride * (window.height - 1) + 1, stride)
-                    beside = slice(column, column + stride * (window.width - 1) + 1, stride)
-                    for fold in range(window.source.folds):
-                        for beat in range(window.source.beats):
-                            yield padded[:, below, beside, fold, step::merged, beat]
+            for seen in window.window.views(costs):
+                for fold in range(window.source.folds):
+                    for beat in range(window.source.beats):
+                        yield seen[:, :, :, fold, step::merged, beat]
 
     return accumulation_costs(words())
 

@@ -8,6 +8,7 @@ from hw.coverage import CoverPoint, total
 from hw.engines.event.config import ProjectionConfig
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
+from qblif.network.window import Axis
 from qblif.streams import stream_beats
 
 ROWS = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bottom"}
@@ -79,19 +80,11 @@ def banks_together(bursts: IntArray, projection: ProjectionConfig) -> tuple[list
 def beats_of_windows(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
     """The sum of each beat of each accumulation: (inferences, rows, columns, accumulations, beats)."""
     window, merged = projection.window, projection.merged_steps
-    source, stride = window.source, window.stride
+    source = window.source
     sums = stream_beats(bursts, source).sum(axis=2)
     sums = sums.reshape(len(bursts), source.height, source.width, source.folds, source.steps, source.beats)
-    around = (window.padding, window.padding)
-    sums = np.pad(sums, ((0, 0), around, around, (0, 0), (0, 0), (0, 0)))
-    looks = []
-    for row in range(window.kernel[0]):
-        for column in range(window.kernel[1]):
-            below = slice(row, row + stride * (window.height - 1) + 1, stride)
-            beside = slice(column, column + stride * (window.width - 1) + 1, stride)
-            looks.append(sums[:, below, beside])
     # kernel place, inference, row, column, fold, step, beat -> a window's beats in the order in which they arrive.
-    seen = np.stack(looks).transpose(1, 2, 3, 5, 0, 4, 6)
+    seen = np.stack(list(window.window.views(sums))).transpose(1, 2, 3, 5, 0, 4, 6)
     return seen.reshape(len(bursts), window.height, window.width, source.steps // merged, -1)
 
 
@@ -107,8 +100,8 @@ def beats_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str
 def windows_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
     """Windows with spikes in the middle and over each side and corner of the source, where padding enters."""
     window = projection.window
-    rows = [sides(y, window.kernel[0], window.source.height, projection) for y in range(window.height)]
-    columns = [sides(x, window.kernel[1], window.source.width, projection) for x in range(window.width)]
+    rows = [sides(y, window.rows, window.source.height) for y in range(window.height)]
+    columns = [sides(x, window.columns, window.source.width) for x in range(window.width)]
     any_spike = beats_of_windows(bursts, projection).any(axis=(3, 4))
     bins, hits = [], []
     for row, row_name in ROWS.items():
@@ -119,7 +112,6 @@ def windows_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[s
     return bins, np.stack(hits, axis=1)
 
 
-def sides(index: int, kernel: int, extent: int, projection: ProjectionConfig) -> tuple[int, int]:
+def sides(index: int, axis: Axis, extent: int) -> tuple[int, int]:
     """Whether window ``index`` along an axis lies over the near side of the source, and over the far side."""
-    start = index * projection.window.stride - projection.window.padding
-    return int(start < 0), int(start + kernel > extent)
+    return int(axis.start(index) < 0), int(axis.start(index) + axis.span > extent)

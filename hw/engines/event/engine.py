@@ -11,14 +11,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.coverage import CoverPoint
 from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming, numbered
-from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
 from hw.engines.event.handover import Handover
-from hw.engines.event.receptive_field import ReceptiveField
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray, array_latency
-from hw.engines.event.timing import ArrayTiming, ReceptiveFieldTiming, StreamRegisterTiming
+from hw.engines.event.timing import ArrayTiming, FieldTiming, StreamRegisterTiming
 from hw.engines.event.weights import from_stream_order, stream_order, unpack_weights
 from hw.features import Features
 from hw.layouts import bursts_layout, sums_layout
@@ -26,6 +25,8 @@ from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
 from hw.timing import CurrentConsumer
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveField
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
@@ -108,7 +109,7 @@ class EventEngine(ProjectionConfig, Engine):
     @property
     def looks(self) -> int:
         window = self.window
-        return window.height * window.width * window.kernel[0] * window.kernel[1]
+        return window.height * window.width * window.window.area
 
     def accumulates(self, bursts: IntArray) -> int:
         return accumulates(bursts, self)
@@ -145,7 +146,7 @@ class EventEngine(ProjectionConfig, Engine):
             stream=source.group * source.burst_bits,
         )
         if window.rows_kept:
-            features += Features(field=1, field_padding=int(window.padding > 0))
+            features += Features(field=1, field_padding=int(window.window.padded))
         return features
 
     def rows_ahead(self, before: RowsAhead) -> RowsAhead:
@@ -157,7 +158,7 @@ class EventEngine(ProjectionConfig, Engine):
     def expected_cycles(self, expectation: Expectation) -> EngineCycles:
         window = self.window
         windows = window.height * window.width * self.folds
-        key = (window.source, window.kernel, window.stride, window.padding, self.banks, self.merged_steps)
+        key = (window.source, window.window, self.banks, self.merged_steps)
         known = expectation.sampled(self.source, key, lambda inputs: sampled_cycles(self, inputs))
         if known is not None:
             array = known * self.folds * expectation.scale(self.source)
@@ -182,7 +183,7 @@ class EventEngine(ProjectionConfig, Engine):
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         array = ArrayTiming(self, neurons)
         if self.window.rows_kept:
-            return ReceptiveFieldTiming(self.window, array, window_costs(bursts, self)), array
+            return FieldTiming(self.window, array, window_costs(bursts, self)), array
         return StreamRegisterTiming(array, in_order(passing_costs(bursts, self))), array
 
 
@@ -196,21 +197,17 @@ def in_order(costs: IntArray) -> Iterator[tuple[int, bool]]:
 
 def window_config(projection: Dense | Conv2d, plan: EventPlan, source: BurstStream) -> WindowConfig:
     """The windows of a projection, and how many source rows are kept for them."""
-    kernel, stride, padding = projection.window((source.height, source.width))
     window = WindowConfig(
         source=source,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
+        window=projection.window((source.height, source.width)),
         folds=plan.folds,
         rows_kept=0,
         memory=plan.field_memory,
     )
-    passes = source.height * source.width == 1 and window.height * window.width == 1 and kernel == (1, 1)
+    passes = source.height * source.width == 1 and window.height * window.width == 1 and window.window.area == 1
     if passes and plan.folds == 1 and (source.folds == 1 or source.steps == 1):
         return window
-    # What the largest window needs stays; meanwhile as many rows can arrive as will be released at once.
-    return dataclasses.replace(window, rows_kept=max(window.needed) + max(window.released))
+    return window.kept()
 
 
 def event_engine(
@@ -237,7 +234,7 @@ def event_engine(
         merged_steps=merged_steps,
         repeats=repeats,
         weight_bits=projection.weight_bits,
-        weights=stream_order(projection.weights, source),
+        weights=stream_order(projection.full_weights, source),
         weight_memory=plan.weight_memory,
         accumulator_bits=accumulator_bits,
     )

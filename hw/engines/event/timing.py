@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from hw.engines.event.config import ProjectionConfig, WindowConfig
+from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.costs import WindowCosts
-from hw.engines.event.receptive_field import ReceptiveField
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import array_latency
 from hw.timing import LONG_AGO, CurrentConsumer, PipelineClock
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveFieldTiming
 
 
 class ArrayTiming:
@@ -83,68 +84,21 @@ class StreamRegisterTiming:
         self.array.free = at
 
 
-class ReceptiveFieldTiming:
-    """A line buffer: rows come in, rows of windows are read as soon as what they need is whole."""
+class FieldTiming(ReceptiveFieldTiming):
+    """A line buffer in front of a scanner."""
 
     def __init__(self, window: WindowConfig, array: ArrayTiming, costs: WindowCosts) -> None:
-        self.window, self.array = window, array
-        shape = (-1, window.width, costs.closing.shape[-1])
-        fields = (costs.after_first, costs.after_busy, costs.closing)
-        self.costs = zip(*(field.reshape(shape).tolist() for field in fields), strict=True)
-        self.row_words = window.source.width * window.source.beats_per_position
-        self.word = 0
-        self.whole: list[int] = []
-        self.released: list[int] = []
-        self.sums = self._sums()
-
-    def offer(self, at: int) -> int:
-        """A beat, and all sums that can be computed once it is there."""
-        taken = self.arrive(at)
-        while self.advance():
-            pass
-        return taken
-
-    def arrive(self, at: int) -> int:
-        """A beat goes into the line buffer."""
-        row = len(self.whole)
-        taken = at if row < self.window.rows_kept else max(at, self.released[row - self.window.rows_kept] + 1)
-        self.word += 1
-        if self.word == self.row_words:
-            self.word = 0
-            self.whole.append(taken)
-        return taken
-
-    def advance(self) -> bool:
-        """Compute the next sum; False where rows are missing."""
-        return next(self.sums)
+        super().__init__(window, array, rows_of_costs(window, costs))
+        self.array = array
 
     def release(self, at: int) -> None:
         """The ring is free from cycle ``at`` on."""
         self.array.free = at
 
-    def _sums(self) -> Iterator[bool]:
-        """Row of windows after row of windows, for ever: True with each sum, False as long as rows are missing."""
-        done = LONG_AGO
-        while True:
-            for needed, released in zip(self.window.needed, self.window.released, strict=True):
-                rows = len(self.released) + needed
-                while len(self.whole) < rows:
-                    yield False
-                begins = max(done, self.whole[rows - 1] if rows else LONG_AGO)
-                offered: int | None = begins + ReceptiveField.latency
-                sums = self._row_of_sums()
-                for left, (after_first, after_busy, cost) in zip(range(len(sums) - 1, -1, -1), sums, strict=True):
-                    done = self.array.accumulate(offered, after_first, after_busy, cost)
-                    offered = None
-                    if not left:
-                        self.released += [done] * released
-                    yield True
 
-    def _row_of_sums(self) -> list[tuple[int, int, int]]:
-        """Costs of every accumulation of a row of windows, fold after fold."""
-        return [
-            one
-            for window in zip(*next(self.costs), strict=True)
-            for _ in range(self.window.folds)
-            for one in zip(*window, strict=True)
-        ]
+def rows_of_costs(window: WindowConfig, costs: WindowCosts) -> Iterator[list[tuple[int, int, int]]]:
+    """Costs of every accumulation of one row of windows after the other, fold after fold."""
+    shape = (-1, window.width, costs.closing.shape[-1])
+    fields = (costs.after_first, costs.after_busy, costs.closing)
+    for row in zip(*(field.reshape(shape).tolist() for field in fields), strict=True):
+        yield [one for each in zip(*row, strict=True) for _ in range(window.folds) for one in zip(*each, strict=True)]

@@ -91,14 +91,15 @@ UNKNOWN = {
     "input": lambda c: c["input"].update(mean=0.5),
     "layer": lambda c: first(c).update(threshold=1.0),
     "readout": lambda c: c["layers"][-1].update(leak=[1, 1]),
-    "projection": lambda c: first(c)["projections"][0].update(groups=4),
+    "projection": lambda c: first(c)["projections"][0].update(threshold=4),
     "neutral": lambda c: first(c)["projections"][0].update(dilation=1),
+    "groups": lambda c: first(c)["projections"][0].update(groups=4),
     "dense stride": lambda c: first(c)["projections"][0].update(stride=2),
     "floats": lambda c: first(c)["projections"][0]["floats"].update(momentum=0.1),
     "references": lambda c: c["references"].update(mean=0),
     "skip": lambda c: first(c).update(skip={"source": "input", "source_scale": torch.ones(()), "weight": 1, "gain": 2}),
     "pooling": lambda c: c["layers"].insert(
-        1, {"kind": "pooling", "name": "p", "source": "hidden_0", "pooling": "sum", "kernel": 2, "stride": 1}
+        1, {"kind": "pooling", "name": "p", "source": "hidden_0", "pooling": "sum", "kernel": 2, "dilation": 1}
     ),
     "key": lambda c: first(c).update({7: 7}),
 }

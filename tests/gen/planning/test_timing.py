@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from hw.engines.event.config import WindowConfig
 from hw.engines.event.costs import window_costs
 from hw.engines.event.engine import ProjectionEngine
-from hw.engines.event.timing import ArrayTiming, ReceptiveFieldTiming
+from hw.engines.event.timing import ArrayTiming, FieldTiming
 from hw.fork import ForkTiming
 from hw.neurons.bank import NeuronBank, NeuronBankTiming
 from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.stages.pooling import PoolingTiming, PoolingUnit
 from hw.timing import REMEMBERED, PipelineClock
+from hw.windows.config import WindowConfig
+from qblif.network.window import make_window
 from qblif.streams import BurstStream, stream_beats
 from tests.hw.configs import projection
 from tests.hw.streams import run
@@ -158,18 +159,15 @@ def test_a_receptive_field_takes_rows_as_others_are_released(folds):
     stream = BurstStream(height=6, width=3, steps=1, beats=1, group=1, burst_bits=1)
     numbers = np.random.default_rng(1)
     config = projection(stream, numbers.integers(-8, 8, (3, 9)), folds=folds)
-    window = WindowConfig(source=stream, kernel=(3, 3), stride=1, padding=1, folds=folds, rows_kept=0, memory="block")
-    config = dataclasses.replace(
-        config, window=dataclasses.replace(window, rows_kept=max(window.needed) + max(window.released))
-    )
+    slides = make_window(3, 1, 1, name="window")
+    window = WindowConfig(source=stream, window=slides, folds=folds, rows_kept=0, memory="block").kept()
+    config = dataclasses.replace(config, window=window)
     bursts = numbers.integers(0, 2, (3, 1, 1, 6, 3))
     beats = stream_beats(bursts, stream).reshape(-1, 1).tolist()
     dut = ProjectionEngine(config)
     sums = len(bursts) * window.height * window.width * folds * config.lanes
     offered, taken, *_ = watched(dut, dut.bursts, dut.currents, [0] * len(beats), [0] * sums, beats)
-    timing = ReceptiveFieldTiming(
-        config.window, ArrayTiming(config, TakesEverySum(config.lanes)), window_costs(bursts, config)
-    )
+    timing = FieldTiming(config.window, ArrayTiming(config, TakesEverySum(config.lanes)), window_costs(bursts, config))
     assert [timing.offer(at) for at in offered] == taken
 
 

@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.engines.event.config import WindowConfig
 from hw.logic import counter
+from hw.windows.config import WindowConfig
 
 
 class WindowWalk(wiring.Component):
@@ -27,7 +27,7 @@ class WindowWalk(wiring.Component):
         address: word in the line buffer.
         inside: 0 where the word lies in the padding.
         last: the last word of a row of windows.
-        needed, released: of the row of windows, as in :class:`hw.engines.event.config.WindowConfig`.
+        needed, released: of the row of windows, as in :class:`hw.windows.config.WindowConfig`.
     """
 
     latency = 0
@@ -54,8 +54,8 @@ class WindowWalk(wiring.Component):
 
         beats_end = counter(m, "beat", source.beats, issued)[1]
         column_ends = beats_end & counter(m, "part", source.folds, issued & beats_end)[1]
-        row_ends = column_ends & counter(m, "column", config.kernel[1], issued & column_ends)[1]
-        step_ends = row_ends & counter(m, "row", config.kernel[0], issued & row_ends)[1]
+        row_ends = column_ends & counter(m, "column", config.columns.kernel, issued & column_ends)[1]
+        step_ends = row_ends & counter(m, "row", config.rows.kernel, issued & row_ends)[1]
         fold_ends = step_ends & counter(m, "step", source.steps, issued & step_ends)[1]
         window_ends = fold_ends & counter(m, "fold", config.folds, issued & fold_ends)[1]
         windows_end = counter(m, "x", config.width, issued & window_ends)[1]
@@ -75,61 +75,76 @@ class WindowWalk(wiring.Component):
 
     def _rows(self, m: Module, row_ends: Value, step_ends: Value, y: Value, y_ends: Value) -> tuple[Value, Value]:
         """Where the ring's current row starts, and whether that row of the window lies inside the source."""
-        config = self.config
+        config, rows = self.config, self.config.rows
         size = config.rows_kept * self.row_words
         window_start = Signal(range(size), name="window_start")
-        row_start = Signal(range(size), name="row_start")
+        row_start = Signal(range(size), name="row_start", init=config.entries[0] * self.row_words)
         distances = table([rows * self.row_words for rows in config.released], y)
-        next_start = Signal(range(2 * size), name="next_start")
-        wrapped = Signal(range(size), name="wrapped")
-        m.d.comb += [
-            next_start.eq(window_start + distances),
-            wrapped.eq(Mux(next_start >= size, next_start - size, next_start)),
-        ]
+        wrapped = self._further(m, "next_start", "wrapped", window_start, distances)
 
         inside: Value = Const(1, 1)
-        if config.padding:
+        if rows.padding:
             height = config.source.height
-            reach = height + config.padding + config.stride + config.kernel[0]
-            top = Signal(signed(bits_for(reach) + 1), init=-config.padding, name="top")
+            reach = height + rows.padding + rows.stride + rows.span
+            top = Signal(signed(bits_for(reach) + 1), init=-rows.padding, name="top")
             source_row = Signal.like(top, name="source_row")
             with m.If(self.next_row):
-                following = Mux(y_ends, -config.padding, top + config.stride)
+                following = Mux(y_ends, -rows.padding, top + rows.stride)
                 m.d.sync += [top.eq(following), source_row.eq(following)]
             with m.If(self.advance & row_ends):
-                m.d.sync += source_row.eq(Mux(step_ends, top, source_row + 1))
+                m.d.sync += source_row.eq(Mux(step_ends, top, source_row + rows.dilation))
             inside = (source_row >= 0) & (source_row < height)
 
+        first, following_first = window_start, wrapped
+        if any(config.entries):
+            entries = [entry * self.row_words for entry in config.entries]
+            first = self._further(m, "entry", "first", window_start, table(entries, y))
+            later = table([*entries[1:], entries[0]], y)
+            following_first = self._further(m, "next_entry", "next_first", wrapped, later)
         with m.If(self.advance & row_ends & inside):
-            ring_ends = row_start == size - self.row_words
-            m.d.sync += row_start.eq(Mux(ring_ends, 0, row_start + self.row_words))
+            if rows.dilation == 1:
+                ring_ends = row_start == size - self.row_words
+                m.d.sync += row_start.eq(Mux(ring_ends, 0, row_start + self.row_words))
+            else:
+                # A row that is not kept is not looked at, wherever this points to.
+                distance = Const(rows.dilation * self.row_words % size)
+                m.d.sync += row_start.eq(self._further(m, "next_row_start", "wrapped_row_start", row_start, distance))
         with m.If(self.advance & step_ends):
-            m.d.sync += row_start.eq(window_start)
+            m.d.sync += row_start.eq(first)
         with m.If(self.next_row):
-            m.d.sync += [window_start.eq(wrapped), row_start.eq(wrapped)]
+            m.d.sync += [window_start.eq(wrapped), row_start.eq(following_first)]
         return row_start, inside
+
+    def _further(self, m: Module, name: str, wrapped_name: str, start: Value, distance: Value) -> Value:
+        """The place in the ring that lies ``distance`` behind ``start``."""
+        size = self.config.rows_kept * self.row_words
+        place = Signal(range(2 * size), name=name)
+        wrapped = Signal(range(size), name=wrapped_name)
+        m.d.comb += [place.eq(start + distance), wrapped.eq(Mux(place >= size, place - size, place))]
+        return wrapped
 
     def _columns(
         self, m: Module, column_ends: Value, row_ends: Value, window_ends: Value, windows_end: Value
     ) -> tuple[Value, Value]:
         """Where the current column starts in its row, and whether it lies inside the source."""
-        config, width = self.config, self.config.source.width
-        words = config.source.beats_per_position
+        columns, width = self.config.columns, self.config.source.width
+        words = self.config.source.beats_per_position
 
         def walk(name: str, unit: int) -> Signal:
             """``unit`` times the source column of the current word."""
-            reach = unit * (width + config.padding + config.stride + config.kernel[1])
-            left = Signal(signed(bits_for(reach) + 1), init=-config.padding * unit, name=f"left_{name}")
+            reach = unit * (width + columns.padding + columns.stride + columns.span)
+            left = Signal(signed(bits_for(reach) + 1), init=-columns.padding * unit, name=f"left_{name}")
             current = Signal.like(left, name=f"source_{name}")
-            following = Mux(windows_end, -config.padding * unit, left + config.stride * unit)
+            following = Mux(windows_end, -columns.padding * unit, left + columns.stride * unit)
+            beside = current + columns.dilation * unit
             with m.If(self.advance & column_ends):
-                m.d.sync += current.eq(Mux(row_ends, Mux(window_ends, following, left), current + unit))
+                m.d.sync += current.eq(Mux(row_ends, Mux(window_ends, following, left), beside))
             with m.If(self.advance & window_ends):
                 m.d.sync += left.eq(following)
             return current
 
         start = walk("column_words", words)
-        if not config.padding:
+        if not columns.padding:
             return start, Const(1, 1)
         column = start if words == 1 else walk("column", 1)
         return start, (column >= 0) & (column < width)

@@ -1,14 +1,18 @@
 """Receptive field: a line buffer that keeps source rows and reads them again, window by window."""
 
+from collections.abc import Iterator
+from typing import Protocol
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.engines.event.config import WindowConfig
-from hw.engines.event.window_walk import WindowWalk
 from hw.layouts import bursts_layout
 from hw.logic import counter
 from hw.stream_register import StreamRegister
+from hw.timing import LONG_AGO
+from hw.windows.config import WindowConfig
+from hw.windows.walk import WindowWalk
 
 
 def leaving_layout(config: WindowConfig) -> data.StructLayout:
@@ -25,7 +29,7 @@ class ReceptiveField(wiring.Component):
         cycle            0             2        3                 5
 
     The source arrives in the order position -> fold of the source -> timestep -> beat. It leaves in the order of
-    :class:`hw.engines.event.window_walk.WindowWalk`, which reads every window once for each fold of the layer; beats in
+    :class:`hw.windows.walk.WindowWalk`, which reads every window once for each fold of the layer; beats in
     the padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
     when the last beat of the last window that needs them has left, and new ones arrive meanwhile.
 
@@ -108,3 +112,68 @@ class ReceptiveField(wiring.Component):
             row_done.eq(self.leaving.valid & self.leaving.ready & register.leaving.payload.last),
         ]
         return m
+
+
+class WindowReader(Protocol):
+    """What takes the beats of windows."""
+
+    def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
+        """The beats of one timestep of one window; ``offered``: from when on the first one is there, None if it always
+        is. Returns the cycle in which the last one is taken."""
+
+
+class ReceptiveFieldTiming:
+    """Exact timing: rows come in, rows of windows are read as soon as what they need is whole.
+
+    Args:
+        window: the windows.
+        reader: what takes their beats.
+        costs: for every row of windows, what each call of ``reader.accumulate`` is told.
+    """
+
+    def __init__(self, window: WindowConfig, reader: WindowReader, costs: Iterator[list[tuple[int, int, int]]]) -> None:
+        self.window, self.reader, self.costs = window, reader, costs
+        self.row_words = window.source.width * window.source.beats_per_position
+        self.word = 0
+        self.whole: list[int] = []
+        self.released: list[int] = []
+        self.sums = self._sums()
+
+    def offer(self, at: int) -> int:
+        """A beat, and all sums that can be computed once it is there."""
+        taken = self.arrive(at)
+        while self.advance():
+            pass
+        return taken
+
+    def arrive(self, at: int) -> int:
+        """A beat goes into the line buffer."""
+        row = len(self.whole)
+        taken = at if row < self.window.rows_kept else max(at, self.released[row - self.window.rows_kept] + 1)
+        self.word += 1
+        if self.word == self.row_words:
+            self.word = 0
+            self.whole.append(taken)
+        return taken
+
+    def advance(self) -> bool:
+        """Compute the next sum; False where rows are missing."""
+        return next(self.sums)
+
+    def _sums(self) -> Iterator[bool]:
+        """Row of windows after row of windows, for ever: True with each sum, False as long as rows are missing."""
+        done = LONG_AGO
+        while True:
+            for needed, released in zip(self.window.needed, self.window.released, strict=True):
+                rows = len(self.released) + needed
+                while len(self.whole) < rows:
+                    yield False
+                begins = max(done, self.whole[rows - 1] if rows else LONG_AGO)
+                offered: int | None = begins + ReceptiveField.latency
+                sums = next(self.costs)
+                for left, (after_first, after_busy, cost) in zip(range(len(sums) - 1, -1, -1), sums, strict=True):
+                    done = self.reader.accumulate(offered, after_first, after_busy, cost)
+                    offered = None
+                    if not left:
+                        self.released += [done] * released
+                    yield True

@@ -1,0 +1,236 @@
+"""Pooling over windows that overlap, lie apart or reach into padding: a line buffer, and what combines its windows."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.coverage import CoverPoint
+from hw.engines.engine import Engine, Expectation
+from hw.features import Features
+from hw.layouts import bursts_layout
+from hw.logic import counter
+from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.rows_ahead import RowsAhead
+from hw.stages.pooling import pooled_windows
+from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.timing import LONG_AGO, Consumer
+from hw.windows.config import WindowConfig
+from hw.windows.receptive_field import ReceptiveField, ReceptiveFieldTiming
+from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+from qblif.network.nodes import Pooling
+from qblif.streams import BurstStream
+
+UNIT, FIELD = "pooling", "receptive_field"
+"""The part of the stage in the top level, and its line buffer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingPoolingPlan(StagePlan):
+    """How such a pooling is built: ``memory`` holds the line buffer."""
+
+    type: ClassVar[str] = "sliding_pooling"
+    name: str
+    memory: MemoryStyle
+
+    def memories(self) -> dict[str, MemoryStyle]:
+        return {"field": self.memory}
+
+    def tables(self) -> dict[str, MemoryStyle]:
+        return {}
+
+    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
+        return dataclasses.replace(self, memory=styles["field"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingPoolingStage(Stage):
+    """What a :class:`SlidingPoolingUnit` is built from; ``stream`` comes in, ``output`` leaves."""
+
+    type: ClassVar[str] = SlidingPoolingPlan.type
+    name: str
+    source: str
+    kind: Literal["sum", "max"]
+    stream: BurstStream
+    window: WindowConfig
+    output: BurstStream
+    engines: tuple[Engine, ...] = ()
+
+    @classmethod
+    def builds(cls, node: object) -> bool:
+        return isinstance(node, Pooling) and not node.tiles
+
+    @classmethod
+    def derived(cls, node: Pooling, plan: SlidingPoolingPlan, around: Surroundings) -> Self:
+        stream = around.streams[node.source]
+        # The line buffer reads a window once for every timestep: here once for every beat of a position, so that the
+        # places of a window come one behind the other.
+        beat_by_beat = dataclasses.replace(stream, folds=1, steps=stream.beats_per_position, beats=1)
+        window = WindowConfig(source=beat_by_beat, window=node.window, folds=1, rows_kept=0, memory=plan.memory)
+        output = dataclasses.replace(
+            stream,
+            height=window.height,
+            width=window.width,
+            burst_bits=around.network.burst_ceiling(node.name).bit_length(),
+        )
+        return cls(
+            name=node.name, source=node.source, kind=node.kind, stream=stream, window=window.kept(), output=output
+        )
+
+    @classmethod
+    def proposals(cls, node: Pooling, room: Room) -> Iterator[SlidingPoolingPlan]:
+        yield SlidingPoolingPlan(name=node.name, memory="block")
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return (Edge(source=self.source, target=self.name, inlet=0),)
+
+    @property
+    def latency(self) -> int:
+        return ReceptiveField.latency + Combiner.latency
+
+    def memories(self) -> Inventory:
+        return under(f"{self.part(UNIT)}.{FIELD}", inventory(self.window.field_memory))
+
+    def choosable_memories(self) -> dict[str, MemoryShape]:
+        return {"field": self.window.field_memory.shape}
+
+    def features(self) -> Features:
+        return Features(
+            stage=1,
+            field=1,
+            field_padding=int(self.window.window.padded),
+            pooling=self.output.group * self.output.burst_bits,
+            stream=self.stream.group * self.stream.burst_bits,
+        )
+
+    def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
+        before = found.get(self.source)
+        return None if before is None else self.window.rows_ahead(before)
+
+    def expected_cycles(self, expectation: Expectation) -> StageCycles:
+        return StageCycles(arrival=self.stream.beats_per_inference, array=0, neurons=self.beats_read)
+
+    @property
+    def beats_read(self) -> int:
+        """Cycles per inference in which windows are read, and in which nothing is read between rows of windows."""
+        beats = self.output.beats_per_inference * self.window.window.area
+        return beats + self.window.height * ReceptiveField.row_gap
+
+    def most_cycles(self) -> int:
+        return self.stream.beats_per_inference + self.beats_read
+
+    def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
+        assert reader is not None
+        area, results = self.window.window.area, self.window.width * self.stream.beats_per_position
+        rows = itertools.repeat([(area - 1, LONG_AGO, 1)] * results)
+        return StageTiming(inlets=(ReceptiveFieldTiming(self.window, CombinerTiming(reader), rows),))
+
+    def coverage(
+        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
+    ) -> list[CoverPoint]:
+        return pooled_windows(self.name, self.kind, self.window.window, bursts[self.source])
+
+    def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
+        unit = site.add(self.part(UNIT), SlidingPoolingUnit(self))
+        site.connect(arriving[0], unit.arriving)
+        site.watch(f"arriving_{self.name}", unit.arriving)
+        return unit.leaving
+
+
+class SlidingPoolingUnit(wiring.Component):
+    """``line buffer -> combiner``: every window is read place after place, for one beat of a position after the other.
+
+    Throughput: one place of a window per cycle, so a result in as many cycles as a window has places. Latency: that of
+    its parts, from the beat that completes the rows that a window needs, for windows of one place.
+
+    Ports:
+        arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
+        leaving: that of ``config.output``.
+    """
+
+    def __init__(self, config: SlidingPoolingStage) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
+                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        return self.config.latency
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules[FIELD] = field = ReceptiveField(self.config.window)
+        m.submodules.combiner = combiner = Combiner(self.config)
+        connect(m, flipped(self.arriving), field.arriving)
+        connect(m, field.leaving, combiner.arriving)
+        connect(m, combiner.leaving, flipped(self.leaving))
+        return m
+
+
+class Combiner(wiring.Component):
+    """The sum or the maximum of as many beats as a window has places.
+
+    Throughput: one beat per cycle. Latency: ``latency`` = 1 cycle from a window's last beat to its result. Where a
+    result is not taken, the last beat of the next window waits.
+
+    Ports:
+        arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
+        leaving: that of ``config.output``.
+    """
+
+    latency = 1
+
+    def __init__(self, config: SlidingPoolingStage) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
+                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        so_far = Signal(self.leaving.payload.shape(), reset_less=True)
+        combined = Signal.like(so_far)
+        free = ~self.leaving.valid | self.leaving.ready
+        taken = self.arriving.valid & self.arriving.ready
+        place, last = counter(m, "place", config.window.window.area, taken)
+        m.d.comb += self.arriving.ready.eq(~last | free)
+        for index in range(config.stream.group):
+            burst, before = self.arriving.payload[index], so_far[index]
+            more = before + burst if config.kind == "sum" else Mux(before > burst, before, burst)
+            m.d.comb += combined[index].eq(Mux(place == 0, burst, more))
+        with m.If(taken):
+            m.d.sync += so_far.eq(combined)
+        with m.If(free):
+            m.d.sync += [self.leaving.valid.eq(taken & last), self.leaving.payload.eq(combined)]
+        return m
+
+
+class CombinerTiming:
+    """A :class:`Combiner`."""
+
+    def __init__(self, reader: Consumer) -> None:
+        self.reader = reader
+        self.last = LONG_AGO
+        self.free = LONG_AGO
+
+    def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
+        """The beats of one window; only ``after_first`` counts, as each takes a cycle."""
+        first = self.last + 1 if offered is None else max(offered, self.last + 1)
+        self.last = max(first + after_first, self.free)
+        self.free = self.reader.offer(self.last + 1)
+        return self.last

@@ -1,0 +1,115 @@
+"""The windows that a stage looks through, and the source rows that are kept for them."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Self
+
+from hw.layouts import bursts_layout
+from hw.memory import MemoryDeclaration, MemoryStyle
+from hw.rows_ahead import RowsAhead
+from qblif.network.window import Axis, Window
+from qblif.streams import BurstStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """Windows over a source; a dense projection has a single one, as large as its source.
+
+    Attributes:
+        source: the stream that comes in.
+        window: what slides over it.
+        folds: how often every window is read.
+        rows_kept: source rows that the line buffer holds; 0 where nothing is kept and the beats pass as they come.
+        memory: what the line buffer is kept in.
+    """
+
+    source: BurstStream
+    window: Window
+    folds: int
+    rows_kept: int
+    memory: MemoryStyle
+
+    @property
+    def field_memory(self) -> MemoryDeclaration:
+        """The line buffer."""
+        source = self.source
+        return MemoryDeclaration(
+            name="rows",
+            depth=self.rows_kept * source.width * source.beats_per_position,
+            layout=bursts_layout(source.group, source.burst_bits),
+            style=self.memory,
+        )
+
+    @property
+    def rows(self) -> Axis:
+        """The window from row to row."""
+        return self.window.rows
+
+    @property
+    def columns(self) -> Axis:
+        """The window from column to column."""
+        return self.window.columns
+
+    @property
+    def height(self) -> int:
+        """Windows above each other."""
+        return self.rows.windows(self.source.height)
+
+    @property
+    def width(self) -> int:
+        """Windows beside each other."""
+        return self.columns.windows(self.source.width)
+
+    @property
+    def words(self) -> int:
+        """Beats of one timestep of one window, all folds of the source."""
+        return self.window.area * self.source.folds * self.source.beats
+
+    @property
+    def sums(self) -> int:
+        """Accumulations of one inference where every timestep of a source is accumulated on its own."""
+        return self.height * self.width * self.folds * self.source.steps
+
+    def first_row(self, y: int) -> int:
+        """The first source row that windows from row ``y`` of windows downward look at."""
+        return min(max(self.rows.start(y), 0), self.source.height)
+
+    @cached_property
+    def released(self) -> tuple[int, ...]:
+        """Source rows that no window needs any more after each row of windows."""
+        firsts = [0, *(self.first_row(y) for y in range(1, self.height)), self.source.height]
+        return tuple(after - before for before, after in pairwise(firsts))
+
+    @cached_property
+    def needed(self) -> tuple[int, ...]:
+        """Source rows that must be there, from the first unreleased one on, before each row of windows is read."""
+        result, first = [], 0
+        for y, released in enumerate(self.released):
+            end = min(self.rows.start(y) + self.rows.span, self.source.height)
+            # Nothing begins before its source does, though windows may lie in the padding alone.
+            result.append(max(1 if y == 0 else 0, end - first, released))
+            first += released
+        return tuple(result)
+
+    @cached_property
+    def entries(self) -> tuple[int, ...]:
+        """How far the first row inside the source that a window sees lies behind :meth:`first_row`, for each row of
+        windows: a dilated window steps over the edge of the source."""
+        tops = [self.rows.start(y) for y in range(self.height)]
+        return tuple(top % self.rows.dilation if top < 0 else 0 for top in tops)
+
+    def kept(self) -> Self:
+        """The same windows with the line buffer that they need: what the largest one looks at stays, and meanwhile as
+        many rows can arrive as will be released at once."""
+        return dataclasses.replace(self, rows_kept=max(self.needed) + max(self.released))
+
+    def rows_ahead(self, before: RowsAhead) -> RowsAhead:
+        """Rows that must have been sent before a row of windows can be read; none for windows in the padding alone."""
+
+        def sent(row: int) -> int:
+            last = sum(self.released[:row]) + self.needed[row] - 1
+            return before(last) if last >= 0 else 0
+
+        return sent

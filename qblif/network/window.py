@@ -1,0 +1,122 @@
+"""Windows that slide over the positions of a node: what projections and poolings look through. Needs numpy alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qblif.network.checks import LARGEST_EXTENT, IntArray, is_whole, require
+from qblif.reading import shown
+
+PerAxis = int | tuple[int, int]
+"""For rows and for columns; one number stands for both."""
+MOST_PADDING = 255
+
+
+def per_axis(value: PerAxis) -> tuple[int, int]:
+    """The numbers for rows and for columns."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def shortest(value: object) -> object:
+    """The one spelling of a :data:`PerAxis`: one number where both are the same, else a tuple of two."""
+    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    same = len(pair) == 2 and type(pair[0]) is type(pair[1]) and pair[0] == pair[1]
+    return pair[0] if same else pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One direction of a sliding window.
+
+    Attributes:
+        kernel: places that it looks at.
+        stride: positions from one window to the next.
+        padding: positions of burst 0 in front of the source, and as many behind it.
+        dilation: positions from one place to the next.
+    """
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+
+    @property
+    def span(self) -> int:
+        """Positions from the first place to the last one, both included."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    def windows(self, extent: int) -> int:
+        """Windows over ``extent`` positions; 0 or less where they are too few."""
+        return (extent + 2 * self.padding - self.span) // self.stride + 1
+
+    def start(self, window: int) -> int:
+        """The position of a window's first place; negative in the padding."""
+        return window * self.stride - self.padding
+
+    def seen(self, place: int, windows: int) -> slice:
+        """What the first ``windows`` windows see at one place, as a part of the padded positions."""
+        first = place * self.dilation
+        return slice(first, first + self.stride * (windows - 1) + 1, self.stride)
+
+    def looks(self, extent: int) -> IntArray:
+        """How many windows look at each of ``extent`` positions."""
+        padded = np.zeros(extent + 2 * self.padding, dtype=np.int64)
+        for place in range(self.kernel):
+            padded[self.seen(place, self.windows(extent))] += 1
+        return padded[self.padding :][:extent]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A window over rows and columns."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def area(self) -> int:
+        """Places that it looks at."""
+        return self.rows.kernel * self.columns.kernel
+
+    @property
+    def padded(self) -> bool:
+        """Whether it may reach into padding."""
+        return self.rows.padding > 0 or self.columns.padding > 0
+
+    def windows(self, height: int, width: int) -> tuple[int, int]:
+        """Windows above each other and beside each other over so many positions."""
+        return self.rows.windows(height), self.columns.windows(width)
+
+    def views(self, values: IntArray) -> Iterator[IntArray]:
+        """What all windows see at one place after the other, 0 in the padding.
+
+        Args:
+            values: of every position, (count, H, W, ...).
+
+        Yields:
+            (count, rows of windows, windows per row, ...) for each place, row by row.
+        """
+        height, width = self.windows(values.shape[1], values.shape[2])
+        around = [(axis.padding, axis.padding) for axis in (self.rows, self.columns)]
+        padded = np.pad(values, [(0, 0), *around, *[(0, 0)] * (values.ndim - 3)])
+        for row in range(self.rows.kernel):
+            for column in range(self.columns.kernel):
+                yield padded[:, self.rows.seen(row, height), self.columns.seen(column, width)]
+
+
+def make_window(
+    kernel: PerAxis, stride: PerAxis = 1, padding: PerAxis = 0, dilation: PerAxis = 1, *, name: str
+) -> Window:
+    """The window of the node or layer ``name``; raises NetworkError for anything that is not one."""
+    limits = {"kernel": (1, LARGEST_EXTENT), "stride": (1, LARGEST_EXTENT), "padding": (0, MOST_PADDING)}
+    axes: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    for quantity, value in given.items():
+        least, most = limits.get(quantity, (1, LARGEST_EXTENT))
+        pair = per_axis(value)
+        fine = len(pair) == 2 and all(is_whole(number, least, most) for number in pair)
+        require(fine, f"{name}: {quantity} {shown(value)} is not {least} to {most}, or two such numbers")
+        for axis, number in zip(axes, pair, strict=True):
+            axis[quantity] = number
+    return Window(rows=Axis(**axes[0]), columns=Axis(**axes[1]))

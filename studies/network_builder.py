@@ -1,0 +1,123 @@
+"""Builds networks with random integers, part by part: the one place where studies and tests make their networks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qblif.network.checks import IntArray, Shape
+from qblif.network.graph import Network
+from qblif.network.nodes import InputSpec, Pooling, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Projection, Skip
+from qblif.network.window import PerAxis
+
+
+@dataclass(kw_only=True)
+class NetworkBuilder:
+    """A network that grows; what it draws it draws in the order of the calls.
+
+    Attributes:
+        random: where the weights come from.
+        shape: (C, H, W) of the input.
+        neurons: draws what a population has besides its name and shape, for so many channels.
+        source: the node that the next part reads where nothing else is said: the last one.
+    """
+
+    random: np.random.Generator
+    shape: Shape
+    neurons: Callable[[int], dict[str, Any]]
+    source: str = InputSpec.name
+    nodes: list[Population | Pooling] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shapes[InputSpec.name] = self.shape
+
+    @property
+    def at(self) -> Shape:
+        """Shape of the last node."""
+        return self.shapes[self.source]
+
+    def weights(self, bits: int, *size: int) -> IntArray:
+        """Signed integers of so many bits."""
+        return self.random.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), size)
+
+    def populate(self, name: str, shape: Shape) -> None:
+        """A population into which nothing leads yet."""
+        self.add(Population(name=name, shape=shape, **self.neurons(shape[0])), shape)
+
+    def add(self, node: Population | Pooling, shape: Shape) -> None:
+        """A node, which is the last one from now on."""
+        self.nodes.append(node)
+        self.shapes[node.name] = shape
+        self.source = node.name
+
+    def convolve(
+        self,
+        name: str,
+        channels: int,
+        kernel: PerAxis,
+        *,
+        source: str | None = None,
+        weight_bits: int = 4,
+        stride: PerAxis = 1,
+        padding: PerAxis = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+    ) -> None:
+        """A convolution into the population ``name``, which is made where it is not there yet."""
+        source = self.source if source is None else source
+        inputs, height, width = self.shapes[source]
+        down, across = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        projection = Conv2d(
+            source=source,
+            target=name,
+            weights=self.weights(weight_bits, channels, inputs // groups, down, across),
+            weight_bits=weight_bits,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
+        self.projections.append(projection)
+        if name not in self.shapes:
+            self.populate(name, (channels, *projection.window((height, width)).windows(height, width)))
+
+    def dense(self, name: str, neurons: int, *, weight_bits: int = 4) -> None:
+        """All-to-all weights into a new population."""
+        self._connect(name, neurons, weight_bits)
+        self.populate(name, (neurons, 1, 1))
+
+    def pool(
+        self, name: str, kind: str, kernel: PerAxis = 2, *, stride: PerAxis | None = None, padding: PerAxis = 0
+    ) -> None:
+        """Pooling of the last node."""
+        pooling: Any = {"name": name, "source": self.source, "kind": kind, "kernel": kernel}
+        node = Pooling(**pooling, stride=stride, padding=padding)
+        channels, height, width = self.at
+        self.add(node, (channels, *node.window.windows(height, width)))
+
+    def skip(self, source: str, weight: int) -> None:
+        """An identity skip into the last node."""
+        self.projections.append(Skip(source=source, target=self.source, weight=weight))
+
+    def classify(self, classes: int, *, weight_bits: int = 4) -> None:
+        """All-to-all weights into the readout."""
+        self._connect(Readout.name, classes, weight_bits)
+
+    def _connect(self, target: str, neurons: int, weight_bits: int) -> None:
+        weights = self.weights(weight_bits, neurons, int(np.prod(self.at)))
+        self.projections.append(Dense(source=self.source, target=target, weights=weights, weight_bits=weight_bits))
+
+    def network(self, *, timesteps: int, coding: str, input_bits: int, readout: Readout) -> Network:
+        """The whole network."""
+        spec: Any = {"shape": self.shape, "coding": coding, "bits": input_bits}
+        return Network(
+            timesteps=timesteps,
+            input=InputSpec(**spec),
+            nodes=tuple(self.nodes),
+            projections=tuple(self.projections),
+            readout=readout,
+        )
