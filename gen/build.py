@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -267,14 +268,30 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
     return build.report
 
 
+LOOKS = 3
+"""At a folder that is not a build: another process may be replacing one by another just now."""
+
+
 def check_replaceable(out: Path) -> None:
     """Raise UserError unless ``out`` is free, empty or an earlier build: nothing else is ever replaced."""
     try:
-        replaceable = not out.exists() or (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir())))
+        replaceable = any(is_replaceable(out) for _ in range(LOOKS))
     except OSError as error:
         raise UserError(f"cannot write to --out {out}: {error.strerror}") from error
     if not replaceable or out == Path.cwd() or out in Path.cwd().parents:
         raise UserError(f"--out {out} exists and is not a build folder; name another or remove it")
+
+
+def is_replaceable(out: Path) -> bool:
+    """Whether ``out`` is free, empty or a build as it is now; raises OSError where it cannot be looked at."""
+    try:
+        with os.scandir(out) as entries:
+            files = {entry.name: entry.is_file() for entry in entries}
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        return False
+    return not files or files.get(REPORT, False)
 
 
 def list_boards(console: Console) -> None:
