@@ -20,13 +20,14 @@ class Sketch:
     Attributes:
         shape: (C, H, W) of the input.
         layers: channels of each layer: an int for a dense one, ``(channels, stride)`` for a 3x3 convolution,
-            ``"pool"`` for 2x2 pooling, ``"residual"`` for two convolutions with an identity skip around them.
+            ``"pool"`` for 2x2 pooling, ``"sliding"`` for 3x3 pooling with stride 2 and padding 1, ``"residual"`` for
+            two convolutions with an identity skip around them, ``"shortcut"`` for two with a 1x1 convolution around.
         pooling: what ``"pool"`` does.
     """
 
     name: str
     shape: Shape
-    layers: Sequence[int | tuple[int, int] | Literal["pool", "residual"]]
+    layers: Sequence[int | tuple[int, int] | Literal["pool", "sliding", "residual", "shortcut"]]
     timesteps: int = 2
     burst_ceiling: int = 3
     weight_bits: int = 4
@@ -63,11 +64,16 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
     for layer in sketch.layers:
         if layer == "pool":
             builder.pool(name(), sketch.pooling)
-        elif layer == "residual":
-            start = builder.source
-            convolve(builder.at[0], 1)
-            convolve(builder.at[0], 1)
-            builder.skip(start, 45)
+        elif layer == "sliding":
+            builder.pool(name(), sketch.pooling, 3, stride=2, padding=1)
+        elif layer in ("residual", "shortcut"):
+            start, channels = builder.source, builder.at[0]
+            convolve(channels, 1)
+            convolve(channels, 1)
+            if layer == "residual":
+                builder.skip(start, 45)
+            else:
+                builder.convolve(builder.source, channels, 1, source=start, weight_bits=bits)
         elif isinstance(layer, tuple):
             convolve(*layer)
         else:

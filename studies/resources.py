@@ -68,6 +68,8 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
     (Sketch(name="conv-2-fast", shape=SMALL, layers=[(16, 1), "pool", (32, 1)], pooling="sum"), 1.2e4),
     (Sketch(name="conv-strided", shape=(3, 16, 16), layers=[(16, 2), (32, 2), 40]), 1e4),
     (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
+    (Sketch(name="shortcuts", shape=(1, 10, 10), layers=[(12, 1), "shortcut", "shortcut"]), 6e3),
+    (Sketch(name="sliding", shape=SMALL, layers=[(16, 1), "sliding", (24, 1), "sliding"]), 8e3),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
 SHIPPED: tuple[tuple[str, float], ...] = (

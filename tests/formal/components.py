@@ -15,6 +15,7 @@ from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import Readout
+from hw.stages.sliding_pooling import Combiner, SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField
@@ -61,6 +62,14 @@ def pooling(kind: str) -> PoolingStage:
     )
 
 
+def sliding(kind: str = "sum") -> SlidingPoolingStage:
+    """2 x 2 pooling of a narrow image with stride 1, and padding on all sides."""
+    bits = 3 if kind == "sum" else 1
+    over = window(2, 1, 1)
+    output = dataclasses.replace(over.source, height=over.height, width=over.width, burst_bits=bits)
+    return SlidingPoolingStage(name="pool", source="input", kind=kind, stream=over.source, window=over, output=output)
+
+
 HIDDEN, READOUT = CONFIG.layers
 
 STAGES = {
@@ -74,6 +83,8 @@ STAGES = {
     "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),
     "neuron bank": (lambda: NeuronBank(HIDDEN.bank), "currents", "bursts"),
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
+    "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
+    "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),
     "readout": (lambda: Readout(READOUT.readout, lanes_total=2), "currents", "results"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }

@@ -258,6 +258,7 @@ PROOFS = [
             "2 x 2": lambda s: read_windows(s, window(2, 1, 0)),
             "2 x 2, padding 1": lambda s: read_windows(s, window(2, 1, 1)),
             "3 x 3, stride 2, padding 1": lambda s: read_windows(s, window(3, 2, 1)),
+            "2 x 2, dilation 2, padding 1": lambda s: read_windows(s, window(2, 1, 1, dilation=2)),
         },
         unbounded=False,
         depth=18,

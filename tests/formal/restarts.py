@@ -31,7 +31,14 @@ def as_new(s: Statement, name: str) -> None:
 
 QUICK = ("synapse array", "stream register")
 """Components whose proof takes few seconds."""
-CYCLES = {"synapse array, two banks": 6, "receptive field": 14, "neuron bank": 10, "pooling": 24, "readout": 10}
+CYCLES = {
+    "synapse array, two banks": 6,
+    "receptive field": 14,
+    "neuron bank": 10,
+    "pooling": 24,
+    "readout": 10,
+    "sliding pooling": 20,
+}
 """As many as a beat takes from a reset to the other end, and a few more; 8 elsewhere."""
 
 PROOFS = [

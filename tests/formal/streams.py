@@ -117,6 +117,7 @@ LIMITS = {
     "hand-over": 4,
     "neuron bank": 2,
     "pooling": 2,
+    "combiner": 0,
     "readout": 0,
 }
 """Cycles after which each of these components has certainly accepted what is offered, if nothing waits behind it."""
@@ -129,7 +130,7 @@ PROOFS = [
             circuits={"": lambda s, name=name: stable(s, name)},
             unbounded=True,
             depth=2,
-            reach=30 if name in ("receptive field", "neuron bank", "pooling") else 12,
+            reach=30 if name in ("receptive field", "neuron bank", "pooling", "sliding pooling") else 12,
         )
         for name in STAGES
         if "two banks" not in name

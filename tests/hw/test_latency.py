@@ -15,6 +15,7 @@ from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import Readout
+from hw.stages.sliding_pooling import SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.top import NetworkTop
 from hw.windows.receptive_field import ReceptiveField
@@ -42,6 +43,14 @@ POOLED = PoolingStage(
     output=SOURCE,
     memory="block",
 )
+SLIDING = SlidingPoolingStage(
+    name="pool",
+    source="input",
+    kind="sum",
+    stream=SOURCE,
+    window=dense_window(SOURCE, 1, kept=True),
+    output=SOURCE,
+)
 SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
 HIDDEN, READOUT = CONFIG.layers
 CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
@@ -54,6 +63,7 @@ def cases():
     yield lambda: Handover(lanes=4, cores=2, bits=8, repeats=1), "sums", "currents", [1, 2, 3, 4]
     yield lambda: ReceptiveField(dense_window(SOURCE, 2, kept=True)), "arriving", "leaving", [1, 2]
     yield lambda: PoolingUnit(POOLED), "arriving", "leaving", [1, 2]
+    yield lambda: SlidingPoolingUnit(SLIDING), "arriving", "leaving", [1, 2]
     yield lambda: SkipQueue(SKIP), "arriving", "leaving", [1, 2]
     yield lambda: NeuronBank(HIDDEN.bank), "currents", "bursts", [1, 2, 3, 4]
     yield lambda: Readout(READOUT.readout, lanes_total=1), "currents", "results", [1]

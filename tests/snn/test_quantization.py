@@ -136,11 +136,22 @@ def test_each_channel_fills_its_bits():
     assert (quantized.abs().amax(dim=1) >= 5).all()
 
 
-def test_exact_convolution_in_evaluation():
-    projection = QuantConv2d(3, 5, 3, stride=2, padding=1).eval()
-    bursts = torch.randint(0, 8, (2, 4, 3, 9, 9)).float()
-    weight = torch.randint(-8, 8, (5, 3, 3, 3)).float()
-    expected = nn.functional.conv2d(bursts.flatten(0, 1).double(), weight.double(), stride=2, padding=1)
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        (3, {"stride": 2, "padding": 1}),
+        ((2, 3), {"stride": (1, 2), "padding": (0, 1), "dilation": (2, 1)}),
+        (3, {"padding": 2, "dilation": 2, "groups": 4}),
+        (1, {"groups": 2}),
+    ],
+)
+def test_exact_convolution_in_evaluation(kernel, options):
+    projection = QuantConv2d(4, 8, kernel, **options).eval()
+    bursts = torch.randint(0, 8, (2, 4, 4, 9, 9)).float()
+    weight = torch.randint(-8, 8, projection.weight.shape).float()
+    expected = nn.functional.conv2d(bursts.flatten(0, 1).double(), weight.double(), **options)
+    assert torch.allclose(projection.train().apply_weight(bursts, weight).flatten(0, 1).double(), expected)
+    projection.eval()
     got = projection.apply_weight(bursts, weight)
     assert (got.flatten(0, 1).double() == expected.round()).all()
     assert np.prod(got.shape) == np.prod(expected.shape)

@@ -101,6 +101,31 @@ def test_the_activity_is_of_the_samples_that_are_named():
         assert checkpoint.describe(model, samples, labels, counted)["activity"]["input"] == [pytest.approx(planes)]
 
 
+def test_every_kind_of_window_from_training_to_the_network(tmp_path):
+    """Grouped, depthwise, dilated and rectangular convolutions, and a pooling that overlaps."""
+
+    def spiking(*arguments, **options):
+        return SpikingLayer(QuantConv2d(*arguments, **options), QBLIF(2))
+
+    model = nn.Sequential(
+        encoder(),
+        spiking(1, 6, (3, 1), stride=(1, 2), padding=(1, 0)),
+        spiking(6, 6, 3, padding=(2, 1), dilation=(2, 1), groups=6),
+        MaxPool2d(3, stride=1, padding=1),
+        spiking(6, 4, 1, groups=2),
+        SumPool2d((2, 3), stride=2),
+        Flatten(),
+        head(16),
+    )
+    network = written(model, tmp_path)
+    first, depthwise, pointwise, _ = network.projections
+    assert (first.stride, first.padding, first.weights.shape) == ((1, 2), (1, 0), (6, 1, 3, 1))
+    assert (depthwise.dilation, depthwise.groups, depthwise.padding) == ((2, 1), 6, (2, 1))
+    assert (pointwise.groups, pointwise.weights.shape) == (2, (4, 3, 1, 1))
+    poolings = [node for node in network.nodes if hasattr(node, "kernel")]
+    assert [(node.kernel, node.stride, node.padding) for node in poolings] == [(3, 1, 1), ((2, 3), 2, 0)]
+
+
 class Tricky(nn.Module):
     """Attributes whose names are not names, are taken, or become the same."""
 
