@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gen.frontend.checkpoint import (
     MOST_REFERENCES,
@@ -33,7 +32,6 @@ from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.network.references import ReferenceVectors
 from qblif.reading import brief
 
-Floats = NDArray[np.float64]
 MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What values that contradict each other do to torch and numpy."""
 

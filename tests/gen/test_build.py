@@ -53,6 +53,21 @@ def test_until_rtl(digits_checkpoint, tmp_path, monkeypatch, capsys):
         assert (out / name).read_bytes() == (again / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("until", ["rtl", pytest.param("synth", marks=pytest.mark.slow)])
+def test_the_files_are_a_function_of_the_checkpoint_alone(until, zoo, tmp_path):
+    """Two processes whose sets are in another order write the same bytes, down to the netlist's."""
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "gen.build", "--board", "ulx3s_12f", "--until", until]
+        command += ["--ckpt", str(zoo / "digits_mlp.pt"), "--out", str(tmp_path / seed)]
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
+    files = {path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*") if path.is_file()}
+    assert files == {path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*") if path.is_file()}
+    assert {Path("network.v"), Path("plan.json"), Path("report.json")} <= files
+    assert (Path("top.json") in files) == (until == "synth")
+    differing = [file for file in files if (tmp_path / "1" / file).read_bytes() != (tmp_path / "2" / file).read_bytes()]
+    assert not [file for file in differing if file.suffix != ".log"]
+
+
 def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     out = tmp_path / "icebreaker"
     arguments = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--target-fps", "20000", "--out", str(out)]

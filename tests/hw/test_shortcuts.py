@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
+from hypothesis import given, settings
 
 from hw.configuration import TopConfig
 from hw.configure import configure
@@ -17,7 +18,8 @@ from qblif.network.projections import Conv2d
 from qblif.streams import stream_beats
 from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.streams import get, put, run
-from tests.hw.test_top import check
+from tests.hw.test_top import RANDOM, SEEDS, check
+from tests.hw.test_windows import check_every_way
 from tests.networks import altered, plan_for, random_bursts, random_plan, random_shortcuts
 
 
@@ -56,12 +58,10 @@ def test_cycles_of_random_shortcuts_are_exact(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12, 212))
+@settings(max_examples=200, **RANDOM)
+@given(seed=SEEDS)
 def test_two_hundred_random_shortcuts(seed):
-    network = random_shortcuts(seed)
-    plan = random_plan(network, seed) if seed % 2 else plan_for(network)
-    check(network, plan, count=2, pauses=(0.0, 0.0) if seed % 4 < 2 else (0.3, 0.3))
-    check_cycles(network, plan, count=2)
+    check_every_way(random_shortcuts(seed), seed)
 
 
 def outer_of(config: TopConfig) -> PopulationStage:
@@ -88,7 +88,7 @@ def test_a_queue_without_its_rows_deadlocks():
         await get(ctx, dut.results, 3, 0.0)
 
     with pytest.raises((AssertionError, TimeoutError, RuntimeError)):
-        run(dut, producer, consumer)
+        run(dut, producer, consumer, cycles=20_000)
 
 
 def test_engines_of_one_population_have_the_same_lanes():

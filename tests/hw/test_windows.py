@@ -1,9 +1,11 @@
 """Networks of every kind of window: every beat, and exact cycles."""
 
 import pytest
+from hypothesis import given, settings
 
+from qblif.network.graph import Network
 from tests.gen.planning.test_cycles import check as check_cycles
-from tests.hw.test_top import check
+from tests.hw.test_top import RANDOM, SEEDS, check
 from tests.networks import plan_for, random_plan, random_windows
 
 
@@ -19,10 +21,15 @@ def test_cycles_of_random_windows_are_exact(seed):
     check_cycles(network, random_plan(network, seed), count=3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(16, 216))
-def test_two_hundred_random_windows(seed):
-    network = random_windows(seed)
+def check_every_way(network: Network, seed: int) -> None:
+    """Every beat and the cycles, under a planned or a random plan, with and without stalls."""
     plan = random_plan(network, seed) if seed % 2 else plan_for(network)
     check(network, plan, count=2, pauses=(0.0, 0.0) if seed % 4 < 2 else (0.3, 0.3))
     check_cycles(network, plan, count=2)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, **RANDOM)
+@given(seed=SEEDS)
+def test_two_hundred_random_windows(seed):
+    check_every_way(random_windows(seed), seed)

@@ -168,7 +168,26 @@ def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
     assert len(trained) == 1, "only the one training that was not there"
     assert burst.main([*words, "--report"]) == 0
     assert len(trained) == 1
-    assert torch.get_num_threads() >= 1
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 5), (2, 2), (8, 1)])
+def test_runs_side_by_side_share_the_threads(workers, threads, grid, tmp_path, monkeypatch):
+    shared = []
+    monkeypatch.setattr(burst, "check_library", lambda *_: None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr(burst, "shared_out", lambda _, arguments, **__: shared.extend(arguments) or [])
+    assert burst.main(["--grid", str(grid), "--work-dir", str(tmp_path / "work"), "--workers", str(workers)]) == 2
+    assert {arguments[-1] for arguments in shared} == {threads}
+
+
+def test_a_run_trains_with_the_threads_that_it_is_given(tmp_path, grid, monkeypatch):
+    used = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(run, "sole_training", lambda _: pytest.fail("far enough"))
+    one = read_grid(grid)[0]
+    with pytest.raises(pytest.fail.Exception):
+        run.perform(one.words, one.command, tmp_path / "run", None, "cpu", 3)
+    assert used == [3]
 
 
 def test_an_interrupted_run_keeps_its_training_and_those_before_it(grid, tmp_path, monkeypatch):
