@@ -83,7 +83,7 @@ def replay(network: Network, references: ReferenceVectors) -> IntArray:
     """
     values, products = size(network)
     require(values <= MOST_VALUES, f"{values:,} bursts per inference are more than {MOST_VALUES:,}")
-    require(products <= MOST_PRODUCTS, f"{products:,} synapses per inference are more than {MOST_PRODUCTS:,}")
+    require(products <= MOST_PRODUCTS, f"{products:,} additions per inference are more than {MOST_PRODUCTS:,}")
     samples, count = references.samples[: max(1, REPLAYED_PRODUCTS // products)], at_once(network)
     parts = [
         run(network, encode(samples[start : start + count], network.input)).logits.numpy()
@@ -98,9 +98,13 @@ def at_once(network: Network) -> int:
 
 
 def size(network: Network) -> tuple[int, int]:
-    """Bursts, and products of weight and burst, in one inference; raises NetworkError for too large windows."""
+    """Bursts, and what is added up of them, weighted or pooled, in one inference; raises NetworkError for too large
+    windows."""
     values = sum(math.prod(network.shape(node.name)) * network.timesteps for node in (network.input, *network.nodes))
     products = 1
+    for node in network.nodes:
+        if isinstance(node, Pooling):
+            products += math.prod(network.shape(node.name)) * node.window.area * network.steps(node.name)
     for projection in network.projections:
         if not isinstance(projection, Skip):
             target = network.readout if projection.target == Readout.name else network.node(projection.target)

@@ -42,6 +42,10 @@ MOST_NEURONS = 2**24
 """Of one node; far more than any part of a board could serve."""
 
 
+MOST_WEIGHTS = 2**26
+"""Of one projection, the zeros between groups included; far more than any board holds."""
+
+
 LARGEST_BIAS = 2**40
 
 

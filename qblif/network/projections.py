@@ -9,6 +9,7 @@ from qblif.network.checks import (
     ADDED,
     LARGEST,
     MOST_WEIGHT_BITS,
+    MOST_WEIGHTS,
     IntArray,
     Shape,
     frozen_integers,
@@ -70,6 +71,8 @@ class Conv2d:
         self.window((0, 0))
         fine = is_whole(self.groups, 1, len(self.weights)) and len(self.weights) % self.groups == 0
         require(fine, f"{self.target}: groups {shown(self.groups)} do not divide {len(self.weights)} channels")
+        full = self.weights.size * self.groups
+        require(full <= MOST_WEIGHTS, f"{self.target}: {full:,} weights and zeros between groups are too many")
 
     def window(self, source: tuple[int, int]) -> Window:
         """The window that slides, whatever the height and width of the source."""

@@ -14,6 +14,7 @@ from qblif.network.checks import NetworkError
 from qblif.network.nodes import InputSpec, Pooling, Readout
 from qblif.network.projections import Conv2d, Dense
 from qblif.network.references import ReferenceVectors
+from studies.network_builder import NetworkBuilder
 from tests.networks import random_bursts, random_convolutions, random_network
 from tests.reference import scalar_run
 
@@ -132,3 +133,19 @@ def test_a_network_too_large_to_replay_is_refused_at_once():
     known = ReferenceVectors(samples=np.zeros((1, 1, 4096, 4096), dtype=np.uint8), logits=none[None], labels=none)
     with pytest.raises(NetworkError, match="hidden: windows of 67,076,100 bursts are too large"):
         golden.replay(network, known)
+
+
+def test_a_pooling_that_would_take_hours_is_refused():
+    """A file of some kilobytes could ask for it."""
+    builder = NetworkBuilder(random=np.random.default_rng(1), shape=(1, 2048, 2048), neurons=lambda _: {})
+    builder.pool("pool", "sum", 1024, stride=1)
+    builder.pool("rest", "sum", builder.at[1:])
+    builder.classify(2)
+    none = np.zeros(2, dtype=np.int64)
+    readout = Readout(fraction_bits=4, bias=none, exponent=none)
+    network = builder.network(timesteps=1, coding="direct", input_bits=1, readout=readout)
+    references = ReferenceVectors(
+        samples=np.zeros((1, 1, 2048, 2048), dtype=np.uint8), logits=none[np.newaxis], labels=none[:1]
+    )
+    with pytest.raises(NetworkError, match="per inference"):
+        golden.replay(network, references)

@@ -87,6 +87,12 @@ def test_poolings_that_are_none(options):
         Pooling(name="pool", source="a", kind="max", **options)
 
 
+def test_zeros_between_groups_are_bounded():
+    weights = np.ones((2**14, 1, 1, 1), dtype=np.int64)
+    with pytest.raises(NetworkError, match="zeros between groups"):
+        Conv2d(source="a", target="b", weights=weights, weight_bits=2, groups=2**14)
+
+
 def test_a_pooling_whose_stride_is_its_kernel_tiles():
     assert Pooling(name="pool", source="a", kind="max", kernel=(2, 3), stride=(2, 3)).tiles
     assert Pooling(name="pool", source="a", kind="max", kernel=(2, 2)) == Pooling(
