@@ -42,6 +42,7 @@ from qblif.network.file import load_network, network_sha256, save_network
 from qblif.network.graph import Network
 from qblif.network.projections import Skip
 from qblif.progress import step
+from qblif.zoo import checkpoint
 
 CLOCK_MARGIN = 0.95
 """Of an Fmax that was reached: the share at which the same design, placed and routed again, surely works."""
@@ -320,7 +321,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add_plan_options(result, board=None)
-    add("--ckpt", type=Path, help="checkpoint of snn.train")
+    add("--ckpt", type=checkpoint, help="checkpoint of snn.train, or the name of a shipped network")
     add("--patch", type=Path, metavar="DIR", help="put the weights of --ckpt into this build, which was --patchable")
     add("--out", type=Path, help="output folder (default build/BOARD; with --patch DIR-patched)")
     add("--until", choices=tuple(STEPS), default="bitstream", help="last step (default bitstream)")

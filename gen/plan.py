@@ -25,6 +25,7 @@ from qblif.files import whole_file, write_whole
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.progress import step
+from qblif.zoo import checkpoint
 
 DEFAULT_COUNT = 20
 
@@ -169,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
         "its cycles and resources, and the alternatives from smallest to fastest. Nothing is synthesised.",
     )
     add = result.add_argument
-    add("--ckpt", type=Path, help="checkpoint of snn.train")
+    add("--ckpt", type=checkpoint, help="checkpoint of snn.train, or the name of a shipped network")
     add_plan_options(result, board=None)
     add("--data", help="data set for exact cycles instead of expected ones")
     add("--data-dir", type=Path, help="folder with the data set's files")

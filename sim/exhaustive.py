@@ -19,6 +19,7 @@ from gen.design import Design, add_plan_options, design_of
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole
 from qblif.progress import step
+from qblif.zoo import checkpoint
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.record import keep
@@ -104,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         "interrupted. Exit code 1 means a mismatch.",
     )
     add = result.add_argument
-    add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    add("--ckpt", type=checkpoint, required=True, help="checkpoint of snn.train, or the name of a shipped network")
     add("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add_plan_options(result, board="arty_a7")

@@ -16,6 +16,7 @@ from qblif.golden import BATCH, accumulates, run
 from qblif.network.coding import encode
 from qblif.network.graph import Network
 from qblif.progress import step
+from qblif.zoo import checkpoint
 from snn.datasets.data import NAMES, Images, load
 
 
@@ -49,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m sim.golden", description="Evaluate a checkpoint's integer network on a test set, exactly."
     )
-    result.add_argument("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    result.add_argument(
+        "--ckpt", type=checkpoint, required=True, help="checkpoint of snn.train, or the name of a shipped network"
+    )
     result.add_argument("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     result.add_argument("--data-dir", type=Path, help="folder with the data set's files")
     result.add_argument("--count", type=int, help="only the first COUNT test images")

@@ -24,6 +24,7 @@ from qblif.files import write_whole
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.progress import step
+from qblif.zoo import checkpoint
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build
@@ -156,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
         "integer golden model. Exit code 1 means a mismatch.",
     )
     add = result.add_argument
-    add("--ckpt", type=Path, required=True, help="checkpoint of snn.train")
+    add("--ckpt", type=checkpoint, required=True, help="checkpoint of snn.train, or the name of a shipped network")
     add("--data", required=True, help=f"data set: {', '.join(NAMES)}")
     add("--data-dir", type=Path, help="folder with the data set's files")
     add("--count", type=int, default=20, help="test images (default 20)")

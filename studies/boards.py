@@ -28,10 +28,10 @@ from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, c
 from qblif.files import sole_writer, write_whole
 from qblif.network.projections import Skip
 from qblif.progress import step
+from qblif.zoo import ZOO
 from sim.record import keep
 
 BUILT = Path(__file__).with_name("boards.json")
-ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 SMALLEST, LARGEST = "smallest", "largest"
 NETLISTS_ONLY = ("xilinx7",)
 """Families whose bitstreams the usual machine cannot make: the larger network is enough for a netlist."""

@@ -26,6 +26,7 @@ from qblif.network.coding import encode
 from qblif.network.graph import Network
 from qblif.network.nodes import Leak
 from qblif.progress import step
+from qblif.zoo import ZOO
 from sim.cover_points import cover
 from sim.coverage import flow_points, merge, recorded
 from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate
@@ -35,7 +36,6 @@ from studies.coverage_report import Covered, Hole, report
 from studies.random_networks import Sketch, balanced, random_network
 from studies.stimuli import noise, stimuli
 
-ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 DEFAULT_FOLDER = Path("build/coverage")
 EXIT_HOLE = 1
 SAMPLES = 300

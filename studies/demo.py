@@ -15,10 +15,10 @@ from rich.table import Table
 from gen import build
 from gen.report import fmax
 from qblif.errors import UserError, command_line
+from qblif.zoo import ZOO
 from sim import golden, run
 
 Figures = dict[str, Any]
-ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 
 
 @command_line

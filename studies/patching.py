@@ -21,6 +21,7 @@ from gen.design import DEFAULT_MARGIN
 from gen.emit.block_rams import NETLIST
 from qblif.errors import UserError, command_line
 from qblif.progress import step
+from qblif.zoo import checkpoint
 
 
 def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--board", default="ulx3s_85f", help="board name, see gen.build --list-boards (default ulx3s_85f)")
-    add("--ckpt", type=Path, required=True, help="checkpoint that is built")
+    add("--ckpt", type=checkpoint, required=True, help="checkpoint that is built")
     add("--other", type=Path, required=True, help="checkpoint of the same architecture that is patched into it")
     add("--clock-mhz", type=float, help="as in gen.build")
     add("--target-fps", type=float, help="as in gen.build")

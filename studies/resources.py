@@ -51,11 +51,11 @@ from qblif.errors import UserError, command_line
 from qblif.files import sole_writer, write_whole
 from qblif.network.nodes import Leak
 from qblif.progress import counted, step
+from qblif.zoo import ZOO
 from sim.record import keep
 from studies.random_networks import Sketch, random_network
 
 MEASURED = Path(__file__).with_name("resources.json")
-ZOO = Path("snn/zoo")
 BOARDS = ("arty_a7_100", "ulx3s_85f")
 SMALL = (1, 12, 12)
 TOLERANCE = 0.15
@@ -187,8 +187,7 @@ def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
 def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
     """The list of designs by name."""
     for name, rate in SHIPPED:
-        if (ZOO / f"{name}.pt").is_file():
-            yield name, functools.partial(shipped, name, rate)
+        yield name, functools.partial(shipped, name, rate)
     for sketch, fps in SKETCHES:
         yield sketch.name, functools.partial(sketched, sketch, fps)
 

@@ -28,12 +28,12 @@ from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.progress import step
 from qblif.protocol import Command, Identity
+from qblif.zoo import ZOO, checkpoint
 from sim.board import BuiltBoard, Noise, build_board, virtual_board
 from sim.simulator import SimulationError
 from snn.datasets.data import Images, load
 
 Figures = dict[str, Any]
-ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 DEFAULT_FOLDER = Path("build/virtual_board")
 CLOCK_MHZ = 24.0
 """Eight cycles per bit at 3 Mbaud: the fewer cycles per byte, the sooner simulated."""
@@ -192,7 +192,12 @@ def parser() -> argparse.ArgumentParser:
         f"link is busy with images for less than {LEAST_EFFICIENCY:.0%} of the time.",
     )
     add = result.add_argument
-    add("--ckpt", type=Path, default=ZOO / "fashion_mnist_mlp.pt", help="checkpoint (default the Fashion-MNIST MLP)")
+    add(
+        "--ckpt",
+        type=checkpoint,
+        default=ZOO / "fashion_mnist_mlp.pt",
+        help="checkpoint (default the Fashion-MNIST MLP)",
+    )
     add("--board", default="ulx3s_85f", help="board name (default ulx3s_85f)")
     add("--data", default="fashion_mnist", help="data set (default fashion_mnist)")
     add("--data-dir", type=Path, help="folder with the data set's files")

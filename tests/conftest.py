@@ -5,6 +5,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from qblif import progress
+from qblif.zoo import ZOO
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before torch is imported, and for the processes that tests start: as many test processes run as there are cores, and
@@ -12,8 +13,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("no_shrinking", phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For studies.mutations, where it matters that a test fails and not how small its example is."""
-
-ZOO = Path(__file__).resolve().parent.parent / "snn" / "zoo"
 
 
 @pytest.fixture(scope="session")

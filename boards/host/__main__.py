@@ -20,6 +20,7 @@ from qblif.errors import UserError, command_line
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.network.graph import Network
+from qblif.zoo import checkpoint
 
 EXIT_MISMATCH = 1
 DEFAULT_COUNT = 1000
@@ -154,7 +155,9 @@ def parser() -> argparse.ArgumentParser:
     )
     for added in (one, many):
         added.add_argument(
-            "--ckpt", type=Path, help="refuse when another network was flashed; bench: compare with its golden model"
+            "--ckpt",
+            type=checkpoint,
+            help="refuse when another network was flashed; bench: compare with its golden model",
         )
     command("counters", counters, "print the activity counters")
     command("reset", reset, "put the board back to its state after power-on")

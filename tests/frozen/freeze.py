@@ -24,7 +24,7 @@ from hw.plan import load_plan
 from qblif.network.file import load_network, save_network
 from qblif.network.graph import Network
 from qblif.network.references import ReferenceVectors
-from tests.conftest import ZOO
+from qblif.zoo import ZOO
 from tests.networks import random_convolutions, random_network, random_plan
 
 FOLDER = Path(__file__).resolve().parent

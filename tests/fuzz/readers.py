@@ -21,6 +21,7 @@ from qblif.network.coding import encode
 from qblif.network.file import load_network, network_sha256, save_network
 from qblif.network.graph import Network
 from qblif.network.references import ReferenceVectors
+from qblif.zoo import ZOO
 from snn import checkpoint
 from snn.architecture import ModelOptions
 from snn.command import parse
@@ -32,8 +33,6 @@ from tests.fuzz.campaign import Reader
 from tests.fuzz.data_readers import DATA_READERS
 from tests.fuzz.mutators import BYTES, CHECKPOINT, JSON, SAFETENSORS
 from tests.networks import random_convolutions, random_network
-
-ZOO = Path(__file__).resolve().parents[2] / "snn" / "zoo"
 
 
 def networks(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from gen.planning.plans import SHARE_OF_BOARD, alternatives, evaluate, make_plan
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
-from tests.conftest import ZOO
+from qblif.zoo import ZOO
 from tests.networks import plan_for, random_convolutions, random_network
 
 
