@@ -7,6 +7,25 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qblif.network.checks import IntArray
+from qblif.network.graph import Network
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComputedRun:
+    """What a network computes in a run: int64 arrays, one entry for each inference.
+
+    Attributes:
+        network: the network.
+        bursts: of every node, (inferences, steps, C, H, W).
+        potentials, membranes: M and V of every population after each timestep, (inferences, T, C, H, W).
+        logits: (inferences, classes).
+    """
+
+    network: Network
+    bursts: Mapping[str, IntArray]
+    potentials: Mapping[str, IntArray]
+    membranes: Mapping[str, IntArray]
+    logits: IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hw.coverage import CoverPoint
+from hw.coverage import ComputedRun, CoverPoint
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape
 from hw.rows_ahead import RowsAhead
 from hw.timing import Consumer, CurrentConsumer
 from qblif.network.checks import IntArray
-from qblif.network.graph import Network
 from qblif.streams import BurstStream
 
 
@@ -147,9 +146,8 @@ class Engine(ABC):
         """A bound of the cycles per inference: every bit-plane of every burst is set."""
 
     @abstractmethod
-    def coverage(self, network: Network, name: str, bursts: IntArray, largest: int) -> list[CoverPoint]:
-        """Questions of functional coverage about the layer ``name``, with the ``bursts`` of its source in each
-        inference and the ``largest`` that it can send."""
+    def coverage(self, name: str, run: ComputedRun) -> list[CoverPoint]:
+        """Questions of functional coverage about the layer ``name``, and the answers of a run."""
 
     @abstractmethod
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:

@@ -1,7 +1,7 @@
 """Pooling over windows side by side, which is worked out while the stream passes: one row of results is kept."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.coverage import CoverPoint
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation
 from hw.features import Features
 from hw.layouts import bursts_layout
@@ -20,7 +20,6 @@ from hw.rows_ahead import RowsAhead
 from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer, PipelineClock
 from qblif.network.checks import IntArray
-from qblif.network.graph import Network
 from qblif.network.nodes import Pooling
 from qblif.network.window import Window
 from qblif.streams import BurstStream
@@ -137,10 +136,8 @@ class PoolingStage(Stage):
         assert reader is not None
         return StageTiming(inlets=(PoolingTiming(self, reader),))
 
-    def coverage(
-        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
-    ) -> list[CoverPoint]:
-        return pooled_windows(self.name, self.kind, self.window, bursts[self.source])
+    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
+        return pooled_windows(self.name, self.kind, self.window, run.bursts[self.source])
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
         unit = site.add(self.part(UNIT), PoolingUnit(self))

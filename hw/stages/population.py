@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation, numbered
 from hw.engines.event.engine import EventPlan, event_engine
 from hw.features import Features
@@ -17,6 +18,7 @@ from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming
 from hw.neurons.config import NeuronConfig, QueueConfig
 from hw.neurons.constants import constants_features
+from hw.neurons.coverage import neuron_points
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
@@ -292,6 +294,9 @@ class PopulationStage(Stage):
             side.engine = arrival
         work = tuple(worked for _, worked in started)
         return StageTiming(inlets=(main, *(side.queue for side in sides), *skips), work=work)
+
+    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
+        return [*neuron_points(self.name, self.bank, run), *super().coverage(run)]
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
         rings = self.add_engines(site)

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation
 from hw.engines.event.engine import EventPlan, event_engine
 from hw.features import Features
@@ -153,6 +155,9 @@ class ReadoutStage(Stage):
         arrival, work = self.engine.timing(readout, bursts[self.engine.source])
         return StageTiming(inlets=(arrival,), work=(work,), finished=readout.finished)
 
+    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
+        return [*super().coverage(run), *class_points(self.name, run)]
+
     def assemble(self, site: Site, arriving: Sequence[Any]) -> None:
         [engine] = self.add_engines(site)
         site.connect(arriving[0], engine.bursts)
@@ -163,6 +168,35 @@ class ReadoutStage(Stage):
 
     def figures(self) -> dict[str, Any]:
         return {**self.engine.figures(), "cores": 1, "group": 1, "potential_bits": self.readout.logit_bits}
+
+
+def class_points(name: str, run: ComputedRun) -> list[CoverPoint]:
+    """Which class won, and whether another had the same logit."""
+    logits = run.logits
+    classes = np.arange(logits.shape[1])
+    won = logits.argmax(axis=1)[:, np.newaxis] == classes
+    tied = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    bounds = layer_bounds(run.network, run.network.readout).current
+    losers = {
+        str(label): "another class's logit is larger for every input, by interval analysis"
+        for label in classes
+        if bounds.high[label] < bounds.low.max()
+    }
+    return [
+        CoverPoint(
+            place=name,
+            kind="class",
+            bins=tuple(str(label) for label in classes),
+            hits=won.astype(np.int64),
+            unreachable=losers,
+        ),
+        CoverPoint(
+            place=name,
+            kind="first place",
+            bins=("alone", "tied"),
+            hits=np.stack([~tied, tied], 1).astype(np.int64),
+        ),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

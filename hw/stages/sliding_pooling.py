@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.coverage import CoverPoint
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation
 from hw.features import Features
 from hw.layouts import bursts_layout
@@ -23,7 +23,6 @@ from hw.timing import LONG_AGO, Consumer
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField, ReceptiveFieldTiming
 from qblif.network.checks import IntArray
-from qblif.network.graph import Network
 from qblif.network.nodes import Pooling
 from qblif.streams import BurstStream
 
@@ -132,10 +131,8 @@ class SlidingPoolingStage(Stage):
         rows = itertools.repeat([(area - 1, LONG_AGO, 1)] * results)
         return StageTiming(inlets=(ReceptiveFieldTiming(self.window, CombinerTiming(reader), rows),))
 
-    def coverage(
-        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
-    ) -> list[CoverPoint]:
-        return pooled_windows(self.name, self.kind, self.window.window, bursts[self.source])
+    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
+        return pooled_windows(self.name, self.kind, self.window.window, run.bursts[self.source])
 
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
         unit = site.add(self.part(UNIT), SlidingPoolingUnit(self))

@@ -5,14 +5,14 @@ and :mod:`hw.stages.registry` lists the kinds.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from hw.coverage import CoverPoint
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation, WorkTiming, numbered
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
@@ -256,16 +256,9 @@ class Stage(ABC):
             bursts: of every node that an engine reads, (inferences, steps, C, H, W).
         """
 
-    def coverage(
-        self, network: Network, bursts: Mapping[str, IntArray], largest: Callable[[str], int]
-    ) -> list[CoverPoint]:
-        """Questions of functional coverage: with the bursts of every node in each inference, and what the largest burst
-        of a node can be."""
-        return [
-            point
-            for engine in self.engines
-            for point in engine.coverage(network, self.name, bursts[engine.source], largest(engine.source))
-        ]
+    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
+        """Questions of functional coverage, and the answers of a run."""
+        return [point for engine in self.engines for point in engine.coverage(self.name, run)]
 
     @abstractmethod
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:

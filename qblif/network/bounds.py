@@ -218,5 +218,14 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
     )
 
 
+def bursts_of(potential: Interval, neuron: Neuron) -> Interval:
+    """Bounds of the bursts of every channel whose potentials are in ``potential``."""
+    half, fraction = 1 << neuron.fraction_bits - 1, neuron.fraction_bits
+    return Interval(
+        low=np.clip((potential.low + half) >> fraction, 0, neuron.burst_ceiling),
+        high=np.clip((potential.high + half) >> fraction, 0, neuron.burst_ceiling),
+    )
+
+
 KNOWN_BOUNDS: "WeakKeyDictionary[Network, dict[str, LayerBounds]]" = WeakKeyDictionary()
 """What :func:`layer_bounds` gave, as long as the network lives."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qblif.errors import UserError
-from qblif.network.bounds import MOST_BITS, current, neuron_bounds
+from qblif.network.bounds import MOST_BITS, bursts_of, current, layer_bounds, neuron_bounds
 from qblif.network.checks import LARGEST, MOST_TIMESTEPS, Shape, is_whole, require
 from qblif.network.nodes import InputSpec, Node, Pooling, Population, Readout, Target
 from qblif.network.projections import Conv2d, Dense, Projection, Skip, projected_shape
@@ -151,7 +151,12 @@ class Network:
     @property
     def targets(self) -> tuple[Target, ...]:
         """What projections end in, in order: the populations, then the readout."""
-        return (*(node for node in self.nodes if isinstance(node, Population)), self.readout)
+        return (*self.populations, self.readout)
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """The nodes that have neurons, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Population))
 
     def node(self, name: str) -> Node:
         """The input, population or pooling called ``name``; raises ``KeyError``."""
@@ -182,3 +187,18 @@ class Network:
     def steps(self, name: str) -> int:
         """How many timesteps the stream of ``name`` carries: a direct input is sent once for all of them."""
         return 1 if self.origin(name) == self.input.name and self.input.coding == "direct" else self.timesteps
+
+
+def burst_range(network: Network, name: str, *, first_step: bool = False) -> tuple[int, int]:
+    """Bounds of the bursts of a node, of those of the first timestep alone where that is asked for."""
+    node = network.node(name)
+    if isinstance(node, Population):
+        bounds = layer_bounds(network, node)
+        bursts = bursts_of(bounds.current if first_step else bounds.potential, node)
+        return int(bursts.low.min()), int(bursts.high.max())
+    if isinstance(node, Pooling):
+        low, high = burst_range(network, node.source, first_step=first_step)
+        places = node.window.area if node.kind == "sum" else 1
+        # Padding is burst 0, whatever the source sends.
+        return (0 if node.window.padded else low * places), high * places
+    return 0, node.burst_ceiling

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hw.coverage import CoverPoint, total
+from hw.coverage import ComputedRun, CoverPoint, total
 from hw.engines.event.config import ProjectionConfig
 from qblif.network.checks import IntArray
-from qblif.network.graph import Network
+from qblif.network.graph import burst_range
 from qblif.network.window import Axis
 from qblif.streams import stream_beats
 
@@ -15,19 +15,10 @@ ROWS = {(0, 0): "middle", (1, 0): "top", (0, 1): "bottom", (1, 1): "top and bott
 COLUMNS = {(0, 0): "centre", (1, 0): "left", (0, 1): "right", (1, 1): "left and right"}
 
 
-def scanner_points(
-    network: Network, name: str, projection: ProjectionConfig, bursts: IntArray, largest: int
-) -> list[CoverPoint]:
-    """Bit-planes, beats, banks and windows of the layer ``name``; only bins that its shape has.
-
-    Args:
-        network: the network.
-        name: of the layer.
-        projection: its engine.
-        bursts: of its source in each inference.
-        largest: the largest burst that its source can send.
-    """
-    source = projection.source
+def scanner_points(name: str, projection: ProjectionConfig, run: ComputedRun) -> list[CoverPoint]:
+    """Bit-planes, beats, banks and windows of an engine of the layer ``name``; only bins that its shape has."""
+    network, source = run.network, projection.source
+    bursts, largest = run.bursts[source], burst_range(network, source)[1]
     shape = (1, network.steps(source), *network.shape(source))
     every_plane = 2**projection.window.source.burst_bits - 1
     one_channel = np.zeros(shape, dtype=np.int64)

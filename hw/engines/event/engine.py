@@ -9,7 +9,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.coverage import CoverPoint
+from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming, numbered
 from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
@@ -29,7 +29,6 @@ from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
-from qblif.network.graph import Network
 from qblif.network.projections import Conv2d, Dense
 from qblif.streams import BurstStream
 
@@ -177,8 +176,8 @@ class EventEngine(ProjectionConfig, Engine):
         turns = self.repeats * (self.lanes + 8)
         return source.beats_per_inference + self.window.sums * (2 * planes + turns)
 
-    def coverage(self, network: Network, name: str, bursts: IntArray, largest: int) -> list[CoverPoint]:
-        return scanner_points(network, name, self, bursts, largest)
+    def coverage(self, name: str, run: ComputedRun) -> list[CoverPoint]:
+        return scanner_points(name, self, run)
 
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         array = ArrayTiming(self, neurons)

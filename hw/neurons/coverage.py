@@ -1,0 +1,67 @@
+"""The questions of functional coverage about a population's neurons."""
+
+import numpy as np
+
+from hw.coverage import ComputedRun, CoverPoint, total
+from hw.neurons.config import NeuronConfig
+from qblif.network.bounds import LayerBounds, bursts_of, layer_bounds
+from qblif.network.checks import IntArray
+from qblif.network.nodes import Population
+
+
+def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[CoverPoint]:
+    """Clamps, membranes, and which channels and folds fired, of the population ``name``."""
+    population = run.network.node(name)
+    assert isinstance(population, Population)
+    bounds, potentials, membranes = layer_bounds(run.network, population), run.potentials[name], run.membranes[name]
+    half, unit = 1 << population.fraction_bits - 1, 1 << population.fraction_bits
+    saturated = population.burst_ceiling * unit + half
+    clamped = np.stack([total(potentials < -half), total(potentials >= saturated)], axis=1)
+    fired = (run.bursts[name] > 0).sum(axis=(1, 3, 4))
+    dead = bursts_of(bounds.potential, population).high == 0
+    channels = tuple(str(channel) for channel in range(population.shape[0]))
+    silent = dict.fromkeys(np.array(channels)[dead], "its bursts are 0 for every input, by interval analysis")
+    folds = np.arange(len(channels)) // neurons.lanes
+    points = [
+        CoverPoint(
+            place=name,
+            kind="clamps",
+            bins=("at 0", "at K"),
+            hits=clamped,
+            unreachable=unclamped(bounds, -half, saturated),
+        ),
+        CoverPoint(place=name, kind="channels", bins=channels, hits=fired, unreachable=silent),
+        CoverPoint(
+            place=name,
+            kind="folds",
+            bins=tuple(str(fold) for fold in range(neurons.folds)),
+            hits=np.stack([fired[:, folds == fold].sum(axis=1) for fold in range(neurons.folds)], axis=1),
+            unreachable={
+                str(fold): "none of its channels can fire" for fold in range(neurons.folds) if dead[folds == fold].all()
+            },
+        ),
+        membrane_signs(name, "last membranes", membranes[:, -1], bounds),
+    ]
+    if membranes.shape[1] > 1 and population.leak.multiplier:
+        points.append(membrane_signs(name, "carried membranes", membranes[:, :-1], bounds))
+    return points
+
+
+def unclamped(bounds: LayerBounds, lowest: int, saturated: int) -> dict[str, str]:
+    """The clamps that no potential needs."""
+    low, high = int(bounds.potential.low.min()), int(bounds.potential.high.max())
+    reason = f"potentials are {low} to {high} for every input, by interval analysis"
+    return {name: reason for name, needed in (("at 0", low < lowest), ("at K", high >= saturated)) if not needed}
+
+
+def membrane_signs(name: str, kind: str, membranes: IntArray, bounds: LayerBounds) -> CoverPoint:
+    """Negative and positive membranes: those carried into the next timestep, or left when an inference is over."""
+    low, high = int(bounds.membrane.low.min()), int(bounds.membrane.high.max())
+    reason = f"membranes are {low} to {high} for every input, by interval analysis"
+    return CoverPoint(
+        place=name,
+        kind=kind,
+        bins=("negative", "positive"),
+        hits=np.stack([total(membranes < 0), total(membranes > 0)], axis=1),
+        unreachable={sign: reason for sign, there in (("negative", low < 0), ("positive", high > 0)) if not there},
+    )
