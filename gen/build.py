@@ -296,7 +296,7 @@ def is_replaceable(out: Path) -> bool:
 
 
 def list_boards(console: Console) -> None:
-    """Print every board and how far its tools go on this machine."""
+    """Print every board and the last step that its tools can do on this machine."""
     table = Table("board", "part", "clock MHz", "LUT", "BRAM", "here")
     for board in CATALOGUE.values():
         if missing := board.family.missing_tools(board):

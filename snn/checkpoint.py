@@ -215,7 +215,7 @@ def save_atomically(content: dict[str, Any], path: Path) -> None:
     # torch names the archive inside after the file, and reports a full disk as an error of the archive.
     written = io.BytesIO()
     torch.save(content, written)
-    torch.load(io.BytesIO(written.getbuffer()), weights_only=True)  # what cannot be read back must not replace what can
+    torch.load(io.BytesIO(written.getbuffer()), weights_only=True)  # an unreadable file must not replace a good one
     write_whole(path, written.getvalue())
 
 

@@ -100,7 +100,7 @@ def part_differences(part: Any, before: Any) -> Iterator[str]:
     name = part.name if hasattr(part, "name") else f"{part.source} -> {part.target}"
     for field in dataclasses.fields(part):
         if isinstance(part, Readout) and field.name == "fraction_bits":
-            continue  # It says what a logit is worth, which no hardware asks.
+            continue  # It only scales the logits, and the hardware does not use it.
         new, old = getattr(part, field.name), getattr(before, field.name)
         if isinstance(new, np.ndarray):
             new, old = new.shape, old.shape

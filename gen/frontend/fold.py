@@ -223,7 +223,7 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
         rows = factor * scalar(numbers, "source_scale", name) / scale * unit / 2.0**exponent
         limit = 2 ** (whole(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
         rounded = np.empty(weight.shape, dtype=np.int64)
-        for channel, row in enumerate(rows):  # one by one: whole layers of floats would take much memory
+        for channel, row in enumerate(rows):  # row by row, since temporary arrays for a whole layer take much memory
             rounded[channel] = np.clip(np.floor(weight[channel] * row + 0.5), -limit, limit - 1)
         weights.append(rounded)
         bias = bias + np.floor(offset / scale * unit + 0.5).astype(np.int64)

@@ -19,7 +19,7 @@ UNKNOWN_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What is known about the bursts of a network before a run.
+    """The known and assumed activity of a network, from which cycles are estimated.
 
     Attributes:
         network: the network.

@@ -15,7 +15,7 @@ from qblif.network.checks import IntArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedCycles:
-    """What the hardware will do if inferences are offered back to back and every result is taken at once.
+    """The predicted behaviour of the hardware if inferences are offered back to back and every result is taken at once.
 
     Attributes:
         finished: the cycle in which each inference's class leaves; the first beat is taken in cycle 0.

@@ -40,7 +40,7 @@ class StageResources:
 
 @cache
 def constants(family: str) -> dict[str, dict[str, float]]:
-    """What one of each feature costs on ``family``: ``{"lut": {...}, "ff": {...}}``."""
+    """The cost of one of each feature on ``family``: ``{"lut": {...}, "ff": {...}}``."""
     fitted: dict[str, dict[str, dict[str, float]]] = json.loads(CONSTANTS.read_text())["families"]
     return fitted[family if family in fitted else "ecp5"]
 
