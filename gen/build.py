@@ -3,8 +3,8 @@
     python -m gen.build --board ulx3s_85f --ckpt model.pt
     python -m gen.build --patch build/ulx3s_85f --ckpt retrained.pt
 
-An ordered list of steps; each saves what it made and checks it by reading it back. Everything is made in a partial
-folder of this build alone, which becomes OUT when all that was asked for is there, and OUT.failed when a step fails.
+A build is an ordered list of steps; each saves its products and checks them by reading them back. Everything is made in
+a partial folder of this build, which becomes OUT when everything requested is there, and OUT.failed if a step fails.
 """
 
 import argparse
@@ -45,11 +45,11 @@ from qblif.progress import step
 from qblif.zoo import checkpoint
 
 CLOCK_MARGIN = 0.95
-"""Of an Fmax that was reached: the share at which the same design, placed and routed again, surely works."""
+"""Share of a reached Fmax at which the same design, placed and routed again, surely meets timing."""
 
 
 class TimingError(UserError):
-    """Place and route reached ``fmax_mhz``, which is less than ``clock_mhz``; ``slower_mhz`` is within reach."""
+    """Place and route reached only ``fmax_mhz`` of ``clock_mhz``; ``slower_mhz`` is a clock within reach, or None."""
 
     def __init__(self, board: Board, clock_mhz: float, fmax_mhz: float) -> None:
         self.clock_mhz, self.fmax_mhz = clock_mhz, fmax_mhz
@@ -60,10 +60,10 @@ class TimingError(UserError):
 
 @dataclass(kw_only=True)
 class Build:
-    """What the steps work on: the design, the folder they write to, and the report they fill in.
+    """The state of the steps: the design, the folder they write to, and the report they fill in.
 
-    ``memories``: where the tables that are kept in block RAM lie. ``patched``: the build whose hardware is used again.
-    ``missed``: the faster clock that was tried before and not met.
+    ``memories``: where the tables in block RAM are. ``patched``: the build whose hardware is reused. ``missed``: the
+    error of the faster clock that was tried before and not met.
     """
 
     design: Design
@@ -74,13 +74,13 @@ class Build:
     missed: TimingError | None = None
 
     def run(self, purpose: str, action: Callable[[], None]) -> None:
-        """Do one thing, and show that it runs."""
+        """Run one action and show its progress."""
         with step(f"{self.design.board.name}: {purpose}"):
             action()
 
 
 def step_network(build: Build) -> None:
-    """Save the integer network, and read it back: the same arrays."""
+    """Save the integer network, read it back and check that the arrays are the same."""
     path = build.folder / "network.safetensors"
     save_network(path, build.design.network, build.design.references)
     network, references = load_network(path)
@@ -92,7 +92,7 @@ def step_network(build: Build) -> None:
 
 
 def step_rtl(build: Build) -> None:
-    """Save plan and Verilog; read the plan and every weight back: out of the Verilog, and into the network's arrays."""
+    """Save plan and Verilog; read back the plan, and every weight from the Verilog and from the memory words."""
     design = build.design
     (build.folder / "plan.json").write_text(design.plan.to_json())
     if load_plan(build.folder / "plan.json") != design.plan:
@@ -107,7 +107,7 @@ def step_rtl(build: Build) -> None:
 
 
 def step_synthesis(build: Build) -> None:
-    """Synthesise the board's top and hold what it needs against the board."""
+    """Synthesise the board's top and compare its needs with the board."""
     design = build.design
     family = design.board.family
     for name, text in board_files(design).items():
@@ -129,7 +129,7 @@ def step_synthesis(build: Build) -> None:
 
 
 def board_files(design: Design) -> dict[str, str]:
-    """The files of the board's top; in a patchable design's the tables hold placeholders."""
+    """The files of the board's top; in a patchable design the tables hold placeholders."""
     files = design.board.family.files(design.board, board_top(design), design.plan.clock_mhz)
     if design.patchable:
         files[RTLIL] = with_placeholders(files[RTLIL], memory_images(design))
@@ -137,7 +137,7 @@ def board_files(design: Design) -> dict[str, str]:
 
 
 def step_bitstream(build: Build) -> None:
-    """Place, route and pack, where the tools for that are installed; timing must be met where the tools know it."""
+    """Place, route and pack, if the tools for it are installed; timing must be met unless Fmax is only a hint."""
     board, family = build.design.board, build.design.board.family
     build.report["missing_tools"] = family.missing_tools(board)
     if build.report["missing_tools"]:
@@ -157,7 +157,7 @@ def step_bitstream(build: Build) -> None:
 
 
 def check_bitstream(build: Build) -> None:
-    """Read the bitstream back, where it can be: every table in block RAM must hold what the network's does."""
+    """Read the bitstream back if possible: every table in block RAM must hold the words of the network's table."""
     design, family = build.design, build.design.board.family
     bitstream = family.bitstream()
     if not (build.folder / bitstream).is_file():
@@ -178,7 +178,7 @@ def check_bitstream(build: Build) -> None:
 
 
 def step_patch(build: Build) -> None:
-    """Put the network's tables into what an earlier build placed and routed, and pack it."""
+    """Put the network's tables into the placed and routed design of an earlier build, and pack it."""
     design, family = build.design, build.design.board.family
     assert build.patched is not None
     assert family.block_ram_format is not None
@@ -210,7 +210,7 @@ def same_weights(one: Network, other: Network) -> bool:
 
 
 def check_tools(board: Board) -> None:
-    """Say at once that the tools for a bitstream are missing; raises UserError where they are set up wrongly."""
+    """Say at once if the tools for a bitstream are missing; raises UserError if they are set up wrongly."""
     if missing := board.family.missing_tools(board):
         print(f"note: there will be no bitstream, which needs {', '.join(missing)}", file=sys.stderr)
     elif fault := board.family.setup_fault(board):
@@ -218,7 +218,7 @@ def check_tools(board: Board) -> None:
 
 
 def run_steps(build: Build, until: str) -> None:
-    """Run the steps up to ``until``, or those that patch a build."""
+    """Run the steps up to ``until``, or the steps that patch a build."""
     for name, (purpose, action) in (PATCH_STEPS if build.patched else STEPS).items():
         build.run(purpose, functools.partial(action, build))
         if name == until:
@@ -226,7 +226,8 @@ def run_steps(build: Build, until: str) -> None:
 
 
 def slower_design(design: Design, missed: TimingError, cycles: float) -> Design:
-    """The same hardware at a clock that it meets; raises ``missed`` where that is not what was asked for."""
+    """The same hardware at a clock that it meets; raises ``missed`` if another clock is not allowed or possible, and
+    UserError if the slower clock would miss the requested rate."""
     clock = missed.slower_mhz
     if not design.clock_is_free or clock is None:
         raise missed
@@ -240,7 +241,7 @@ def slower_design(design: Design, missed: TimingError, cycles: float) -> Design:
 
 
 def run_build(design: Design, out: Path, until: str, patched: Path | None = None) -> dict[str, Any]:
-    """Run the steps up to ``until``, or those that patch the build ``patched``, and put their products at ``out``.
+    """Run the steps up to ``until``, or the steps that patch the build ``patched``, and put their products at ``out``.
 
     Returns:
         The report, as in ``out/report.json``.
@@ -270,7 +271,7 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
 
 
 LOOKS = 3
-"""At a folder that is not a build: another process may be replacing one by another just now."""
+"""How often a folder that is not a build is looked at: another process may just be replacing one build by another."""
 
 
 def check_replaceable(out: Path) -> None:
@@ -284,7 +285,7 @@ def check_replaceable(out: Path) -> None:
 
 
 def is_replaceable(out: Path) -> bool:
-    """Whether ``out`` is free, empty or a build as it is now; raises OSError where it cannot be looked at."""
+    """Whether ``out`` is free, empty or a build right now; raises OSError if it cannot be read."""
     try:
         with os.scandir(out) as entries:
             files = {entry.name: entry.is_file() for entry in entries}
@@ -296,7 +297,7 @@ def is_replaceable(out: Path) -> bool:
 
 
 def list_boards(console: Console) -> None:
-    """Print every board and how far its tools go on this machine."""
+    """Print every board and the last step that its tools can do on this machine."""
     table = Table("board", "part", "clock MHz", "LUT", "BRAM", "here")
     for board in CATALOGUE.values():
         if missing := board.family.missing_tools(board):

@@ -1,4 +1,4 @@
-"""What an earlier build left, read so that all of it is of one and the same build."""
+"""Reading an earlier build, so that all files come from one and the same build."""
 
 import shutil
 import tempfile
@@ -16,17 +16,17 @@ from qblif.errors import UserError
 from qblif.network.file import load_network, network_sha256
 
 TRIES = 3
-"""How often files are copied again because another build took the folder's place meanwhile."""
+"""How often the files are copied again because another build replaced the folder in the meantime."""
 MOMENT = 0.05
-"""Seconds, many times those between the two renames that replace a folder."""
+"""Pause in seconds, many times longer than the gap between the two renames that replace a folder."""
 
 
 @contextmanager
 def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yield a folder with copies of a build's report and of those of its files ``names`` that are there.
+    """Yield a folder with copies of a build's report and of those of the files ``names`` that exist.
 
-    A build folder is replaced whole, at any time (:func:`qblif.files.whole_folder`): files that are read one by one
-    may be of two builds. A UserError of the block names the build's own folder.
+    A build folder can be replaced as a whole at any time (:func:`qblif.files.whole_folder`), so files that are read one
+    by one may come from two builds. A UserError raised in the block names the build's own folder.
 
     Raises:
         UserError: ``folder`` is not a build folder, is replaced again and again, or one of the files was changed.
@@ -44,7 +44,7 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
                 if identity(folder) == before:
                     break
             except UserError:
-                # While a folder is replaced there is none for a moment.
+                # While a folder is being replaced, it is missing for a moment.
                 if not left:
                     raise
                 time.sleep(MOMENT)
@@ -60,7 +60,7 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def identity(folder: Path) -> tuple[int, int, bytes]:
-    """What differs between two builds at one place; raises UserError where there is no build."""
+    """Data that differ between two builds in one place; raises UserError if there is no build."""
     try:
         found = folder.stat()
         return found.st_ino, found.st_ctime_ns, (folder / REPORT).read_bytes()
@@ -72,7 +72,7 @@ def built_hardware(folder: Path) -> Hardware:
     """Network, plan and configuration of a build.
 
     Raises:
-        UserError: a file is missing or damaged, or plan or network are not those that the report is about.
+        UserError: a file is missing or damaged, or plan or network are not the ones that the report describes.
     """
     report = read_report(folder, ("plan_sha256", "network_sha256"))
     plan, (network, references) = load_plan(folder / "plan.json"), load_network(folder / "network.safetensors")

@@ -1,4 +1,4 @@
-"""One way from a checkpoint to the design that is built and simulated: the same inputs give the same plan."""
+"""The one way from a checkpoint to the design that is built and simulated: the same inputs give the same plan."""
 
 import argparse
 from collections.abc import Iterator
@@ -30,13 +30,13 @@ from qblif.streams import beat_words, stream_beats
 BLANK_SAMPLE_SEED = 1
 MOST_MARGIN = 16
 DEFAULT_MARGIN = 2
-"""Of twelve retrainings of shipped networks (digits_mlp, digits_resnet, fashion_mnist_mlp), ``--like`` them and with
-other seeds, eleven fitted the widths of the first, and one needed a bit more, for a bias; so there is one to spare."""
+"""Of twelve retrainings of shipped networks (digits_mlp, digits_resnet, fashion_mnist_mlp) with ``--like`` and other
+seeds, eleven fitted the widths of the first and one needed one bit more, for a bias; so one bit is to spare."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """A network on a board: its plan, and the configuration that both give."""
+    """A network on a board: its plan, and the configuration that results from both."""
 
     board: Board
     network: Network
@@ -47,12 +47,12 @@ class Hardware:
 
     @property
     def patchable(self) -> bool:
-        """Whether other weights can be put into the bitstream."""
+        """Whether other weights can be patched into the bitstream."""
         return self.plan.patchable and self.board.family.block_ram_format is not None
 
     @property
     def width_margin(self) -> int | None:
-        """Bits by which every register is wider than this network needs, at least; None for a design that cannot be
+        """Bits by which every register is at least wider than this network needs; None for a design that cannot be
         patched."""
         if not self.patchable:
             return None
@@ -74,8 +74,8 @@ class Design(Hardware):
     """A checkpoint on a board.
 
     Attributes:
-        clock_is_free: nobody asked for the plan's clock, so a slower one will do.
-        target_fps: the rate that was asked for; None where none was.
+        clock_is_free: the plan's clock was not requested, so a slower one is allowed.
+        target_fps: the requested rate; None if there was no request.
     """
 
     checkpoint: Checkpoint
@@ -89,7 +89,7 @@ def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray
 
 
 def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> None:
-    """The options that say which plan: the same in gen.plan, gen.build and sim.run, so that all mean the same one."""
+    """Add the options that determine the plan: the same in gen.plan, gen.build and sim.run, with the same result."""
     add = parser.add_argument
     standard = "" if board is None else f" (default {board})"
     add("--board", default=board, help=f"board name, see gen.build --list-boards{standard}")
@@ -131,7 +131,8 @@ def design_of(options: argparse.Namespace) -> Design:
 
 
 def patch_margin(options: argparse.Namespace) -> int | None:
-    """The margin of a patchable design, see :class:`gen.planning.planner.Planner`; None where none is asked for."""
+    """The margin of a patchable design, see :class:`gen.planning.planner.Planner`; None if the design is not to be
+    patchable."""
     if not options.patchable:
         return None
     return DEFAULT_MARGIN if options.width_margin is None else int(options.width_margin)
@@ -151,13 +152,13 @@ def make_design(
     Args:
         checkpoint: file of snn.train.
         board_name: see boards.catalogue.
-        clock_mhz: wanted clock; the board's default otherwise. The PLL's nearest frequency is taken.
-        target_fps: wanted inferences per second, for the smallest design; otherwise the fastest that fits well.
+        clock_mhz: wanted clock; default: the board's. The PLL's nearest frequency is used.
+        target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
         plan_file: a saved plan to use instead of making one.
         patch_margin: see :class:`gen.planning.planner.Planner`.
 
     Raises:
-        UserError: anything about these that the user can put right.
+        UserError: any problem with these that the user can fix.
     """
     board = find_board(board_name)
     clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
@@ -195,7 +196,7 @@ def make_design(
 
 
 def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
-    """Raise UserError unless a loaded plan is for this network and board, at a clock it has."""
+    """Raise UserError unless a loaded plan is for this network and board, at a clock that the board can have."""
     if (plan.board, plan.network_sha256) != (board.name, sha256):
         raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
     memories = [style for stage in plan.stages for style in stage.memories().values()]
@@ -216,7 +217,7 @@ def fixed_layers(plan: Plan, network: Network) -> Iterator[tuple[Target, Widths]
 
 
 def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[str, str, int, int]]:
-    """Layer, register or constant, the width that a plan fixes for it, and the least one, where the plan's is less."""
+    """Every register or constant that the plan makes too narrow: layer, field, width in the plan, least width."""
     for target, fixed in fixed_layers(plan, network):
         for field, needed in asdict(proved_widths(layer_bounds(network, target))).items():
             if getattr(fixed, field) < needed:
@@ -224,8 +225,8 @@ def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[str, str, int, in
 
 
 def self_test_vectors(design: Hardware) -> SelfTestVectors:
-    """The first reference vectors, as many as the plan says, as the on-chip harness replays them; without references
-    one arbitrary sample, unchecked."""
+    """The first reference vectors, as many as the plan says, as the on-chip harness replays them; without references,
+    one arbitrary sample that is not checked."""
     count = design.plan.self_test_samples
     if not count:
         return SelfTestVectors(beats=[], logits=[])

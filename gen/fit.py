@@ -1,4 +1,4 @@
-"""Whether what synthesis made fits the chip, before minutes of place and route."""
+"""Whether the synthesised design fits the chip, checked before minutes of place and route."""
 
 import dataclasses
 import json
@@ -14,13 +14,13 @@ from qblif.errors import UserError
 
 
 def used_resources(design: Design, folder: Path) -> Resources:
-    """What the netlist in a build folder takes of the board's chip."""
+    """The resources that the netlist in a build folder takes on the board's chip."""
     cells = json.loads((folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     return dataclasses.replace(design.board.family.resources(cells), cells=logic_cells(design, folder))
 
 
 def logic_cells(design: Design, folder: Path) -> int | None:
-    """Logic cells of the netlist; None where the chip has none, or the tool that knows is not installed."""
+    """Logic cells of the netlist; None if the chip has none, or if the tool that counts them is not installed."""
     family = design.board.family
     packing = family.packing(design.board)
     if packing is not None:
@@ -31,7 +31,7 @@ def logic_cells(design: Design, folder: Path) -> int | None:
 
 
 def check_fit(design: Design, used: Resources) -> None:
-    """Raise UserError where the design takes more than the chip has; the line says of what, and what would help."""
+    """Raise UserError if the design takes more than the chip has; the message says of what, and what would help."""
     board = design.board
     excess = over_budget(used, board.budget)
     if not excess:
@@ -48,8 +48,8 @@ def check_fit(design: Design, used: Resources) -> None:
 
 
 def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int | None:
-    """Inferences a second of the fastest smaller design that fits if its estimate is off by as much as ``expected``,
-    this design's, is of ``used``; None where there is none."""
+    """Inferences per second of the fastest smaller design that fits, if its estimate is wrong by the same factor as
+    ``expected``, the estimate for this design, is against ``used``; None if there is no such design."""
     plan, limits = design.plan, design.board.budget.limits
     off = {key: used.counts[key] / max(1, expected.total(key)) for key in limits if key in used.counts}
     smaller = alternatives(
@@ -71,6 +71,6 @@ def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int 
 
 
 def over_budget(used: Resources, budget: Resources) -> dict[str, float]:
-    """What a design needs beyond the board, by resource; empty if it fits."""
+    """The amount of each resource that a design needs beyond the board's; empty if it fits."""
     needed, limit = used.counts, budget.counts
     return {key: needed[key] - limit[key] for key in needed if key in limit and needed[key] > limit[key]}

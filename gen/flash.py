@@ -41,7 +41,8 @@ HINTS = (
         NO_BOARD,
     ),
 )
-"""What openFPGALoader, libusb and libftdi say on stderr, in lower case, and what it means; the first that matches."""
+"""Patterns for what openFPGALoader, libusb and libftdi say on stderr, in lower case, with the meaning; the first match
+counts."""
 
 
 def flash_command(
@@ -50,12 +51,12 @@ def flash_command(
     """openFPGALoader's command line; boards that cannot be loaded directly are always written to flash.
 
     Args:
-        board, bitstream: what is loaded where.
+        board, bitstream: where to load what.
         persist: write the flash.
-        busdev, serial: which of several boards: bus and device number, or serial number, of its USB device.
+        busdev, serial: which of several boards: the bus and device number, or the serial number, of its USB device.
 
     Raises:
-        UserError: openFPGALoader does not know the board, and the message says how it is loaded instead; or it cannot
+        UserError: openFPGALoader does not know the board (the message says how to load it instead), or it cannot
             choose one of several.
     """
     if board.loader.board is None:
@@ -70,7 +71,7 @@ def flash_command(
             f"--busdev {busdev} is not a USB bus and device number; write it as 001:023, as lsusb lists them"
         )
     cable = [] if board.loader.cable is None else ["-c", board.loader.cable]
-    # Versions after 1.1.1 call the second --usb-serial-num as well; this name they all know.
+    # Versions after 1.1.1 call the second one --usb-serial-num as well; all versions know this name.
     choice = [*(["--busdev-num", busdev] if busdev else []), *(["--ftdi-serial", serial] if serial else [])]
     target = "--write-flash" if persist or not board.loader.sram else "--write-sram"
     program = next((found for name in LOADERS if (found := find_tool(name))), LOADERS[0])
@@ -78,7 +79,7 @@ def flash_command(
 
 
 def find_bitstream(board: Board, folder: Path) -> Path:
-    """The bitstream of a build folder; raises UserError when there is none or it is another board's."""
+    """The bitstream of a build folder; raises UserError if there is none or it is for another board."""
     report = read_report(folder, ("board", "bitstream"))
     if report["board"] != board.name:
         raise UserError(f"{folder} was built for {report['board']}, not for {board.name}")
@@ -88,7 +89,7 @@ def find_bitstream(board: Board, folder: Path) -> Path:
 
 
 def meaning(words: str) -> str:
-    """What openFPGALoader's complaint means, with the way out; empty if it is not a known one."""
+    """The meaning of openFPGALoader's complaint, with a way out; empty if the complaint is unknown."""
     return next((hint for sign, hint in HINTS if re.search(sign, words.lower())), "")
 
 

@@ -1,4 +1,4 @@
-"""Command line: how a network would be built on a board, and what the alternatives are, without synthesis.
+"""Command line: how a network would be built for a board, and the alternatives, without synthesis.
 
 python -m gen.plan --board arty_a7 --ckpt model.pt
 """
@@ -33,7 +33,7 @@ DEFAULT_COUNT = 20
 def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) -> Mapping[str, IntArray]:
     """Bursts of every node for the first test images, by the golden model; raises UserError.
 
-    Only this option of this command line looks at data, so what it needs is imported here.
+    Only one option of this command line reads data, so its imports are here.
     """
     from qblif.golden import run
     from snn.datasets.data import load
@@ -45,7 +45,7 @@ def golden_bursts(design: Design, data: str, data_dir: Path | None, count: int) 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """Exact figures of ``count`` test images: cycles, and accumulates of every layer an image."""
+    """Exact figures of ``count`` test images: cycles, and mean accumulates of every layer per image."""
 
     count: int
     cycles: PredictedCycles
@@ -53,7 +53,7 @@ class Measured:
 
 
 def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Measured:
-    """The exact cycle model on test images; raises UserError."""
+    """Apply the exact cycle model to test images; raises UserError."""
     bursts = golden_bursts(design, data, data_dir, count)
     count = len(bursts[design.network.input.name])
     done = {
@@ -65,7 +65,7 @@ def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Mea
 
 def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> list[dict[str, Any]]:
     """One row per stage, and one per part around them: how it is built, its cycles (expected, or exact for the given
-    data), lanes busy, resources, whose sum is the design's.
+    data), the share of busy lanes, and its resources; the rows add up to the design.
 
     ``busy``: accumulates / (lanes x banks x cycles between two inferences).
     """
@@ -98,7 +98,7 @@ def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Board, 
     """The plan as a table."""
     limits = board.budget.limits
     resources = columns(board)
-    # The sum of what the rows show.
+    # The sum of the rounded figures that the rows show.
     total = {key: sum(float(count(key, row[key])) for row in rows) for key in resources}
     used = "; ".join(f"{total[key]:g} {board.family.unit(key)} of {limits[key]:g}" for key in limits)
     samples = candidate.plan.self_test_samples
@@ -122,12 +122,12 @@ def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Board, 
 
 
 def columns(board: Board) -> tuple[str, ...]:
-    """The resources that a table shows, by name."""
+    """The names of the resources that a table shows."""
     return ("lut", *(key for key in board.budget.limits if key != "lut"))
 
 
 def count(resource: str, amount: float) -> str:
-    """An amount of a resource; block RAMs may be halves."""
+    """An amount of a resource as text; block RAMs may be halves."""
     return f"{amount:g}" if resource == "bram" else f"{amount:.0f}"
 
 
@@ -146,7 +146,7 @@ def front_table(front: list[Candidate], board: Board, clock_mhz: float) -> Table
 
 
 def draw(front: list[Candidate], chosen: Candidate, board: Board, path: Path) -> None:
-    """The alternatives as a picture: LUTs and block RAMs over cycles, the chosen plan marked."""
+    """Draw the alternatives: LUTs and block RAMs over cycles, with the chosen plan marked."""
     figure = matplotlib.figure.Figure(figsize=(7, 4), layout="constrained")
     luts = figure.subplots()
     brams = luts.twinx()

@@ -19,7 +19,7 @@ PACKAGES = (
     "apycula",
 )
 HINT = "hint, not a sign-off"
-"""Of an Fmax for which the tool left out some of the chip's timing."""
+"""Note on an Fmax for which the tool left out some of the chip's timing."""
 FIGURES = ("weight_bits", "lanes", "folds", "banks", "cores", "group", "accumulator_bits", "potential_bits")
 
 
@@ -49,12 +49,12 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def estimates(design: Design) -> tuple[str, ...]:
-    """The resources that are estimated for the design's board, by name."""
+    """The names of the resources that are estimated for the design's board."""
     return tuple(key for key in design.board.budget.counts if key != "dsp")
 
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
-    """The report as far as it is known before synthesis; the later steps fill in what is null."""
+    """The report as far as it is known before synthesis; later steps fill in the null values."""
     candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
     expected = candidate.slowest
     rows = stage_rows(design, candidate)
@@ -91,7 +91,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The report as a page."""
+    """The report as a Markdown page."""
     lines = [
         f"# Build report: {report['board']} ({report['part']})",
         "",
@@ -152,7 +152,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def fmax(report: dict[str, Any]) -> str:
-    """The highest clock in words, and what it is worth."""
+    """The highest clock in words, with a note on how far it can be trusted."""
     if report["fmax_mhz"] is None:
         return "not known"
     note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
@@ -160,7 +160,7 @@ def fmax(report: dict[str, Any]) -> str:
 
 
 def missed_clock(report: dict[str, Any]) -> str:
-    """What became of the board's own clock, where the design runs at a slower one."""
+    """A note on the board's default clock if the design missed it and runs at a slower one."""
     missed = report["missed"]
     if missed is None:
         return ""
@@ -168,10 +168,10 @@ def missed_clock(report: dict[str, Any]) -> str:
 
 
 def unit_name(report: dict[str, Any], resource: str) -> str:
-    """What the page calls a resource; as :meth:`boards.board.Family.unit`, for a report that was read from a file."""
+    """The page's name for a resource; like :meth:`boards.board.Family.unit`, but for a report read from a file."""
     return {"bram": str(report["bram_unit"]), "cells": "logic cells"}.get(resource, resource.upper())
 
 
 def percent(value: float | None) -> str:
-    """A share in percent, or words for none."""
+    """A share in percent, or a note that there is none."""
     return "not measured" if value is None else f"{value:.2%}"

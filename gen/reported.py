@@ -1,4 +1,4 @@
-"""What a build's report says, checked: the values that programs read, and that the files are those that were built."""
+"""The checked contents of a build's report: the values that programs read, and that the files are those built."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0
 
 
 def is_figure(value: Any) -> bool:
-    """Whether a value is a number that a frequency, a count or a size can be."""
+    """Whether a value is a number that can be a frequency, a count or a size."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST_FIGURE
 
 
@@ -27,7 +27,7 @@ def is_word(value: object) -> bool:
 
 
 def is_hash(value: object) -> bool:
-    """Whether a value is a sha256."""
+    """Whether a value is a SHA-256 as hexadecimal text."""
     return isinstance(value, str) and HASH.fullmatch(value) is not None
 
 
@@ -37,7 +37,7 @@ def is_path(value: object) -> bool:
 
 
 def is_table(value: object, fine: Callable[[object], bool]) -> bool:
-    """Whether a value is an object of short words and of values that are fine."""
+    """Whether a value is an object whose keys are short words and whose values pass ``fine``."""
     return isinstance(value, dict) and all(is_word(key) and fine(one) for key, one in value.items())
 
 
@@ -54,14 +54,14 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "checkpoint_sha256": is_hash,
     "files": lambda value: isinstance(value, dict) and all(is_path(k) and is_hash(v) for k, v in value.items()),
 }
-"""What programs read in a report."""
+"""The check of every value that programs read in a report."""
 
 
 def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """These values of a build folder's report; ``files`` is empty where the build is older than that entry.
+    """The values ``keys`` of a build folder's report; ``files`` is empty if the build is older than that entry.
 
     Raises:
-        UserError: it is not a build folder, or one of the values is missing or not what it can be.
+        UserError: it is not a build folder, or one of the values is missing or impossible.
     """
     if not (folder / REPORT).exists():
         raise UserError(f"{folder} is not a build folder; run python -m gen.build first")
@@ -89,10 +89,10 @@ def file_hash(path: Path) -> str:
 
 
 def built_file(folder: Path, name: str) -> Path:
-    """The file ``name`` of a build folder, just as it was built.
+    """The file ``name`` of a build folder, verified to be the one that was built.
 
     Raises:
-        UserError: it is missing, was changed, does not lie in the folder, or the build is too old to say.
+        UserError: it is missing, was changed or is not in the folder, or the build is too old to say.
     """
     known = read_report(folder, ("files",))["files"]
     path = folder / name
@@ -106,7 +106,7 @@ def built_file(folder: Path, name: str) -> Path:
 
 
 def check_unchanged(folder: Path, copies: Path) -> None:
-    """Raise UserError unless every file of ``copies`` is as the report there says that it was built.
+    """Raise UserError unless every file of ``copies`` has the hash that the report there gives.
 
     Args:
         folder: the build folder, for the message.

@@ -1,4 +1,4 @@
-"""What named models are made with and made of."""
+"""The options of named models, and the parts that the models share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ from snn.surrogate import Surrogate
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """What every model can be made with; a checkpoint stores these beside the model's name.
+    """The options of every model; a checkpoint stores them beside the model's name.
 
-    ``hidden`` and ``channels`` are the model's own where they are None. ``first_weight_bits`` is of the projection that
-    reads the input, ``weight_bits`` of the others, and of all where the former is None. ``burst_ceiling`` is K where
+    ``hidden`` and ``channels`` are the model's own if they are None. ``first_weight_bits`` applies to the projection
+    that reads the input and ``weight_bits`` to the others, or to all if the former is None. ``burst_ceiling`` is K if
     that is not 2^b - 1; ``leak`` is (a, p).
 
     Raises:
@@ -54,7 +54,7 @@ class ModelOptions:
         check_choice("pooling", self.pooling, ("sum", "max"))
 
     def sized(self, *, hidden: tuple[int, ...], channels: tuple[int, ...] = ()) -> Self:
-        """The same with these sizes where none were asked for."""
+        """The same options, with these sizes where none were given."""
         return replace(
             self,
             hidden=hidden if self.hidden is None else self.hidden,
@@ -94,7 +94,7 @@ class ModelOptions:
 
 
 def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Readout]:
-    """A population for each entry of ``hidden`` behind ``inputs`` neurons, and the readout."""
+    """A population for each entry of ``hidden``, fed by ``inputs`` neurons, and the readout."""
     sizes = (inputs, *(options.hidden or ()))
     bits = options.weight_bits
     hidden = nn.ModuleList(
@@ -105,10 +105,10 @@ def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Reado
 
 
 class Staged(nn.Module):
-    """Convolutional stages, possibly none, and fully connected layers behind them.
+    """Convolutional stages, possibly none, followed by fully connected layers.
 
     Args:
-        options: what every model is made with.
+        options: the options of every model.
         stages: from the input on.
         shape: (C, H, W) of the bursts that leave the last stage.
     """

@@ -1,4 +1,4 @@
-"""Random changes of training images that leave their class."""
+"""Random changes of training images that preserve their class."""
 
 import math
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far each training image is changed, independently of all others; all chance is drawn on the CPU.
+    """How far each training image is changed, independently of all others; all random numbers are drawn on the CPU.
 
     Attributes:
         flip: mirror half of the images left to right.
-        shift: move by up to so many pixels each way; zeros come in.
-        rotate: turn by up to so many degrees each way.
-        stretch: enlarge or shrink by up to this share, height and width each on their own.
+        shift: move by up to this many pixels each way; zeros fill the gap.
+        rotate: turn by up to this many degrees each way.
+        stretch: enlarge or shrink by up to this share, height and width independently.
     """
 
     flip: bool = False
@@ -33,7 +33,7 @@ class Augmentation:
         return self._move(samples, random) if self.shift else samples
 
     def _move(self, samples: Tensor, random: torch.Generator) -> Tensor:
-        """Shift by whole pixels, which keeps every value as it is."""
+        """Shift by whole pixels, which preserves every value."""
         reach = self.shift
         height, width = samples.shape[2:]
         padded = nn.functional.pad(samples, (reach, reach, reach, reach))

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 WARM_UP = 10.0
-"""Steps after which the average begins to be as slow as it was asked to be."""
+"""Steps after which the average begins to be as slow as requested."""
 
 
 class WeightAverage:
-    """Follows a model: every floating-point parameter and buffer is ``decay`` of itself and the rest the model's.
+    """Follows a model: every floating-point value becomes ``decay`` times itself plus the rest of the model's value.
 
-    The first steps follow faster, by ``(1 + steps) / (10 + steps)``, so that the start is forgotten.
+    The first steps follow faster, with a decay of ``(1 + steps) / (10 + steps)``, so that the start is forgotten.
 
     Attributes:
         model: a copy of the model with the averaged values.
@@ -23,7 +23,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def follow(self, model: nn.Module) -> None:
-        """After a step of ``model``."""
+        """Update the average after a step of ``model``."""
         decay = min(self._decay, (1 + self._steps) / (WARM_UP + self._steps))
         self._steps += 1
         for mine, other in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
@@ -33,11 +33,11 @@ class WeightAverage:
                 mine.copy_(other)
 
     def state(self) -> dict[str, object]:
-        """What :meth:`restore` needs."""
+        """The state that :meth:`restore` needs."""
         return {"model": self.model.state_dict(), "steps": self._steps}
 
     def restore(self, state: dict[str, object]) -> None:
-        """Go on from :meth:`state`; raises TypeError where ``state`` is not one."""
+        """Continue from :meth:`state`; raises TypeError if ``state`` is not one."""
         steps, values = state["steps"], state["model"]
         if type(steps) is not int or not isinstance(values, dict):
             raise TypeError("the average is not a number of steps and a model's state")

@@ -1,4 +1,4 @@
-"""What travels between the layers of a model: burst counts together with the scale of one burst."""
+"""The values that layers of a model exchange: burst counts together with the scale of one burst."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ class Bursts:
     """Bursts of one population.
 
     Attributes:
-        counts: burst counts n, (steps, batch, *shape); steps is 1 where all timesteps are the same (direct input).
+        counts: burst counts n, (steps, batch, *shape); steps is 1 if all timesteps are the same (direct input).
         scale: the value s of one burst, a scalar tensor; the layer's output is ``scale * counts``.
         ceiling: the largest count K.
         timesteps: T.
-        node: the name of the population in the model, given while a model is traced.
+        node: the name of the population in the model; set while a model is traced.
 
-    Of torch's own modules and functions those may stand between layers that are the same in integers
+    Between layers, those of torch's own modules and functions are allowed that are the same in integers
     (:mod:`snn.torch_operations`); all others are refused.
     """
 
@@ -66,16 +66,16 @@ class Bursts:
     __rmul__ = __truediv__ = __mul__
 
     def dim(self) -> int:
-        """Dimensions of one timestep's bursts: the batch and the population's own."""
+        """Dimensions of one timestep's bursts: the batch and the dimensions of the population."""
         return self.counts.dim() - 1
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Bursts":
-        """As torch's; (batch, C*H*W) is all that it can make."""
+        """Like torch's ``flatten``, but only to (batch, C*H*W)."""
         return operations().flatten(self, start_dim, end_dim)
 
 
 def operations() -> ModuleType:
-    """What torch's functions do to bursts; built from the modules of this file."""
+    """The module that applies torch's functions to bursts; imported late, since it builds on the classes here."""
     from snn import torch_operations
 
     return torch_operations
@@ -84,7 +84,7 @@ def operations() -> ModuleType:
 class Encoder(nn.Module):
     """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`qblif.network.coding.encode`).
 
-    A burst is decided by its byte alone, so the coding is a table, which works on any device.
+    A burst depends only on its byte, so the coding is a table, which works on any device.
     """
 
     table: Tensor
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
 
 
 class Flatten(nn.Module):
-    """(C, H, W) populations as (C*H*W), in that order."""
+    """Turns (C, H, W) populations into (C*H*W,), in that order."""
 
     def forward(self, bursts: Bursts) -> Bursts:
         return replace(bursts, counts=bursts.counts.flatten(2))
@@ -131,11 +131,11 @@ class Pool2d(nn.Module):
     """Pooling over windows of neurons.
 
     Args:
-        kernel, stride, padding: one number, or those of rows and of columns; the stride is the kernel by default.
+        kernel, stride, padding: one number, or two for rows and columns; the stride defaults to the kernel.
             Padding is burst 0, and at most half a kernel.
 
     Raises:
-        UserError: these are not windows of a pooling.
+        UserError: these are not valid windows of a pooling.
     """
 
     kind: Literal["sum", "max"]
@@ -147,7 +147,7 @@ class Pool2d(nn.Module):
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """Kernel, stride and padding as torch's functions take them."""
+        """Kernel, stride and padding in the form that torch's functions take."""
         rows, columns = self.node.window.rows, self.node.window.columns
         return {
             "kernel_size": (rows.kernel, columns.kernel),
@@ -156,7 +156,7 @@ class Pool2d(nn.Module):
         }
 
     def windows(self, bursts: Bursts) -> Tensor:
-        """Counts as images, (steps * batch, C, H, W); raises UserError where they are none."""
+        """Counts as images, (steps * batch, C, H, W); raises UserError if they are not images."""
         if not isinstance(bursts, Bursts) or bursts.counts.dim() != 5:
             found = tuple(bursts.counts.shape[2:]) if isinstance(bursts, Bursts) else type(bursts).__name__
             raise UserError(f"{type(self).__name__} takes bursts of (C, H, W) neurons, not {found}")
@@ -170,7 +170,7 @@ class Pool2d(nn.Module):
 
 class SumPool2d(Pool2d):
     """Average pooling in integers: counts are summed, and the scale, divided by a window's area, folds into the next
-    weights. Padding counts, as torch's ``count_include_pad`` has it."""
+    weights. Padding counts, as with torch's ``count_include_pad``."""
 
     kind = "sum"
 
@@ -182,7 +182,7 @@ class SumPool2d(Pool2d):
 
 
 class MaxPool2d(Pool2d):
-    """Max pooling of counts; commutes with the scale."""
+    """Max pooling of counts; it commutes with the scale."""
 
     kind = "max"
 

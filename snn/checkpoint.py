@@ -2,7 +2,7 @@
 
 A checkpoint is plain data (dictionaries, lists, numbers, strings, tensors), so that it loads with
 ``weights_only=True``. It carries the model (name, options, state), its graph, the floats of every layer for
-refolding, and after quantization-aware training the integers themselves with reference vectors and activity.
+refolding, and, after quantization-aware training, the integers themselves with reference vectors and activity.
 docs/checkpoint.md describes every key.
 """
 
@@ -34,24 +34,24 @@ VERSION = 1
 REFERENCES = 16
 HARDWARE_THRESHOLD = 0.5
 MOST_BYTES = 512 * MEBIBYTE
-"""Of a file, as gen may read or not: a teacher may be larger than what any board holds."""
+"""Largest file, whether gen can read it or not: a teacher may be larger than any board can hold."""
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, UserError, ValueError)
-"""What values that contradict each other do to models and torch."""
+"""The errors that models and torch raise for values that contradict each other."""
 
 
 @torch.no_grad()
 def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor | None = None) -> dict[str, Any]:
-    """Everything of a checkpoint that follows from the model itself, whose mode makes no difference and stays.
+    """Everything in a checkpoint that follows from the model itself; the model's mode does not matter and is kept.
 
     Args:
         model: a model in the integer form (``kind: qat``) or still in the float form (``kind: float``).
         samples: raw samples; the first 16 become the reference vectors.
         labels: their labels.
-        counted: raw samples whose activity the planner goes by, best some thousands of the training set; all of
-            ``samples`` where there are none.
+        counted: raw samples whose activity the planner will use, ideally some thousands of the training set; all of
+            ``samples`` if it is None.
 
     Raises:
-        UserError: the model has no integer form; the line names the layer.
+        UserError: the model has no integer form; the message names the layer.
     """
     quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
     events = activity(model, samples if counted is None else counted)
@@ -88,7 +88,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
 
 
 def sole_encoder(model: nn.Module) -> Encoder:
-    """The model's one encoder; raises UserError where there are none or several."""
+    """The model's only encoder; raises UserError if there is not exactly one."""
     encoders = [module for module in model.modules() if isinstance(module, Encoder)]
     if len(encoders) != 1:
         raise UserError(f"the model has {len(encoders)} modules Encoder; one, in front, makes bursts of its samples")
@@ -96,7 +96,7 @@ def sole_encoder(model: nn.Module) -> Encoder:
 
 
 def check_graph(steps: list[Step], logits: Tensor) -> None:
-    """Raise UserError unless the steps end in the one readout, and its logits are what the model returns."""
+    """Raise UserError unless the steps end in the only readout, and the model returns its logits."""
     readouts = [step.name for step in steps if isinstance(step.module, Readout)]
     if len(readouts) != 1 or not isinstance(steps[-1].module, Readout):
         raise UserError(f"the model calls {len(readouts)} readouts; its last layer has to be its only Readout")
@@ -107,7 +107,7 @@ def check_graph(steps: list[Step], logits: Tensor) -> None:
 
 
 def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
-    """One layer of the graph: structure, floats, and the integers if there are any."""
+    """One layer of the graph: structure, floats, and the integers if it is quantized."""
     module = step.module
     if not isinstance(module, Layer):
         node = module.node
@@ -177,12 +177,12 @@ def describe_projection(projection: Projection, source: Bursts) -> dict[str, Any
 
 
 def unless_usual(**values: tuple[Any, Any]) -> dict[str, Any]:
-    """What a layer has beside the usual: those values that differ from the one that stands behind them."""
+    """Those values that differ from their default; each value is given together with its default."""
     return {name: plain(value) for name, (value, usual) in values.items() if value != usual}
 
 
 def plain(value: Any) -> Any:
-    """A value as the file holds it: one number, or a list of two."""
+    """A value in the form that the file holds: one number, or a list of two."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -194,7 +194,7 @@ def tensor(values: IntArray) -> Tensor:
 
 @torch.no_grad()
 def activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, list[float]]:
-    """Mean number of set bit-planes a sample that each node sends, per timestep: the events the hardware will see."""
+    """Mean set bit-planes per sample that each node sends, per timestep: the events that the hardware will see."""
     totals: dict[str, Tensor] = {}
     for start in range(0, len(samples), batch):
         with in_mode(model, training=False), traced(model) as steps:
@@ -206,21 +206,21 @@ def activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, li
 
 
 def set_planes(counts: Tensor, ceiling: int) -> Tensor:
-    """Number of one bits of each count."""
+    """Number of set bits in each count."""
     return torch.stack([counts >> plane & 1 for plane in range(ceiling.bit_length())]).sum(0)
 
 
 def save_atomically(content: dict[str, Any], path: Path) -> None:
     """Write a checkpoint so that the file is either the old one or the whole new one; raises UserError."""
-    # torch names the archive inside after the file, and reports a full disk as a defect of its own.
+    # torch names the archive inside after the file, and reports a full disk as an error of the archive.
     written = io.BytesIO()
     torch.save(content, written)
-    torch.load(io.BytesIO(written.getbuffer()), weights_only=True)  # what cannot be read back must not replace what can
+    torch.load(io.BytesIO(written.getbuffer()), weights_only=True)  # an unreadable file must not replace a good one
     write_whole(path, written.getvalue())
 
 
 def model_section(name: str, options: ModelOptions) -> dict[str, Any]:
-    """What :func:`load_model` needs to build the model again."""
+    """The section that :func:`load_model` needs to rebuild the model."""
     stored = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
     return {"name": name, "options": stored}
 
@@ -232,7 +232,7 @@ def load_model(path: Path) -> nn.Module:
         name, options = content["model"]["name"], options_from(content["model"]["options"])
         state = content["state"]
         check_tensors(state.values(), len(packed), path)
-        # On this device a model takes no memory, so that a file cannot ask for one larger than itself.
+        # On the meta device a model takes no memory, so a file cannot make us allocate more than its own size.
         with torch.device("meta"):
             shapes = {key: tensor.shape for key, tensor in make_model(name, options).state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in state.items()}:

@@ -1,7 +1,7 @@
 """The command line of ``python -m snn.train``, and recipe files.
 
 A recipe file is TOML with the options' names (``learning_rate = 0.003``, ``channels = [16, 32]``, ``flip = true``);
-what the command line says besides has the last word.
+options on the command line override it.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from snn.surrogate import SURROGATES
 from snn.workers import DEVICES
 
 MOST_RECIPE = 2**16
-"""Bytes; the longest of those shipped has 700."""
+"""Bytes; the longest shipped recipe has 700."""
 LARGEST_NUMBER = 2**63
 NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
-"""Options that say where and how it runs, not what comes out of it."""
+"""Options that say where and how a training runs, without effect on its result."""
 FINEST_LEAK = 16
 """The largest P of a leak A / 2^P (:class:`qblif.network.nodes.Leak`)."""
 
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_model_options(to: argparse.ArgumentParser) -> None:
-    """What is trained."""
+    """Add the options of the model."""
     add = to.add_argument_group("model").add_argument
     add("--model", default="mlp", help=f"model: {', '.join(MODELS)} (default %(default)s)")
     add("--hidden", type=int, nargs="*", default=None, help="neurons of each hidden dense layer (default the model's)")
@@ -110,7 +110,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
 
 
 def add_training_options(to: argparse.ArgumentParser) -> None:
-    """How it is trained."""
+    """Add the options of the training."""
     default = Recipe()
     add = to.add_argument_group("training").add_argument
     add("--float-epochs", type=int, default=default.float_epochs, help="epochs in floats (default %(default)s)")
@@ -197,7 +197,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     path = only_recipe.parse_known_args(arguments)[0].recipe
     words = [] if path is None else option_words(read_toml(path), str(path))
     options = parser().parse_args([*words, *arguments])
-    # One training has one command, however it was asked for.
+    # One training has one command, however its options were given.
     if options.first_weight_bits == options.weight_bits:
         options.first_weight_bits = None
     ceiling = options.burst_ceiling
@@ -208,14 +208,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 @dataclass(frozen=True, kw_only=True)
 class LeakOption(Leak):
-    """A leak as it stands on a command line."""
+    """A leak in its command-line form."""
 
     def __str__(self) -> str:
         return str(Fraction(self.multiplier, 2**self.shift))
 
 
 def leak_of(text: str) -> LeakOption:
-    """``3/2^2``, ``3/4`` and ``0.75`` are the same leak, in lowest terms; raises ArgumentTypeError."""
+    """A leak in lowest terms; ``3/2^2``, ``3/4`` and ``0.75`` are the same. Raises ArgumentTypeError."""
     number = r"\d{1,9}"
     if match := re.fullmatch(rf"({number})/2\^(\d{{1,2}})", text):
         beta = Fraction(int(match[1]), 2 ** int(match[2]))
@@ -241,7 +241,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def option_words(content: dict[str, Any], where: str) -> list[str]:
-    """Options by name as words of a command line; raises UserError, naming ``where`` they are from."""
+    """Options by name as words of a command line; raises UserError, which names ``where`` they come from."""
     known = {action.dest: action for action in parser()._actions}
     words: list[str] = []
     for name, value in content.items():
@@ -261,13 +261,13 @@ def option_words(content: dict[str, Any], where: str) -> list[str]:
         elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
             raise UserError(f"{where}: {name} is {shown(value)}")
         else:
-            # In one word, so that no value is taken for an option.
+            # As one word, so that no value is mistaken for an option.
             words += [f"{known[name].option_strings[0]}={value}"]
     return words
 
 
 def command_of(options: argparse.Namespace, *, without: Sequence[str] = ()) -> str:
-    """The command that repeats this training, without where this machine keeps its data and the options ``without``."""
+    """The command that repeats this training, without this machine's own settings and the options ``without``."""
     words = ["python", "-m", "snn.train"]
     for action in parser()._actions:
         value = getattr(options, action.dest, None)

@@ -1,7 +1,7 @@
-"""Which float types and settings keep plain sums of products exact (docs/design.md, 1.4).
+"""Which float types and settings keep plain sums of products exact (docs/design.md, integer form).
 
 In burst units every value is a whole multiple of one unit, so sums of products are exact in float32 below 2^24 and in
-float64 below 2^53. In half precision, under autocast, and in matrix products of TF32 or bfloat16 they are not.
+float64 below 2^53. They are not exact in half precision, under autocast, and in TF32 or bfloat16 matrix products.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from qblif.errors import UserError
 
 EXACT_BELOW = {torch.float32: 2**24, torch.float64: 2**53}
 MATMULS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
-"""Older versions of torch have the first alone, and no setting of a single one."""
+"""Older versions of torch have only the first, and no settings of single backends."""
 IEEE = "highest"
 
 
 def exact_below(*types: torch.dtype) -> int:
-    """Below which all whole numbers are exact in each of ``types``; raises UserError for other types."""
+    """The limit below which all whole numbers are exact in each of ``types``; raises UserError for other types."""
     for one in types:
         if one not in EXACT_BELOW:
             raise UserError(
@@ -30,8 +30,8 @@ def exact_below(*types: torch.dtype) -> int:
 
 @contextmanager
 def plain_sums(device: str) -> Iterator[None]:
-    """No autocast, TF32 or bfloat16 inside, whatever the caller has set; its settings hold again afterwards."""
-    # torch refuses to say the common setting where those of single backends were set.
+    """Switch off autocast, TF32 and bfloat16 in the block, and restore the caller's settings afterwards."""
+    # torch refuses to report the common setting if single backends have their own.
     single = [getattr(matmul, "fp32_precision", None) for matmul in MATMULS]
     try:
         common: str | None = torch.get_float32_matmul_precision()

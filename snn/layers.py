@@ -29,13 +29,13 @@ class FoldedProjection:
 
 
 class Projection(nn.Module):
-    """Weights with BatchNorm behind them: ``I = g * (W * o - mu) / sqrt(var + eps) + c``, or ``W * o + c`` without.
+    """Weights followed by BatchNorm: ``I = g * (W * o - mu) / sqrt(var + eps) + c``; without it ``I = W * o + c``.
 
     Args:
         weight: initial float weights, (channels, ...).
         weight_bits: signed bits B of the quantized weights, 2 to 16.
-        batch_norm: whether to normalise; one set of statistics for all timesteps.
-        affine: whether g and c are trained; 1 and 0 where not.
+        batch_norm: whether to normalise; all timesteps share one set of statistics.
+        affine: whether g and c are trained; otherwise they are 1 and 0.
     """
 
     gain: nn.Parameter | None
@@ -61,17 +61,17 @@ class Projection(nn.Module):
 
     @property
     def float_types(self) -> set[torch.dtype]:
-        """Types of the floats that sums are made of."""
+        """Types of the floats that sums are computed from."""
         return {
             part.dtype for part in (self.weight, self.gain, self.shift, self.mean, self.variance) if part is not None
         }
 
     def misfit(self, expected: str, bursts: Tensor, advice: str) -> UserError:
-        """What is wrong where ``bursts``, (steps, batch, *in), are not what the weights are for."""
+        """The error for ``bursts``, (steps, batch, *in), whose shape does not fit the weights."""
         return UserError(f"{type(self).__name__} takes {expected}, not {tuple(bursts.shape[2:])}; {advice}")
 
     def float_current(self, bursts: Bursts) -> Tensor:
-        """Currents of the training form, batch statistics while training."""
+        """Currents of the training form; with batch statistics while training."""
         current = self.apply_weight(bursts.counts * bursts.scale, self.weight)
         if self.gain is None:
             return current + per_channel(self.shift, current)
@@ -127,12 +127,12 @@ class QuantLinear(Projection):
 
 
 class QuantConv2d(Projection):
-    """Convolution of (C, H, W) populations. Evaluation unfolds and multiplies, so that its sums are exact.
+    """Convolution of (C, H, W) populations. In evaluation it unfolds and multiplies, so that its sums are exact.
 
     Args:
         inputs, outputs: channels; ``groups`` divides both.
-        kernel, stride, padding, dilation: one number, or those of rows and of columns.
-        groups: parts of the channels, as ``torch.nn.Conv2d`` has them; ``inputs`` for a depthwise convolution.
+        kernel, stride, padding, dilation: one number, or two for rows and columns.
+        groups: groups of channels, as in ``torch.nn.Conv2d``; ``inputs`` for a depthwise convolution.
     """
 
     kind = "conv2d"
@@ -178,7 +178,7 @@ class QuantConv2d(Projection):
         if self.training:
             current = nn.functional.conv2d(images, weight, groups=self.groups, **self.sizes)
         else:
-            # Fast convolution algorithms transform their operands and round; a sum of products does not.
+            # Fast convolution algorithms transform their operands and round; a plain sum of products does not.
             columns = nn.functional.unfold(images, weight.shape[2:], **self.sizes).unflatten(1, (self.groups, -1))
             sums = weight.flatten(1).unflatten(0, (self.groups, -1)) @ columns
             current = sums.flatten(1, 2).unflatten(2, self.window.windows(*images.shape[2:]))
@@ -186,7 +186,7 @@ class QuantConv2d(Projection):
 
 
 def check_bursts(sources: list[Bursts]) -> None:
-    """Raise UserError for anything else."""
+    """Raise UserError unless all sources are bursts."""
     for source in sources:
         if not isinstance(source, Bursts):
             raise UserError(f"a layer takes bursts, not {type(source).__name__}; Encoder makes them of samples")
@@ -198,10 +198,10 @@ def per_channel(values: Tensor, current: Tensor) -> Tensor:
 
 
 class Layer(nn.Module):
-    """What populations and the readout share: projections that end here, and the grid of the integer form.
+    """The common part of populations and the readout: their incoming projections, and the grid of the integer form.
 
-    ``fraction_bits`` is -1 in the float form. ``choosing`` makes the next forward pass choose the grid, F being
-    ``given_fraction_bits`` where that is not None.
+    ``fraction_bits`` is -1 in the float form. ``choosing`` makes the next forward pass choose the grid; F is then
+    ``given_fraction_bits`` unless that is None.
     """
 
     fraction_bits: Tensor
@@ -235,13 +235,13 @@ class Layer(nn.Module):
         return [(projection, source) for projection, source in pairs if isinstance(projection, Projection)]
 
     def grid(self, sources: list[Bursts], scale: Tensor) -> tuple[int, Tensor]:
-        """F and e that suit the folded weights as they are now."""
+        """F and e that suit the current folded weights."""
         incoming = self.incoming(sources)
         weights = [projection.folded(source.scale, scale).weight.flatten(1) for projection, source in incoming]
         return choose_grid(torch.cat(weights, dim=1), incoming[0][0].weight_bits, self.given_fraction_bits)
 
     def fix_grid(self, sources: list[Bursts], scale: Tensor) -> None:
-        """Move to the integer form: F and e stay as they are from now on."""
+        """Move to the integer form: choose F and e, and keep them from now on."""
         fraction_bits, exponent = self.grid(sources, scale)
         self.fraction_bits.fill_(fraction_bits)
         self.exponent.copy_(exponent)
@@ -264,10 +264,10 @@ class Layer(nn.Module):
         return round_through(projection.folded(source.scale, scale).bias / self.resolution) * self.resolution
 
     def integer_current(self, sources: list[Bursts], scale: Tensor) -> Tensor:
-        """Currents in burst units, each a whole multiple of 2^-F; the sum that the synapse array computes.
+        """Currents in burst units, each a whole multiple of 2^-F: the sum that the synapse array computes.
 
         Raises:
-            UserError: the layer's float type is too short for exact sums.
+            UserError: the layer's float type is too narrow for exact sums.
         """
         currents = []
         with plain_sums(sources[0].counts.device.type):
@@ -281,14 +281,14 @@ class Layer(nn.Module):
 
 
 class SpikingLayer(Layer):
-    """A population of QB-LIF neurons with its projection.
+    """A population of QB-LIF neurons with its projections.
 
     Args:
-        projection: what leads from the first source into the neurons.
+        projection: the projection from the first source into the neurons.
         neuron: the neurons.
         shortcut: a second projection (residual networks), for ``forward``'s second source.
 
-    With a second source and no shortcut the skip is the identity, weighted ``s_skip / s``.
+    With a second source but no shortcut, the skip is the identity, weighted ``s_skip / s``.
     """
 
     def __init__(self, projection: Projection, neuron: QBLIF, *, shortcut: Projection | None = None) -> None:

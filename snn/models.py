@@ -1,4 +1,4 @@
-"""Named models. Each is an ordinary ``nn.Module`` over :mod:`snn.layers`; add one by adding an entry to MODELS."""
+"""Named models. Each is an ordinary ``nn.Module`` over :mod:`snn.layers`; add an entry to MODELS to add a model."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ def mlp(options: ModelOptions) -> Staged:
 def cnn(options: ModelOptions) -> Staged:
     """For each entry of ``channels`` a stage of 3x3 convolutions and 2x2 pooling, then fully connected layers.
 
-    ``convolutions`` says how many convolutions each stage has; one where it is empty.
+    ``convolutions`` gives the number of convolutions in each stage; if it is empty, each has one.
     """
     options = options.sized(channels=(16, 32), hidden=(128,))
     channels = options.channels or ()
@@ -48,11 +48,11 @@ def vgg_small(options: ModelOptions) -> Staged:
 
 
 LARGEST_OPTION = 2**16
-"""Neurons of a layer; every other number is smaller."""
+"""Neurons in a layer; every other number is smaller."""
 MOST_CONVOLUTIONS = 64
-"""Of one stage."""
+"""Convolutions in one stage."""
 LONGEST_OPTION = 64
-"""Layers or stages."""
+"""Entries in a list of layers or stages."""
 
 MODELS: dict[str, Callable[[ModelOptions], nn.Module]] = {
     "mlp": mlp,
@@ -77,10 +77,10 @@ def make_model(name: str, options: ModelOptions) -> nn.Module:
 
 
 def options_from(stored: dict[str, Any]) -> ModelOptions:
-    """Options as a checkpoint stores them (lists for tuples).
+    """Options in the form that a checkpoint stores (lists for tuples).
 
     Raises:
-        ValueError, TypeError: a number or the length of a list is not one that a model is made with.
+        ValueError, TypeError: a number or the length of a list is not possible for a model.
     """
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     for key, value in values.items():

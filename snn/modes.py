@@ -1,4 +1,4 @@
-"""Running a model in one mode, whatever mode it is in."""
+"""Running a model in one mode, whatever its current mode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put every module of ``model`` into training or evaluation mode; each has its own mode again afterwards."""
+    """Put every module of ``model`` into training or evaluation mode; afterwards each has its previous mode again."""
     modes = [(module, module.training) for module in model.modules()]
     model.train(training)
     try:

@@ -22,12 +22,12 @@ class QBLIF(nn.Module):
         o[t] = s * n[t]
         V[t] = H[t] - s * n[t]                 soft reset, n detached; hard reset: 0 where n > 0
 
-    The burst, its learnable scale and the fold are arXiv 2604.25688; rounding, leak and reset are our reading.
-    K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst one. With another ``threshold`` theta than 1/2 the
-    count is ``clip(floor(H[t] / s + 1 - theta), 0, K)``; that is a control for studies, for which no hardware exists.
+    The burst, its learnable scale and the fold are from arXiv 2604.25688; rounding, leak and reset are our reading.
+    K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst neuron. With a ``threshold`` theta other than 1/2
+    the count is ``clip(floor(H[t] / s + 1 - theta), 0, K)``; this is a control for studies, without hardware.
 
     Args:
-        burst_bits: b, giving the ceiling K = 2^b - 1, unless ``burst_ceiling`` names K itself.
+        burst_bits: b; the ceiling is K = 2^b - 1 unless ``burst_ceiling`` gives K itself.
         leak: beta as the fraction ``Leak(multiplier, shift)``.
         reset: ``"soft"`` or ``"hard"``.
         surrogate: the gradient of the count; ReLSG-ET by default.
@@ -73,7 +73,7 @@ class QBLIF(nn.Module):
 
     @torch.no_grad()
     def initialise(self, current: Tensor) -> None:
-        """Set s to ``2 * mean|H| / sqrt(K)`` from the first batch's currents, where H = I as V[0] = 0."""
+        """Set s to ``2 * mean|H| / sqrt(K)`` from the first batch's currents, where H = I since V[0] = 0."""
         scale = (2.0 * current.abs().mean() / math.sqrt(self.burst_ceiling)).clamp_min(1e-6)
         self.rho.copy_(torch.log(torch.expm1(scale)))
         self.neurons.fill_(current[0, 0].numel())
@@ -81,9 +81,9 @@ class QBLIF(nn.Module):
     def forward(self, current: Tensor, timesteps: int, fraction_bits: int | None = None) -> Tensor:
         """Burst counts (T, batch, *shape) of currents (T or 1, batch, *shape).
 
-        Without ``fraction_bits`` the currents are in the units of W * o (training form, section 1.1 of the design).
-        With them the currents are in burst units on the grid 2^-fraction_bits, s is folded away and the leak
-        rounds down on that grid: the integer form, exactly, as long as the values fit the float type.
+        Without ``fraction_bits`` the currents are in the units of W * o (training form, docs/design.md). With
+        ``fraction_bits`` they are in burst units on the grid 2^-fraction_bits, s is folded away and the leak rounds
+        down on that grid: this is the integer form, and it is exact as long as the values fit the float type.
         """
         if fraction_bits is None and self.neurons == 0:
             self.initialise(current)
@@ -97,15 +97,15 @@ class QBLIF(nn.Module):
             counts.append(burst_count(self._in_scales(potential, scale), self.burst_ceiling, self.surrogate))
         return torch.stack(counts)
 
-    # A pass over a layer's values takes as long as the neurons' arithmetic: what would change nothing is left out.
+    # One pass over a layer's values takes as long as the neurons' arithmetic, so passes without effect are skipped.
 
     def _in_scales(self, potential: Tensor, scale: Tensor | None) -> Tensor:
-        """u, at which the first burst begins at 1/2; a ``scale`` of None is 1."""
+        """u, scaled so that the first burst begins at 1/2; a ``scale`` of None means 1."""
         u = potential if scale is None else potential / scale
         return u if self.threshold == 0.5 else u - (self.threshold - 0.5)
 
     def _after_reset(self, potential: Tensor, count: Tensor, scale: Tensor | None) -> Tensor:
-        """V[t] of H[t] and n[t]."""
+        """V[t] from H[t] and n[t]."""
         if self.reset == "hard":
             return torch.where(count > 0, torch.zeros_like(potential), potential)
         fired = count.detach()

@@ -1,4 +1,4 @@
-"""From the float form to the integer form, and on to the integers themselves."""
+"""From the float form to the integer form, and then to the integers themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
     """Move every layer of ``model`` to the integer form.
 
     Each layer's F and exponents are chosen once, from its folded weights at the scales that float training
-    found (or, in an untrained model, that the first batch gives), and fixed from then on. The model's mode makes no
-    difference and stays.
+    found (or, in an untrained model, that the first batch gives), and stay fixed from then on. The model's mode does
+    not matter and is kept.
 
     Args:
         model: any module built of :mod:`snn.layers`.
         samples: one batch of raw samples, as the model takes them.
         fraction_bits: F of every layer by its name in ``model``, so that the network fits hardware that was built for
-            another one; chosen with the exponents where it is None.
+            another one; if it is None, F is chosen together with the exponents.
 
     Raises:
         UserError: the float type could not hold the sums exactly (:func:`check_exact`).
@@ -57,7 +57,7 @@ def fraction_bits_of(model: nn.Module) -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerIntegers:
-    """The integers of one layer: bias and exponent (channels,), one weight array a projection, and a skip's weight."""
+    """The integers of one layer: bias and exponent (channels,), a weight array per projection, and a skip's weight."""
 
     bias: IntArray
     exponent: IntArray
@@ -67,7 +67,7 @@ class LayerIntegers:
 
 @torch.no_grad()
 def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> LayerIntegers:
-    """Read the integers that ``layer`` computes with, from the very expressions of its forward pass."""
+    """Read the integers that ``layer`` computes with, from the same expressions as its forward pass."""
     incoming = layer.incoming(sources)
     scale = layer.neuron.scale if isinstance(layer, SpikingLayer) else torch.ones_like(sources[0].scale)
     skip = None
@@ -92,8 +92,8 @@ def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> Laye
 def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Tensor) -> None:
     """Raise UserError unless every value of the layer's forward pass is exact in the float types that it uses.
 
-    All of them are whole multiples of 2^-F; their largest size in that unit must stay below 2^24 in float32 and
-    2^53 in float64: the sums over all timesteps, times the leak's multiplier where they are multiplied by it.
+    All values are whole multiples of 2^-F. In that unit the sums over all timesteps, times the leak's multiplier where
+    they are multiplied by it, must stay below 2^24 in float32 and below 2^53 in float64.
     """
     reach = torch.zeros((), dtype=torch.float64)
     types = set[torch.dtype]()
@@ -116,7 +116,7 @@ def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Ten
 
 
 def integers(values: Tensor) -> IntArray:
-    """Whole-valued floats as int64; raises UserError if one is not whole, or no number at all."""
+    """Whole-valued floats as int64; raises UserError if one is not whole or not finite."""
     exact = values.double().numpy(force=True)
     if not (np.isfinite(exact) & (exact == np.floor(exact)) & (np.abs(exact) < 2**53)).all():
         raise UserError("a quantized value is not a whole number; the training diverged, or its sums were not exact")

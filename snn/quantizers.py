@@ -5,12 +5,12 @@ from torch import Tensor
 
 
 def floor_through(x: Tensor) -> Tensor:
-    """``floor(x)``, gradient straight through."""
+    """``floor(x)`` with a straight-through gradient."""
     return x + (torch.floor(x) - x).detach()
 
 
 def round_through(x: Tensor) -> Tensor:
-    """``floor(x + 1/2)``, gradient straight through (of the unrounded value)."""
+    """``floor(x + 1/2)`` with a straight-through gradient."""
     return x + (torch.floor(x + 0.5) - x).detach()
 
 
@@ -21,12 +21,12 @@ def quantize_weights(scaled: Tensor, bits: int) -> Tensor:
 
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
-    """``x`` itself, its gradient times ``factor`` (LSQ, arXiv 1902.08153)."""
+    """``x`` itself, with its gradient multiplied by ``factor`` (LSQ, arXiv 1902.08153)."""
     return x.detach() + factor * (x - x.detach())
 
 
 def choose_grid(folded: Tensor, bits: int, fraction_bits: int | None = None) -> tuple[int, Tensor]:
-    """Choose fraction bits F, unless they are given, and per-channel exponents e so that weights fill their bits.
+    """Choose fraction bits F, unless given, and per-channel exponents e, so that weights fill their bits.
 
     Every channel's step ``2^(e-F)`` is the power of two with the least squared rounding and clipping error.
     F follows the finest channels, but no further than two bits past the median, so that one nearly dead
@@ -35,7 +35,7 @@ def choose_grid(folded: Tensor, bits: int, fraction_bits: int | None = None) -> 
     Args:
         folded: weights in burst units, (channels, ...).
         bits: signed weight bits B.
-        fraction_bits: F, where it is given.
+        fraction_bits: F, if it is given.
 
     Returns:
         F, and int64 exponents e >= 0 of shape (channels,).

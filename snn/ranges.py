@@ -1,4 +1,4 @@
-"""What the numbers of models and trainings may be: one table for Python, the command line and recipe files."""
+"""The allowed numbers in models and trainings: one table for Python, the command line and recipe files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from qblif.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Numbers from ``least`` to ``most``, both included, and only ``whole`` ones unless said otherwise."""
+    """Numbers from ``least`` to ``most``, both included; whole numbers only, unless ``whole`` is False."""
 
     least: float
     most: float
@@ -22,7 +22,7 @@ RANGES: dict[str, Range] = {
     "classes": Range(least=2, most=65536),
     "burst_bits": Range(least=1, most=8),
     "burst_ceiling": Range(least=1, most=255),
-    # One signed bit is -1 or 0: all sums are negative, and nothing ever fires.
+    # A weight of one signed bit is -1 or 0: all sums are negative, and nothing ever fires.
     "weight_bits": Range(least=2, most=16),
     "first_weight_bits": Range(least=2, most=16),
     "input_bits": Range(least=1, most=8),
@@ -58,8 +58,8 @@ def check(name: str, value: object, spelled: str | None = None) -> None:
 
     Args:
         name: a key of :data:`RANGES`.
-        value: a number, or several of which each is checked.
-        spelled: how the error names it; ``name`` by default.
+        value: a number, or several numbers that are each checked.
+        spelled: its name in the error; ``name`` by default.
     """
     limits, spelled = RANGES[name], name if spelled is None else spelled
     for number in value if isinstance(value, tuple | list) else (value,):
@@ -71,7 +71,7 @@ def check(name: str, value: object, spelled: str | None = None) -> None:
 
 
 def check_fields(owner: object, names: Iterable[str]) -> None:
-    """:func:`check` those fields of ``owner`` that have a range; None stands for a default and passes."""
+    """:func:`check` those fields of ``owner`` that have a range; None means a default and passes."""
     for name in names:
         if name in RANGES and getattr(owner, name) is not None:
             check(name, getattr(owner, name))

@@ -1,4 +1,4 @@
-"""What a training is asked for, as the command line or a recipe file says it (:mod:`snn.command`)."""
+"""The settings of a training, as the command line or a recipe file gives them (:mod:`snn.command`)."""
 
 import argparse
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Recipe:
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe that the options ask for; raises UserError."""
+    """The recipe that the options describe; raises UserError."""
     for name, value in vars(options).items():
         if name in RANGES and value is not None:
             check(name, value, f"--{name.replace('_', '-')}")
@@ -56,7 +56,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 
 def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelOptions:
-    """The model that the options ask for, for such images and as many classes as they have."""
+    """The model options that the command line describes, for the shape and the number of classes of ``images``."""
     return ModelOptions(
         input_shape=images.shape,
         coding=data.coding_of(options.data),

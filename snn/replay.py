@@ -1,4 +1,4 @@
-"""The network that a checkpoint describes, run by the golden model against what PyTorch computed."""
+"""The network that a checkpoint describes, run by the golden model and compared with PyTorch's results."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,10 +18,10 @@ from snn.tracing import Step
 
 
 def check_replay(content: dict[str, Any], steps: list[Step]) -> None:
-    """Raise UserError, naming the first layer that differs, unless golden computes what PyTorch did.
+    """Raise UserError, naming the first layer that differs, unless the golden model agrees with PyTorch.
 
     Args:
-        content: what :func:`snn.checkpoint.describe` makes of a model in the integer form, with references.
+        content: the result of :func:`snn.checkpoint.describe` for a model in the integer form, with references.
         steps: the model's forward pass over the reference samples.
     """
     network, known = integer_network(content), content["references"]
@@ -41,7 +41,7 @@ def check_replay(content: dict[str, Any], steps: list[Step]) -> None:
 
 
 def compare(name: str, counts: Tensor, expected: Tensor) -> None:
-    """Raise UserError unless PyTorch's counts, (steps, batch, *shape), are golden's, (batch, steps, C, H, W)."""
+    """Raise UserError unless PyTorch's counts, (steps, batch, *shape), equal golden's, (batch, steps, C, H, W)."""
     ours = counts.detach().cpu().double().transpose(0, 1).flatten(2)
     theirs = expected.double().flatten(2)
     if ours.shape != theirs.shape:
@@ -52,7 +52,7 @@ def compare(name: str, counts: Tensor, expected: Tensor) -> None:
 
 
 def parted(name: str, what: str, wrong: int, count: int) -> str:
-    """What is said where PyTorch and golden part."""
+    """The message for a difference between PyTorch and the golden model."""
     return (
         f"{name}: {wrong} of {count} {what} of PyTorch are not those of the integer network, so hardware would compute "
         "something else; let no code but the layers' own change bursts or currents"
@@ -117,7 +117,7 @@ def incoming(layer: dict[str, Any]) -> Iterator[Projection]:
 
 
 def those_of(section: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Those of the keys that there are."""
+    """The entries of ``section`` for those ``keys`` that it has."""
     return {key: section[key] for key in keys if key in section}
 
 

@@ -1,4 +1,4 @@
-"""Residual networks. What comes into a block is added to the membranes of its second convolution."""
+"""Residual networks. The input of a block is added to the membranes of its second convolution."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from snn.layers import SpikingLayer
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut around them: an identity skip, with its own integer weight, where the shape
-    stays, else a 1x1 convolution."""
+    """Two 3x3 convolutions and a shortcut around them: an identity skip, with its own integer weight, if the shape
+    stays the same, otherwise a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, options: ModelOptions, *, stride: int = 1) -> None:
         super().__init__()
@@ -24,13 +24,13 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, bursts: Bursts) -> Bursts:
-        """Bursts of ``outputs`` channels, height and width divided by ``stride``."""
+        """Bursts of ``outputs`` channels; height and width are divided by ``stride``."""
         return self.second(self.first(bursts), bursts)
 
 
 def resnet(options: ModelOptions) -> Staged:
     """For each entry of ``channels`` a 3x3 convolution (stride 2 from the second on) and a residual block with an
-    identity skip, then fully connected layers: a residual network that becomes hardware."""
+    identity skip, then fully connected layers."""
     options = options.sized(channels=(16, 32), hidden=(128,))
     inputs, height, width = options.input_shape
     stages = []
@@ -43,12 +43,12 @@ def resnet(options: ModelOptions) -> Staged:
 
 
 def deep_resnet(options: ModelOptions, blocks: Sequence[int]) -> Staged:
-    """A 3x3 convolution, stages of residual blocks (each but the first begins with stride 2), the average over all
-    positions, and fully connected layers.
+    """A 3x3 convolution, stages of residual blocks (every stage but the first begins with stride 2), the average over
+    all positions, and fully connected layers.
 
     Args:
         options: with ``channels`` and ``hidden``.
-        blocks: how many each stage has, as many entries as ``channels``.
+        blocks: number of blocks in each stage, one entry for each of ``channels``.
     """
     channels = options.channels or ()
     inputs, height, width = options.input_shape

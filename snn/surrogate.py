@@ -1,4 +1,4 @@
-"""Surrogate gradients of the burst count: ReLSG-ET (our reading of arXiv 2604.25688) and what it is compared with."""
+"""Surrogate gradients of the burst count: ReLSG-ET (our reading of arXiv 2604.25688), and others for comparison."""
 
 import math
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from snn.ranges import check, check_choice
 
 
 def relsg_et(u: Tensor, ceiling: int, alpha: float) -> Tensor:
-    """Rectified-linear surrogate gradient with exponential tails, which reaches every burst interval::
+    """Rectified-linear surrogate gradient with exponential tails, so that it reaches every burst interval::
 
         psi(u) = exp(-alpha * (0 - u))    u < 0
                  1                        0 <= u <= K
                  exp(-alpha * (u - K))    u > K
 
-    The paper's public text names the surrogate and its tails, not this formula.
+    The paper's public text names the surrogate and its tails, but does not give this formula.
     """
     outside = (u - u.clamp(0, ceiling)).abs_()
     return outside.mul_(-alpha).exp_()
 
 
 def box(u: Tensor, ceiling: int, _alpha: float) -> Tensor:
-    """Plain straight-through: 1 on [0, K], else 0; the limit of :func:`relsg_et` for a large alpha."""
+    """Plain straight-through: 1 on [0, K], else 0; the limit of :func:`relsg_et` for large alpha."""
     return ((u >= 0) & (u <= ceiling)).to(u.dtype)
 
 
 def triangle(u: Tensor, ceiling: int, _alpha: float) -> Tensor:
-    """``max(0, 1 - d)``, d being the distance to the nearest threshold."""
+    """``max(0, 1 - d)``, where d is the distance to the nearest threshold."""
     return torch.relu(1 - to_threshold(u, ceiling))
 
 
 def arctan(u: Tensor, ceiling: int, alpha: float) -> Tensor:
-    """``1 / (1 + (pi * alpha * d / 2)^2)``, d being the distance to the nearest threshold (as Fang et al., ICCV 2021,
-    for one threshold, scaled to a peak of 1)."""
+    """``1 / (1 + (pi * alpha * d / 2)^2)``, where d is the distance to the nearest threshold (Fang et al., ICCV 2021,
+    for one threshold; here scaled to a peak of 1)."""
     return 1 / (1 + (math.pi * alpha / 2 * to_threshold(u, ceiling)) ** 2)
 
 
@@ -52,12 +52,12 @@ SURROGATES: dict[str, Callable[[Tensor, int, float], Tensor]] = {
     "triangle": triangle,
     "arctan": arctan,
 }
-"""``dn/du`` of ``u``, any shape, for the ceiling K and the steepness alpha; the same shape."""
+"""Functions that give ``dn/du``, in the shape of ``u``, for the ceiling K and the steepness alpha."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate:
-    """One of SURROGATES by ``name``, and its steepness; raises UserError for another name or no such steepness."""
+    """One of SURROGATES by ``name``, and its steepness; raises UserError for an unknown name or a wrong steepness."""
 
     name: str = "relsg_et"
     alpha: float = 2.0
@@ -67,14 +67,14 @@ class Surrogate:
         check("alpha", self.alpha)
 
     def derivative(self, u: Tensor, ceiling: int) -> Tensor:
-        """``dn/du``, same shape as ``u``."""
+        """``dn/du``, in the shape of ``u``."""
         return SURROGATES[self.name](u, ceiling, self.alpha)
 
 
 class BurstCount(torch.autograd.Function):
     """Burst count of a scaled membrane potential ``u = H / s`` of any shape (dimensionless).
 
-    Forward ``n = clip(floor(u + 1/2), 0, K)``: rounding is half up, never half to even. Backward the surrogate's
+    Forward: ``n = clip(floor(u + 1/2), 0, K)``; rounding is half up, never half to even. Backward: the surrogate's
     ``dn/du = psi(u)``; with ``o = s * n(H / s)`` autograd gives ``do/ds = n - u * psi(u)``.
     """
 
@@ -91,7 +91,7 @@ class BurstCount(torch.autograd.Function):
 
 
 def burst_count(u: Tensor, ceiling: int, surrogate: Surrogate | None = None) -> Tensor:
-    """``clip(floor(u + 1/2), 0, ceiling)`` with the gradient of ``surrogate``, ReLSG-ET unless one is given."""
+    """``clip(floor(u + 1/2), 0, ceiling)`` with the gradient of ``surrogate``; ReLSG-ET if it is None."""
     result = BurstCount.apply(u, ceiling, Surrogate() if surrogate is None else surrogate)
     assert isinstance(result, Tensor)
     return result

@@ -1,8 +1,8 @@
-"""What torch's own modules and functions do to bursts, where they stand between our layers.
+"""The effect of torch's own modules and functions on bursts, when they are used between our layers.
 
-What is exactly an integer operation that the hardware has is taken: Flatten, Identity, Dropout (which does nothing
-outside training), and poolings, whose division folds into the next weights.
-Everything else would train and then have no hardware, so it is refused at once.
+Operations that are exact in integers and exist in hardware are accepted: Flatten, Identity, Dropout (which does nothing
+outside training), and poolings, whose division folds into the next weights. Everything else would train but have no
+hardware, so it is refused at once.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ WAY_OUT = (
 
 
 class NotOnBurstsError(UserError, AttributeError):
-    """An operation that bursts do not have, in training and hardware alike."""
+    """An operation that bursts do not have, neither in training nor in hardware."""
 
 
 def flatten(bursts: Bursts, start_dim: int = 0, end_dim: int = -1) -> Bursts:
@@ -40,7 +40,7 @@ def flatten(bursts: Bursts, start_dim: int = 0, end_dim: int = -1) -> Bursts:
 def dropout(
     function: Callable[..., torch.Tensor],
 ) -> Callable[..., Bursts]:
-    """``function`` on the counts, every timestep on its own."""
+    """``function`` applied to the counts, independently for every timestep."""
 
     def drop(bursts: Bursts, p: float = 0.5, training: bool = True, inplace: bool = False) -> Bursts:
         del inplace
@@ -53,7 +53,7 @@ def dropout(
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """Height and width of what torch takes as one number or two."""
+    """Height and width from a value that torch takes as one number or two."""
     height, width = value if isinstance(value, tuple | list) else (value, value)
     return height, width
 
@@ -72,7 +72,7 @@ def pool(
 
 
 def refuse(option: str, kind: type[SumPool2d | MaxPool2d]) -> NotOnBurstsError:
-    """What is said of an option of a pooling that has no hardware."""
+    """The error for an option of a pooling that has no hardware."""
     return NotOnBurstsError(f"a pooling with {option} has no hardware; take {kind.__name__}(kernel, stride=, padding=)")
 
 
@@ -117,7 +117,7 @@ def max_pool(
 
 
 def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
-    """torch.nn.functional.adaptive_avg_pool2d or adaptive_max_pool2d, where all windows are alike."""
+    """torch.nn.functional.adaptive_avg_pool2d or adaptive_max_pool2d, if all windows have the same size."""
 
     def adaptive(bursts: Bursts, output_size: Any, return_indices: bool = False) -> Bursts:
         sizes = tuple(bursts.counts.shape[3:])
@@ -141,18 +141,18 @@ OPERATIONS: dict[str, Callable[..., Bursts]] = {
     "adaptive_avg_pool2d": adaptive_pool(SumPool2d),
     "adaptive_max_pool2d": adaptive_pool(MaxPool2d),
 }
-"""What is exact, by the name of torch's function."""
+"""The exact operations, by the name of torch's function."""
 INSTEAD = {
     "linear": "take SpikingLayer(QuantLinear(...), QBLIF(...))",
     "conv2d": "take SpikingLayer(QuantConv2d(...), QBLIF(...))",
     "batch_norm": "QuantLinear and QuantConv2d have BatchNorm inside, which folds into their weights",
     "relu": "bursts are never negative, so leave it out",
 }
-"""What to take for others that are often met."""
+"""Advice for other functions that are often used."""
 
 
 def apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bursts:
-    """``function`` of bursts; raises NotOnBurstsError where the hardware has no such thing."""
+    """``function`` applied to bursts; raises NotOnBurstsError if the hardware has no such operation."""
     name = getattr(function, "__name__", str(function))
     if name not in OPERATIONS or not isinstance(args[0] if args else None, Bursts):
         raise NotOnBurstsError(f"torch's {name} cannot stand between layers; {INSTEAD.get(name, WAY_OUT)}")

@@ -1,4 +1,4 @@
-"""Finding a model's graph by running it once: which layer's bursts lead into which."""
+"""Finding a model's graph by running it once: which layers read the bursts of which."""
 
 import re
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from snn.torch_operations import WAY_OUT
 
 READOUT = ReadoutOfNetwork.name
 POOLING = "pooling"
-"""Name of a pooling that is a function's, not a module's."""
+"""Name of a pooling that is a function, not a module."""
 Traced = Layer | SumPool2d | MaxPool2d
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One call of a layer or pooling: its name in the graph, what it read and what it gave (the readout: logits)."""
+    """One call of a layer or pooling: its name in the graph, its sources and its output (of the readout: logits)."""
 
     name: str
     module: Traced
@@ -37,9 +37,9 @@ class Step:
 
 
 def node_names(model: nn.Module) -> dict[nn.Module, str]:
-    """A name in the graph for every layer and pooling of ``model``: letters, digits and _, each its own.
+    """A unique name in the graph for every layer and pooling of ``model``, made of letters, digits and _.
 
-    ``stages.0.conv`` is ``stages_0_conv``, and what would not begin with a letter is ``layer_1``, say.
+    ``stages.0.conv`` becomes ``stages_0_conv``; a name that would not begin with a letter becomes, say, ``layer_1``.
     """
     names: dict[nn.Module, str] = {}
     taken = {InputSpec.name, READOUT}
@@ -53,7 +53,7 @@ def node_names(model: nn.Module) -> dict[nn.Module, str]:
 
 
 def free_name(name: str, taken: set[str]) -> str:
-    """``name``, or with the first number behind it that makes it another than those ``taken``, to which it is added."""
+    """``name``, with the first number appended that makes it unique if it is ``taken``; the result is added there."""
     tries = (name if number == 1 else f"{name}_{number}" for number in count(1))
     free = next(each for each in tries if each not in taken)
     taken.add(free)
@@ -67,17 +67,17 @@ def sources_of(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, A
 
 
 def version(bursts: Bursts) -> int:
-    """How often the counts were changed in place; views count together."""
+    """How often the counts were changed in place; views share one count."""
     return 0 if bursts.counts.is_inference() else bursts.counts._version
 
 
 def unchanged(source: Bursts, given: dict[str, list[tuple[Bursts, int]]]) -> bool:
-    """Whether ``source`` is what its node gave, and nobody changed it since."""
+    """Whether ``source`` is what its node produced, and nothing has changed it since."""
     return any(same(source, one) and version(source) == known for one, known in given.get(source.node, []))
 
 
 def same(one: Bursts, other: Bursts) -> bool:
-    """Whether the counts are the same memory in the same order, and mean the same."""
+    """Whether the counts are the same memory in the same order, and have the same meaning."""
     a, b = one.counts, other.counts
     if (one.ceiling, one.timesteps) != (other.ceiling, other.timesteps):
         return False
@@ -90,10 +90,10 @@ def same(one: Bursts, other: Bursts) -> bool:
 
 @contextmanager
 def traced(model: nn.Module) -> Iterator[list[Step]]:
-    """While open, every forward pass of ``model`` appends its steps, in order, to the list that is given.
+    """While open, every forward pass of ``model`` appends its steps, in order, to the yielded list.
 
-    A layer that is called several times is a step with a name of its own each time. A forward pass raises UserError
-    where a layer reads anything but the bursts that the encoder, a layer or a pooling gave, flattened at most.
+    A layer that is called several times is a step with its own name each time. A forward pass raises UserError if a
+    layer reads anything but bursts that the encoder, a layer or a pooling produced, at most flattened.
     """
     steps: list[Step] = []
     names = node_names(model)
@@ -111,7 +111,7 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
                 given[output.node].append((output, version(output)))
         if not isinstance(module, Traced):
             return None
-        # torch's functions on bursts make poolings of their own, which are not a part of the model.
+        # torch's functions on bursts create separate poolings, which are not a part of the model.
         name = names.get(module)
         if name is None or module in called:
             name = free_name(POOLING if name is None else name, taken)
@@ -129,7 +129,7 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
         steps.append(Step(name=name, module=module, sources=sources, output=output))
         return output
 
-    # A hook's result replaces the output, which torch's annotation leaves out.
+    # A hook's result replaces the output; torch's annotation does not mention it.
     handle = register_module_forward_hook(record, with_kwargs=True)  # type: ignore[arg-type]
     try:
         yield steps

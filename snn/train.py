@@ -27,11 +27,11 @@ from snn.training import Training, resumable, resume_file, sole_training, storin
 from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
-"""Training images, spread over all of them, whose activity the planner will go by."""
+"""Training images, spread over the whole set, whose activity the planner will use."""
 
 
 def training_of(options: argparse.Namespace, processes: Workers, images: Images, test: Images) -> Training:
-    """The training that the options ask for, at its beginning; raises UserError."""
+    """The training that the options describe, at its start; raises UserError."""
     recipe = recipe_of(options)
     torch.manual_seed(recipe.seed)
     model = make_model(options.model, model_options_of(options, images))
@@ -49,7 +49,7 @@ def rehearse(training: Training) -> None:
 
 
 def content_of(training: Training, options: argparse.Namespace, score: float) -> dict[str, Any]:
-    """The checkpoint of a finished training; raises UserError where no integers can stand for the network."""
+    """The checkpoint of a finished training; raises UserError if no integers can represent the network."""
     model, test = training.tested.to("cpu"), training.test.first(checkpoint.REFERENCES)
     samples, labels = torch.from_numpy(test.pixels.copy()), torch.from_numpy(test.labels.copy())
     counted = training.pixels[:: max(1, len(training.pixels) // COUNTED)].to("cpu")
@@ -68,14 +68,14 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
 
 
 def check_out(path: Path) -> None:
-    """Raise UserError unless a checkpoint can be written there, and log and record beside it."""
+    """Raise UserError unless a checkpoint can be written there, with log and record beside it."""
     check_output_file(path, "--out")
     if path.suffix in (".csv", ".json", ".lock") or path.name == "":
         raise UserError(f"--out {path}: that suffix is the log's, the record's or the lock's; take model.pt, say")
 
 
 def write_results(content: dict[str, Any], out: Path) -> None:
-    """Write checkpoint and record, or leave both as they were; the training's state is no longer needed then."""
+    """Write checkpoint and record, or leave both as they were; on success remove the training's state."""
     with whole_file(out.with_suffix(".json")) as record:
         record.write_text(json.dumps(content["training"], indent=2) + "\n")
         checkpoint.save_atomically(content, out)

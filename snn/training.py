@@ -1,5 +1,5 @@
-"""One training run, epoch by epoch, resumable: what comes out of it depends on the command alone, however often it is
-interrupted, wherever, and whatever is tested meanwhile."""
+"""One training run, epoch by epoch, resumable: its result depends only on the command, no matter how often and where it
+is interrupted, and what is tested in between."""
 
 import csv
 import glob
@@ -31,18 +31,18 @@ from snn.workers import Workers
 MOST_STATE = 2048 * MEBIBYTE
 """Bytes of OUT.resume: the model, twice as much for the optimizer, and an average."""
 TESTED_AT_ONCE = {"cpu": 50, "cuda": 250}
-"""On a CPU few, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
+"""Few on a CPU, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
 
 
 class Training:
-    """Model, optimizer and where they stand. The phase follows from the epoch alone.
+    """Model, optimizer and their progress. The phase follows from the epoch alone.
 
     Args:
         model: in the float form.
         recipe: how to train it.
-        images, test: what with, and what the accuracy is of.
-        command: what repeats it; the state of another command's training is not gone on with.
-        workers: who trains; this process alone, on the CPU, by default.
+        images, test: the images to train with, and those to measure the accuracy on.
+        command: the command that repeats the training; the state of another command's training is refused.
+        workers: the processes that train; by default only this process, on the CPU.
         teacher: a trained model to learn from as well.
         like: a model of the same architecture whose fraction bits are kept.
 
@@ -88,7 +88,7 @@ class Training:
         """Epochs in the state that was last written to a file or read from one."""
         self.log: list[tuple[int, str, str, str]] = []
         if self.workers.count > 1:
-            # The first batch sets the scales, so it has to be the same one everywhere.
+            # The first batch sets the scales, so it must be the same in all processes.
             with torch.no_grad():
                 self.model(self.pixels[: recipe.batch])
         self.parallel = self.workers.parallel(self.model)
@@ -96,11 +96,11 @@ class Training:
 
     @property
     def tested(self) -> nn.Module:
-        """The model that counts: the average, where one is kept."""
+        """The model that is tested and written: the average, if one is kept."""
         return self.model if self.average is None else self.average.model
 
     def _begin_phase(self) -> None:
-        """Optimizer, schedule and average of the phase that the epoch is in."""
+        """Create optimizer, schedule and average for the phase of the current epoch."""
         recipe, floats = self.recipe, self.epoch < self.recipe.float_epochs
         rate, epochs = (
             (recipe.learning_rate, recipe.float_epochs) if floats else (recipe.qat_learning_rate, recipe.qat_epochs)
@@ -123,7 +123,7 @@ class Training:
     def run_epoch(self) -> float:
         """One pass over the training images; returns this process's mean loss."""
         recipe, device = self.recipe, self.workers.device
-        # Layers that draw at random, such as Dropout, must not depend on which epochs ran in this process.
+        # Layers that draw random numbers, such as Dropout, must not depend on which epochs ran in this process.
         chance = np.random.SeedSequence((recipe.seed, self.epoch, self.workers.rank))
         torch.manual_seed(int(chance.generate_state(1, np.uint64)[0]))
         if self.epoch == recipe.float_epochs:
@@ -160,11 +160,11 @@ class Training:
         return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
 
     def leave(self) -> None:
-        """Let go of the other processes: no epoch can follow."""
+        """Drop the connection to the other processes; no epoch can follow."""
         self.parallel = self.model
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`restore` needs to go on as if nothing had happened."""
+        """The state that :meth:`restore` needs to continue as if there had been no interruption."""
         return {
             "command": self.command,
             "processes": self.workers.count,
@@ -178,7 +178,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; raises UserError if it is that of another training."""
+        """Continue from :meth:`state`; raises UserError if the state belongs to another training."""
         if state["command"] != self.command:
             raise UserError(
                 f"the interrupted training was {state['command']}; repeat its options, or leave out --resume"
@@ -206,7 +206,7 @@ class Training:
         self.random.set_state(state["random"])
 
     def check_progress(self, epoch: Any, log: Any) -> None:
-        """Raise ValueError unless a training can stand after this epoch with this log."""
+        """Raise ValueError unless a training can be at this epoch with this log."""
         fine = type(epoch) is int and 0 <= epoch <= self.recipe.epochs and isinstance(log, list) and len(log) <= epoch
         if not fine or not all(
             isinstance(line, tuple) and [type(word) for word in line] == [int, str, str, str] for line in log
@@ -214,19 +214,19 @@ class Training:
             raise ValueError("its epoch and its log are not those of this training")
 
     def check_schedule(self, stored: Any) -> None:
-        """Raise ValueError unless a schedule's state is of the kind that this training's is."""
+        """Raise ValueError unless a schedule's state has the structure of this training's."""
         mine = self.schedule.state_dict()
         if {key: type(value) for key, value in stored.items()} != {key: type(value) for key, value in mine.items()}:
             raise ValueError("its schedule is not that of this training")
 
 
 def changed_samples(samples: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], random: Any) -> Tensor:
-    """Augmented samples, (batch, C, H, W) or (batch, T, C, H, W); all timesteps of one are changed alike."""
+    """Augmented samples, (batch, C, H, W) or (batch, T, C, H, W); all timesteps of a sample are changed alike."""
     return change(samples.flatten(1, -3), random).unflatten(1, samples.shape[1:-2])
 
 
 def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
-    """Raise UserError unless both take the same samples and tell the same classes apart."""
+    """Raise UserError unless both models take the same samples and have the same classes."""
 
     def takes(of: nn.Module) -> str:
         encoder = next(module for module in of.modules() if isinstance(module, Encoder))
@@ -239,13 +239,13 @@ def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
 
 
 def timesteps_of(model: nn.Module) -> int:
-    """T of a model."""
+    """The timesteps T of a model."""
     return next(module.timesteps for module in model.modules() if isinstance(module, Encoder))
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Images) -> float:
-    """Fraction of ``images`` whose first largest logit is the label's; the model's mode stays."""
+    """Fraction of ``images`` whose first largest logit is the label's; the model's mode is kept."""
     device = next(model.parameters()).device
     right, at_once = 0, TESTED_AT_ONCE[device.type]
     with in_mode(model, training=False):
@@ -257,7 +257,7 @@ def accuracy(model: nn.Module, images: Images) -> float:
 
 
 def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:
-    """Every epoch as a line of a CSV file; raises UserError."""
+    """Write every epoch as a line of a CSV file; raises UserError."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("epoch", "phase", "loss", "test_accuracy"))
@@ -266,18 +266,18 @@ def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:
 
 
 def resume_file(out: Path) -> Path:
-    """OUT.resume, where a training that will write the checkpoint ``out`` keeps its state."""
+    """OUT.resume, where the training for the checkpoint ``out`` keeps its state."""
     return out.with_name(f"{out.name}.resume")
 
 
 @contextmanager
 def sole_training(out: Path) -> Iterator[None]:
-    """Keep other processes from writing ``out`` and what lies beside it: log, record and state.
+    """Keep other processes from writing ``out`` and the files beside it: log, record and state.
 
-    What a process left half written when it was killed is removed.
+    Partial files of killed processes are removed.
 
     Raises:
-        UserError: another process does, or the folder cannot be written to.
+        UserError: another process is writing them, or the folder cannot be written to.
     """
     # model.pt and model.ckpt would share model.csv.
     with sole_writer(out.with_suffix("")):
@@ -289,7 +289,7 @@ def sole_training(out: Path) -> Iterator[None]:
 
 @contextmanager
 def resumable(training: Training) -> Iterator[None]:
-    """Say how to go on where the block is interrupted."""
+    """Say how to continue if the block is interrupted."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -299,7 +299,7 @@ def resumable(training: Training) -> Iterator[None]:
 
 
 def way_on(training: Training) -> str:
-    """How to go on after an interruption."""
+    """How to continue after an interruption."""
     if training.saved == 0:
         return "no epoch was complete, so there is nothing to go on from"
     kept = f"{training.saved} of {training.recipe.epochs} epochs are kept"
@@ -308,7 +308,7 @@ def way_on(training: Training) -> str:
 
 @contextmanager
 def storing(training: Training) -> Iterator[None]:
-    """Say how to go on where the block cannot write its files; raises UserError."""
+    """Say how to continue if the block cannot write its files; raises UserError."""
     try:
         yield
     except UserError as error:
@@ -316,7 +316,7 @@ def storing(training: Training) -> Iterator[None]:
 
 
 def keep_state(training: Training, out: Path) -> None:
-    """Write OUT.resume and the log; raises UserError, after which the state before is still there."""
+    """Write OUT.resume and the log; if that raises UserError, the previous state is still there."""
     with storing(training):
         checkpoint.save_atomically(training.state(), resume_file(out))
         training.saved = training.epoch
@@ -324,12 +324,12 @@ def keep_state(training: Training, out: Path) -> None:
 
 
 def most_structure(epochs: int) -> int:
-    """Bytes that the structure of a state may have: its log grows with every epoch."""
+    """Largest size in bytes of a state's structure: its log grows with every epoch."""
     return MOST_PICKLE + 128 * epochs
 
 
 def restore_state(training: Training, out: Path) -> None:
-    """Go on from OUT.resume, whose epochs alone are then in the log; raises UserError."""
+    """Continue from OUT.resume; the log then holds only its epochs. Raises UserError."""
     resumed = resume_file(out)
     state, packed = load_archive(resumed, "state of a training", MOST_STATE, most_structure(training.recipe.epochs))
     try:
@@ -344,14 +344,14 @@ def restore_state(training: Training, out: Path) -> None:
 
 
 def train(training: Training, out: Path, *, resume: bool, quiet: bool = False) -> float:
-    """Run the epochs that are left, log each to OUT.csv, and return the last test accuracy.
+    """Run the remaining epochs, log each to OUT.csv, and return the last test accuracy.
 
     Args:
-        training: what to run.
-        out: the checkpoint that will be written; OUT.resume keeps the state after every epoch, and is the caller's to
-            remove once the checkpoint is there.
-        resume: begin with OUT.resume.
-        quiet: show no progress, and test after the last epoch alone.
+        training: the training to run.
+        out: the checkpoint that will be written. OUT.resume keeps the state after every epoch; the caller removes it
+            once the checkpoint is there.
+        resume: start from OUT.resume.
+        quiet: show no progress, and test only after the last epoch.
     """
     if resume:
         restore_state(training, out)

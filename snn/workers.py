@@ -1,4 +1,4 @@
-"""The processes that train one model together: those of torchrun, or this one alone."""
+"""The processes that train one model together: those of torchrun, or only this one."""
 
 import gc
 import os
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qblif.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda")
-"""What :func:`device_of` takes."""
+"""The choices of :func:`device_of`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,36 +38,36 @@ class Workers:
         return model if self.count == 1 else nn.parallel.DistributedDataParallel(model)
 
     def agree(self, model: nn.Module) -> None:
-        """Give every process the buffers of the first; parameters are the same already."""
+        """Give every process the buffers of the first; the parameters are already the same."""
         if self.count > 1:
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
 
 def device_of(name: str, local_rank: int) -> torch.device:
-    """``cpu``, ``cuda``, or with ``auto`` the better one that there is; raises UserError."""
+    """``cpu``, ``cuda``, or with ``auto`` the better of those available; raises UserError."""
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; take --device cpu")
-    # A test must be exact, and multiplies matrices; only training convolves.
+    # A test must be exact, and uses matrix products; only training uses convolutions.
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
     torch.backends.cudnn.benchmark = True
     return torch.device("cuda", local_rank)
 
 
 def processor(device: torch.device) -> str:
-    """What computes: ``cpu``, or the GPU's own name."""
+    """The processor: ``cpu``, or the GPU's own name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager
 def workers(device: str, batch: int) -> Iterator[Workers]:
-    """The processes that torchrun started, or this one.
+    """The processes that torchrun started, or only this one.
 
     Args:
-        device: as of :func:`device_of`.
-        batch: images per step, which must divide evenly; raises UserError.
+        device: as in :func:`device_of`.
+        batch: images per step; raises UserError unless the processes can share them evenly.
     """
     if "RANK" not in os.environ:
         yield Workers(device=device_of(device, 0))
@@ -80,6 +80,6 @@ def workers(device: str, batch: int) -> Iterator[Workers]:
             raise UserError(f"--batch {batch} cannot be shared out to {count} processes; take a multiple of {count}")
         yield Workers(rank=torch.distributed.get_rank(), count=count, device=chosen)
     finally:
-        # DDP's cycles hold the group's threads; a process that ends while they run is aborted.
+        # DDP's reference cycles hold the group's threads; a process that ends while they run is aborted.
         gc.collect()
         torch.distributed.destroy_process_group()

@@ -3,8 +3,8 @@
     python -m studies.boards                    # builds what is not built yet: minutes per build, hours in all
     python -m studies.boards --only icebreaker  # builds for that board again
 
-Each build is the plain command, board and checkpoint and nothing else, as a process of its own. What was built is kept
-in ``studies/boards.json``, so that an interrupted run goes on where it was.
+Each build is the plain command, with only board and checkpoint, in a separate process. The results are kept in
+``studies/boards.json``, so that an interrupted run continues where it was.
 """
 
 import argparse
@@ -34,9 +34,9 @@ from sim.record import keep
 BUILT = Path(__file__).with_name("boards.json")
 SMALLEST, LARGEST = "smallest", "largest"
 NETLISTS_ONLY = ("xilinx7",)
-"""Families whose bitstreams the usual machine cannot make: the larger network is enough for a netlist."""
+"""Families whose bitstreams the usual machine cannot make; there only the larger network is built, to a netlist."""
 LEAST_SHARE = 0.5
-"""Of the LUTs that the planner expects, within 15 %: a design with fewer was mostly optimized away."""
+"""Share of the LUTs that the planner expects (within 15 %); a design with fewer was mostly optimized away."""
 REPORTED = ("bitstream", "clock_mhz", "fmax_mhz", "fmax_note", "missed", "resources", "tools")
 MOST_WORKERS = 2
 HEAD = """\
@@ -54,12 +54,12 @@ place and route. The seconds are those of the whole command.
 """
 
 Row = dict[str, Any]
-"""What is kept of a build: the network, the seconds, and of its report what the table shows; or the error."""
+"""The record of a build: the network, the seconds, and the values of its report for the table; or the error."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build: a board, and which network."""
+    """One build: a board, and which of its networks."""
 
     board: Board
     which: str
@@ -71,7 +71,7 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    """What there is to build."""
+    """Everything that there is to build."""
     return [
         Job(board, which)
         for board in CATALOGUE.values()
@@ -81,7 +81,7 @@ def jobs() -> list[Job]:
 
 @cache
 def shipped() -> tuple[Path, ...]:
-    """The shipped checkpoints, the one with the most weights first."""
+    """The shipped checkpoints, those with the most weights first."""
 
     def weights(path: Path) -> int:
         network = read_network(path)[1]
@@ -91,7 +91,7 @@ def shipped() -> tuple[Path, ...]:
 
 
 def checkpoint(job: Job) -> Path:
-    """The network of a job; raises UserError where none fits the board."""
+    """The network of a job; raises UserError if none fits the board."""
     if job.which == SMALLEST:
         return shipped()[-1]
     for path in shipped():
@@ -104,7 +104,7 @@ def checkpoint(job: Job) -> Path:
 
 
 def build(job: Job, folder: Path) -> Row:
-    """Run a job's command as far as this machine can."""
+    """Run a job's command as far as this machine allows."""
     try:
         path = checkpoint(job)
     except UserError as error:
@@ -117,7 +117,7 @@ def build(job: Job, folder: Path) -> Row:
         return {"network": path.stem, "error": words.removeprefix("error: ").partition("; see ")[0]}
     report = json.loads((out / REPORT).read_text())
     if report["resources"]["lut"] < report["estimated"]["lut"] * LEAST_SHARE:
-        # Most of the network is missing, so no pin of the board shows what it does.
+        # Most of the network was optimized away, since no pin of the board depends on its results.
         return {"network": path.stem, "error": "the board has nothing to see the network's results on"}
     return {
         "network": path.stem,
@@ -128,20 +128,20 @@ def build(job: Job, folder: Path) -> Row:
 
 
 def run_command(*options: str) -> tuple[int, str]:
-    """Exit code and last words of gen.build."""
+    """Exit code and last line of stderr of gen.build."""
     command = [sys.executable, "-m", "gen.build", *options]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
 
 
 def built_rows() -> dict[str, Row]:
-    """What has been built, by job."""
+    """The records of all builds so far, by job."""
     rows: dict[str, Row] = json.loads(BUILT.read_text()) if BUILT.is_file() else {}
     return {job.key: rows[job.key] for job in jobs() if job.key in rows}
 
 
 def table(rows: dict[str, Row]) -> str:
-    """The document. A board whose largest network is the smallest too has one line."""
+    """The document. A board whose largest network is also its smallest has one line."""
     shown = []
     for job in jobs():
         row = rows.get(job.key)
@@ -195,7 +195,7 @@ def share(used: float, budget: float) -> str:
 
 
 def run_jobs(wanted: Sequence[Job], folder: Path, out: Path, workers: int) -> None:
-    """Build what is wanted, and keep each row and the table as soon as it is there."""
+    """Run the builds, and save each row and the table as soon as it is there."""
     with step("builds", len(wanted)) as progress, ThreadPoolExecutor(workers) as pool:
         running = {pool.submit(build, job, folder): job for job in wanted}
         for done in as_completed(running):

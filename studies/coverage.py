@@ -1,4 +1,4 @@
-"""The coverage campaign: simulate shipped and random networks until every situation was met or is known not to come.
+"""The coverage campaign: simulate shipped and random networks until every situation is met or known to be impossible.
 
 python -m studies.coverage [--out docs/coverage.md]
 """
@@ -39,12 +39,12 @@ from studies.stimuli import noise, stimuli
 DEFAULT_FOLDER = Path("build/coverage")
 EXIT_HOLE = 1
 SAMPLES = 300
-"""Test images among which to look for what the first ones do not cover."""
+"""Test images that are searched for inputs that cover more than the first ones."""
 SEED = 1
 CLASSES = 4
-"""Of random networks."""
+"""Classes of random networks."""
 SMALLEST_FPS = 1.0
-"""A rate that every design reaches: the planner then gives the smallest, with many folds."""
+"""A rate that every design reaches, so that the planner gives the smallest one, with many folds."""
 NOT_SILENCED = (
     "no input was found that silences all neurons of one sum; strided and events have such sums in every layer"
 )
@@ -55,12 +55,12 @@ QUEUE_FIRST = (
 
 
 def not_silenced(*layers: str) -> dict[Hole, str]:
-    """Layers of a trained network for which the search found no sum of nothing."""
+    """Layers of a trained network for which the search found no input with an empty sum."""
     return {(layer, "beats", "sum of nothing"): NOT_SILENCED for layer in layers}
 
 
 def queue_first(*streams: str) -> dict[Hole, str]:
-    """Streams beside a skip that nothing ever held back."""
+    """Streams beside a skip that were never held back."""
     return {(stream, "flow", "held back"): QUEUE_FIRST for stream in streams}
 
 
@@ -69,11 +69,11 @@ class Case:
     """One network of the campaign.
 
     Attributes:
-        name: of the network.
-        about: what it adds, for people.
+        name: the network's name.
+        about: its contribution to the campaign, for people.
         hardware: makes network, configuration and sample bursts, given the folder of the data sets.
-        images: how many samples are simulated whatever they cover.
-        explained: holes for which there is no proof, with the reason.
+        images: number of samples that are always simulated, whatever they cover.
+        explained: holes without a proof, with the reason.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Case:
 def shipped(
     name: str, data: str, board: str, target_fps: float | None
 ) -> Callable[[Path | None], tuple[Network, TopConfig, IntArray]]:
-    """A network of ``snn/zoo`` as it is built for a board, with test images."""
+    """A network of ``snn/zoo`` as built for a board, with test images."""
 
     def make(data_dir: Path | None) -> tuple[Network, TopConfig, IntArray]:
         design = make_design(ZOO / f"{name}.pt", board, target_fps=target_fps)
@@ -97,7 +97,7 @@ def shipped(
 
 
 def drawn(sketch: Sketch, board: str) -> Callable[[Path | None], tuple[Network, TopConfig, IntArray]]:
-    """A random network in its smallest design for a board; it has no samples."""
+    """A random network in its smallest design for a board, without samples."""
 
     def make(_: Path | None) -> tuple[Network, TopConfig, IntArray]:
         network = random_network(sketch, CLASSES)
@@ -174,10 +174,10 @@ CASES = (
 
 
 def run_case(case: Case, data_dir: Path | None, simulator: str, folder: Path) -> Covered:
-    """Simulate one network in every mode and collect what was covered.
+    """Simulate one network in every mode and collect its coverage.
 
     Raises:
-        SimulationError: the network hung, did what the golden model does not, or an unreachable bin was hit.
+        SimulationError: the network hung, differed from the golden model, or hit a bin that was proved unreachable.
     """
     network, config, samples = case.hardware(data_dir)
     bursts = stimuli(config, network, samples, case.images, SEED)
@@ -199,7 +199,8 @@ def run_case(case: Case, data_dir: Path | None, simulator: str, folder: Path) ->
 
 
 def blocked_sink(config: TopConfig, inferences: Inferences) -> Mode:
-    """No result is taken for as long as all inferences would need at full speed: everything fills up and stands."""
+    """A mode in which no result is taken for as long as all inferences need at full speed: everything fills up and
+    stalls."""
     predicted = predict(config, {name: bursts.numpy() for name, bursts in inferences.golden.bursts.items()})
     return Mode(name="blocked sink", sink_wait=int(predicted.finished[-1]))
 
@@ -223,7 +224,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def chosen_cases(names: Sequence[str] | None) -> list[Case]:
-    """The cases of those names, all without names; raises UserError."""
+    """The cases with these names, or all for None; raises UserError."""
     known = {case.name: case for case in CASES}
     for name in names or ():
         if name not in known:

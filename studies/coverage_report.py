@@ -1,4 +1,4 @@
-"""What a coverage campaign has found, as Markdown."""
+"""The results of a coverage campaign, as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ registers (`hw/widths.py`) or by how the hardware is made; a hole without proof 
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """One network's coverage: ``inputs`` simulated in every mode, and reasons for holes by place, kind and bin."""
+    """One network's coverage: number of ``inputs`` in every mode, and reasons for holes by place, kind and bin."""
 
     name: str
     about: str
@@ -53,7 +53,7 @@ class Covered:
 
     @property
     def holes(self) -> list[Hole]:
-        """Place, kind and bin of everything that could have been hit and was not."""
+        """Place, kind and bin of everything that could have been hit but was not."""
         return [(point.place, point.kind, name) for point in self.points for name in point.holes]
 
     @property
@@ -63,17 +63,17 @@ class Covered:
 
     @property
     def stale_reasons(self) -> list[Hole]:
-        """Bins that are not holes, each with its reason."""
+        """Bins that have a reason although they are not holes."""
         return [hole for hole in self.explained if hole not in self.holes]
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """The coverage in one line."""
         return f"{self.name}: {self.inputs} inputs; {tally(self.points)} bins hit, {len(self.holes)} holes"
 
 
 def tally(points: Sequence[CoverPoint]) -> str:
-    """Hit of reachable bins."""
+    """How many of the reachable bins were hit."""
     counts = [count for point in points for name, count in point.counts.items() if name not in point.unreachable]
     return f"{sum(count > 0 for count in counts)} of {len(counts)}"
 
@@ -116,7 +116,7 @@ def place_rows(one: Covered) -> list[str]:
 
 
 def hole_lines(one: Covered) -> list[str]:
-    """What was not hit, with the reason: proofs, then explanations, then what is open."""
+    """The bins that were not hit, with the reason: proofs, then explanations, then open holes."""
     reasons = {
         (point.place, point.kind, name): f"proved: {reason}"
         for point in one.points

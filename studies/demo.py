@@ -1,4 +1,4 @@
-"""The product in one go: build the shipped Fashion-MNIST network for a board, simulate it, print what came out.
+"""The product in one command: build the shipped Fashion-MNIST network for a board, simulate it, print the results.
 
 python -m studies.demo
 """

@@ -18,7 +18,7 @@ TESTED_WITH = {
     "core": "neuron_core",
     "bank": "neuron_bank",
 }
-"""Modules whose first test is another's."""
+"""Modules whose test file has another name, ``test_VALUE.py``."""
 LINK = ("tests/hw/link",)
 GENERATOR = ("tests/gen", "tests/sim", "tests/hw/test_top.py")
 
@@ -29,10 +29,10 @@ class Mutant:
 
     Attributes:
         what: the mistake, for people.
-        file: where it is made.
-        old, new: the code before and after; ``old`` stands in the file once.
-        tests: what is run against it, the likeliest first.
-        equivalent: why no test can find it; empty where one should.
+        file: the file in which it is made.
+        old, new: the code before and after; ``old`` occurs exactly once in the file.
+        tests: the tests that are run against it, the most likely first.
+        equivalent: why no test can find it; empty if one should.
     """
 
     what: str
@@ -44,7 +44,7 @@ class Mutant:
 
 
 def planted(package: str, component: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
-    """A mistake in a component of ``package``: in the file of that name, or else in the one that holds ``old``."""
+    """A mistake in a component of ``package``: in the file of that name, or otherwise in the one that holds ``old``."""
     name = f"test_{TESTED_WITH.get(component, component)}.py"
     first = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob(name)))
     file = str(holding(package, component, old).relative_to(ROOT))
@@ -52,7 +52,7 @@ def planted(package: str, component: str, what: str, old: str, new: str, tests: 
 
 
 def holding(package: str, component: str, text: str) -> Path:
-    """The file of a package that a mistake is planted in; raises ValueError where that is not one."""
+    """The file of a package to plant a mistake in; raises ValueError unless there is exactly one."""
     files = [path for path in sorted((ROOT / package).rglob("*.py")) if "link" not in path.parts]
     named = [path for path in files if path.stem == component and text in path.read_text()]
     [found] = named or [path for path in files if text in path.read_text()]

@@ -1,9 +1,9 @@
-"""Command line: plant bugs one at a time and see which the tests find.
+"""Command line: plant bugs one at a time and see which of them the tests find.
 
     python -m studies.mutations --out docs/mutations.md   # all of them: half an hour
     python -m studies.mutations --only neuron_core        # those whose description contains this
 
-What was found is kept in ``build/mutations.json`` while the code stays as it is, so that an interrupted run goes on
+Results are kept in ``build/mutations.json`` as long as the code does not change, so that an interrupted run continues
 where it was.
 """
 
@@ -57,14 +57,14 @@ those that no test can find, because the design does the same with them.
 
 
 def mutated(text: str, mutant: Mutant) -> str:
-    """The file's text with the bug; raises UserError where the place is not there, or not once."""
+    """The file's text with the bug; raises UserError unless the place occurs exactly once."""
     if text.count(mutant.old) != 1:
         raise UserError(f"{mutant.file}: {mutant.old!r} stands there {text.count(mutant.old)} times, not once")
     return text.replace(mutant.old, mutant.new)
 
 
 def hunt(mutant: Mutant) -> str | None:
-    """Run the tests on a copy of the project with the bug in it; the first that fails, or None."""
+    """Run the tests on a copy of the project with the bug in it; returns the first that fails, or None."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in COPIED:
@@ -101,7 +101,7 @@ def first_failure(folder: Path, tests: str) -> str | None:
 
 
 def chosen(pattern: str) -> Sequence[Mutant]:
-    """The mutants whose description contains ``pattern``; raises UserError when there are none."""
+    """The mutants whose description contains ``pattern``; raises UserError if there are none."""
     found = [mutant for mutant in MUTANTS if pattern in mutant.what]
     if not found:
         raise UserError(f"no mutant's description contains {pattern!r}")
@@ -109,7 +109,7 @@ def chosen(pattern: str) -> Sequence[Mutant]:
 
 
 def code_sha256() -> str:
-    """Of all code and tests, the list of mutants aside."""
+    """SHA-256 of all code and tests, except the list of mutants."""
     digest = hashlib.sha256()
     for path in sorted(path for part in COPIED for path in (ROOT / part).rglob("*.py")):
         if path != LIST:
@@ -118,12 +118,12 @@ def code_sha256() -> str:
 
 
 def key(mutant: Mutant) -> str:
-    """Names what is changed, and what is run against it."""
+    """A key for what is changed and what is run against it."""
     return hashlib.sha256(repr((mutant.file, mutant.old, mutant.new, mutant.tests)).encode()).hexdigest()[:16]
 
 
 def found_before(code: str) -> dict[str, str | None]:
-    """What an interrupted run on the same code has found, by the mutant's key."""
+    """The results of an interrupted run on the same code, by the mutant's key."""
     kept = json.loads(FOUND.read_text()) if FOUND.is_file() else {}
     found: dict[str, str | None] = kept["found"] if kept.get("code") == code else {}
     return found

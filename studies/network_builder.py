@@ -1,4 +1,4 @@
-"""Builds networks with random integers, part by part: the one place where studies and tests make their networks."""
+"""Builds networks with random integers, part by part; studies and tests make all their networks here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from qblif.network.window import PerAxis
 
 @dataclass(kw_only=True)
 class NetworkBuilder:
-    """A network that grows; what it draws it draws in the order of the calls.
+    """A network that grows; random numbers are drawn in the order of the calls.
 
     Attributes:
-        random: where the weights come from.
+        random: source of the weights.
         shape: (C, H, W) of the input.
-        neurons: draws what a population has besides its name and shape, for so many channels.
-        source: the node that the next part reads where nothing else is said: the last one.
+        neurons: draws the parameters of a population besides its name and shape, for a number of channels.
+        source: the node that the next part reads by default: the last one.
     """
 
     random: np.random.Generator
@@ -41,15 +41,15 @@ class NetworkBuilder:
         return self.shapes[self.source]
 
     def weights(self, bits: int, *size: int) -> IntArray:
-        """Signed integers of so many bits."""
+        """Signed integers of ``bits`` bits."""
         return self.random.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), size)
 
     def populate(self, name: str, shape: Shape) -> None:
-        """A population into which nothing leads yet."""
+        """Add a population without projections."""
         self.add(Population(name=name, shape=shape, **self.neurons(shape[0])), shape)
 
     def add(self, node: Population | Pooling, shape: Shape) -> None:
-        """A node, which is the last one from now on."""
+        """Add a node, which becomes the last one."""
         self.nodes.append(node)
         self.shapes[node.name] = shape
         self.source = node.name
@@ -67,7 +67,7 @@ class NetworkBuilder:
         dilation: PerAxis = 1,
         groups: int = 1,
     ) -> None:
-        """A convolution into the population ``name``, which is made where it is not there yet."""
+        """A convolution into the population ``name``, which is created if it does not exist."""
         source = self.source if source is None else source
         inputs, height, width = self.shapes[source]
         down, across = kernel if isinstance(kernel, tuple) else (kernel, kernel)

@@ -1,9 +1,9 @@
-"""Other weights in a bitstream, patched and built: whether it is the same bitstream, and how much faster it was made.
+"""Other weights in a bitstream, patched and built: whether both are the same, and how much faster patching is.
 
     python -m studies.patching --board ulx3s_85f --ckpt model.pt --other retrained.pt
 
 Builds the first checkpoint, patches its build with the other, and builds the other from scratch under the same plan,
-so with the same placement. Every command runs in a process of its own and is timed as a user would see it.
+and therefore with the same placement. Every command runs in a separate process and is timed as a user would see it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from qblif.zoo import checkpoint
 
 
 def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:
-    """Seconds, and seconds of processor time, that a run of gen.build takes; raises UserError when it fails."""
+    """Seconds, and seconds of processor time, that a run of gen.build takes; raises UserError if it fails."""
     begin, used = time.perf_counter(), children_seconds()
     with step(purpose):
         command = [sys.executable, "-m", "gen.build", *map(str, arguments)]
@@ -36,7 +36,7 @@ def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:
 
 
 def children_seconds() -> float:
-    """Processor time of all finished child processes, and of theirs."""
+    """Processor time of all finished child processes and their children."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -1,4 +1,4 @@
-"""Networks with random weights: for the resource model of the sizes that people build, for coverage small ones."""
+"""Networks with random weights: realistic sizes for the resource model, small ones for coverage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ from studies.network_builder import NetworkBuilder
 
 @dataclass(frozen=True, kw_only=True)
 class Sketch:
-    """A network in a few words.
+    """A short description of a network.
 
     Attributes:
         shape: (C, H, W) of the input.
         layers: channels of each layer: an int for a dense one, ``(channels, stride)`` for a 3x3 convolution,
             ``"pool"`` for 2x2 pooling, ``"sliding"`` for 3x3 pooling with stride 2 and padding 1, ``"residual"`` for
             two convolutions with an identity skip around them, ``"shortcut"`` for two with a 1x1 convolution around.
-        pooling: what ``"pool"`` does.
+        pooling: the kind of ``"pool"`` and ``"sliding"``.
     """
 
     name: str
@@ -90,9 +90,9 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
 
 
 def balanced(network: Network, inputs: IntArray) -> Network:
-    """The same network with biases that make the mean current of every neuron's channel 0 over some inputs.
+    """The same network with biases that make every channel's mean current over ``inputs`` 0.
 
-    Random weights alone leave neurons that always fire, others that never do, and one class that always wins.
+    With random weights alone some neurons always fire, others never do, and one class always wins.
     """
     for target in network.targets:
         bursts = golden.run(network, inputs).bursts

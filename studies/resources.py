@@ -1,10 +1,10 @@
 """Command line: measure what designs take after synthesis, and fit the planner's resource model to it.
 
     python -m studies.resources measure     # synthesises every design of the list for both families: an hour or so
-    python -m studies.resources fit         # fits gen/resource_constants.json and prints every design's error
+    python -m studies.resources fit         # fits gen/planning/resource_constants.json, prints every design's error
 
-What was measured is kept in ``studies/resources.json`` with the plans; a design that is there is not measured again.
-The fit also prints what a fit to all other designs says of each, which is what to expect of a new network.
+The measurements are kept in ``studies/resources.json`` with the plans; a design in it is not measured again. For each
+design the fit also prints the prediction of a fit to all other designs: the error to expect for a new network.
 """
 
 import argparse
@@ -132,17 +132,17 @@ GUESSES: dict[str, dict[str, float]] = {
         "link_beat": 1.0,
     },
 }
-"""What one of each feature might cost: LUTs or flip-flops a bit, or each."""
+"""A guess at the cost of one of each feature: LUTs or flip-flops per bit, or per item."""
 HELD = 0.05
-"""How strongly costs are held to the guesses: being off by the whole of a guess weighs as much as 5 % of a design."""
+"""How strongly costs are held to the guesses: an error as large as a guess weighs as much as 5 % of a design."""
 
 Row = dict[str, Any]
-"""What is kept of a measurement: name, whether shipped, family, the plan, and what the netlist takes."""
+"""The record of a measurement: name, whether shipped, family, the plan, and the resources of the netlist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Specimen:
-    """One design on one board, ready to be synthesised or to be estimated; shipped ones with their host link."""
+    """One design on one board, ready to be synthesised or estimated; shipped networks include their host link."""
 
     name: str
     shipped: bool
@@ -154,7 +154,7 @@ class Specimen:
 
 
 def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Specimen:
-    """A network with random weights; under a stored plan, since a new fit would make a new one."""
+    """A network with random weights; under a stored plan if there is one, since a new fit would give another plan."""
     network = random_network(sketch)
     clock = board.family.clock_mhz(board, board.default_clock_mhz)
     plan = make_plan(network, board, clock, "", {}, fps) if plan is None else plan
@@ -193,7 +193,7 @@ def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
 
 
 def measure(specimen: Specimen) -> Row:
-    """Synthesise a design and count what its netlist takes."""
+    """Synthesise a design and count the resources of its netlist."""
     board, family = specimen.board, specimen.board.family
     top = BoardTop(board, specimen.plan.clock_mhz, specimen.config, specimen.vectors, specimen.link)
     with tempfile.TemporaryDirectory() as folder:
@@ -213,7 +213,7 @@ def measure(specimen: Specimen) -> Row:
 
 
 def design_features(specimen: Specimen) -> Features:
-    """Features of the whole design, all that stands around the network included."""
+    """Features of the whole design, including the parts around the network."""
     family = specimen.board.family
     total = Features(self_test=1)
     if specimen.link is not None:
@@ -232,7 +232,7 @@ def design_memories(specimen: Specimen) -> list[MemoryShape]:
 
 
 def counted_brams(specimen: Specimen) -> float:
-    """Block RAMs that the model counts, the self-test's included."""
+    """Block RAMs that the model counts, including the self-test's."""
     family = specimen.board.family
     counted = sum(block_rams(family, memory) for memory in design_memories(specimen))
     return counted + self_test_resources(family, specimen.config, MOST_SELF_TEST_SAMPLES).bram
@@ -241,8 +241,8 @@ def counted_brams(specimen: Specimen) -> float:
 def fit(rows: list[tuple[Specimen, Row]], resource: str) -> dict[str, float]:
     """Costs, none below 0, of every feature: the least squared relative errors over ``rows``, held to the guesses.
 
-    Many features come together in all designs, so their costs cannot be told apart by measuring; each is therefore
-    kept near what one would guess from the hardware, unless the measurements say otherwise.
+    Many features occur together in all designs, so measurements cannot separate their costs. Each cost is therefore
+    kept near a guess from the hardware, unless the measurements say otherwise.
     """
     guesses = GUESSES[resource]
     matrix = np.array([[design_features(specimen)[name] / row[resource] for name in guesses] for specimen, row in rows])
@@ -260,7 +260,7 @@ def predicted(costs: dict[str, float], specimen: Specimen) -> float:
 
 
 def measured_rows() -> list[Row]:
-    """What has been measured."""
+    """All measurements so far."""
     rows: list[Row] = json.loads(MEASURED.read_text())["designs"] if MEASURED.is_file() else []
     return rows
 
@@ -279,7 +279,7 @@ def measure_all() -> None:
 
 
 def measured_specimens() -> list[tuple[Specimen, Row]]:
-    """Every measured design, built again from its stored plan."""
+    """Every measured design, rebuilt from its stored plan."""
     boards = {find_board(name).family.name: find_board(name) for name in BOARDS}
     known = dict(makers())
     return [

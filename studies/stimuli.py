@@ -1,4 +1,4 @@
-"""Inputs that bring a network's hardware into situations: extremes, noise, and what the golden model helps to find."""
+"""Inputs that bring a network's hardware into many situations: extremes, noise, and a search with the golden model."""
 
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -27,7 +27,7 @@ GENERATIONS = 100
 LARGEST_PATCH = 8
 
 Objective = Callable[[IntArray], IntArray]
-"""How far each of some inputs is from a situation; 0 or less: it is there."""
+"""The distance of each input from a situation; 0 or less means that the situation is reached."""
 
 
 def extremes(network: Network) -> IntArray:
@@ -45,7 +45,7 @@ def extremes(network: Network) -> IntArray:
 
 
 def noise(network: Network, seed: int) -> IntArray:
-    """Random bursts, from a few in a hundred to everywhere."""
+    """Random bursts, in densities from 1 % to 100 %."""
     random = np.random.default_rng(seed)
     shape = (NOISE_EACH, network.steps("input"), *network.input.shape)
     parts = []
@@ -56,7 +56,7 @@ def noise(network: Network, seed: int) -> IntArray:
 
 
 def race(network: Network) -> Objective:
-    """How far the two largest logits are apart."""
+    """The distance between the two largest logits."""
 
     def apart(inputs: IntArray) -> IntArray:
         largest = np.sort(golden.run(network, inputs).logits.numpy(), axis=1)
@@ -66,7 +66,7 @@ def race(network: Network) -> Objective:
 
 
 def silence(network: Network, projection: ProjectionConfig) -> Objective:
-    """How far the neurons that a layer reads are above firing, summed over its quietest accumulation."""
+    """How far the neurons that a layer reads are above the firing level, summed over its quietest accumulation."""
 
     def excess(inputs: IntArray) -> IntArray:
         known = golden.run(network, inputs).bursts
@@ -77,7 +77,7 @@ def silence(network: Network, projection: ProjectionConfig) -> Objective:
 
 
 def above_firing(network: Network, name: str, bursts: dict[str, Tensor]) -> Tensor:
-    """How far every potential of a node is above the largest that does not fire, 0 below; shaped as its bursts."""
+    """How far every potential of a node is above the largest that does not fire, at least 0; shaped as its bursts."""
     node = network.node(name)
     if isinstance(node, Pooling):
         return golden.pool(above_firing(network, node.source, bursts), node)
@@ -106,7 +106,7 @@ def search(network: Network, start: IntArray, objective: Objective, seed: int) -
 
 
 def changed(bursts: IntArray, network: Network, random: np.random.Generator) -> IntArray:
-    """One input with a patch of it drawn anew, or set to one value."""
+    """One input in which a patch is redrawn, or set to one value."""
     height, width = bursts.shape[2:]
     top, left, size = random.integers(height), random.integers(width), random.integers(1, LARGEST_PATCH)
     patch = np.s_[..., top : top + size, left : left + size]
@@ -117,13 +117,13 @@ def changed(bursts: IntArray, network: Network, random: np.random.Generator) -> 
 
 
 def expected(config: TopConfig, network: Network, inputs: IntArray) -> list[CoverPoint]:
-    """What the golden model says that inputs will cover."""
+    """The coverage of ``inputs`` that the golden model predicts."""
     batches = [inputs[start : start + BATCH] for start in range(0, len(inputs), BATCH)]
     return merge([cover(config, network, golden.run(network, batch)) for batch in batches])
 
 
 def choose(points: Sequence[CoverPoint], first: int) -> list[int]:
-    """The ``first`` inputs, and of the others greedily those that hit most of what is not hit yet."""
+    """The ``first`` inputs, and then, greedily, those of the others that hit most of the missing bins."""
     hit = np.concatenate([point.hits > 0 for point in points], axis=1)
     missing = hit.any(axis=0) & ~hit[:first].any(axis=0)
     chosen = list(range(first))
@@ -134,14 +134,14 @@ def choose(points: Sequence[CoverPoint], first: int) -> list[int]:
 
 
 def stimuli(config: TopConfig, network: Network, samples: IntArray, first: int, seed: int) -> IntArray:
-    """The inputs to simulate: extremes, the ``first`` samples, and what else covers more of the network.
+    """The inputs to simulate: extremes, the ``first`` samples, and others that cover more of the network.
 
     Args:
         config: the hardware.
         network: its network.
         samples: bursts of real inputs, (count, steps, C, H, W); may be empty.
-        first: how many of them are simulated whatever they cover.
-        seed: of noise and search.
+        first: number of samples that are always simulated, whatever they cover.
+        seed: seed of noise and search.
     """
     always = np.concatenate([extremes(network), samples[:first]])
     pool = np.concatenate([always, samples[first:], noise(network, seed)])

@@ -36,11 +36,11 @@ from snn.datasets.data import Images, load
 Figures = dict[str, Any]
 DEFAULT_FOLDER = Path("build/virtual_board")
 CLOCK_MHZ = 24.0
-"""Eight cycles per bit at 3 Mbaud: the fewer cycles per byte, the sooner simulated."""
+"""Eight cycles per bit at 3 Mbaud: fewer cycles per byte make the simulation faster."""
 TARGET_FPS = 10_000.0
 TIMEOUT_SECONDS = 10.0
 QUIET_SECONDS = 5.0
-"""After the last answer to garbage."""
+"""Seconds without an answer after which all answers to garbage are assumed to have arrived."""
 LEAST_EFFICIENCY = 0.9
 BAD_LINE = Noise(bit_errors=1e-4, dropped=1e-4, seed=1)
 GARBAGE_FRAMES = 10_000
@@ -49,16 +49,16 @@ EXIT_FAILED = 1
 
 
 def right(device: Device, images: Images, expected: IntArray) -> int:
-    """How many images come back with the golden model's logits and class."""
+    """Number of images that come back with the golden model's logits and class."""
     results = device.infer(images.pixels, progress=True)
     same = (results.logits == expected).all(axis=1) & (results.winners == expected.argmax(axis=1))
     return int(same.sum())
 
 
 def perfect_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
-    """Right answers, and the share of the line's time in which images travel; in simulated time.
+    """Right answers, and the share of the time in which the line carries images; in simulated time.
 
-    The time is that from the first byte of the first request to the last byte of the last answer.
+    The time runs from the first byte of the first request to the last byte of the last answer.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "line.log"
@@ -85,7 +85,7 @@ def perfect_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figur
 
 
 def bad_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
-    """Right answers and retries where bits are inverted and bytes are lost."""
+    """Right answers and retries on a line that inverts bits and loses bytes."""
     with (
         virtual_board(built, noise=BAD_LINE) as board,
         Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device,
@@ -102,7 +102,7 @@ def bad_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
 
 
 def garbage(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
-    """Whether images are right after thousands of frames that are none."""
+    """Whether images are right after thousands of invalid frames."""
     few = images.first(IMAGES_AFTER_GARBAGE)
     with virtual_board(built) as board:
         with Device.open(str(board.port), timeout=TIMEOUT_SECONDS) as device:
@@ -132,7 +132,7 @@ def garbage(built: BuiltBoard, images: Images, expected: IntArray) -> Figures:
 def garbage_frame(generator: random.Random, identity: Identity) -> bytes:
     """Random bytes, or a frame with something wrong: cut short, a flipped bit, an unknown command, a wrong size or id.
 
-    One in a hundred is an image's length or twice that, the others are short.
+    One in a hundred is up to twice an image's length; the others are short.
     """
     longest = 2 * identity.inference_bytes if generator.random() < 0.01 else 16
     data = generator.randbytes(generator.randrange(longest))
@@ -151,7 +151,7 @@ RUNS: dict[str, Callable[[BuiltBoard, Images, IntArray], Figures]] = {
 
 
 def run_all(design: Design, folder: Path, images: Images) -> Figures:
-    """Build the board, run everything on it; the figures of every run by its name."""
+    """Build the board and run everything on it; returns the figures of every run by its name."""
     run_build(design, folder, "synth")
     built = build_board(folder, folder.with_name(f"{folder.name}.simulation"))
     bursts = encode(images.pixels, design.network.input)
@@ -166,7 +166,7 @@ def run_all(design: Design, folder: Path, images: Images) -> Figures:
 
 
 def print_table(figures: Figures) -> None:
-    """The figures for people."""
+    """Print the figures as a table."""
     perfect, bad, after = (figures[name] for name in RUNS)
     speed = f"{perfect['images_per_second']:.0f} images per second"
     table = Table(title=f"host driver and simulated board, {figures['baud']} baud", show_header=False)
@@ -179,7 +179,7 @@ def print_table(figures: Figures) -> None:
 
 
 def answered(run: Figures) -> str:
-    """How many images of a run came back right, in words."""
+    """The number of images of a run that came back right, as text."""
     return f"{run['right']} of {run['images']} images right"
 
 

@@ -1,4 +1,4 @@
-"""Which block RAM holds which bits of a table, and whether it does: in netlist, placed design and bitstream."""
+"""Which block RAM holds which bits of a table, and checks that it does: in netlist, placed design and bitstream."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ LONGEST_NAME = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One block RAM: its name in the netlist, and its place, as nextpnr names it, as soon as it has one."""
+    """One block RAM: its name in the netlist, and its place in nextpnr's notation; empty before placement."""
 
     cell: str
     place: str = ""
@@ -33,11 +33,11 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryBlocks:
-    """Where a table lies.
+    """The blocks of a table.
 
     Attributes:
         path: the table's name, as in :class:`gen.emit.memory_images.MemoryImage`.
-        columns: the bits of a word that are in block RAM; yosys makes logic of those that are the same in all words.
+        columns: the bits of a word that are in block RAM; yosys turns bits that are the same in all words into logic.
         port_width: bits of the blocks' read ports.
         blocks: in the order of :meth:`boards.block_ram.BlockRamCell.spread`.
     """
@@ -48,17 +48,17 @@ class MemoryBlocks:
     blocks: tuple[Block, ...]
 
     def contents(self, form: BlockRamCell, image: MemoryImage) -> Bits:
-        """What the blocks hold of the table's words: (blocks, bits)."""
+        """The part of the table's words that the blocks hold: (blocks, bits)."""
         return form.spread(image.bits[:, self.columns], self.port_width)
 
 
 def block_contents(
     memories: list[MemoryBlocks], form: BlockRamCell, images: list[MemoryImage]
 ) -> Iterator[tuple[Block, Bits]]:
-    """Every block of the tables and what it must hold of their words.
+    """Every block of the tables, with the bits that it must hold.
 
     Raises:
-        RuntimeError: a table lies in fewer or more blocks than its words take.
+        RuntimeError: a table has fewer or more blocks than its words take.
     """
     wanted = {image.path: image for image in images}
     for memory in memories:
@@ -69,12 +69,12 @@ def block_contents(
 
 
 def netlist_cells(netlist: str, form: BlockRamCell) -> dict[str, Any]:
-    """Every block RAM of a netlist as yosys or nextpnr wrote it, by name."""
+    """Every block RAM of a netlist in the form that yosys or nextpnr writes, by name."""
     return {match["name"]: json.loads(match["cell"]) for match in cell_pattern(form.cell).finditer(netlist)}
 
 
 def cell_pattern(cell: str) -> re.Pattern[str]:
-    """A cell of a type in the text of a netlist: its ``name``, and its parameters as a JSON object, ``cell``."""
+    """The pattern of a cell of type ``cell`` in a netlist; groups: ``name``, and ``cell``, its parameters as JSON."""
     return re.compile(
         rf'^        "(?P<name>[^"\n]+)": \{{\n          "hide_name": [01],\n          "type": "{cell}",\n'
         r'          "parameters": (?P<cell>\{.*?^          \})',
@@ -106,7 +106,7 @@ def find_blocks(netlist: str, form: BlockRamCell, images: list[MemoryImage]) -> 
 
 
 def find_tables(netlist: str, kinds: Sequence[BlockRamCell], images: list[MemoryImage]) -> list[MemoryBlocks]:
-    """Like :func:`find_blocks` where each table lies in one of several kinds of block RAM."""
+    """Like :func:`find_blocks`, for tables that are each in one of several kinds of block RAM."""
     kind_of = {name: kind for kind in kinds for name in netlist_cells(netlist, kind)}
     chosen = [kind_of.get(f"{image.path}.0.0", kinds[0]) for image in images]
     return [
@@ -121,7 +121,7 @@ def find_tables(netlist: str, kinds: Sequence[BlockRamCell], images: list[Memory
 def fill_tables(
     folder: Path, form: BlockRamFormat, images: list[MemoryImage], *, placeholders: bool
 ) -> list[MemoryBlocks]:
-    """Find the tables in the build's netlist and check them; placeholders make way for the tables' words."""
+    """Find the tables in the build's netlist and check them; placeholders are replaced by the tables' words."""
     path = folder / NETLIST
     netlist = path.read_text()
     if not placeholders:
@@ -139,7 +139,7 @@ def check_contents(
     held: Callable[[Block], Bits],
     where: str,
 ) -> None:
-    """Raise RuntimeError unless every block holds what it should; ``where`` it was looked at."""
+    """Raise RuntimeError unless every block holds the right bits; ``where`` they were read, for the message."""
     for block, wanted in block_contents(memories, form, images):
         wrong = int((wanted != held(block)).sum())
         if wrong:
@@ -147,7 +147,7 @@ def check_contents(
 
 
 def fill_netlist(netlist: str, form: BlockRamFormat, contents: Mapping[str, Bits]) -> str:
-    """The netlist with other contents in the block RAMs that are named."""
+    """The netlist with new contents in the named block RAMs."""
 
     def filled(match: re.Match[str]) -> str:
         if match["name"] not in contents:
@@ -161,7 +161,7 @@ def fill_netlist(netlist: str, form: BlockRamFormat, contents: Mapping[str, Bits
 
 
 def place_tables(folder: Path, form: BlockRamFormat, memories: list[MemoryBlocks]) -> list[MemoryBlocks]:
-    """The same tables with the places that nextpnr gave them, which are saved and take the place of nextpnr's own file.
+    """The same tables with the places that nextpnr chose. They are saved, and nextpnr's own file is deleted.
 
     Raises:
         RuntimeError: a block has no place.
@@ -184,7 +184,7 @@ def place_tables(folder: Path, form: BlockRamFormat, memories: list[MemoryBlocks
 
 
 def load_blocks(path: Path) -> list[MemoryBlocks]:
-    """Read what :func:`place_tables` saved; raises UserError when it is missing or damaged."""
+    """Read the file that :func:`place_tables` saved; raises UserError if it is missing or damaged."""
     try:
         return [memory_blocks(row) for row in read_json(path, "record of block RAMs")]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -192,7 +192,7 @@ def load_blocks(path: Path) -> list[MemoryBlocks]:
 
 
 def memory_blocks(row: dict[str, Any]) -> MemoryBlocks:
-    """One table's blocks out of JSON; raises ValueError, KeyError or TypeError for anything that is not one."""
+    """One table's blocks from JSON; raises ValueError, KeyError or TypeError for anything else."""
     columns, blocks = row.pop("columns"), row.pop("blocks")
     if not all(type(one) is int and 0 <= one < MOST_COLUMNS for one in (*columns, row["port_width"])):
         raise ValueError("a number is not one of a table")
@@ -210,7 +210,7 @@ def memory_blocks(row: dict[str, Any]) -> MemoryBlocks:
 def read_back(
     folder: Path, bitstream: str, form: BlockRamFormat, memories: list[MemoryBlocks], images: list[MemoryImage]
 ) -> None:
-    """Unpack the bitstream and hold every table that it keeps in block RAM against the words it should have.
+    """Unpack the bitstream and compare every table that it keeps in block RAM with the expected words.
 
     Raises:
         RuntimeError: a bit differs.

@@ -1,4 +1,4 @@
-"""The board's top of a design, with a host link that knows the network."""
+"""The board's top for a design, with a host link that knows the network."""
 
 import math
 from contextlib import suppress
@@ -14,7 +14,7 @@ from qblif.network.graph import Network
 from qblif.protocol import BAUD_RATES, Identity, inference_bytes
 
 LARGEST_BAUD_ERROR = 0.015
-"""Over the ten bits of a byte that moves the last sample by less than a sixth of a bit."""
+"""Over the ten bits of a byte this moves the last sample by less than a sixth of a bit."""
 
 
 def baud_rate(uart: Uart, clock_hz: float) -> tuple[int, int]:
@@ -28,9 +28,9 @@ def baud_rate(uart: Uart, clock_hz: float) -> tuple[int, int]:
 
 
 def fastest_clock(board: Board, limit_mhz: float) -> float | None:
-    """The fastest clock up to ``limit_mhz`` that PLL and serial line of the board can have; None where there is none.
+    """The fastest clock up to ``limit_mhz`` that the board's PLL and serial line allow; None if there is no such clock.
 
-    Whole MHz are looked at, and what the PLL makes of them.
+    The candidates are the PLL's frequencies nearest to whole MHz.
     """
     for wanted in range(math.floor(limit_mhz), 0, -1):
         with suppress(UserError):
@@ -46,7 +46,7 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
     """The link of a network on a board; None for a board without a serial line.
 
     Args:
-        board, clock_mhz: what the network is built for.
+        board, clock_mhz: the board and clock that the network is built for.
         network, config: the network and its hardware.
         sha256: of the network file, as hexadecimal text.
     """
@@ -78,6 +78,6 @@ def design_link(design: Hardware) -> LinkConfig | None:
 
 
 def board_top(design: Hardware) -> BoardTop:
-    """The top of a design, as it is flashed."""
+    """The top of a design, exactly as it is flashed."""
     vectors, link = self_test_vectors(design), design_link(design)
     return BoardTop(design.board, design.plan.clock_mhz, design.config, vectors, link)

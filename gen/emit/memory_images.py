@@ -1,7 +1,7 @@
-"""The tables of a design that lie in block RAM, as their words: what training decides is all in them and in the plan.
+"""The words of a design's tables in block RAM. They and the plan contain everything that training decides.
 
-A patchable design is synthesised with random words in place of these, so that no netlist depends on what a network
-has learned; the real ones are put into the netlist afterwards.
+A patchable design is synthesised with random words in these tables, so that no netlist depends on what a network has
+learned; the real words are put into the netlist afterwards.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from hw.shell.device import device_memories
 
 RTLIL = "top.il"
 DEVICE = "device"
-"""The device in the board's top."""
+"""The device's name in the board's top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class MemoryImage:
 
 
 def memory_images(design: Hardware) -> list[MemoryImage]:
-    """Every table of the design that is kept in block RAM."""
+    """Every table of the design that is in block RAM."""
     memories = device_memories(design.config, self_test_vectors(design), design_link(design))
     return [
         MemoryImage(path=f"{DEVICE}.{path}", width=memory.width, words=memory.contents())
@@ -47,7 +47,7 @@ def memory_images(design: Hardware) -> list[MemoryImage]:
 
 
 def placeholder(image: MemoryImage) -> MemoryImage:
-    """A table of the same name and shape with random words, the same every time, in which no column is constant."""
+    """A table of the same name and shape with random words, the same every time; none of its columns is constant."""
     random = np.random.default_rng(list(hashlib.sha256(image.path.encode()).digest()))
     bits = random.integers(0, 2, (len(image.words), image.width), dtype=np.uint8)
     bits[1] = 1 - bits[0]
@@ -61,15 +61,15 @@ def with_placeholders(rtlil: str, images: list[MemoryImage]) -> str:
 
 
 def without_placeholders(rtlil: str, images: list[MemoryImage]) -> str:
-    """The inverse of :func:`with_placeholders`: what the chip does once its tables are filled."""
+    """The inverse of :func:`with_placeholders`: the RTLIL of the chip after its tables are filled."""
     return with_words(rtlil, {placeholder(image): image for image in images})
 
 
 def with_words(rtlil: str, images: Mapping[MemoryImage, MemoryImage]) -> str:
-    """The RTLIL of a board's top with other words, the values, in the tables that are the keys.
+    """The RTLIL of a board's top with other words in its tables; ``images`` maps each old table to the new one.
 
     Raises:
-        RuntimeError: a table is not there, or does not hold the words of its image: the lowering is wrong.
+        RuntimeError: a table is missing, or does not hold the words of its image: the lowering is wrong.
     """
     for image, wanted in images.items():
         owner, _, name = image.path.rpartition(".")

@@ -1,7 +1,7 @@
 """Other weights for a design that is already placed and routed: new contents for its block RAMs, and nothing else.
 
-Everything that training decides lies in the tables of a patchable design (:mod:`gen.emit.memory_images`); whatever else
-two networks could differ in is held against what was built, and refused with the reason.
+Everything that training decides is in the tables of a patchable design (:mod:`gen.emit.memory_images`). All other
+differences between two networks are detected by comparison with the build, and refused with the reason.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ from qblif.network.graph import Network
 from qblif.network.nodes import Readout
 
 COPIED = ("top.il", "top.ys", "top.lpf", "top.pcf", "top.stat.json", "timing.json", "yosys.log", "nextpnr.log")
-"""What other weights change nothing of. The network's Verilog holds weights, and gen.build --until rtl makes it."""
+"""Files that do not depend on the weights. The network's Verilog holds weights; gen.build --until rtl makes it."""
 
 
 def patched_files(built: Path) -> tuple[str, ...]:
-    """The files of a build that are read for a patch; raises UserError where there is no build."""
+    """The files of a build that a patch reads; raises UserError if there is no build."""
     form = find_board(read_report(built, ("board",))["board"]).family.block_ram_format
     texts = () if form is None else (form.text,)
     return ("plan.json", "network.safetensors", MEMORIES, NETLIST, *texts, *COPIED)
@@ -41,7 +41,7 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     """The design of another checkpoint in the hardware of an earlier build.
 
     Raises:
-        UserError: ``built`` is not a patchable build, or its hardware cannot be that of the checkpoint's network.
+        UserError: ``built`` is not a patchable build, or its hardware does not suit the checkpoint's network.
     """
     hardware = built_hardware(built)
     plan, board = hardware.plan, hardware.board
@@ -75,7 +75,7 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
 
 
 def built_report(built: Path) -> dict[str, Any]:
-    """What the report of a patched design has from the build's: hardware and timing are the same."""
+    """The part of the build's report that holds for the patched design too: hardware and timing are the same."""
     origin = ("network_sha256", "plan_sha256", "checkpoint_sha256")
     return {
         **read_report(built, ("resources", "fmax_mhz", "tools")),
@@ -84,7 +84,7 @@ def built_report(built: Path) -> dict[str, Any]:
 
 
 def differences(old: Network, new: Network) -> Iterator[str]:
-    """The differences of two networks beside weights, biases and exponents, which would need other hardware."""
+    """Differences between two networks that would need other hardware: all except weights, biases and exponents."""
     if old.timesteps != new.timesteps:
         yield f"it has {new.timesteps} timesteps, and {old.timesteps} were built"
     ours, theirs = ([one.input, *one.nodes, *one.projections, one.readout] for one in (new, old))
@@ -96,11 +96,11 @@ def differences(old: Network, new: Network) -> Iterator[str]:
 
 
 def part_differences(part: Any, before: Any) -> Iterator[str]:
-    """What two parts of a network differ in, the values in arrays apart."""
+    """Differences between two parts of a network, apart from the values in arrays."""
     name = part.name if hasattr(part, "name") else f"{part.source} -> {part.target}"
     for field in dataclasses.fields(part):
         if isinstance(part, Readout) and field.name == "fraction_bits":
-            continue  # It says what a logit is worth, which no hardware asks.
+            continue  # It only scales the logits, and the hardware does not use it.
         new, old = getattr(part, field.name), getattr(before, field.name)
         if isinstance(new, np.ndarray):
             new, old = new.shape, old.shape
@@ -109,7 +109,7 @@ def part_differences(part: Any, before: Any) -> Iterator[str]:
 
 
 def patch_files(built: Path, folder: Path, form: BlockRamFormat, images: list[MemoryImage]) -> list[MemoryBlocks]:
-    """Put the tables of ``images`` into copies of netlist and placed design in ``folder``; returns where they lie."""
+    """Put the tables of ``images`` into copies of netlist and placed design in ``folder``; returns their blocks."""
     memories = load_blocks(built / MEMORIES)
     if {memory.path for memory in memories} != {image.path for image in images}:
         raise UserError(f"{built / MEMORIES} is of another version of this program; build the design again")

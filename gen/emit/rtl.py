@@ -19,11 +19,11 @@ SLICE_ASSIGNMENT = re.compile(
 )
 
 TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\.cc:\S+)  = 0;$", re.MULTILINE)
-"""What yosys has every ``always @*`` of a module read, so that it is evaluated at time 0."""
+"""The register that yosys makes every ``always @*`` of a module read, so that it is evaluated at time 0."""
 
 
 class Standalone(NetworkTop):
-    """The network with its clock as a port, ``clk``. The clock's domain has no reset: ``rst`` restarts the network."""
+    """The network with its clock as a port, ``clk``. The clock domain has no reset: ``rst`` restarts the network."""
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
         super().__init__(config, taps=taps)
@@ -43,7 +43,7 @@ class Standalone(NetworkTop):
 def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
     """Verilog of the network; the same configuration gives the same text, byte for byte.
 
-    With ``taps`` the top has further outputs (see :class:`hw.top.NetworkTop`); its layers are unchanged.
+    With ``taps`` the top has additional outputs (see :class:`hw.top.NetworkTop`); its layers are unchanged.
     """
     use_yosys()
     text = verilog.convert(Standalone(config, taps=taps), name="network", emit_src=False, strip_internal_attrs=True)
@@ -51,26 +51,26 @@ def network_verilog(config: TopConfig, *, taps: bool = False) -> str:
 
 
 def network_rtlil(config: TopConfig) -> str:
-    """RTLIL of the network, as yosys synthesises it where a family's builds begin with RTLIL."""
+    """RTLIL of the network, the input of synthesis for families whose builds start from RTLIL."""
     return rtlil.convert(Standalone(config), name="network", emit_src=False)
 
 
 def awake(text: str) -> str:
-    """Have every ``always @*`` evaluated at time 0, even if what it reads keeps its initial value.
+    """Make simulators evaluate every ``always @*`` at time 0, even if its inputs keep their initial values.
 
-    It waits for a change. Yosys lets it read a register of its own, which is declared with the value 0; but such a
-    value is there before anything waits, and no simulator has to take it for a change (IEEE 1800-2017, 6.8; Icarus does
-    not). A nonblocking assignment comes after all that runs at time 0 has begun to wait. For synthesis both are the
-    initial value of a register that nothing depends on.
+    Such a block waits for a change. Yosys therefore makes it read an extra register, declared with the value 0. But a
+    declared value exists before anything waits, and simulators need not treat it as a change (IEEE 1800-2017, 6.8;
+    Icarus does not). A nonblocking assignment takes effect after every process that runs at time 0 has started to wait.
+    For synthesis both forms are the initial value of a register that nothing depends on.
     """
     return TRIGGER.sub(r"  reg \1 ;\n  initial \1 <= 0;", text)
 
 
 def join_slices(text: str) -> str:
-    """Make one assignment of those that drive a vector slice by slice, from its top bit down to bit 0.
+    """Join assignments that drive a vector slice by slice, from its top bit down to bit 0, into one.
 
-    Only slices that are driven by slices of the same width are joined. Icarus resolves a vector of many drivers
-    bit by bit, which makes a network of 128 lanes a thousand times slower.
+    Only slices that are driven by slices of the same width are joined. Icarus resolves a vector with many drivers bit
+    by bit, which makes a network of 128 lanes a thousand times slower.
     """
     joined: list[str] = []
     run: list[re.Match[str]] = []
@@ -97,12 +97,12 @@ def join_slices(text: str) -> str:
 
 
 def slice_width(match: re.Match[str], prefix: str) -> int:
-    """Bits of the slice whose ends are the groups ``prefix`` + high and low."""
+    """Bits of the slice whose bounds are the groups ``prefix`` + high and low."""
     return int(match[f"{prefix}high"]) - int(match[f"{prefix}low"]) + 1
 
 
 def continues(upper: re.Match[str], lower: re.Match[str]) -> bool:
-    """Whether ``lower`` drives the bits right below those of ``upper``."""
+    """Whether ``lower`` drives the bits directly below those of ``upper``."""
     return upper["target"] == lower["target"] and int(upper["low"]) == int(lower["high"]) + 1
 
 
@@ -115,10 +115,10 @@ def modules(text: str) -> dict[str, str]:
 
 
 def check_tables(text: str, config: TopConfig) -> None:
-    """Read every table of weights and constants out of the Verilog and hold it against the configuration.
+    """Read every table of weights and constants out of the Verilog and compare it with the configuration.
 
     Raises:
-        RuntimeError: a word differs, is missing, or is not there at all: the lowering is wrong.
+        RuntimeError: a word or a whole table differs or is missing: the lowering is wrong.
     """
     found = modules(text)
     for stage in config.stages:

@@ -1,4 +1,4 @@
-"""Running the tools of a build: each in the build folder, its output in a log, its failure in one line."""
+"""Running the tools of a build: each runs in the build folder, logs its output and reports a failure in one line."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ SECONDS_TO_END = 3.0
 
 
 class ToolError(UserError):
-    """A tool ended with an error; the message names it, its last words and its log."""
+    """A tool ended with an error; the message gives its last error line and its log."""
 
 
 def run_tool(command: Command, folder: Path) -> None:
@@ -53,15 +53,15 @@ def run_in_group(
     output: IO[str] | None,
     environment: Mapping[str, str],
 ) -> int:
-    """Run a program, and end it with all that it has started when this process is told to end.
+    """Run a program, and end it and all its child processes when this process is told to end.
 
-    A terminal's ctrl-C does not reach it, so that it cannot end before what waits for it knows why.
+    A terminal's ctrl-C does not reach the program, so it cannot end before this process knows why.
 
     Args:
         command: program and arguments.
-        cwd: where it runs.
+        cwd: its working directory.
         output: for its stdout and stderr; this process's own if None.
-        environment: all its variables.
+        environment: all its environment variables.
 
     Returns:
         Its exit code; less than zero after a signal.
@@ -87,8 +87,8 @@ def run_in_group(
 
 @contextmanager
 def signals_held() -> Iterator[list[int]]:
-    """Yield a list that gets the signals that come meanwhile: an exception in the midst of starting a program would
-    leave it running, unknown to anybody."""
+    """Hold back signals in the block and yield the list that collects them: an exception while a program is being
+    started would leave it running, with nobody knowing about it."""
     held: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING_SIGNALS) if in_main}
@@ -103,7 +103,7 @@ def signals_held() -> Iterator[list[int]]:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a group, and every other of the group: politely first, then for sure."""
+    """End a process that leads a group, and all others of the group: first with SIGTERM, then with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -1,6 +1,6 @@
-"""Reading checkpoints: plain data only, every malformed file refused in one line.
+"""Reading checkpoints: plain data only; every malformed file is refused with a one-line message.
 
-The file says all, so that this package never imports the one that trained it; docs/checkpoint.md describes it.
+The file is self-contained, so this package never imports the one that trained it; docs/checkpoint.md describes it.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from qblif.reading import MEBIBYTE, shown
 FORMAT = "qblif-checkpoint"
 VERSION = 1
 MOST_BYTES = 128 * MEBIBYTE
-"""Of a file; a ResNet-19, far larger than any board holds, takes 63 MiB with floats and integers."""
+"""Largest file; a ResNet-19, far larger than any board holds, takes 63 MiB with floats and integers."""
 MOST_LAYERS = 256
 MOST_REFERENCES = 256
 MOST_TIMESTEPS = 1024
@@ -56,17 +56,17 @@ PROJECTIONS = {
 }
 SKIP = ("source", "source_scale")
 INTEGERS = {"layer": ("bias",), "projection": ("weights",), "skip": ("weight",)}
-"""What a qat checkpoint has besides."""
+"""Additional keys of a qat checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint whose frame was checked; ``layers`` is checked as :mod:`gen.frontend.fold` reads it.
+    """A checkpoint whose frame was checked; :mod:`gen.frontend.fold` checks ``layers`` as it reads them.
 
     Attributes:
-        kind: ``qat`` carries integers; ``float`` has to be rounded.
-        activity: mean set bit-planes an input that each node sends, per timestep; empty if not measured.
-        training: what its training recorded (command, data, accuracy); may be empty.
+        kind: ``qat`` carries integers; ``float`` must be rounded.
+        activity: mean set bit-planes per input that each node sends, per timestep; empty if not measured.
+        training: record of the training (command, data, accuracy); may be empty.
         sha256: of the file.
     """
 
@@ -124,14 +124,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def check_keys(section: dict[Any, Any], known: Iterable[str], where: object) -> None:
-    """Raise UserError unless every key of ``section`` is understood: what is ignored would be another network."""
+    """Raise UserError unless every key of ``section`` is known: ignoring a key would give a different network."""
     for key in section:
         if key not in known:
             raise UserError(f"{where}: {shown(key)} is not understood; no layer of this program has it")
 
 
 def check_layer(layer: Any, *, quantized: bool, where: Path) -> None:
-    """Raise UserError unless the layer is of a known kind and has no key but those of its kind."""
+    """Raise UserError unless the layer is of a known kind and has only keys of its kind."""
     kind, name = get(layer, "kind", str, f"{where}: layer"), get(layer, "name", str, f"{where}: layer")
     if kind not in LAYERS:
         raise UserError(f"{where}: layer {shown(name)}: unsupported kind {shown(kind)}")
@@ -155,7 +155,7 @@ def check_layer(layer: Any, *, quantized: bool, where: Path) -> None:
 
 
 def layer_tensors(layers: list[dict[str, Any]]) -> Iterable[Any]:
-    """Every value of checked layers that may be a tensor."""
+    """Every value in checked layers that may be a tensor."""
     for layer in layers:
         yield from layer.values()
         yield from layer.get("skip", {}).values()
@@ -186,7 +186,7 @@ def activity(section: Any, where: object) -> dict[str, list[float]]:
 
 
 def training(section: Any, where: object) -> dict[str, Any]:
-    """The record of the training; its accuracy, if there is one, is a share."""
+    """The record of the training; its accuracy, if present, must be a share."""
     score = section.get("test_accuracy", 0.0) if isinstance(section, dict) else None
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise UserError(f"{where}: 'training' must be a record with a test_accuracy from 0 to 1")
@@ -194,7 +194,8 @@ def training(section: Any, where: object) -> dict[str, Any]:
 
 
 def per_axis(section: Any, where: object, needed: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
-    """Numbers, or lists of those of rows and of columns, as far as they are there; raises UserError for others."""
+    """The present ones of these keys: each a number, or a list of two, for rows and columns; raises UserError for
+    anything else, or if a needed key is missing."""
     found: dict[str, Any] = {}
     for key in (*needed, *optional):
         if key in needed or key in section:
@@ -207,14 +208,14 @@ def per_axis(section: Any, where: object, needed: Sequence[str], optional: Seque
 
 
 def dense(section: Any, key: str, where: object) -> torch.Tensor:
-    """The plain real tensor ``section[key]``; raises UserError when it is anything else."""
+    """The plain real tensor ``section[key]``; raises UserError if it is anything else."""
     values = get(section, key, torch.Tensor, where)
     check_plain(values, f"{where}: {key!r}")
     return values.detach()
 
 
 def whole(section: Any, key: str, where: object, least: int, most: int) -> int:
-    """The integer ``section[key]``; raises UserError when it is none, or not from ``least`` to ``most``."""
+    """The integer ``section[key]``; raises UserError if it is not an integer from ``least`` to ``most``."""
     value: int = get(section, key, int, where)
     if not least <= value <= most:
         raise UserError(f"{where}: {key!r} is {shown(value)}, which is not {least} to {most}")
@@ -222,7 +223,7 @@ def whole(section: Any, key: str, where: object, least: int, most: int) -> int:
 
 
 def floats(section: Any, key: str, where: object) -> NDArray[np.float64]:
-    """The float tensor ``section[key]`` in float64; raises UserError when it is not a finite tensor."""
+    """The float tensor ``section[key]`` in float64; raises UserError if it is not a finite tensor."""
     values: NDArray[np.float64] = dense(section, key, where).double().numpy()
     if not np.isfinite(values).all():
         raise UserError(f"{where}: {key!r} contains NaN or infinity; the training diverged")
@@ -230,7 +231,8 @@ def floats(section: Any, key: str, where: object) -> NDArray[np.float64]:
 
 
 def integers(section: Any, key: str, where: object, dimensions: int) -> NDArray[np.int64]:
-    """The integer tensor ``section[key]`` of so many dimensions as int64; raises UserError for anything else."""
+    """The integer tensor ``section[key]`` with ``dimensions`` dimensions, as int64; raises UserError for anything
+    else."""
     values = dense(section, key, where)
     if values.dim() != dimensions:
         raise UserError(f"{where}: {key!r} has {values.dim()} dimensions, not {dimensions}")

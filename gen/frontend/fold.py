@@ -1,8 +1,7 @@
 """Scale folding: from a checkpoint's layers to the integer network (docs/design.md, folding).
 
-A checkpoint of quantization-aware training carries its integers, and these are taken; the fold of its floats is
-computed here once more, independently, and must agree within one unit. A float checkpoint is folded and rounded
-here.
+The integers of a checkpoint of quantization-aware training are taken as they are; the fold of its floats is recomputed
+here independently and must agree within one unit. A float checkpoint is folded and rounded here.
 """
 
 from dataclasses import dataclass
@@ -33,12 +32,12 @@ from qblif.network.references import ReferenceVectors
 from qblif.reading import brief
 
 MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
-"""What values that contradict each other do to torch and numpy."""
+"""The errors that torch and numpy raise for values that contradict each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLayer:
-    """W' and b' of one layer on its integer grid, rounded: weights per projection and the bias of all together."""
+    """W' and b' of one layer, rounded to its integer grid: weights per projection, and one bias for all of them."""
 
     weights: list[IntArray]
     bias: IntArray
@@ -49,8 +48,8 @@ def fold(checkpoint: Checkpoint) -> Network:
     """The integer network of a checkpoint.
 
     Raises:
-        UserError: a layer is of an unknown kind, malformed, not finite, rounds to nothing, or its integers are
-            not those that its floats fold to.
+        UserError: a layer is of an unknown kind, malformed, not finite or rounds to nothing, or its integers are not
+            the fold of its floats.
     """
     try:
         spec = InputSpec(
@@ -94,7 +93,7 @@ def fold(checkpoint: Checkpoint) -> Network:
 
 
 def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
-    """The checkpoint's reference vectors; empty for a float checkpoint. Raises UserError when they do not fit."""
+    """The checkpoint's reference vectors; empty for a float checkpoint. Raises UserError if they do not fit."""
     if checkpoint.references is None:
         none = np.zeros((0, len(network.readout.bias)), dtype=np.int64)
         samples = np.zeros((0, *network.input.shape), dtype=np.uint8)
@@ -166,7 +165,7 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
 
 
 def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
-    """The layer's integers: the stored ones, held against the fold of the floats, or that fold itself."""
+    """The layer's integers: the stored ones, checked against the fold of the floats, or that fold itself."""
     computed = fold_layer(layer, name)
     if kind == "float":
         return computed
@@ -185,7 +184,7 @@ def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
 
 
 def scalar(section: dict[str, Any], key: str, name: str) -> float:
-    """The single number ``section[key]``; raises UserError when it is anything else."""
+    """The single number ``section[key]``; raises UserError if it is anything else."""
     value = floats(section, key, name)
     if value.shape != ():
         raise UserError(f"layer {name}: {key} has shape {value.shape}, not that of a single number")
@@ -194,13 +193,13 @@ def scalar(section: dict[str, Any], key: str, name: str) -> float:
 
 @np.errstate(all="raise", under="ignore")
 def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
-    """Fold BatchNorm and both scales into each projection, in float64, and round onto the layer's grid::
+    """Fold BatchNorm and both scales into each projection, in float64, and round to the layer's grid::
 
         W' = (s_prev / s) * diag(g / sqrt(var + eps)) * W        b' = (c - g * mu / sqrt(var + eps)) / s
         w = clip(floor(W' * 2^(F-e) + 1/2))                      bias = floor(b' * 2^F + 1/2)
 
     Raises:
-        UserError: a float is missing, not finite, or shapes do not meet.
+        UserError: a float is missing or not finite, or shapes do not match.
     """
     scale = scalar(layer, "scale", name) if layer["kind"] == "population" else 1.0
     unit = 2.0 ** whole(layer, "fraction_bits", name, 1, MOST_FRACTION_BITS)
@@ -222,7 +221,7 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
         rows = factor * scalar(numbers, "source_scale", name) / scale * unit / 2.0**exponent
         limit = 2 ** (whole(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
         rounded = np.empty(weight.shape, dtype=np.int64)
-        for channel, row in enumerate(rows):  # one by one: whole layers of floats would take much memory
+        for channel, row in enumerate(rows):  # row by row, since temporary arrays for a whole layer take much memory
             rounded[channel] = np.clip(np.floor(weight[channel] * row + 0.5), -limit, limit - 1)
         weights.append(rounded)
         bias = bias + np.floor(offset / scale * unit + 0.5).astype(np.int64)
@@ -233,7 +232,7 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
 
 
 def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
-    """A checkpoint, its integer network and its reference vectors, replayed; raises UserError."""
+    """A checkpoint, its integer network and its reference vectors, checked by replay; raises UserError."""
     checkpoint = load_checkpoint(path)
     network = fold(checkpoint)
     vectors = references(checkpoint, network)

@@ -1,4 +1,4 @@
-"""Expected cycles of a stage from how often its source's bit-planes are set on average, before any input is known."""
+"""Expected cycles of a stage before any input is known, from the mean set bit-planes that its source sends."""
 
 import math
 from collections.abc import Callable
@@ -14,20 +14,20 @@ Activity = dict[str, list[float]]
 """Mean set bit-planes that a node sends, per timestep."""
 KnownCycles = dict[tuple[object, ...], float]
 UNKNOWN_SHARE = 0.5
-"""Share of bit-planes that are taken to be set where a checkpoint does not say."""
+"""Share of bit-planes that is assumed to be set if a checkpoint does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What is expected of the bursts of a network.
+    """The known and assumed activity of a network, from which cycles are estimated.
 
     Attributes:
         network: the network.
-        activity: what is known of its bursts.
+        activity: the known mean activity of its nodes.
         inputs: bursts of some inputs, (count, steps, C, H, W). With them the cycles of layers that read the input are
             those of these inputs, scaled to the mean activity: the spikes of pictures come in clusters, which
-            independent events do not.
-        known: cycles on these inputs that were computed before, by what they depend on; more is added.
+            independent events do not model.
+        known: cache of cycles on these inputs, by everything they depend on.
     """
 
     network: Network
@@ -43,8 +43,8 @@ class Expectation:
         return [known[step] / neurons if step < len(known) else guess for step in range(self.network.steps(node))]
 
     def sampled(self, node: str, key: tuple[object, ...], cycles: Callable[[IntArray], float]) -> float | None:
-        """What ``cycles`` gives for the known inputs; None for a node that is not the input. Equal keys give equal
-        cycles."""
+        """The result of ``cycles`` for the known inputs, cached under ``key`` (equal keys must give equal results);
+        None without inputs and for a node that is not the input."""
         if node != self.network.input.name or self.inputs is None:
             return None
         if key not in self.known:
@@ -52,7 +52,7 @@ class Expectation:
         return self.known[key]
 
     def scale(self, node: str) -> float:
-        """How much more active ``node``, the input, is than in the known inputs, and 1 where it is not."""
+        """How much more active ``node``, the input, is than in the known inputs; at least 1."""
         planes = self._input_planes
         return max(1.0, sum(self.activity[node]) / planes) if node in self.activity and planes else 1.0
 
@@ -70,7 +70,7 @@ def expected_cycles(config: TopConfig, expectation: Expectation) -> dict[str, St
 
 
 def expected_accumulates(stage: Stage, expectation: Expectation) -> float:
-    """Expected additions of one weight into one neuron per inference; windows in the padding are not left out."""
+    """Expected additions of one weight into one neuron per inference; padding counts like the rest of a window."""
     total = 0.0
     for engine in stage.engines:
         density = sum(expectation.densities(engine.source))

@@ -1,4 +1,4 @@
-"""The exact cycle model: for given inputs, in which cycle every class leaves, and how long every layer works."""
+"""The exact cycle model: for given inputs, the cycle in which every class leaves, and how long every layer works."""
 
 import math
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from qblif.network.checks import IntArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedCycles:
-    """What the hardware will do, inferences offered back to back and every result taken at once.
+    """The predicted behaviour of the hardware if inferences are offered back to back and every result is taken at once.
 
     Attributes:
-        finished: the cycle in which each inference's class leaves, the first beat being taken in cycle 0.
-        worked: of every layer, the cycles in which its scanner works; those in which it waits for a beat or for the
-            neurons behind it are not among them.
+        finished: the cycle in which each inference's class leaves; the first beat is taken in cycle 0.
+        worked: for every layer, the cycles in which its scanner works, without those in which it waits for a beat or
+            for the neurons after it.
     """
 
     finished: IntArray
@@ -38,7 +38,7 @@ def predict(config: TopConfig, bursts: Mapping[str, IntArray]) -> PredictedCycle
 
     Args:
         config: the hardware.
-        bursts: of every node that a layer reads, (inferences, steps, C, H, W), as the golden model gives them.
+        bursts: for every node that a layer reads, (inferences, steps, C, H, W), as the golden model gives them.
     """
     inlets: dict[Edge, Consumer] = {}
     timings: dict[str, StageTiming] = {}
@@ -61,6 +61,6 @@ def predict(config: TopConfig, bursts: Mapping[str, IntArray]) -> PredictedCycle
 
 
 def reader_of(config: TopConfig, name: str, inlets: Mapping[Edge, Consumer]) -> Consumer:
-    """What the stream of node ``name`` leads into."""
+    """The consumer that the stream of node ``name`` leads into."""
     readers = [inlets[edge] for edge in config.readers(name)]
     return readers[0] if len(readers) == 1 else ForkTiming(readers)

@@ -1,4 +1,4 @@
-"""A plan in the making: what the planner has chosen so far, stage by stage from the input on."""
+"""A plan in the making: the planner's choices so far, stage by stage from the input on."""
 
 import dataclasses
 
@@ -14,12 +14,12 @@ INPUT_GROUPS = (1, 2, 4, 7, 8, 14, 16, 28, 32)
 
 
 class Draft:
-    """What has been chosen of a network's stages, and the streams between them.
+    """The choices so far for a network's stages, and the streams between them.
 
-    The first layer that reads a stream chooses how wide its beats are; the stages before it then follow.
+    The first layer that reads a stream chooses the width of its beats; the stages before it then follow.
 
     Args:
-        network: the network that is planned.
+        network: the network to plan.
 
     Attributes:
         stages: the stages so far.
@@ -33,16 +33,16 @@ class Draft:
         self._decided: dict[str, int] = {}
 
     def add(self, plan: StagePlan, stage: Stage) -> None:
-        """The next stage, as it will be built."""
+        """Add the next stage, as it will be built."""
         self._plans[plan.name] = plan
         self.stages.append(stage)
 
     def decided_group(self, source: str) -> int | None:
-        """The width of the beats of ``source``, None where no reader has chosen it yet."""
+        """The width of the beats of ``source``; None if no reader has chosen it yet."""
         return self._decided.get(self.network.origin(source))
 
     def possible_groups(self, source: str) -> list[int]:
-        """Widths that the beats of ``source`` can have, ascending; the one that is decided, if one is."""
+        """Possible widths of the beats of ``source``, ascending; only the chosen one if a reader has chosen it."""
         origin = self.network.origin(source)
         if origin in self._decided:
             return [self._decided[origin]]
@@ -54,7 +54,7 @@ class Draft:
         return self._plans[origin].beat_widths(WIDEST_GROUP)
 
     def decide_group(self, source: str, group: int) -> None:
-        """Fix the width of the beats of ``source``, in everything that was chosen with another one too."""
+        """Fix the width of the beats of ``source``, also in all stages that were chosen with another width."""
         origin = self.network.origin(source)
         self._decided[origin] = group
         if origin == self.network.input.name:
@@ -66,7 +66,7 @@ class Draft:
             self.stages.append(self.derived(self._plans[stage.name], self.streams()))
 
     def derived(self, plan: StagePlan, streams: dict[str, BurstStream]) -> Stage:
-        """The stage of a plan behind those so far."""
+        """The stage that ``plan`` gives after the stages so far."""
         node = self.network.staged(plan.name)
         around = Surroundings(network=self.network, streams=streams, before=self.stages)
         return stage_of(node).derived(node, plan, around)
@@ -77,14 +77,14 @@ class Draft:
         return streams | {stage.name: stage.output for stage in self.stages if stage.output is not None}
 
     def stream(self, source: str, group: int) -> BurstStream:
-        """The stream of ``source`` as it would be in beats of ``group``."""
+        """The stream of ``source`` if its beats had ``group`` channels."""
         if source == self.network.input.name:
             return input_stream(self.network, group)
         stream = self.streams()[source]
         return dataclasses.replace(stream, group=group, beats=stream.beats * stream.group // group)
 
     def plan(self, board: str, clock_mhz: float, sha256: str, self_test_samples: int) -> Plan:
-        """The draft as a plan of ``network_sha256`` for a board at a clock, with a self-test of so many samples."""
+        """The draft as a plan for a board at a clock, with ``sha256`` of the network and the given self-test size."""
         return Plan(
             board=board,
             clock_mhz=clock_mhz,

@@ -1,9 +1,9 @@
-"""The planner: how parallel every layer is built, so that the network fits a board and is fast enough.
+"""The planner: choose how parallel every layer is, so that the network fits a board and is fast enough.
 
 For a limit of cycles per inference each layer, from the input on, gets the cheapest combination of lanes, banks, neuron
-cores and beat width whose expected cycles stay under it. That balances the pipeline: what is faster than the
-slowest layer only costs. :mod:`gen.planning.plans` looks for the limit. Widths are proved,
-not chosen (:mod:`hw.widths`).
+cores and beat width whose expected cycles stay under the limit. This balances the pipeline: a layer that is faster than
+the slowest one only costs resources. :mod:`gen.planning.plans` searches for the limit. Widths are proved, not chosen
+(:mod:`hw.widths`).
 """
 
 import dataclasses
@@ -30,13 +30,13 @@ LARGEST_MULTIPLE = 8
 DEEPEST_TABLE = 64
 """Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
 Weights = Mapping[str, float]
-"""How dear the whole of a board's resource is, by its name in :attr:`boards.board.Resources.limits`; else 1."""
+"""Price factor of each resource of a board, by its name in :attr:`boards.board.Resources.limits`; 1 if missing."""
 NO_WEIGHTS: Weights = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One way to build a stage: its plan, what it becomes, expected cycles and a price."""
+    """One way to build a stage: its plan, the resulting stage, expected cycles and a price."""
 
     plan: StagePlan
     stage: Stage
@@ -45,13 +45,13 @@ class Choice:
 
     @property
     def table_depth(self) -> int:
-        """Words of the deepest table of weights in block RAM; 0 where there is none."""
+        """Words of the deepest table of weights in block RAM; 0 without such a table."""
         return max((engine.table_depth for engine in self.stage.engines), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One way to build a stage, all in block RAM, the memories that may be elsewhere, and its expected cycles."""
+    """One way to build a stage with everything in block RAM, its memories that may be elsewhere, and its cycles."""
 
     plan: StagePlan
     memories: dict[str, MemoryShape]
@@ -71,14 +71,14 @@ class Planner:
 
     Args:
         network: the network.
-        board: where it shall run.
+        board: the board to plan for.
         activity: mean set bit-planes that a node sends, per timestep; half of all are assumed where it is missing.
         inputs: bursts of some inputs, see :class:`gen.planning.activity.Expectation`.
-        patch_margin: weights and constants are all kept in block RAM, where others can be put later, and every width
-            is so many bits more than this network needs; None for a design that need not be patched.
+        patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
+            width is this many bits more than this network needs; None for a design that need not be patched.
 
     Attributes:
-        deepest: words of the deepest table of weights in block RAM that is taken where a layer can do without.
+        deepest: words of the deepest table of weights in block RAM that is allowed unless a layer needs a deeper one.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Planner:
         self.deepest = board.family.deepest_table
         self.widths = {} if patch_margin is None else fixed_widths(network, patch_margin)
         self.channels = {target.name: target.shape[0] for target in network.targets}
-        # What does not depend on the weights is kept, since a search asks for it again and again.
+        # Cached because a search asks for it again and again; it does not depend on the price factors.
         self.forms: dict[tuple[object, ...], Form] = {}
         self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
         self.expectation = Expectation(network=network, activity=activity, inputs=inputs)
@@ -103,21 +103,21 @@ class Planner:
         self.weights: Weights = {}
 
     def draft(self, limit: float, weights: Weights = NO_WEIGHTS) -> Draft:
-        """The cheapest design whose every stage stays under ``limit`` expected cycles.
+        """The cheapest design in which every stage stays under ``limit`` expected cycles.
 
         Args:
             limit: cycles per inference.
             weights: see :data:`Weights`.
 
         Raises:
-            TooSlowError: a layer cannot; the message names it and the fewest cycles it can have.
+            TooSlowError: a layer cannot stay under it; the message names it and the fewest cycles it can have.
         """
         if weights != self.weights:
             self.known.clear()
             self.styles.clear()
             self.weights = dict(weights)
-        # A layer that is too slow gets a source whose lanes can be sent in wider beats, or, where skips tie its lanes
-        # to those of others, more lanes.
+        # If a layer is too slow, its source gets a number of lanes that allows wider beats, or, if skips tie its lanes
+        # to those of other layers, it gets more lanes.
         multiples = dict.fromkeys(self.channels, 1)
         sets = self._linked()
         options = [lane_counts(self.channels[min(names)], 1) for names in sets]
@@ -142,7 +142,7 @@ class Planner:
                     raise
 
     def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
-        """One run from input to readout; ``lanes``: what each layer may have."""
+        """One pass from input to readout; ``lanes``: the numbers of lanes that each layer may have."""
         draft = Draft(self.network)
         for node in (*self.network.nodes, self.network.readout):
             self._add(draft, node, limit, lanes.get(node.name, []))
@@ -151,7 +151,7 @@ class Planner:
     def _add(self, draft: Draft, node: StagedNode, limit: float, lanes: list[int]) -> None:
         """Choose the cheapest way to build the stage of ``node``, and with it the width of its source's beats.
 
-        A stage that passes beats on takes what comes, in the widest beats, and leaves the choice to its readers.
+        A stage that passes beats on takes the widest beats that its source can send; its readers make the choice.
         """
         source = self.network.sources(node.name)[0]
         chooses = self.network.origin(node.name) == node.name
@@ -180,7 +180,7 @@ class Planner:
     def _choices(
         self, draft: Draft, node: StagedNode, stream: BurstStream, limit: float, lanes: list[int]
     ) -> Iterator[Choice]:
-        """Ways to build the stage of ``node`` behind ``stream``."""
+        """Ways to build the stage of ``node`` that reads ``stream``."""
         streams = draft.streams()
         streams[self.network.sources(node.name)[0]] = stream
         room = Room(
@@ -202,7 +202,7 @@ class Planner:
     def _choice(
         self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: dict[str, BurstStream]
     ) -> Choice:
-        """The form that ``key`` stands for, its memories where they take least of the board."""
+        """The form of ``key``, with each memory where it takes the smallest share of the board."""
         if key not in self.forms:
             stage = draft.derived(plan, streams)
             memories = stage.choosable_memories()
@@ -221,7 +221,7 @@ class Planner:
         return Choice(plan=chosen, stage=stage, cycles=form.cycles, price=self.price(resources))
 
     def price(self, used: StageResources) -> float:
-        """Share of the board that a stage takes: of each of its resources, weighted, together."""
+        """Sum of the shares of the board's resources that a stage takes, each times its price factor."""
         return sum(
             self.weights.get(resource, 1.0) * getattr(used, resource) / limit
             for resource, limit in self.board.budget.limits.items()
@@ -246,7 +246,7 @@ class Planner:
         return style if prices[0] < prices[1] else "block"
 
     def _linked(self) -> list[set[str]]:
-        """Populations that must have the same lanes, since skips lead from one into the other."""
+        """Sets of populations that must have the same lanes, since skips lead from one into the other."""
         linked: list[set[str]] = []
         for target in self.network.targets:
             skips = self.network.skips_into(target.name)
@@ -258,8 +258,8 @@ class Planner:
 
 
 def fixed_widths(network: Network, margin: int) -> dict[str, Widths]:
-    """Widths of each layer that are kept when other weights come, ``margin`` bits more than this network needs; raises
-    UserError where that is too many."""
+    """Widths of each layer that stay fixed when other weights are patched in: ``margin`` bits more than this network
+    needs. Raises UserError if a register becomes too wide."""
     found = {}
     for target in network.targets:
         needed = proved_widths(layer_bounds(network, target))
@@ -274,6 +274,7 @@ def fixed_widths(network: Network, margin: int) -> dict[str, Widths]:
 
 
 def lane_counts(channels: int, multiple: int) -> list[int]:
-    """Numbers of lanes worth trying, descending: what covers the channels in whole folds, in steps of ``multiple``."""
+    """Numbers of lanes worth trying, descending: those that cover the channels in whole folds, rounded up to multiples
+    of ``multiple``."""
     found = {math.ceil(math.ceil(channels / folds) / multiple) * multiple for folds in range(1, channels + 1)}
     return sorted(found, reverse=True)

@@ -1,4 +1,4 @@
-"""Looking for a plan: the smallest that is fast enough, the fastest that fits, and the alternatives between."""
+"""The search for a plan: the smallest that is fast enough, the fastest that fits, and the alternatives between."""
 
 import dataclasses
 import math
@@ -20,33 +20,34 @@ from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 
 SHARE_OF_BOARD = 0.8
-"""Of the logic, where no rate is asked for: what is left is room for place and route. Block RAMs are counted exactly
-and need no such room."""
+"""Share of the logic that a plan may take if no rate is requested; place and route needs the rest. Block RAMs are
+counted exactly and need no such reserve."""
 RELIABLE_SHARE = 0.9
-"""Of the logic: beyond it a design may turn out not to fit. digits_resnet on an iCE40-HX8K: an estimated 7,628 of 7,680
-logic cells, and 8,164 after synthesis."""
+"""Share of the logic beyond which a design may turn out not to fit. digits_resnet on an iCE40-HX8K: an estimated 7,628
+of 7,680 logic cells, and 8,164 after synthesis."""
 ABOVE_SLOWEST = 1.5
-"""Times the LUTs of the slowest design that a plan may take where these alone are more than the family's ``easy_luts``.
+"""Factor on the LUTs of the slowest design: a plan may take up to this product where it exceeds ``easy_luts``.
 With it cifar10_cnn takes 91,748 cycles per inference on a ULX3S-85F, at 84.0 MHz."""
 HEADROOM = 0.9
-"""Share of the cycles of a wanted rate that the expected cycles may take: they are only expected, and layers wait for
-each other."""
+"""Share of the cycles of a requested rate that the expected cycles may take: they are only expected, and layers wait
+for each other."""
 FINEST_STEP = 1 / 32
-"""Octaves of cycles to which the fastest design that fits is found."""
+"""Resolution, in octaves of cycles, with which the fastest design that fits is found."""
 STEPS_PER_OCTAVE = 2
-"""Of the limits at which alternatives are looked for."""
+"""Steps between the limits at which alternatives are searched for."""
 TIGHTER_LIMITS, TIGHTER_STEP = 4, 1 / 8
-"""Limits below a wanted one, in octaves, at which a design may turn out smaller: layers are chosen one by one."""
+"""Number and spacing, in octaves, of limits below a requested one at which a design may turn out smaller: layers are
+chosen one by one."""
 NARROWEST_LIMITS = 8
-"""Halves of an octave below no limit at all at which a design may still turn out smaller."""
+"""Limits, half an octave apart, starting with no limit, at which a design may still turn out smaller."""
 ROUNDS, DEARER = 4, 3.0
-"""How often, and by how much, a resource that is exceeded is made dearer."""
+"""How often, and by which factor, the price of an exceeded resource is raised."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A plan with what it is expected to need: cycles of every stage, and resources of every stage and of what stands
-    around them on the board."""
+    """A plan with its expected needs: the cycles of every stage, and the resources of every stage and of the host link
+    and self-test around them."""
 
     plan: Plan
     config: TopConfig
@@ -64,26 +65,25 @@ class Candidate:
         return self.cycles[self.bottleneck].bottleneck
 
     def total(self, resource: str) -> float:
-        """A resource of :attr:`boards.board.Resources.limits`, or ``lut``, of all stages."""
+        """The sum of a resource of :attr:`boards.board.Resources.limits`, or of ``lut``, over all stages."""
         return sum(getattr(stage, resource) for stage in self.resources)
 
     def largest(self, resource: str) -> str:
-        """The stage, or the part around them, that takes most of a resource (of what is not estimated, of LUTs)."""
+        """The stage, or the part around them, that takes most of a resource (most LUTs if it is not estimated)."""
         return max(self.resources, key=lambda stage: getattr(stage, resource, stage.lut)).name
 
     def share(self, board: Board) -> float:
-        """Share of the board that the design takes: of each of its resources together."""
+        """Sum of the shares that the design takes of each of the board's resources."""
         return sum(self.total(key) / limit for key, limit in board.budget.limits.items())
 
     def fullest(self, board: Board, *, logic: bool = False) -> float:
-        """Share of the board that the design takes of the resource of which it takes most; of block RAMs too unless
-        ``logic`` alone counts."""
+        """The largest share that the design takes of any of the board's resources; ``logic`` leaves out block RAMs."""
         limits = {key: limit for key, limit in board.budget.limits.items() if key != "bram" or not logic}
         return max(self.total(key) / limit for key, limit in limits.items())
 
     def excess(self, board: Board, share: float) -> dict[str, float]:
-        """By how much each resource exceeds what it may take of the board: ``share`` of the logic, and all block RAMs.
-        Empty if all fit."""
+        """By how much each resource exceeds its allowance: ``share`` of the logic, and all block RAMs. Empty if all
+        fit."""
         shares = dict.fromkeys(board.budget.limits, share) | {"bram": 1.0}
         over = {key: self.total(key) - shares[key] * limit for key, limit in board.budget.limits.items()}
         return {key: amount for key, amount in over.items() if amount > 0}
@@ -101,12 +101,12 @@ def make_plan(
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences per second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
-    (``Family.easy_luts``); where none stays within 80 %, what leaves most of 90 % of it free. Tables deeper than
-    ``Family.deepest_table`` are a last resort, for networks that fit in no other way.
+    (``Family.easy_luts``). If none stays within 80 %, the one that leaves the most logic free within 90 %. Tables
+    deeper than ``Family.deepest_table`` are a last resort, for networks that cannot fit otherwise.
 
     Args:
         network: the network.
-        board: where it shall run.
+        board: the board to plan for.
         clock_mhz: the clock there.
         sha256: of the network file, as hexadecimal text.
         activity: see :class:`gen.planning.planner.Planner`.
@@ -115,7 +115,7 @@ def make_plan(
         patch_margin: see :class:`gen.planning.planner.Planner`.
 
     Raises:
-        UserError: no plan fits or is fast enough; the message names what is missing, and ways out that were tried.
+        UserError: no plan fits or is fast enough; the message says what is missing, and names ways out that were tried.
     """
     planner = Planner(network, board, activity, inputs, patch_margin)
     search = Search(planner, clock_mhz, sha256)
@@ -125,18 +125,18 @@ def make_plan(
 
 
 class Search:
-    """Looks for the limit of cycles per inference at which the planner gives what is wanted.
+    """Searches for the limit of cycles per inference at which the planner gives the wanted design.
 
     Attributes:
-        samples: the most that the self-test shall hold. A design gets as many of them as the board has room for in a
-            table that is not too deep; where there is no room even for one, none if there is a host link.
+        samples: the most samples that the self-test shall hold. A design gets as many of them as fit on the board in a
+            table that is not too deep. If not even one fits, it gets none if there is a host link.
         tried: every design so far.
     """
 
     def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
         self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
         self.board = planner.board
-        # Without reference inputs there is one that is arbitrary.
+        # Without reference inputs the self-test has one arbitrary sample.
         self.samples = min(MOST_SELF_TEST_SAMPLES, 1 if planner.inputs is None else len(planner.inputs))
         self.tried: list[Candidate] = []
 
@@ -157,8 +157,9 @@ class Search:
         raise UserError(f"{reason}; take --target-fps {rate}")
 
     def fastest(self) -> Candidate:
-        """The fastest design found that stays within 80 % of the board's logic and is easy to route; where none is, the
-        slowest one within 80 %, or else the one that leaves most of the board free. Raises UserError."""
+        """The fastest design found that stays within 80 % of the board's logic and is easy to route. If none is easy to
+        route, the slowest one within 80 %; if none is within 80 %, the one that leaves the most logic free. Raises
+        UserError."""
         best = self.narrowest(SHARE_OF_BOARD)
         if best is None:
             self.narrowest(RELIABLE_SHARE)
@@ -183,8 +184,8 @@ class Search:
         return best
 
     def narrowest(self, share: float) -> Candidate | None:
-        """The first of the slowest designs that stays within ``share`` of the board and has room for a self-test; where
-        none has, the first that stays within it; None where none does."""
+        """The first of the slowest designs that stays within ``share`` of the logic and has a self-test; otherwise the
+        first that stays within it; None if none does."""
         limit, fitting = math.inf, None
         for step in range(NARROWEST_LIMITS):
             with suppress(TooSlowError):
@@ -199,25 +200,25 @@ class Search:
         return fitting
 
     def _deeper(self) -> bool:
-        """Allow tables of any depth from here on; returns whether they were not allowed before."""
+        """Allow tables of any depth from here on; returns whether they were not allowed until now."""
         avoided = self.planner.deepest < math.inf
         self.planner.deepest = math.inf
         return avoided
 
     def _roomiest(self, found: list[Candidate]) -> Candidate:
-        """What leaves most of the logic free among the designs that fit, or else most of the board."""
+        """Of the designs that fit, the one that leaves the most logic free; if none fits, the closest to fitting."""
         fitting = [one for one in found if not one.excess(self.board, 1.0)]
         return min(fitting or found, key=lambda one: one.fullest(self.board, logic=bool(fitting)))
 
     def fits_elsewhere(self, network: Network, board: Board) -> bool:
-        """Whether the slowest design of another network, or on another board, fits."""
+        """Whether the slowest design of another network, or on another board, fits there."""
         planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
         planner.deepest = math.inf
         found = Search(planner, self.clock_mhz, self.sha256)._within(math.inf, RELIABLE_SHARE)
         return not found.excess(board, RELIABLE_SHARE)
 
     def _fitting(self, limit: float) -> Candidate | None:
-        """The design under ``limit`` cycles, or None where there is none or it exceeds 80 % of the board."""
+        """The design under ``limit`` cycles; None if there is no such design or it exceeds 80 % of the board."""
         try:
             tried = self._within(limit, SHARE_OF_BOARD)
         except TooSlowError:
@@ -225,8 +226,9 @@ class Search:
         return None if tried.excess(self.board, SHARE_OF_BOARD) else tried
 
     def _within(self, limit: float, share: float) -> Candidate:
-        """The cheapest design under ``limit`` cycles; where it exceeds its share of the board, what it has too little
-        of is made dearer a few times. Whether it fits in the end has to be asked. Raises TooSlowError."""
+        """The cheapest design under ``limit`` cycles. If it exceeds its share of the board, the price of each exceeded
+        resource is raised and the search repeated, a few times; the caller must check the final fit. Raises
+        TooSlowError."""
         weights = dict(NO_WEIGHTS)
         for _ in range(ROUNDS):
             found = self._candidate(limit, weights)
@@ -249,7 +251,7 @@ class Search:
 
 
 def fewest_steps(cycles: float) -> int:
-    """Steps of the series of alternatives' limits from ``cycles`` down to one cycle."""
+    """Steps in the series of limits for alternatives, from ``cycles`` down to one cycle."""
     return math.ceil(math.log2(max(2.0, cycles)) * STEPS_PER_OCTAVE)
 
 
@@ -262,12 +264,12 @@ def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, sam
 def evaluate(
     network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
 ) -> Candidate:
-    """What a plan is expected to need; ``activity`` and ``inputs`` as in :class:`Expectation`."""
+    """The expected needs of a plan; ``activity`` and ``inputs`` as in :class:`Expectation`."""
     return estimate(board, plan, Expectation(network=network, activity=activity, inputs=inputs))
 
 
 def estimate(board: Board, plan: Plan, expectation: Expectation) -> Candidate:
-    """What a plan is expected to need."""
+    """The expected needs of a plan."""
     config = configure(expectation.network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]
     link = [] if board.uart is None else [link_resources(board.family, config)]
@@ -281,7 +283,7 @@ def estimate(board: Board, plan: Plan, expectation: Expectation) -> Candidate:
 
 
 def with_samples(found: Candidate, board: Board, samples: int) -> Candidate:
-    """The same design with so many samples in its self-test."""
+    """The same design with ``samples`` samples in its self-test."""
     test = self_test_resources(board.family, found.config, samples)
     plan = dataclasses.replace(found.plan, self_test_samples=samples)
     return dataclasses.replace(found, plan=plan, resources=(*found.resources[:-1], test))
@@ -299,7 +301,7 @@ def alternatives(
 ) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
 
-    ``samples``: what the self-test holds in each of them.
+    ``samples``: the number of self-test samples in each of them.
     """
     planner = Planner(network, board, activity, inputs, patch_margin)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]

@@ -1,4 +1,4 @@
-"""Why a network does not fit a board, and what would help: only what was tried and does."""
+"""Why a network does not fit a board, and what helps: only ways out that were tried and work."""
 
 import dataclasses
 import math
@@ -23,23 +23,23 @@ def weighted(network: Network) -> list[Dense | Conv2d]:
 
 
 def weight_bits(network: Network) -> int:
-    """Bits of all weights of a network."""
+    """Bits of all weights of a network together."""
     return sum(part.weights.size * part.weight_bits for part in weighted(network))
 
 
 def block_ram_bits(board: Board) -> float:
-    """Bits of all block RAMs of a board's chip."""
+    """Bits of all block RAMs of a board's chip together."""
     return board.budget.bram * board.family.block_ram_bits
 
 
 def capacity(board: Board, *, patchable: bool) -> float:
-    """Bits of weights that a board's chip could hold if it held nothing else; those of a patchable design are in block
-    RAM alone."""
+    """Bits of weights that a board's chip could hold if it held nothing else; a patchable design keeps its weights in
+    block RAM only."""
     return block_ram_bits(board) + (0 if patchable else board.budget.lut * board.family.lut_bits)
 
 
 def too_many_weights(planner: Planner) -> str:
-    """That the weights alone are more than the chip can hold, whatever the plan."""
+    """The message that the weights alone exceed what the chip can hold, whatever the plan."""
     held = capacity(planner.board, patchable=planner.patch_margin is not None)
     return (
         f"the network is too big for {planner.board.name}: its weights are {weight_bits(planner.network):,} bits, and "
@@ -48,8 +48,8 @@ def too_many_weights(planner: Planner) -> str:
 
 
 def needs(board: Board, resources: Sequence[StageResources], circumstance: str = "", share: float = 1.0) -> str:
-    """What a design that does not fit needs too much of, in which stage most, and what the chip has; ``share``: of the
-    chip's logic that a design may be estimated to take."""
+    """The message for a design that does not fit: which resources it exceeds, which stage needs most of each, and what
+    the chip has; ``share``: share of the chip's logic that an estimate may take."""
     parts = []
     for key, limit in board.budget.limits.items():
         total = sum(getattr(stage, key) for stage in resources)
@@ -64,10 +64,10 @@ def needs(board: Board, resources: Sequence[StageResources], circumstance: str =
 
 
 def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool]) -> UserError:
-    """The error of a network that does not fit, with ways out.
+    """The error for a network that does not fit, with ways out.
 
     Args:
-        planner: of the network on its board.
+        planner: the planner of the network on its board.
         reason: the beginning of the line.
         fits: tells whether another network, or the same on another board, has a plan.
     """
@@ -82,12 +82,12 @@ def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool
 
 
 def fewer_bits(network: Network) -> range:
-    """Widths below that of the widest weights."""
+    """Weight widths below the network's widest, descending."""
     return range(max(part.weight_bits for part in weighted(network)) - 1, FEWEST_WEIGHT_BITS - 1, -1)
 
 
 def with_narrower_weights(network: Network, bits: int) -> Network:
-    """A network of the same shape whose weights have no more than ``bits`` bits."""
+    """A network of the same shape whose weights have at most ``bits`` bits."""
 
     def narrow(part: Dense | Conv2d) -> Dense | Conv2d:
         limit = 2 ** (min(bits, part.weight_bits) - 1)
@@ -101,8 +101,8 @@ def with_narrower_weights(network: Network, bits: int) -> Network:
 
 
 def bigger_boards(planner: Planner) -> Iterator[Board]:
-    """One board of each chip that has more block RAM than the planner's, and enough for all weights; those of the same
-    family first, the smallest first."""
+    """One board for each chip that has more block RAM than the planner's, and enough for all weights; boards of the
+    same family first, smaller ones first."""
     network, board = planner.network, planner.board
     chips = {(other.family.name, other.budget): other for other in reversed(CATALOGUE.values())}
     least = max(weight_bits(network), block_ram_bits(board) + 1)

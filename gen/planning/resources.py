@@ -22,14 +22,14 @@ from qblif.protocol import COUNTER_BYTES, Identity, inference_bytes
 
 CONSTANTS = Path(__file__).with_name("resource_constants.json")
 UNSHARED_FLIP_FLOPS = 0.55
-"""Share of the flip-flops that take a logic cell of their own, where a chip has those, see
-:class:`boards.board.Resources`; what carry chains take beside their LUTs is in it."""
+"""Share of the flip-flops that take a separate logic cell, on chips that count cells (see
+:class:`boards.board.Resources`); includes the cells that carry chains take beside their LUTs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageResources:
-    """Of one stage: ``bram``, in the family's unit, is counted; ``lut``, ``ff`` and ``cells``, see
-    :class:`boards.board.Resources`, are estimates."""
+    """Resources of one stage: ``bram``, in the family's unit, is counted; ``lut``, ``ff`` and ``cells`` are estimates,
+    see :class:`boards.board.Resources`."""
 
     name: str
     lut: float
@@ -40,7 +40,7 @@ class StageResources:
 
 @cache
 def constants(family: str) -> dict[str, dict[str, float]]:
-    """What one of each feature costs on ``family``: ``{"lut": {...}, "ff": {...}}``."""
+    """The cost of one of each feature on ``family``: ``{"lut": {...}, "ff": {...}}``."""
     fitted: dict[str, dict[str, dict[str, float]]] = json.loads(CONSTANTS.read_text())["families"]
     return fitted[family if family in fitted else "ecp5"]
 
@@ -69,12 +69,12 @@ def stage_resources(family: Family, stage: Stage) -> StageResources:
 
 
 def shapes(memories: Inventory) -> list[MemoryShape]:
-    """What the cost of memories depends on."""
+    """The shapes of memories, which determine their cost."""
     return [memory.shape for _, memory in memories]
 
 
 def self_test_resources(family: Family, config: TopConfig, samples: int) -> StageResources:
-    """Resources of the on-chip self-test with ``samples`` reference inputs; of 0 there is none."""
+    """Resources of the on-chip self-test with ``samples`` reference inputs; nothing for 0 samples."""
     if not samples:
         return part_resources(family, "self-test", Features(), [])
     beats, logits = samples * config.input.beats_per_inference, samples * config.readout.classes
@@ -88,7 +88,7 @@ def link_resources(family: Family, config: TopConfig) -> StageResources:
 
 
 def link_features(config: TopConfig) -> Features:
-    """What the host link is made of, memories apart."""
+    """The features of the host link, without its memories."""
     counters = counter_widths(config)
     return Features(
         link=1,
@@ -112,7 +112,7 @@ def block_rams(family: Family, memory: MemoryShape) -> float:
 
 
 def memory_features(family: Family, memory: MemoryShape) -> Features:
-    """What a memory takes of LUTs: those of a table or LUT RAM, in units of the family's LUT."""
+    """The LUTs that a memory takes, as a table or LUT RAM, in units of the family's LUT."""
     if memory.style == "block":
         return Features()
     if memory.writable:

@@ -1,6 +1,6 @@
-"""AEDAT files of a DVS128, versions 2.0 and 3.1, read to the last word. Needs numpy alone.
+"""AEDAT files of a DVS128, versions 2.0 and 3.1, read to the last word. Needs only numpy.
 
-Source: iniVation, "AEDAT file formats" (docs.inivation.com); the packets of 3.1 also libcaer, events/common.h.
+Source: iniVation, "AEDAT file formats" (docs.inivation.com); for the packets of 3.1 also libcaer, events/common.h.
 """
 
 import re
@@ -18,9 +18,9 @@ from snn.datasets.recordings import EVENT, JITTER, Clock, Decoded, FaultError, c
 
 SIZE = 128
 LARGEST_BYTES = 2**27
-"""Of a file; a session of DVS128 Gesture has 25 megabytes on average."""
+"""Largest file; a session of DVS128 Gesture has 25 megabytes on average."""
 BLOCK = 2**20
-"""Events that are worked on at a time, so that memory stays near that of the result."""
+"""Events that are processed at a time, so that memory stays near the size of the result."""
 LONGEST_HEADER = 2**22
 HEADER_LINE = re.compile(rb"#[\t\r\x20-\x7e\x80-\xff]*\n")
 END_OF_HEADER = b"#!END-HEADER"
@@ -38,7 +38,7 @@ NOT_OF_A_PIXEL = 1 << 31
 """Set in the words of frames (APS), of the inertial sensor (IMU) and in other words that are not events of pixels."""
 EXTERNAL = 1 << 15
 ADDRESS = 0xFFFF
-"""All bits that the address of a DVS128's event can have."""
+"""All address bits that an event of a DVS128 can have."""
 
 PACKET = struct.Struct("<hhiiiiii")
 """Kind, source, bytes per event, place of an event's time, overflows of the clock, capacity, events, valid events."""
@@ -73,7 +73,7 @@ def read_dvs128(path: Path) -> Decoded:
 
 
 def header_end(content: bytes) -> int:
-    """Where the lines of the header end; raises FaultError where that is too far off."""
+    """The end of the header lines; raises FaultError if it is too far into the file."""
     end = 0
     while (line := HEADER_LINE.match(content, end)) is not None:
         end = line.end()
@@ -87,7 +87,7 @@ def header_end(content: bytes) -> int:
 def read_aedat2(content: bytes, lines: bytes) -> Decoded:
     """AEDAT 2.0 after its header: address and microseconds, 4 bytes each, big-endian.
 
-    Which bits of the address are x and which are y is stated as in the published reader of CIFAR10-DVS.
+    The positions of x and y in the address follow the published reader of CIFAR10-DVS.
     """
     size = len(content) - len(lines)
     if size % 8:
@@ -117,7 +117,7 @@ def read_aedat2(content: bytes, lines: bytes) -> Decoded:
 
 @dataclass(kw_only=True)
 class Packets:
-    """Where the polarity events of AEDAT 3.1 are: in pieces of at most BLOCK, with their overflows."""
+    """The positions of the polarity events of AEDAT 3.1, in pieces of at most BLOCK events, with their overflows."""
 
     begins: "array[int]" = field(default_factory=lambda: array("q"))
     counts: "array[int]" = field(default_factory=lambda: array("q"))
@@ -126,7 +126,7 @@ class Packets:
     others: int = 0
 
     def blocks(self) -> Iterator[slice]:
-        """The pieces, so many at a time that they have at most BLOCK events."""
+        """The pieces, grouped so that each group has at most BLOCK events."""
         begin, size = 0, 0
         for at, count in enumerate(self.counts):
             if size + count > BLOCK:
@@ -169,9 +169,9 @@ def read_aedat31(content: bytes, lines: bytes) -> Decoded:
 
 
 def check_order(times: NDArray[np.int64], last: int) -> int:
-    """Raise FaultError where time goes back, as it does when a clock is reset; returns the last time.
+    """Raise FaultError if time goes back, as it does when a clock is reset; returns the last time.
 
-    Labels stand beside such files that name times, so nothing can be put right here.
+    The label files of such recordings refer to these times, so the times cannot be corrected here.
     """
     if len(times) == 0:
         return last
@@ -182,7 +182,7 @@ def check_order(times: NDArray[np.int64], last: int) -> int:
 
 
 def find_packets(content: bytes, start: int) -> Packets:
-    """Go from packet to packet; raises FaultError where one is damaged."""
+    """Find the packets, one after the other; raises FaultError if one is damaged."""
     found, at, number, source = Packets(), start, 0, None
     while at < len(content):
         number += 1

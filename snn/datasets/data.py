@@ -1,6 +1,6 @@
 """Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events.
 
-Needs numpy alone (digits also scikit-learn). Nothing is unpickled. Every set comes as unsigned bytes.
+Needs only numpy (digits also scikit-learn). Nothing is unpickled. Every set is returned as unsigned bytes.
 """
 
 import shutil
@@ -39,7 +39,7 @@ class Images:
         return self.range(0, count)
 
     def range(self, start: int, end: int | None) -> "Images":
-        """The images from ``start`` up to, without, ``end``."""
+        """The images from ``start`` up to, but not including, ``end``."""
         return Images(pixels=self.pixels[start:end], labels=self.labels[start:end])
 
 
@@ -64,8 +64,8 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
     Args:
         name: one of :data:`NAMES`.
         split: ``train`` or ``test``.
-        data_dir: folder with the set's files, or with a folder of the set's name.
-        timesteps: T, the frames that the events of a recording are binned into; nothing to an image.
+        data_dir: folder with the set's files, or with a subfolder of the set's name.
+        timesteps: T, the frames that the events of a recording are binned into; images ignore it.
 
     Raises:
         UserError: the name is unknown, or the files are missing or damaged; the message says how to get them.
@@ -95,7 +95,7 @@ def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:
     if has_idx(system):
         return read_split(system, split)
     cached = cache_folder() / "fashion-mnist"
-    # Folders are put in place whole, so one that lacks files is not another process's that is at it now.
+    # Folders appear complete or not at all, so an incomplete one is not the work in progress of another process.
     if cached.is_dir() and not is_complete(cached):
         shutil.rmtree(cached, ignore_errors=True)
     if not cached.is_dir() and not fetch_debian("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist", cached):
@@ -156,7 +156,7 @@ def coding_of(name: str) -> Literal["direct", "events"]:
 
 
 def idx_file(folder: Path, name: str) -> Path | None:
-    """An IDX file of ``folder``, gzipped or not, or None."""
+    """An IDX file of ``folder``, gzipped or not; None if it is missing."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
@@ -171,7 +171,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def idx_folder(name: str, data_dir: Path) -> Path:
-    """``data_dir`` or the folder of the set's name in it, whichever holds IDX files."""
+    """``data_dir`` or its subfolder of the set's name, whichever holds IDX files; raises UserError."""
     for folder in (data_dir, data_dir / name, data_dir / name.replace("_", "-")):
         if has_idx(folder):
             return folder

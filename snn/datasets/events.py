@@ -1,8 +1,8 @@
 """Event data sets in their own folders, binned into T frames of event counts.
 
-Every recording is cut into T stretches of the same duration; a frame counts the events of each polarity and pixel, up
-to 255. A recording that cannot be used is left out and named with the reason; where more than a few cannot, the whole
-set is refused. Needs numpy alone.
+Every recording is cut into T slices of equal duration; a frame counts the events of each polarity and pixel, up to 255.
+A recording that cannot be used is left out and named with the reason; if more than a few cannot be used, the whole set
+is refused. Needs only numpy.
 """
 
 import re
@@ -28,24 +28,24 @@ LARGEST_COUNT = 255
 DIGITS = tuple(map(str, range(10)))
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TEST_SHARE = 10
-"""CIFAR10-DVS has no test set of its own: every tenth recording of a class is taken."""
+"""CIFAR10-DVS has no separate test set: one in this many recordings of a class is a test recording."""
 GESTURES = 11
 LABEL_COLUMNS = "class,startTime_usec,endTime_usec"
 LABEL_LINE = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,18})\s*,\s*(\d{1,18})\s*", re.ASCII)
 LARGEST_TEXT = 2**20
 """Bytes of a list of trials or of labels."""
 LONGEST_NAME = 200
-"""Letters of a file's name; the file systems' limit is 255 bytes, with the suffix of the labels."""
+"""Characters of a file's name; the file systems' limit is 255 bytes, with the suffix of the labels."""
 TOLERATED = 50
-"""One recording in so many may be unusable."""
+"""One recording in this many may be unusable."""
 NAMED = 10
-"""How many of them are named one by one."""
+"""How many unusable recordings are named one by one."""
 BLOCK = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A file, its label, and the part of it that counts, in microseconds; all of it where that is None."""
+    """A file, its label, and the part of it to use, in microseconds; None means all of it."""
 
     path: Path
     label: int
@@ -56,7 +56,7 @@ class Recording:
 
 
 def load_nmnist(split: Split, data_dir: Path, timesteps: int) -> Frames:
-    """N-MNIST (Orchard et al., 2015): ``Train`` and ``Test``, in each a folder of .bin files per digit; 34 x 34."""
+    """N-MNIST (Orchard et al., 2015): ``Train`` and ``Test``, each with a folder of .bin files per digit; 34 x 34."""
     folder = folder_with("nmnist", data_dir, ("", "NMNIST", "N-MNIST", "nmnist"), split.capitalize())
     found, notes = class_files(folder / split.capitalize(), DIGITS, (".bin",))
     recordings = [Recording(path=path, label=label) for label, paths in enumerate(found) for path in paths]
@@ -96,7 +96,7 @@ EVENT_LOADERS: dict[str, Callable[[Split, Path, int], Frames]] = {
 
 
 def gestures_of(path: Path) -> list[Recording]:
-    """The gestures in a session of DVS128 Gesture; raises UserError where its label file is not as it should be."""
+    """The gestures in a session of DVS128 Gesture; raises UserError if its label file is malformed."""
     labels = path.with_name(f"{path.stem}_labels.csv")
     first, *lines = read_text(labels).splitlines() or [""]
     if first != LABEL_COLUMNS:
@@ -116,7 +116,7 @@ def gestures_of(path: Path) -> list[Recording]:
 
 
 def read_text(path: Path) -> str:
-    """A small text file; raises UserError where it cannot be read."""
+    """A small text file; raises UserError if it cannot be read."""
     try:
         return whole(path, LARGEST_TEXT).decode()
     except (FaultError, ValueError) as error:
@@ -132,7 +132,7 @@ def folder_with(name: str, data_dir: Path, folders: Iterable[str], inside: str) 
 
 
 def class_files(folder: Path, classes: Iterable[str], suffixes: tuple[str, ...]) -> tuple[list[list[Path]], list[str]]:
-    """The recordings in each class's folder, and notes on classes that have none and on what else lies there."""
+    """The recordings in each class's folder, and notes on classes without recordings and on files of other kinds."""
     result, empty, others, notes = [], [], [], []
     kinds = " or ".join(suffixes)
     for name in classes:
@@ -156,12 +156,12 @@ def number_in(path: Path) -> tuple[int, str]:
 
 @dataclass
 class Remarks:
-    """What is to be said of a data set's recordings.
+    """Remarks on a data set's recordings.
 
     Attributes:
-        tolerated: how many may be unusable.
-        faults: recordings that cannot be used, and why.
-        counts, files: of every remark that readers make, its number in all, and the files that it is made of.
+        tolerated: number of recordings that may be unusable.
+        faults: recordings that cannot be used, with the reason.
+        counts, files: for every kind of remark that readers make, its total number, and the files with it.
     """
 
     tolerated: int
@@ -170,7 +170,7 @@ class Remarks:
     files: dict[str, list[Path]] = field(default_factory=dict)
 
     def fault(self, recording: Recording, error: FaultError) -> None:
-        """Leave out a recording; raises UserError where too many were."""
+        """Leave out a recording; raises UserError if there are too many of them."""
         self.faults.append(f"{recording}: {error}")
         if len(self.faults) > self.tolerated:
             before = len(self.faults) - 1
@@ -178,14 +178,14 @@ class Remarks:
             raise UserError(f"{self.faults[-1]}; replace it, or take it out of the folder{more}")
 
     def add(self, path: Path, remarks: Counter[str]) -> None:
-        """Take in what a reader says of a file."""
+        """Add a reader's remarks on a file."""
         self.counts += remarks
         for remark, count in remarks.items():
             if count:
                 self.files.setdefault(remark, []).append(path)
 
     def say(self, name: str) -> None:
-        """Say all of it on stderr, in a few lines."""
+        """Print all remarks on stderr, in a few lines."""
         for fault in self.faults[:NAMED]:
             say(f"left out: {fault}")
         if len(self.faults) > NAMED:
@@ -195,7 +195,7 @@ class Remarks:
 
 
 def say(line: str) -> None:
-    """Tell the user what is not as it should be but does not stop us."""
+    """Tell the user about a problem that does not stop the program."""
     print(f"note: {line}", file=sys.stderr)
 
 
@@ -207,10 +207,10 @@ def binned(
     timesteps: int,
     notes: Iterable[str] = (),
 ) -> Frames:
-    """Read and bin all recordings of a data set; says ``notes`` and what was left out where that succeeds.
+    """Read and bin all recordings of a data set; if that succeeds, print ``notes`` and what was left out.
 
     Raises:
-        UserError: there are none, more than one in TOLERATED cannot be used, or there is not enough memory.
+        UserError: there are no recordings, more than one in TOLERATED cannot be used, or there is not enough memory.
     """
     if not recordings:
         raise UserError(f"{name}: there are no recordings in that folder")
@@ -222,7 +222,7 @@ def binned(
         ) from error
     labels: list[int] = []
     remarks = Remarks(len(recordings) // TOLERATED)
-    # Recordings of one file follow one another; it is read once.
+    # Recordings from one file are consecutive, so it is read once.
     path: Path | None = None
     last: Decoded | FaultError = FaultError()
     for recording in counted(recordings, len(recordings), "read the recordings"):
@@ -242,7 +242,7 @@ def binned(
 
 
 def decoded(path: Path, read: Callable[[Path], Decoded], remarks: Remarks) -> Decoded | FaultError:
-    """What a file holds, or why it cannot be used."""
+    """The contents of a file, or the error that says why it cannot be used."""
     try:
         found = read(path)
     except FaultError as error:
@@ -252,16 +252,16 @@ def decoded(path: Path, read: Callable[[Path], Decoded], remarks: Remarks) -> De
 
 
 def frames(events: NDArray[Any], size: int, timesteps: int, part: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Event counts (T, 2, size, size), T stretches of the same duration from the first event to the last.
+    """Event counts (T, 2, size, size): T slices of equal duration from the first event to the last.
 
     Args:
         events: as in :data:`snn.datasets.recordings.EVENT`.
-        size: rows and columns.
+        size: number of rows and of columns.
         timesteps: T.
         part: the microseconds from which, and up to which, events count; None for all.
 
     Raises:
-        FaultError: there are no events, or their times are too far apart to be computed with.
+        FaultError: there are no events, or their times are too far apart for the computation.
     """
 
     def blocks() -> Iterator[NDArray[Any]]:

@@ -1,6 +1,6 @@
-"""Folders from elsewhere, put in place whole or not at all: out of a Debian package, or from a publisher's address.
+"""Folders from elsewhere, put in place complete or not at all: from a Debian package or a publisher's address.
 
-They are kept in the user's cache folder (:func:`cache_folder`): the folder of the program may be read-only.
+They are kept in the user's cache folder (:func:`cache_folder`), since the program's own folder may be read-only.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ LARGEST_DOWNLOAD = 256 * 2**20
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/qblif``, or ``~/.cache/qblif`` where that is unset or relative (XDG Base Directory 0.8).
+    """``$XDG_CACHE_HOME/qblif``, or ``~/.cache/qblif`` if that is unset or relative (XDG Base Directory 0.8).
 
     Raises:
         UserError: the user has no home folder.
@@ -42,7 +42,7 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Official:
-    """Where a data set's publisher keeps its .gz files, with the sha256 that pins the content of each."""
+    """The address of a data set's .gz files at its publisher, and the sha256 of each file's unzipped content."""
 
     address: str
     sha256: dict[str, str]
@@ -50,7 +50,7 @@ class Official:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """A temporary folder from which a folder becomes ``target`` in one step (:func:`place`).
+    """Yield a temporary folder, from which a folder can become ``target`` in one step (:func:`place`).
 
     Raises:
         UserError: the folder around ``target`` cannot be written to.
@@ -67,7 +67,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
 
 
 def place(folder: Path, target: Path) -> None:
-    """Make ``folder`` the folder ``target``, unless another process was faster: then its copy stays."""
+    """Rename ``folder`` to ``target``; if another process was faster, its copy stays."""
     try:
         folder.rename(target)
     except OSError:
@@ -76,7 +76,7 @@ def place(folder: Path, target: Path) -> None:
 
 
 def fetch_debian(package: str, inside: str, target: Path) -> bool:
-    """Put the folder ``inside`` of a Debian package at ``target`` without root; False where apt cannot give it."""
+    """Put the folder ``inside`` of a Debian package at ``target`` without root; False if apt cannot provide it."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         return False
     with scratch_beside(target) as scratch:
@@ -93,7 +93,7 @@ def fetch_debian(package: str, inside: str, target: Path) -> bool:
 
 
 def fetch_official(source: Official, target: Path) -> None:
-    """Download the files that ``source`` pins; raises UserError when one cannot be had or is not the pinned one."""
+    """Download the files of ``source``; raises UserError if one is not available or its hash differs."""
     with scratch_beside(target) as scratch:
         files = scratch / "files"
         files.mkdir()

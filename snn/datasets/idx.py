@@ -1,6 +1,6 @@
 """Files of images and labels: IDX (MNIST, Fashion-MNIST), gzipped or not, and the binary version of CIFAR-10.
 
-Needs numpy alone. What a file claims to hold is compared with what it has before memory is taken for it, so a damaged
+Needs only numpy. The size that a file claims is compared with its real size before memory is allocated, so a damaged
 or malicious file costs no more than :data:`LARGEST_BYTES` and a second or two.
 """
 
@@ -18,7 +18,7 @@ from qblif.errors import UserError
 from snn.datasets.unzip import PIECE, Unzipped
 
 LARGEST_BYTES = 256 * 2**20
-"""Of one file's content; five times MNIST."""
+"""Largest content of one file; five times MNIST."""
 MOST_ITEMS = 2**22
 """Images or labels; 60 times MNIST."""
 IDX_OF_BYTES = b"\0\0\x08"
@@ -28,13 +28,13 @@ CLASSES = 10
 
 
 def read_idx(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """A file of images and the file of their labels.
+    """Read a file of images and the file of their labels.
 
     Returns:
         pixels (count, height, width) and labels (count,), all below :data:`CLASSES`.
 
     Raises:
-        UserError: one of them is damaged, or they do not belong together.
+        UserError: one of them is damaged, or they do not match.
     """
     pixels, numbers = read_idx_array(images, 3), read_idx_array(labels, 1)
     if len(pixels) != len(numbers):
@@ -44,7 +44,7 @@ def read_idx(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def read_idx_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array of so many dimensions in an IDX file of bytes, none of them 0; raises UserError."""
+    """The array in an IDX file of bytes, with ``dimensions`` dimensions, none of them 0; raises UserError."""
     with reading(path) as file:
         stored = path.stat().st_size
         header = 4 + 4 * dimensions
@@ -71,7 +71,7 @@ def read_idx_array(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def read_cifar10(paths: list[Path]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The pixels (count, 3, 32, 32) and labels (count,) of some batches of CIFAR-10; raises UserError."""
+    """The pixels (count, 3, 32, 32) and labels (count,) from some batches of CIFAR-10; raises UserError."""
     sizes = []
     for path in paths:
         with reading(path):
@@ -94,7 +94,7 @@ def read_cifar10(paths: list[Path]) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 def check_labels(path: Path, labels: NDArray[np.uint8]) -> None:
-    """Raise UserError where a label of a file is not one of ten classes."""
+    """Raise UserError if a label of a file is not one of the ten classes."""
     wrong = np.flatnonzero(labels >= CLASSES)
     if len(wrong):
         raise UserError(f"{path} is damaged: label {wrong[0]} is {labels[wrong[0]]}, not 0 to {CLASSES - 1}")
@@ -102,7 +102,7 @@ def check_labels(path: Path, labels: NDArray[np.uint8]) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[BinaryIO | Unzipped]:
-    """An open file, unzipped as it is read where its name says so; raises UserError for what cannot be read."""
+    """An open file, unzipped while it is read if its name ends in .gz; raises UserError if it cannot be read."""
     try:
         with path.open("rb") as file:
             yield Unzipped(file) if path.suffix == ".gz" else file
@@ -113,7 +113,7 @@ def reading(path: Path) -> Iterator[BinaryIO | Unzipped]:
 
 
 def fill(file: BinaryIO | Unzipped, array: NDArray[np.uint8]) -> int:
-    """Read into ``array`` (bytes, flat) until it is full or the file ends; returns how many bytes came."""
+    """Read into ``array`` (bytes, flat) until it is full or the file ends; returns the number of bytes read."""
     filled = 0
     while filled < len(array) and (piece := file.read(min(PIECE, len(array) - filled))):
         array[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)

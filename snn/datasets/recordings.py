@@ -1,7 +1,7 @@
-"""Recordings of event cameras: what a reader of them gives, the clock of a camera, and N-MNIST's own format.
+"""Recordings of event cameras: the result of a reader, the clock of a camera, and N-MNIST's own format.
 
-Needs numpy alone. Whatever a file holds is an event, or is counted as left out, or is a :class:`FaultError` that says
-what is wrong with the file.
+Needs only numpy. Everything in a file is either an event, or is counted as left out, or leads to a :class:`FaultError`
+that says what is wrong with the file.
 """
 
 import stat
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 EVENT = np.dtype([("x", np.uint8), ("y", np.uint8), ("t", np.int64), ("p", np.uint8)])
 """Column, row, microseconds, polarity."""
 LONGEST_PAUSE = 2_000_000
-"""Microseconds: a camera in use is never silent so long, so a longer step is an error or a new start of its clock."""
+"""Microseconds: a camera in use is never silent this long, so a longer step is an error or a restart of its clock."""
 JITTER = 10_000
-"""Microseconds by which an event may be earlier than the one before it without a reset of the clock."""
+"""Microseconds by which an event may precede the one before it without this being a reset of the clock."""
 NMNIST_SIZE = 34
 NMNIST_LARGEST = 2**24
 """Bytes; the data set's longest recordings have 50,000."""
@@ -26,7 +26,7 @@ NMNIST_PERIOD = 2**23
 """Microseconds after which its clock starts again from 0."""
 NMNIST_OVERFLOW_ROW = 240
 NMNIST_OVERFLOW = 2**13
-"""A word with this y is not an event: all times after it are so many microseconds later."""
+"""A word with y = NMNIST_OVERFLOW_ROW is not an event: it makes all later times this many microseconds later."""
 
 
 class FaultError(Exception):
@@ -35,7 +35,7 @@ class FaultError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """``events``: of the type :data:`EVENT`, at least one; ``remarks``: how many of what was left out or put right."""
+    """``events``: of type :data:`EVENT`, at least one; ``remarks``: counts of what was left out or corrected."""
 
     events: NDArray[Any]
     remarks: Counter[str] = field(default_factory=Counter)
@@ -49,7 +49,7 @@ class Clock:
     """The times of a recording, block by block, from a clock that starts again from 0 after ``period`` microseconds.
 
     Attributes:
-        resets: how often it was set back; time goes on from there, because nobody knows how long that took.
+        resets: how often the clock was reset; time then continues from the last event, since the pause is unknown.
     """
 
     def __init__(self, period: int) -> None:
@@ -59,7 +59,7 @@ class Clock:
         self._seen = 0
 
     def times(self, stamps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Microseconds without wraps, of the next events; raises FaultError where they jump forward."""
+        """Times of the next events in microseconds, without wraps; raises FaultError if they jump forward."""
         if len(stamps) == 0:
             return stamps
         stamp, time = (int(stamps[0]),) * 2 if self._last is None else self._last
@@ -80,7 +80,7 @@ class Clock:
 
 
 def whole(path: Path, largest: int) -> bytes:
-    """A file's content; raises FaultError where it cannot be read or has more than ``largest`` bytes."""
+    """A file's content; raises FaultError if it cannot be read or has more than ``largest`` bytes."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -93,7 +93,7 @@ def whole(path: Path, largest: int) -> bytes:
 
 
 def check_inside(x: NDArray[Any], y: NDArray[Any], size: int) -> None:
-    """Raise FaultError where an event is outside of ``size`` x ``size`` pixels."""
+    """Raise FaultError if an event is outside of ``size`` x ``size`` pixels."""
     outside = np.flatnonzero((x >= size) | (y >= size))
     if len(outside):
         at = outside[0]
@@ -101,7 +101,7 @@ def check_inside(x: NDArray[Any], y: NDArray[Any], size: int) -> None:
 
 
 def read_nmnist(path: Path) -> Decoded:
-    """A .bin file of N-MNIST: five bytes per event: x, y, then polarity (1 bit) and microseconds (23 bits), big-endian.
+    """A .bin file of N-MNIST. Five bytes per event: x, y, then polarity (1 bit) and microseconds (23 bits), big-endian.
 
     Source: G. Orchard et al., Front. Neurosci. 9:437, 2015, and the reader published with it.
 

@@ -1,4 +1,4 @@
-"""gzip files of unknown origin, read a piece at a time: no more is unzipped than is asked for."""
+"""gzip files of unknown origin, read piece by piece: no more is unzipped than is requested."""
 
 import zlib
 from typing import BinaryIO
@@ -8,9 +8,9 @@ GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
 class Unzipped:
-    """The content of a gzip file that has one member, as all that we read do.
+    """The content of a gzip file with a single member; all files that we read are like that.
 
-    Python's own reader goes through a file's name or comment byte by byte, and through any number of members.
+    Python's own reader reads a file's name or comment byte by byte, and accepts any number of members.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -18,11 +18,11 @@ class Unzipped:
         self._member = zlib.decompressobj(GZIP_FORMAT)
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer at the end.
+        """The next ``size`` bytes; fewer at the end.
 
         Raises:
-            EOFError: the file ends early, or goes on after its member.
-            zlib.error: what it holds is not gzip, or its checksum is wrong.
+            EOFError: the file ends early, or continues after its member.
+            zlib.error: the content is not gzip, or its checksum is wrong.
         """
         result = bytearray()
         while len(result) < size and not self._member.eof:

@@ -24,14 +24,14 @@ WORK = Path("build/burst")
 
 
 def missing_runs(runs: list[Run], results: Results) -> list[Run]:
-    """Those that are not done yet, each training once; one seed of everything before the next seed."""
+    """The runs that are not done yet, each training once; all runs of one seed before those of the next."""
     unique = {run.key: run for run in reversed(runs)}
     missing = [run for run in runs if unique[run.key] is run and results.of(run) is None]
     return sorted(missing, key=lambda run: run.seed)
 
 
 def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) -> None:
-    """Train and measure what is missing."""
+    """Train and measure all missing runs."""
     missing = missing_runs(runs, results)
     threads = max(1, torch.get_num_threads() // options.workers)
     work, data_dir = options.work_dir.resolve(), None if options.data_dir is None else options.data_dir.resolve()
@@ -46,7 +46,7 @@ def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) 
 
 
 def make_folder(out: Path) -> None:
-    """Make the report's folder before hours of work; raises UserError where that cannot be."""
+    """Make the report's folder before hours of work; raises UserError if it cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

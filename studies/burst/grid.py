@@ -1,4 +1,4 @@
-"""The runs of the study: what a grid file asks for, as options of ``python -m snn.train``.
+"""The runs of the study: those that a grid file describes, as options of ``python -m snn.train``.
 
 ::
 
@@ -28,7 +28,7 @@ from snn.command import command_of, option_words, parse, read_toml
 from snn.recipe import recipe_of
 
 Options = dict[str, Any]
-"""Names and values as in a recipe file of ``snn.train``."""
+"""Names and values, as in a recipe file of ``snn.train``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,12 @@ class Run:
     """One training.
 
     Attributes:
-        series: the series that it belongs to; one run may belong to several, each time as a Run of its own.
+        series: the series that it belongs to; a run in several series is a separate Run in each.
         arm: the kind of neuron.
-        varied: what else distinguishes it in its series, as text; empty where nothing does.
-        seed: of weights and order.
+        varied: what else distinguishes it in its series, as text; empty if nothing does.
+        seed: seed of weights and order.
         words: options of ``snn.train``, without ``--out``.
-        command: the training that they are, to people and as the run's identity.
+        command: the command of this training, for people and as the run's identity.
     """
 
     series: str
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Names the run's folder: runs that are the same training have the same key."""
+        """Name of the run's folder: runs with the same training have the same key."""
         return hashlib.sha256(self.command.encode()).hexdigest()[:16]
 
     @property
@@ -65,7 +65,7 @@ def read_grid(path: Path) -> list[Run]:
     """Every run of a grid file, series by series.
 
     Raises:
-        UserError: the file cannot be read, or asks for something that there is not.
+        UserError: the file cannot be read, or asks for something that does not exist.
     """
     content = read_toml(path)
     try:
@@ -78,7 +78,7 @@ def read_grid(path: Path) -> list[Run]:
 
 
 def series_runs(content: Options, name: str, series: Options) -> list[Run]:
-    """The runs of one series; raises KeyError for an arm that is not there."""
+    """The runs of one series; raises KeyError for an unknown arm."""
     vary: dict[str, list[Any]] = series.get("vary", {})
     runs = []
     for arm, values, seed in itertools.product(

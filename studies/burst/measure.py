@@ -1,4 +1,4 @@
-"""What a trained network does and costs: its scales, bursts, operations, and the hardware that it would take."""
+"""Activity and cost of a trained network: its scales, bursts, operations, and the hardware that it would take."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +23,13 @@ from snn.tracing import node_names
 Figures = dict[str, Any]
 BOARD = "arty_a7"
 CLOCK_MHZ = 100.0
-"""That of all recorded runs, whatever the board's default is."""
+"""The clock of all recorded runs, whatever the board's default is."""
 RATE = 2_000.0
-"""Inferences a second at which the smallest design is asked for."""
+"""Inferences per second that the smallest design must reach."""
 ADD_PJ_PER_BIT = 0.1 / 32
-"""Energy of an integer addition, a bit: 0.1 pJ for 32 bits in 45 nm (Horowitz, ISSCC 2014, figure 1.1.9)."""
+"""Energy of an integer addition, per bit: 0.1 pJ for 32 bits in 45 nm (Horowitz, ISSCC 2014, figure 1.1.9)."""
 READ_PJ_PER_BIT = 10 / 64
-"""Energy of reading a bit of an 8 KiB memory: 10 pJ for 64 bits, from the same figure."""
+"""Energy of reading from an 8 KiB memory, per bit: 10 pJ for 64 bits, from the same figure."""
 
 
 def scales(model: nn.Module) -> dict[str, float]:
@@ -41,7 +41,7 @@ def scales(model: nn.Module) -> dict[str, float]:
 def activity_figures(network: Network, images: Images) -> Figures:
     """Bursts and operations per inference, by the golden model.
 
-    ``histogram``: of every node, the share of its neurons and timesteps that send 0, 1, ... K.
+    ``histogram``: for every node, the share of its neurons and timesteps that send 0, 1, ... K.
     ``bursts``: sum of all burst counts of the populations. ``operations``: burst counts times the synapses that they
     reach. ``accumulates``: additions of one weight that the hardware makes, one for every set bit-plane.
     """
@@ -68,13 +68,13 @@ def activity_figures(network: Network, images: Images) -> Figures:
 
 
 def shares(bursts: Tensor, ceiling: int) -> list[float]:
-    """How often each count from 0 to ``ceiling`` is sent."""
+    """The share of each count from 0 to ``ceiling`` among all bursts."""
     found = torch.bincount(bursts.flatten(), minlength=ceiling + 1)
     return [round(share, 6) for share in (found / found.sum()).tolist()]
 
 
 def energy_of_addition(network: Network, projection: Dense | Conv2d) -> float:
-    """pJ of one accumulate: the weight is read, and added in an accumulator as wide as the largest sum."""
+    """Energy in pJ of one accumulate: reading the weight and adding it in an accumulator as wide as the largest sum."""
     rows = np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1)
     bits = int(rows.max() * network.burst_ceiling(projection.source)).bit_length() + 1
     return READ_PJ_PER_BIT * projection.weight_bits + ADD_PJ_PER_BIT * bits
@@ -82,7 +82,7 @@ def energy_of_addition(network: Network, projection: Dense | Conv2d) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A design that a network is planned as: the fastest on 80 % of the board, or the smallest at a rate."""
+    """A kind of design to plan for a network: the fastest on 80 % of the board, or the smallest at a rate."""
 
     name: str
     target_fps: float | None
@@ -92,7 +92,7 @@ DESIGNS = (Wanted(name="fastest", target_fps=None), Wanted(name="smallest", targ
 
 
 def hardware_figures(path: Path, images: Images) -> Figures:
-    """Cycles, LUTs, flip-flops and block RAMs of a checkpoint's network on BOARD; None where it does not fit."""
+    """Cycles, LUTs, flip-flops and block RAMs of a checkpoint's network on BOARD; None if it does not fit."""
     figures: Figures = {}
     for wanted in DESIGNS:
         try:
@@ -105,7 +105,7 @@ def hardware_figures(path: Path, images: Images) -> Figures:
 
 
 def design_figures(design: Design, images: Images) -> Figures:
-    """Cycles per image, by the exact model, and resources, by the fitted one."""
+    """Cycles per image, by the exact model, and resources, by the fitted model."""
     known = golden.run(design.network, encode(images.pixels, design.network.input))
     cycles = predict(design.config, {name: bursts.numpy() for name, bursts in known.bursts.items()})
     candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)

@@ -38,7 +38,7 @@ what it takes to read a weight's bits (10 pJ for 64) and to add as many bits as 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """The runs of one arm in one series that differ in nothing but the seed."""
+    """The runs of one arm in one series that differ only in the seed."""
 
     series: str
     arm: str
@@ -61,13 +61,13 @@ class Point:
         return found
 
     def mean(self, *keys: str) -> float | None:
-        """Mean of :meth:`values`, None where there are none."""
+        """Mean of :meth:`values`; None if there are no values."""
         values = self.values(*keys)
         return statistics.mean(values) if values else None
 
 
 def points(pairs: Iterable[tuple[Run, Figures]]) -> list[Point]:
-    """Runs that differ in the seed alone, together; in the grid's order."""
+    """Group runs that differ only in the seed, in the grid's order."""
     grouped: dict[tuple[str, str, str], list[tuple[Run, Figures]]] = {}
     for run, figures in pairs:
         grouped.setdefault((run.series, run.arm, run.varied), []).append((run, figures))
@@ -78,7 +78,7 @@ def points(pairs: Iterable[tuple[Run, Figures]]) -> list[Point]:
 
 
 def spread(values: Sequence[float], form: str = ".2%") -> str:
-    """Mean and sample standard deviation in words."""
+    """Mean and sample standard deviation as text."""
     if not values:
         return ""
     text = format(statistics.mean(values), form)
@@ -86,12 +86,12 @@ def spread(values: Sequence[float], form: str = ".2%") -> str:
 
 
 def number(value: float | None, form: str = ",.0f") -> str:
-    """A figure in words, nothing where there is none."""
+    """A figure as text; empty for None."""
     return "" if value is None else format(value, form)
 
 
 def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
-    """Every run, one per line."""
+    """Write every run, one per line."""
     header = ["series", "arm", "varied", "seed", "accuracy", "weights", "bursts", "operations", "accumulates"]
     header += ["energy_nj", *(f"{design.name}_{cost}" for design in DESIGNS for cost in COSTS)]
     with whole_file(path) as partial, partial.open("w", newline="") as file:
@@ -108,7 +108,7 @@ def write_csv(pairs: Sequence[tuple[Run, Figures]], path: Path) -> None:
 
 
 def accuracy_table(found: Sequence[Point]) -> str:
-    """One line a point: accuracy, activity and hardware."""
+    """One line per point: accuracy, activity and hardware."""
     lines = [
         "| neuron | runs | accuracy | bursts | operations | accumulates | energy, nJ | fastest: cycles | LUT | BRAM36 "
         "| smallest: LUT | BRAM36 |",
@@ -127,7 +127,7 @@ def accuracy_table(found: Sequence[Point]) -> str:
 
 
 def difference_table(found: Sequence[Point]) -> str:
-    """Every two points of a series that differ in one thing, seed by seed; empty where there is but one point."""
+    """Every two points of a series that differ in one thing, seed by seed; empty if there is only one point."""
     head = ["| neuron | against | difference in points, seed by seed | mean |", "| --- | --- | --- | --- |"]
     lines = []
     for first, second in combinations(found, 2):
@@ -143,7 +143,7 @@ def difference_table(found: Sequence[Point]) -> str:
 
 
 def scale_table(found: Sequence[Point]) -> str:
-    """Mean scale of every layer of every point of a series, and its burst histogram where every run has one."""
+    """Mean scale of every layer of every point of a series, and its burst histogram if every run has one."""
     lines = ["| neuron | layer | scale | neurons and timesteps that send 0, 1, ... K |", "| --- | --- | --- | --- |"]
     for point in found:
         for layer in point.runs[0][1]["scales"]:
@@ -155,7 +155,7 @@ def scale_table(found: Sequence[Point]) -> str:
 
 
 def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) -> None:
-    """README.md of the folder ``out``, ``runs.csv`` and the pictures."""
+    """Write README.md in the folder ``out``, ``runs.csv`` and the pictures."""
     write_csv(pairs, out / "runs.csv")
     found = points(pairs)
     parts = [
@@ -186,7 +186,7 @@ def write_document(pairs: Sequence[tuple[Run, Figures]], grid: Path, out: Path) 
 
 
 def pictures(found: Sequence[Point]) -> dict[str, Figure]:
-    """Accuracy of every series, and accuracy against what it costs."""
+    """Accuracy in every series, and accuracy against cost."""
     drawn = {f"accuracy_{series}": accuracy_picture(found, series) for series in dict.fromkeys(p.series for p in found)}
     drawn["accuracy_against_cost"] = cost_picture(found)
     return drawn
@@ -217,7 +217,7 @@ COST_AXES = (
 
 
 def front(placed: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (cost, accuracy) pairs those that no other beats in one without losing in the other, cheapest first."""
+    """Those (cost, accuracy) pairs that no other beats in one without losing in the other, cheapest first."""
     best: list[tuple[float, float]] = []
     for cost, accuracy in sorted(placed, key=lambda pair: (pair[0], -pair[1])):
         if not best or accuracy > best[-1][1]:
@@ -226,7 +226,7 @@ def front(placed: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def once(found: Sequence[Point]) -> list[Point]:
-    """Without points whose runs all belong to one with more runs, or to an earlier one."""
+    """The points without those whose runs all belong to a point with more runs, or to an earlier one."""
     keys = [{run.key for run, _ in point.runs} for point in found]
     return [
         point
@@ -236,7 +236,7 @@ def once(found: Sequence[Point]) -> list[Point]:
 
 
 def name_in_picture(point: Point, found: Sequence[Point]) -> str:
-    """A point's arm, and what sets it apart from the first series' points of that arm."""
+    """A point's arm, and what distinguishes it from the first series' points of that arm."""
     if point.series == found[0].series:
         return point.arm
     told = point.varied.startswith(point.series)
@@ -244,7 +244,7 @@ def name_in_picture(point: Point, found: Sequence[Point]) -> str:
 
 
 def cost_picture(found: Sequence[Point]) -> Figure:
-    """Accuracy against each cost; one colour an arm, hollow where one seed is all there is, the front numbered."""
+    """Accuracy against each cost: one colour per arm, a hollow dot for a single seed, and the front numbered."""
     figure = Figure(figsize=(13, 10), layout="constrained")
     drawn = [point for point in once(found) if point.mean("activity", "energy_nj") is not None]
     colours = {arm: f"C{place}" for place, arm in enumerate(dict.fromkeys(point.arm for point in drawn))}

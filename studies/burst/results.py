@@ -1,4 +1,4 @@
-"""The figures of all runs that are done: one JSON file, which grows with every run."""
+"""The figures of all finished runs: one JSON file, which grows with every run."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ FILE = "runs.json"
 
 
 class Results:
-    """Figures by the training that they are of.
+    """Figures by the command of their training.
 
     Args:
-        folder: of the report; its runs.json is read, and written anew with every run.
+        folder: folder of the report; its runs.json is read, and rewritten with every run.
 
     Raises:
-        UserError: the file is there but damaged.
+        UserError: the file exists but is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,10 +33,10 @@ class Results:
             raise UserError(f"{self.path} is not a record of runs ({error}); move it away to begin anew") from error
 
     def of(self, run: Run) -> Figures | None:
-        """What was found of a run, or None where it is not done."""
+        """The figures of a run; None if it is not done."""
         return self._figures.get(run.command)
 
     def add(self, figures: Figures) -> None:
-        """Keep what one run found, beside what another study has kept there meanwhile."""
+        """Save the figures of one run, together with those that another study has saved there in the meantime."""
         self._figures |= self._kept() | {figures["command"]: figures}
         keep(self.path, list(self._figures.values()))

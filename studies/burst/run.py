@@ -1,4 +1,4 @@
-"""One run of the study: training, then everything that is measured of the network."""
+"""One run of the study: training, then all measurements of the network."""
 
 import time
 from functools import lru_cache
@@ -30,27 +30,27 @@ BOTH_SPLITS = 2
 
 @lru_cache(maxsize=BOTH_SPLITS)
 def images_of(data: str, split: Split, folder: Path | None, timesteps: int) -> Images:
-    """A data set, kept for the process's next run."""
+    """A data set, cached for the process's next run."""
     return load(data, split, folder, timesteps)
 
 
 def perform(
     words: tuple[str, ...], command: str, folder: Path, data_dir: Path | None, device: str, threads: int
 ) -> Figures:
-    """Train and measure, or go on where an interrupted run was; returns what is found.
+    """Train and measure, or continue where an interrupted run was; returns the figures.
 
     The run's state stays until :func:`forget`.
 
     Args:
         words: options of ``snn.train``.
-        command: what they amount to.
-        folder: of this run alone, for the training's files.
+        command: the command that they amount to.
+        folder: folder of this run alone, for the training's files.
         data_dir: where the data set is.
-        device: that trains, as of :func:`snn.workers.device_of`; the figures are found on the CPU.
-        threads: that torch may use.
+        device: the device that trains, as in :func:`snn.workers.device_of`; the measurements run on the CPU.
+        threads: number of threads that torch may use.
 
     Raises:
-        UserError: another process is at this run.
+        UserError: another process is working on this run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
@@ -76,12 +76,12 @@ def perform(
 
 
 def forget(folder: Path) -> None:
-    """Remove a run's state, once its figures are kept."""
+    """Remove a run's state, once its figures are saved."""
     resume_file(folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def integer_figures(training: Training, path: Path) -> Figures:
-    """What is measured of the integer network; raises ValueError where it is not the network that was trained."""
+    """The figures of the integer network; raises ValueError if it is not the network that was trained."""
     network, images = fold(load_checkpoint(path)), training.test.first(COUNTED)
     logits = golden.run(network, encode(images.pixels, network.input)).logits.numpy()
     with torch.no_grad():
