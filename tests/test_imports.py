@@ -1,4 +1,4 @@
-"""Imports run one way (docs/design.md, layout)."""
+"""Imports run one way (docs/design.md, packages)."""
 
 import ast
 from pathlib import Path
