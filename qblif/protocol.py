@@ -42,7 +42,7 @@ BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_
 """Baud rates of a link; a driver without a given rate tries them in turn."""
 CODINGS = ("direct", "events")
 LARGEST_REQUEST = 2**22
-"""Bytes of one inference's bursts: fourteen seconds at the highest rate."""
+"""Bytes of one inference's bursts; they take fourteen seconds at the highest rate."""
 LARGEST_ANSWER = 2**20
 """Most bytes of an answer of any kind; 65,535 logits of 8 bytes take half of it."""
 LARGEST_FRACTION_BITS = 62

@@ -1,4 +1,4 @@
-"""The questions of functional coverage about one network, put to the bursts, membranes and logits of a run."""
+"""Functional coverage of one network, counted in the bursts, membranes and logits of a run."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from qblif.network.nodes import Pooling, Population
 
 
 def cover(config: TopConfig, network: Network, activations: Activations) -> list[CoverPoint]:
-    """Every question but those about the flow of streams, with the hits of each inference."""
+    """All cover points except those about the flow of streams, with the hits of each inference."""
     bursts = {name: values.numpy() for name, values in activations.bursts.items()}
     points = [extremes(network, bursts[network.input.name])]
     points += [burst_values(network, name, values) for name, values in bursts.items()]
@@ -53,7 +53,7 @@ def burst_values(network: Network, name: str, bursts: IntArray) -> CoverPoint:
 
 
 def burst_range(network: Network, name: str, *, first_step: bool = False) -> tuple[int, int]:
-    """Bounds of the bursts of a node, of those of the first timestep alone where that is asked for."""
+    """Bounds of the bursts of a node; with ``first_step``, only of those of the first timestep."""
     node = network.node(name)
     if isinstance(node, Population):
         bounds = layer_bounds(network, node)
@@ -62,7 +62,7 @@ def burst_range(network: Network, name: str, *, first_step: bool = False) -> tup
     if isinstance(node, Pooling):
         low, high = burst_range(network, node.source, first_step=first_step)
         places = node.window.area if node.kind == "sum" else 1
-        # Padding is burst 0, whatever the source sends.
+        # Padding is always burst 0.
         return (0 if node.window.padded else low * places), high * places
     return 0, node.burst_ceiling
 
@@ -79,7 +79,7 @@ def bursts_of(potential: Interval, population: Population) -> Interval:
 def neuron_points(
     network: Network, population: Population, neurons: NeuronConfig, activations: Activations
 ) -> list[CoverPoint]:
-    """Clamps, membranes, and which channels and folds fired, of one population."""
+    """Cover points of one population: clamps, membranes, and which channels and folds fired."""
     name, bounds = population.name, layer_bounds(network, population)
     half, unit = 1 << population.fraction_bits - 1, 1 << population.fraction_bits
     saturated = population.burst_ceiling * unit + half
@@ -118,14 +118,14 @@ def neuron_points(
 
 
 def unclamped(bounds: LayerBounds, lowest: int, saturated: int) -> dict[str, str]:
-    """The clamps that no potential needs."""
+    """The clamps that no potential can reach."""
     low, high = int(bounds.potential.low.min()), int(bounds.potential.high.max())
     reason = f"potentials are {low} to {high} for every input, by interval analysis"
     return {name: reason for name, needed in (("at 0", low < lowest), ("at K", high >= saturated)) if not needed}
 
 
 def membrane_signs(name: str, kind: str, membranes: IntArray, bounds: LayerBounds) -> CoverPoint:
-    """Negative and positive membranes: those carried into the next timestep, or left when an inference is over."""
+    """Negative and positive membranes: those carried into the next timestep, or those left after an inference."""
     low, high = int(bounds.membrane.low.min()), int(bounds.membrane.high.max())
     reason = f"membranes are {low} to {high} for every input, by interval analysis"
     return CoverPoint(
@@ -138,7 +138,7 @@ def membrane_signs(name: str, kind: str, membranes: IntArray, bounds: LayerBound
 
 
 def class_points(network: Network, activations: Activations) -> list[CoverPoint]:
-    """Which class won, and whether another had the same logit."""
+    """Which class won, and whether another class had the same logit."""
     logits = activations.logits.numpy()
     classes = np.arange(logits.shape[1])
     won = activations.classes.numpy()[:, np.newaxis] == classes
