@@ -1,4 +1,4 @@
-"""Where the bits of block RAMs lie: in a netlist's cells, in the text of a placed design, and in a bitstream."""
+"""Positions of block RAM bits in a netlist's cells, in the text of a placed design, and in a bitstream."""
 
 import math
 from abc import ABC, abstractmethod
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.uint8]
-"""0 or 1 each. The contents of a block are in the order in which yosys numbers them, see ``BlockRamCell``."""
+"""Each is 0 or 1. The contents of a block are in the order in which yosys numbers them, see ``BlockRamCell``."""
 PLACED = "placed.json"
-"""What nextpnr writes of a placed design: yosys's netlist with a place at every cell."""
+"""nextpnr's file of a placed design: yosys's netlist with a place for every cell."""
 UNPACKED = "unpacked.txt"
-"""What a bitstream is unpacked into."""
+"""The file that a bitstream is unpacked into."""
 
 
 class BlockRamCell(ABC):
     """A kind of block RAM in the netlists that yosys writes.
 
-    Yosys numbers a block's bits row after row of its widest port. A narrower port divides such a row in two again and
-    again: the lower address bits choose the part, the lowest of them between neighbours.
+    Yosys numbers a block's bits row by row of its widest port. A narrower port halves such a row repeatedly: the lower
+    address bits select the part, and the lowest one selects between neighbours.
 
     Attributes:
         cell: its type in a netlist.
-        widths: the bits that a port can have, ascending; each has half the rows of the one before.
-        bits: of a block.
+        widths: possible widths of a port in bits, ascending; each has half the rows of the previous one.
+        bits: bits of a block.
     """
 
     cell: str
@@ -37,7 +37,7 @@ class BlockRamCell(ABC):
 
     @abstractmethod
     def contents(self, parameters: Mapping[str, str]) -> Bits:
-        """What a cell holds."""
+        """The contents of a cell."""
 
     def positions(self, port_width: int) -> NDArray[np.int64]:
         """The bit of a block at each row and column of a port: (rows, port_width)."""
@@ -50,14 +50,14 @@ class BlockRamCell(ABC):
         return start[:, None] + np.arange(port_width)
 
     def spread(self, words: Bits, port_width: int) -> Bits:
-        """A table of constants as yosys lays it into blocks: runs of a port's rows side by side, cut into ports.
+        """A table of constants as yosys places it in blocks: runs of a port's rows side by side, cut into ports.
 
         Args:
             words: (depth, width), bit 0 first.
             port_width: see :meth:`port_width`.
 
         Returns:
-            (blocks, bits); what no word reaches is 0.
+            (blocks, bits); bits that belong to no word are 0.
         """
         positions = self.positions(port_width)
         depth, width = words.shape
@@ -74,12 +74,12 @@ class BlockRamCell(ABC):
 
 
 class BlockRamFormat(BlockRamCell):
-    """A family's block RAM in what yosys, nextpnr, the packer and the unpacker write.
+    """A family's block RAM in the files that yosys, nextpnr, the packer and the unpacker write.
 
     Attributes:
-        placed_suffix: what nextpnr adds to a cell's name.
-        text: the file in which nextpnr gives the placed design to the packer.
-        unpack_tool: makes a text in the same format of a bitstream.
+        placed_suffix: suffix that nextpnr adds to a cell's name.
+        text: the file with the placed design that nextpnr writes for the packer.
+        unpack_tool: the tool that turns a bitstream into a text of the same format.
     """
 
     placed_suffix: str = ""
@@ -88,11 +88,11 @@ class BlockRamFormat(BlockRamCell):
 
     @abstractmethod
     def parameters(self, contents: Bits) -> dict[str, str]:
-        """The parameters with which a cell holds ``contents``."""
+        """The parameters of a cell that holds ``contents``."""
 
     @abstractmethod
     def blocks(self, text: str, places: list[str]) -> dict[str, Bits]:
-        """What the blocks at ``places``, as nextpnr names them, hold in a placed design or an unpacked bitstream.
+        """The contents of the blocks at ``places``, in nextpnr's notation, in a placed design or unpacked bitstream.
 
         Raises:
             RuntimeError: a place has no contents.
@@ -104,14 +104,14 @@ class BlockRamFormat(BlockRamCell):
 
     @abstractmethod
     def unpack_arguments(self, bitstream: str) -> tuple[str, ...]:
-        """With these ``unpack_tool`` makes ``UNPACKED`` of a bitstream."""
+        """The arguments with which ``unpack_tool`` unpacks a bitstream into ``UNPACKED``."""
 
 
 def binary(bits: Bits) -> str:
-    """Bits as a binary number, the last of them first."""
+    """Bits as a binary number, last bit first."""
     return (bits[::-1] + ord("0")).astype(np.uint8).tobytes().decode()
 
 
 def bits_of(number: str) -> Bits:
-    """Inverse of :func:`binary`; whatever is neither 0 nor 1 counts as 0."""
+    """Inverse of :func:`binary`; any character other than 0 and 1 counts as 0."""
     return (np.frombuffer(number.encode(), dtype=np.uint8)[::-1] == ord("1")).astype(np.uint8)

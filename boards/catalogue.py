@@ -1,4 +1,4 @@
-"""All boards, by name. A new board is a file with BOARDS in it and one more entry here."""
+"""All boards, by name. A new board takes a file with BOARDS in it and one more entry here."""
 
 from boards import (
     colorlight,
@@ -25,7 +25,7 @@ CATALOGUE: dict[str, Board] = {board.name: board for file in FILES for board in 
 
 
 def find_board(name: str) -> Board:
-    """The board called ``name``; raises UserError that lists the boards there are."""
+    """The board called ``name``; raises a UserError that lists all boards."""
     if name not in CATALOGUE:
         raise UserError(f"unknown board {name!r}; there are {', '.join(sorted(CATALOGUE))}")
     return CATALOGUE[name]

@@ -15,7 +15,7 @@ LVCMOS33 = Attrs(IO_TYPE="LVCMOS33")
 
 
 class ColorlightI5Platform(LatticeECP5Platform):
-    """What this project needs of the board."""
+    """The parts of the board that this project needs."""
 
     device = "LFE5U-25F"
     package = "BG381"

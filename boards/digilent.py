@@ -1,8 +1,8 @@
 """Digilent's boards with a 7-series chip: Arty A7, Arty S7, Nexys 4 DDR, Cmod A7, Cmod S7.
 
-Where the plain LEDs are too few for the class, colours of the RGB LEDs follow.
+On boards with too few plain LEDs for the class, colours of the RGB LEDs follow.
 
-The die of an XC7A15T or XC7A35T is that of a 50T; the stated size is our limit.
+An XC7A15T or XC7A35T has the die of a 50T; the stated size is our limit.
 """
 
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform

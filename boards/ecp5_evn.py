@@ -1,6 +1,6 @@
 """Lattice ECP5 evaluation board (LFE5UM5G-85F-EVN).
 
-The host cannot be reached as it comes: two resistors connect its serial line (user manual, section 6.2).
+As delivered, the board cannot reach the host: its serial line needs two resistors (user manual, section 6.2).
 """
 
 from amaranth_boards.ecp5_5g_evn import ECP55GEVNPlatform

@@ -23,7 +23,7 @@ class BoardTop(Elaboratable):
         board: the board.
         clock_mhz: the clock of both domains.
         config: the network.
-        vectors: what the self-test replays.
+        vectors: the inputs and logits of the self-test.
         link: the host link; None for a board without a serial line.
     """
 
@@ -37,7 +37,7 @@ class BoardTop(Elaboratable):
         m = Module()
         m.domains.sync = sync = ClockDomain()
         m.domains.network = network = ClockDomain(reset_less=True)
-        # One signal, not one driven by the other: both domains tick in the same instant of every simulation.
+        # The same signal, not one driven by the other, so that both domains tick at the same instant in simulations.
         network.clk = sync.clk
         m.submodules.clock_generator = self.board.family.clock_generator(self.board, self.clock_mhz)
         m.submodules.device = device = self.device

@@ -1,4 +1,4 @@
-"""1BitSquared iCEBreaker: iCE40UP5K. Its loader writes the flash; the chip is configured from there."""
+"""1BitSquared iCEBreaker: iCE40UP5K. Its loader writes the flash, from which the chip is configured."""
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 

@@ -1,6 +1,6 @@
 """MuseLab iCESugar (iCE40UP5K) and iCESugar-Pro (ECP5 25F).
 
-Their iCELink is to the PC a drive, a debug probe and a serial line.
+Their iCELink appears to the PC as a drive, a debug probe and a serial line.
 """
 
 from amaranth_boards.icesugar import ICESugarPlatform

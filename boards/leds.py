@@ -1,4 +1,4 @@
-"""RGB LEDs as ordinary ones, for the harness."""
+"""RGB LEDs as ordinary LEDs, for the harness."""
 
 from typing import Any
 

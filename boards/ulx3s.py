@@ -1,4 +1,4 @@
-"""Radiona ULX3S with an ECP5 of 12, 25, 45 or 85 thousand LUTs. The 12F is a 25F die; its stated size is our limit."""
+"""Radiona ULX3S with an ECP5 of 12, 25, 45 or 85 thousand LUTs. The 12F has a 25F die; its stated size is our limit."""
 
 from amaranth_boards.ulx3s import (
     ULX3S_12F_Platform,

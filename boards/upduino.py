@@ -1,6 +1,6 @@
-"""tinyVision UPduino v3: iCE40UP5K, clocked from inside the chip, since its oscillator is not connected by default.
+"""tinyVision UPduino v3: iCE40UP5K, clocked inside the chip, since the board's oscillator is not connected by default.
 
-That clock is off by up to 10 %. The FT232H serves the flash; none of its pins is a serial line.
+The internal clock is off by up to 10 %. The FT232H is connected to the flash; none of its pins is a serial line.
 """
 
 from amaranth_boards.upduino_v3 import UpduinoV3Platform

@@ -1,4 +1,4 @@
-"""The configuration of a whole network: its input stream and its stages, which the plan and the network give."""
+"""The configuration of a whole network: its input stream and its stages, derived from network and plan."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ class TopConfig:
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """What the work of every engine is called."""
+        """The name of every engine's work."""
         return tuple(worker for stage in self.stages for worker in stage.workers)
 
     @property
@@ -40,7 +40,7 @@ class TopConfig:
 
     @property
     def readout(self) -> ReadoutConfig:
-        """What turns sums into logits."""
+        """The configuration of the component that turns sums into logits."""
         return cast(ReadoutStage, self.stages[-1]).readout
 
     @cached_property
@@ -53,7 +53,7 @@ class TopConfig:
         return self.streams[name]
 
     def readers(self, name: str) -> tuple[Edge, ...]:
-        """Where the stream of ``name`` leads to."""
+        """The inlets that read the stream of ``name``."""
         edges = [edge for stage in self.stages for edge in stage.edges if edge.source == name]
-        # Skips first: a layer is never told of a burst before the skip that waits beside it.
+        # Queues first: the cycle model must offer a burst to a skip queue before it offers it to the layer beside it.
         return tuple(sorted(edges, key=lambda edge: edge.inlet == 0))

@@ -15,7 +15,7 @@ def configure(network: Network, plan: Plan) -> TopConfig:
     """Derive the hardware of ``network`` under ``plan``.
 
     Raises:
-        UserError: the network has connections that no hardware is generated for, or the plan is not one for it.
+        UserError: no hardware is generated for a connection of the network, or the plan does not fit the network.
     """
     nodes = (*network.nodes, network.readout)
     if [stage.name for stage in plan.stages] != [node.name for node in nodes]:
@@ -35,7 +35,7 @@ def configure(network: Network, plan: Plan) -> TopConfig:
 
 
 def check_readers(network: Network) -> None:
-    """Raise UserError where the bursts of a node lead nowhere, or a skip begins at the input."""
+    """Raise UserError if nothing reads the bursts of a node, or a skip begins at the input."""
     for node in (network.input, *network.nodes):
         if not network.is_read(node.name):
             raise UserError(f"nothing reads the bursts of {node.name}; take it out of the network")
@@ -49,7 +49,7 @@ def check_readers(network: Network) -> None:
 
 
 def input_stream(network: Network, group: int) -> BurstStream:
-    """The network's input: one flat position where only dense layers read it, else position by position."""
+    """The network's input: one flat position if only dense layers read it, otherwise position by position."""
     spec = network.input
     flat = not network.needs_positions(spec.name)
     channels, height, width = (math.prod(spec.shape), 1, 1) if flat else spec.shape

@@ -32,9 +32,9 @@ class ComputedRun:
 class CoverPoint:
     """Attributes:
     place: a node, layer or stream of the network.
-    kind: what is asked about it.
-    bins: the answers.
-    hits: how often each was seen in each inference, int64 (inferences, bins).
+    kind: the question about it.
+    bins: the possible answers.
+    hits: how often each bin was seen in each inference, int64 (inferences, bins).
     unreachable: bins that no input can reach, each with the reason.
     """
 
@@ -56,10 +56,10 @@ class CoverPoint:
 
     @property
     def wrongly_unreachable(self) -> tuple[str, ...]:
-        """Bins that were hit although they are said to be unreachable: there must be none."""
+        """Bins that were hit although they are declared unreachable; must be empty."""
         return tuple(name for name, count in self.counts.items() if count and name in self.unreachable)
 
 
 def total(places: NDArray[Any]) -> IntArray:
-    """How often something holds in each inference."""
+    """Number of true ``places`` in each inference."""
     return places.reshape(len(places), -1).sum(axis=1)

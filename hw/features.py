@@ -1,6 +1,6 @@
-"""What the resource model counts: each component adds to a handful of features, and a fit says what one of each costs.
+"""Features that the resource model counts: each component adds to a handful of them, and a fit gives the cost of each.
 
-Bits of accumulators, of shifters, of weight registers, of beats, and so on: see ``features`` of each component, and
+Features are bits of accumulators, shifters, weight registers, beats and so on: see ``features`` of each component, and
 ``python -m studies.resources``, which fits ``gen/planning/resource_constants.json``.
 """
 

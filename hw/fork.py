@@ -10,7 +10,7 @@ from hw.timing import Consumer
 
 
 class Fork(wiring.Component):
-    """Gives every beat to each of ``branches`` readers, to each as soon as it is ready, and waits for the slowest.
+    """Sends every beat to each of ``branches`` readers as soon as that reader is ready; the slowest one sets the pace.
 
     Throughput: one beat per cycle. Latency: ``latency`` = 0.
 
@@ -43,7 +43,7 @@ class Fork(wiring.Component):
 
 
 class ForkTiming:
-    """Several readers of one stream."""
+    """Exact timing of a :class:`Fork`."""
 
     def __init__(self, readers: Sequence[Consumer]) -> None:
         self.readers = readers

@@ -27,7 +27,7 @@ def at_most(bits: Value, most: int) -> Value:
     """Whether no more than ``most`` bits are set; a tree of ``log2(len(bits))`` levels, without adders."""
 
     def reached(part: Value) -> list[Value]:
-        """For 1 to ``most + 1``: whether so many bits of ``part`` are set."""
+        """For each count from 1 to ``most + 1``: whether at least that many bits of ``part`` are set."""
         if len(part) == 1:
             return [part, *[Const(0, 1)] * most]
         low, high = reached(part[: len(part) // 2]), reached(part[len(part) // 2 :])
@@ -38,9 +38,9 @@ def at_most(bits: Value, most: int) -> Value:
 
 
 def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:
-    """A counter of 0 .. length-1 that moves on where ``advance`` is 1; returns its value and whether it is at its end.
+    """A counter from 0 to length-1 that counts when ``advance`` is 1; returns its value and whether it is at its end.
 
-    It costs nothing when ``length`` is 1.
+    A ``length`` of 1 takes no logic.
     """
     if length == 1:
         return Const(0, 1), Const(1, 1)

@@ -1,7 +1,7 @@
 """Memories, declared once as data.
 
 A component elaborates its memories from these declarations; block-RAM counts, memory images, patching, read-back and
-the resource model read the same ones. So the name of a memory, and with it its path in a netlist, stands in one place.
+the resource model read the same ones. So a memory's name, and with it its path in a netlist, is defined in one place.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ from amaranth.lib.memory import Memory
 MemoryStyle = Literal["block", "distributed", "logic"]
 """Block RAM; LUT RAM; a table made of LUTs."""
 FEWEST_WORDS = 2
-"""Of any memory: with a single word there would be no address."""
+"""Minimum depth of any memory: one with a single word would have no address."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryShape:
-    """What a memory costs depends on this alone: ``depth`` words of ``width`` bits; ``writable`` or a table of
+    """Everything that a memory's cost depends on: ``depth`` words of ``width`` bits; ``writable`` or a table of
     constants."""
 
     depth: int
@@ -33,12 +33,12 @@ class MemoryDeclaration:
     """One memory of a component.
 
     Attributes:
-        name: of the submodule; the last part of the memory's path in a netlist.
-        depth: words that are used; the memory has :data:`FEWEST_WORDS` at least.
-        layout: of a word.
-        style: what it is kept in.
-        words: computes the contents of a table of constants, each word as an integer, two's complement where it is
-            negative; None for a memory that the hardware writes.
+        name: name of the submodule; the last part of the memory's path in a netlist.
+        depth: words that are used; the memory has at least :data:`FEWEST_WORDS`.
+        layout: layout of a word.
+        style: block RAM, LUT RAM or logic.
+        words: computes the contents of a table of constants, each word as an integer, negative ones in two's
+            complement; None for a memory that the hardware writes.
     """
 
     name: str
@@ -49,7 +49,7 @@ class MemoryDeclaration:
 
     @property
     def shape(self) -> MemoryShape:
-        """What its cost depends on."""
+        """The properties that its cost depends on."""
         return MemoryShape(
             depth=max(FEWEST_WORDS, self.depth), width=self.width, style=self.style, writable=self.words is None
         )
@@ -60,13 +60,13 @@ class MemoryDeclaration:
         return Shape.cast(self.layout).width
 
     def contents(self) -> tuple[int, ...]:
-        """Every word of a table of constants as a number without sign, those that only fill it up included."""
+        """Every word of a table of constants as an unsigned number, including words that only fill it up."""
         assert self.words is not None
         words = [word & (1 << self.width) - 1 for word in self.words()]
         return (*words, *[0] * (FEWEST_WORDS - len(words)))
 
     def memory(self) -> Memory:
-        """The memory itself."""
+        """The Amaranth memory."""
         value = getattr(self.layout, "from_bits", int)
         init = [] if self.words is None else [value(word) for word in self.words()]
         return Memory(
@@ -79,7 +79,7 @@ Inventory = Iterable[tuple[str, MemoryDeclaration]]
 
 
 def inventory(*declarations: MemoryDeclaration) -> Iterator[tuple[str, MemoryDeclaration]]:
-    """The memories of a component itself."""
+    """A component's own memories."""
     for declaration in declarations:
         yield declaration.name, declaration
 

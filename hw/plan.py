@@ -1,4 +1,4 @@
-"""The plan: how parallel each stage is built. Pure data, with a part for each kind of stage; gen.plan decides it."""
+"""The plan: the parallelism of each stage. Pure data, with a part for each stage; gen.plan creates it."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ LONGEST_NAME = 100
 MOST_PARTS = 1024
 MOST_SELF_TEST_SAMPLES = 16
 MOST_OF_ANYTHING = 2**20
-"""Lanes, folds, banks and so on: far more than any board has room for."""
+"""Limit of lanes, folds, banks and so on: far more than any board has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Plan:
 
     Attributes:
         input_group: channels per beat of the input stream.
-        stages: of all nodes of the network, in order.
+        stages: the plans of all nodes of the network, in order.
         self_test_samples: reference inputs that the self-test on the chip holds; 0 for none.
     """
 
@@ -55,12 +55,12 @@ class Plan:
 
     @property
     def patchable(self) -> bool:
-        """Whether everything that training decides is kept in block RAM, where other weights can be put later."""
+        """Whether everything that depends on training is in block RAM, so that other weights can replace it later."""
         return all(stage.patchable for stage in self.stages)
 
     @property
     def sha256(self) -> str:
-        """The name by which every report knows this plan."""
+        """The hash that identifies this plan in every report."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def stage(self, name: str) -> StagePlan:
@@ -69,7 +69,7 @@ class Plan:
 
 
 def described(part: Any) -> Any:
-    """A plan, or a part of one, as JSON has it: what can be of several kinds says its ``type``."""
+    """A plan, or a part of one, as JSON data; a part that can be of several kinds states its ``type``."""
     if isinstance(part, tuple):
         return [described(one) for one in part]
     if not is_dataclass(part):
@@ -107,7 +107,7 @@ def stage_plan_from(content: dict[str, Any]) -> StagePlan:
 
 
 def checked(part: type[Any], content: Any, where: str) -> Any:
-    """An instance of a dataclass of a plan, with every field of the type that it declares; raises ValueError or
+    """An instance of a dataclass of a plan in which every field has its declared type; raises ValueError, KeyError or
     TypeError for anything else."""
     if not isinstance(content, dict):
         raise TypeError(f"{where}: {shown(content)} is not a part of a plan")

@@ -1,11 +1,11 @@
-"""How far a node is ahead of another: what must have been sent before a row of it can be sent."""
+"""How far one node is ahead of another: how many of its rows must have been sent before the other can send a row."""
 
 from collections.abc import Callable, Sequence
 
 RowsAhead = Callable[[int], int]
-"""From a row of one node to the number of rows of another that must have been sent before it."""
+"""Maps a row of one node to the number of rows of another that must have been sent before it."""
 
 
 def furthest(paths: Sequence[RowsAhead]) -> RowsAhead:
-    """The path that asks for most."""
+    """For each row, the largest number that any of ``paths`` requires."""
     return lambda row: max(path(row) for path in paths)

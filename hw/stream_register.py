@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 
 class StreamRegister(wiring.Component):
-    """Two places for beats, so that every signal of either side ends in a register here, ``ready`` too.
+    """A buffer for two beats: on both sides every signal, ``ready`` included, ends in a register here.
 
     Throughput: one beat per cycle. Latency: ``latency`` = 1 cycle.
 

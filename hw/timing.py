@@ -1,8 +1,8 @@
-"""Exact timing of streams: recurrences over hand-offs, no cycle is stepped through.
+"""Exact timing of streams: recurrences over hand-offs instead of a simulation cycle by cycle.
 
-Every class stands for the component whose file it is in. ``offer(at)`` says that the next beat is offered from cycle
-``at`` on and returns the cycle in which it is taken; all that follows from it is worked out at once, so a chain of
-components needs no scheduler. Results are always taken, and inferences are offered back to back.
+Every timing class models the component in the same file. ``offer(at)`` offers the next beat from cycle ``at`` on and
+returns the cycle in which it is taken. Everything that follows from the beat is computed at once, so a chain of
+components needs no scheduler. The model assumes that results are always taken and inferences are offered back to back.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Protocol
 
 LONG_AGO = -(2**40)
 REMEMBERED = 32
-"""Stalls of a pipeline that are kept: what is asked for lies no further back than the stages of a pipeline are long."""
+"""Stalls of a pipeline that are kept: no query goes back further than the length of a pipeline."""
 
 
 class Consumer(Protocol):
@@ -21,14 +21,14 @@ class Consumer(Protocol):
 
 
 class CurrentConsumer(Protocol):
-    """What a hand-over's ring turns for."""
+    """The receiver of the beats of a hand-over's ring."""
 
     def feed(self, valid: int) -> int:
-        """A ring that turns from cycle ``valid`` on; returns the cycle in which its last beat is taken."""
+        """Take all beats of a ring that turns from cycle ``valid`` on; returns the cycle in which the last is taken."""
 
 
 class PipelineClock:
-    """Time inside a pipeline that stands still as a whole: ``local`` counts only the cycles in which it moves."""
+    """Time inside a pipeline that stalls as a whole: ``local`` counts only the cycles in which it advances."""
 
     def __init__(self) -> None:
         self.frozen = 0
@@ -60,7 +60,7 @@ class PipelineClock:
         return wall - offset
 
     def wait(self, local: int, until: int) -> None:
-        """Stand still before step ``local`` so that it is not made before cycle ``until``."""
+        """Stall before step ``local`` so that it is not made before cycle ``until``."""
         length = until - self.wall(local)
         if length > 0:
             self.forgotten |= len(self.freezes) == REMEMBERED
@@ -68,6 +68,6 @@ class PipelineClock:
             self.frozen += length
 
     def _check_remembered(self) -> None:
-        """Raise RuntimeError where a step before all remembered freezes is asked for, and there were others."""
+        """Raise RuntimeError if stalls were forgotten: called when a step before all remembered stalls is queried."""
         if self.forgotten:
             raise RuntimeError(f"the cycle model remembers {REMEMBERED} stalls of a pipeline, and needs more")

@@ -15,14 +15,14 @@ from hw.stages.stage import Edge
 
 
 class BurstTap(wiring.Signature):
-    """A burst stream as it is handed on: ``transferred`` for one cycle with each beat. Not a stream; for taps."""
+    """Tap of a burst stream: ``transferred`` is 1 for one cycle with each beat. Not itself a stream."""
 
     def __init__(self, group: int, burst_bits: int) -> None:
         super().__init__({"transferred": Out(1), "bursts": Out(bursts_layout(group, burst_bits))})
 
 
 class FlowTap(wiring.Signature):
-    """Valid and ready of a stream between two components. Not a stream; for taps."""
+    """Tap of valid and ready of a stream between two components. Not itself a stream."""
 
     def __init__(self) -> None:
         super().__init__({"valid": Out(1), "ready": Out(1)})
@@ -54,8 +54,8 @@ def network_ports(config: TopConfig, *, taps: bool) -> dict[str, wiring.Member]:
 class NetworkTop(wiring.Component):
     """Layer engines and pooling stages that all work at the same time, on different positions and inputs.
 
-    Every stream leads into what reads it; one that several read is forked, and bursts of an identity skip wait in a
-    queue of their own (:class:`hw.neurons.skip_queue.SkipBuffer`).
+    Every stream is connected to its reader, through a fork if it has several; bursts of each identity skip wait in a
+    separate queue (:class:`hw.neurons.skip_queue.SkipQueue`).
 
     Each stage has its own reset register (:class:`hw.shell.reset.RestartChain`); the domain itself needs no reset.
 
@@ -63,13 +63,13 @@ class NetworkTop(wiring.Component):
         bursts: the input's beats (docs/design.md, stream order); a direct input is sent once per inference. No beat is
             taken during a restart.
         results: ``result_layout``; one beat per class.
-        rst: restart, for one cycle or more: the network forgets all that it has taken.
-        restarting: the restart is not complete; from the cycle after ``rst``.
-        sources_reset: resets what sends ``bursts`` and takes ``results``, so that nothing old is left there.
-        tap_NAME, membranes_NAME: with ``taps`` only, what leaves each population and pooling, and the populations'
-            membranes. The stages inside are the same with taps and without.
-        working_NAME: with ``taps`` only, the layer's scanner works in this cycle.
-        flow_NAME: with ``taps`` only, valid and ready of each of :func:`flows`.
+        rst: 1 for one cycle or more to restart: the network drops everything that it has taken.
+        restarting: a restart is in progress; 1 from the cycle after ``rst``.
+        sources_reset: reset of the components that send ``bursts`` and take ``results``, so that no old beat is left.
+        tap_NAME, membranes_NAME: only with ``taps``: the output of each population and pooling, and the populations'
+            membranes. The stages are the same with and without taps.
+        working_NAME: only with ``taps``: the layer's scanner works in this cycle.
+        flow_NAME: only with ``taps``: valid and ready of each of :func:`flows`.
     """
 
     def __init__(self, config: TopConfig, *, taps: bool = False) -> None:
@@ -104,7 +104,7 @@ class NetworkTop(wiring.Component):
         return m
 
     def _entrance(self, m: Module, closed: Value) -> Any:
-        """The stream ``bursts``, from which nothing is taken while it is ``closed``."""
+        """The stream ``bursts``; no beat is taken from it while ``closed`` is 1."""
         entering = stream.Signature(self.bursts.payload.shape()).create()
         m.d.comb += [
             entering.valid.eq(self.bursts.valid & ~closed),
@@ -132,7 +132,7 @@ class NetworkTop(wiring.Component):
 
 
 class StageSite:
-    """Where a stage is put together, see :class:`hw.stages.stage.Site`: the top's module, and the stage's reset."""
+    """Where a stage is assembled (see :class:`hw.stages.stage.Site`): the top's module and the stage's reset."""
 
     def __init__(self, top: NetworkTop, m: Module, reset: Value) -> None:
         self.top, self.m, self.reset = top, m, reset

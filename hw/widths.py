@@ -1,26 +1,26 @@
-"""How wide every register and constant of a layer must be, proved from the integers (:mod:`qblif.network.bounds`)."""
+"""Widths of every register and constant of a layer, proved from the integers (:mod:`qblif.network.bounds`)."""
 
 from dataclasses import asdict, dataclass
 
 from qblif.network.bounds import MOST_BITS, LayerBounds
 
 WIDEST_REGISTER = MOST_BITS
-"""Bits; more than any sum of a network needs, 51, so that a patchable design may have a margin."""
+"""Bits. Any sum of a network needs at most 51; the rest is margin for patchable designs."""
 MOST_EXPONENT_BITS = 6
 """Enough for the largest exponent of a network, 32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """Bits of the registers and constants of a layer, signed but for the exponent.
+    """Bits of the registers and constants of a layer; all are signed except the exponent.
 
     Attributes:
-        bias: of a bias (the readout: of all timesteps together).
-        exponent: of an exponent; 0 where all are 0.
-        accumulator: no partial sum of a synapse array leaves it.
-        current: of ``(sum << e) + bias`` and skips (the readout: of a logit).
-        potential: of M, before reset (the readout: of a logit).
-        membrane: of V, after reset (the readout: of a logit).
+        bias: a bias (readout: of all timesteps together).
+        exponent: an exponent; 0 bits if all are 0.
+        accumulator: every partial sum of a synapse array.
+        current: ``(sum << e) + bias`` plus skips (readout: a logit).
+        potential: M, before reset (readout: a logit).
+        membrane: V, after reset (readout: a logit).
     """
 
     bias: int
@@ -38,9 +38,9 @@ class Widths:
 
 
 def proved_widths(bounds: LayerBounds, margin: int = 0) -> Widths:
-    """The least widths, and ``margin`` bits more.
+    """The smallest widths, plus ``margin`` bits.
 
-    An exponent that is larger by one makes a sum longer by a bit, so an exponent may be larger by the margin.
+    An exponent that is larger by one makes a sum one bit wider, so an exponent may be larger by the margin.
     """
     return Widths(
         bias=bounds.bias.bits + margin,

@@ -1,6 +1,6 @@
-"""Files of torch.save, read as plain data: no code, no more memory than the file says, every tensor a real one.
+"""Files of torch.save, read as plain data: no code, no more memory than the file justifies, only plain tensors.
 
-Imported by what trains and by what compiles. :mod:`qblif.reading` checks the frame.
+Both training and the compiler import this module. :mod:`qblif.reading` checks the archive around the data.
 """
 
 import io
@@ -16,16 +16,16 @@ from qblif.errors import UserError
 from qblif.reading import MOST_PICKLE, read_archive
 
 MOST_REUSE = 4
-"""Tensors of a file may share their storage, but together they are at most so many times as large as the file."""
+"""Tensors of a file may share their storage, but together they take at most this many times the file's size."""
 DEEPEST = 8
 MOST_VALUES = 2**20
 
 
 def load_archive(path: Path, what: str, most: int, most_pickle: int = MOST_PICKLE) -> tuple[Any, bytes]:
-    """What torch.save packed into a file, and its bytes; arguments and errors of :func:`qblif.reading.read_archive`.
+    """The content of a file of torch.save, and its bytes; arguments and errors of :func:`qblif.reading.read_archive`.
 
     Raises:
-        UserError: besides, it holds anything but plain data.
+        UserError: also if it holds anything but plain data.
     """
     content = read_archive(path, what, most, most_pickle)
     try:
@@ -36,12 +36,12 @@ def load_archive(path: Path, what: str, most: int, most_pickle: int = MOST_PICKL
         raise UserError(
             f"{path} is damaged or holds something other than plain data; a {what} is never unpickled with code"
         ) from error
-    except Exception as error:  # whatever damaged bytes do to the reader
+    except Exception as error:  # damaged bytes can make the reader raise anything
         raise UserError(f"{path} is not a {what} or is damaged (truncated?); make or copy it again") from error
 
 
 def check_tensors(values: Iterable[Any], size: int, where: object) -> None:
-    """Raise UserError unless the tensors among ``values`` are plain, and as small as a file of ``size`` bytes."""
+    """Raise UserError unless the tensors among ``values`` are plain, and not too large for a file of ``size`` bytes."""
     total = 0
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -52,7 +52,7 @@ def check_tensors(values: Iterable[Any], size: int, where: object) -> None:
 
 
 def check_plain(values: torch.Tensor, where: object) -> None:
-    """Raise UserError unless a tensor holds real numbers, and every one of its numbers is stored."""
+    """Raise UserError unless a tensor holds real numbers and stores every one of them."""
     fine = values.layout is torch.strided and values.device.type == "cpu"
     fine = fine and not (values.is_quantized or values.is_complex() or values.is_neg() or values.dtype is torch.bool)
     if not fine:
@@ -62,7 +62,7 @@ def check_plain(values: torch.Tensor, where: object) -> None:
 
 
 def flat(content: Any, where: object, depth: int = 0) -> list[Any]:
-    """Every value in plain data; raises UserError where that is nested too deeply, or too much."""
+    """Every value in plain data; raises UserError if the data is nested too deeply, or too large."""
     if isinstance(content, dict):
         content = list(content.values())
     if not isinstance(content, list | tuple):

@@ -1,4 +1,4 @@
-"""Command line: ``qblif``, which leads to every other one.
+"""Command line ``qblif``, the entry to all other commands.
 
 qblif build --board arty_a7 --ckpt model.pt    # the same as python -m gen.build --board arty_a7 --ckpt model.pt
 """
@@ -19,7 +19,7 @@ COMMANDS = {
     "board": ("sim.board", "sim", "serve a simulated board on a pseudo terminal"),
     "host": ("boards.host.__main__", "host", "talk to a flashed board over its serial port"),
 }
-"""Module, the extra that brings what it imports, and what it does."""
+"""For each command: its module, the extra that installs its imports, and its description."""
 WIDTH = max(map(len, COMMANDS))
 HELP = "\n".join(f"  {name:<{WIDTH}}  {what}" for name, (_, _, what) in COMMANDS.items())
 

@@ -1,8 +1,8 @@
-"""How every command line of the project speaks to its user.
+"""How every command line of the project reports errors to its user.
 
-A mistake of the user (a missing file, an unknown board, a damaged checkpoint) is a :class:`UserError`:
-one line that names the thing and the way out. :func:`command_line` turns it into exit code 2 and never
-shows a traceback for it; a traceback always means a defect of ours.
+A user's mistake (a missing file, an unknown board, a damaged checkpoint) is a :class:`UserError`: one line that
+names the problem and the way out. :func:`command_line` turns it into exit code 2 and never shows a traceback for
+it; a traceback always means a bug in this project.
 """
 
 import argparse
@@ -23,26 +23,26 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-"""Full disk, exceeded quota, read-only file system, file too large: they can meet any write, and the user ends them."""
+"""Full disk, exceeded quota, read-only file system, file too large: any write can fail so, and the user can fix it."""
 
 
 class UserError(Exception):
-    """Something the user can put right; the message is one line and says how."""
+    """An error that the user can fix; the message is one line and says how."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, or the terminal was closed: the same as ctrl-C, but for the exit code."""
+    """SIGTERM, or the terminal was closed: the same as ctrl-C, except for the exit code."""
 
 
 class Arguments(argparse.ArgumentParser):
-    """A parser that refuses like everything else here: UserError, one line."""
+    """A parser that reports errors like the rest of the project: a UserError of one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
 
 
 def check_output_file(path: Path | None, option: str) -> None:
-    """Raise UserError now if ``path`` could not be written after hours of work."""
+    """Raise UserError now if ``path`` cannot be written, instead of after hours of work."""
     if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
         raise UserError(f"{option} {path} cannot be written; name a file in a folder that exists")
 
@@ -54,7 +54,7 @@ class CommandLine(Protocol):
 
 
 def command_line(main: CommandLine) -> CommandLine:
-    """Decorate ``main(arguments) -> exit code`` so that user errors, ctrl-C and SIGTERM end in one line on stderr."""
+    """Decorate ``main(arguments) -> exit code`` so that user errors, ctrl-C and SIGTERM print one line to stderr."""
 
     @functools.wraps(main)
     def wrapper(arguments: list[str] | None = None) -> int:
@@ -79,8 +79,8 @@ def command_line(main: CommandLine) -> CommandLine:
 
 @contextmanager
 def terminated() -> Iterator[None]:
-    """Raise Terminated where a signal would end the process at once, so that whatever is open is closed, and whatever
-    runs for it ended."""
+    """Raise Terminated instead of letting a signal end the process at once, so that open files are closed and child
+    processes ended."""
     main_thread = threading.current_thread() is threading.main_thread()
     ending = [number for number in ENDING_SIGNALS if main_thread and signal.getsignal(number) is signal.SIG_DFL]
 

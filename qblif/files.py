@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all, whoever else writes there and whenever a process is killed.
+"""Files and folders that appear complete or not at all, even with several writers or when a process is killed.
 
-Every writer fills a partial file or folder under a name of its own, beside the target, and renames it when it is
-complete. So two writers of one target never mix: the last one to finish wins, whole.
+Every writer fills a partial file or folder with a unique name beside the target, and renames it when it is complete.
+So two writers of one target never mix their contents: the last one to finish wins.
 """
 
 import errno
@@ -16,16 +16,16 @@ from pathlib import Path
 from qblif.errors import UserError
 
 PARTIAL = ".partial"
-"""Suffix of everything that is not finished; .gitignore names it."""
+"""Suffix of everything that is not finished; .gitignore lists it."""
 FAILED = ".failed"
-"""Suffix of a folder in which something went wrong that its logs tell more of, and the name of a file that marks it."""
+"""Suffix of a folder that is kept for its logs after a failure, and the name of a file that marks such a folder."""
 RENAMES = 100
-"""How often a folder's swap is tried again when another process puts its own folder there at the same moment."""
+"""How often a folder's swap is tried when another process puts its own folder there at the same moment."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a partial file to write; it replaces ``path`` when the block ends well, and is removed otherwise.
+    """Yield a partial file to write; it replaces ``path`` if the block succeeds, and is removed otherwise.
 
     Raises:
         UserError: the folder of ``path`` cannot be written to, or the disk is full.
@@ -38,7 +38,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        # mkstemp makes private files; the result gets the rights that any new file here gets.
+        # mkstemp makes private files; the result gets the permissions of any other new file.
         partial.chmod(0o666 & ~current_umask())
         partial.replace(path)
     except OSError as error:
@@ -56,15 +56,15 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False) -> Iterator[Path]:
-    """Yield an empty partial folder; it becomes ``path`` when the block ends well, and is removed otherwise.
+    """Yield an empty partial folder; it becomes ``path`` if the block succeeds, and is removed otherwise.
 
-    Whether an existing ``path`` may be replaced is for the caller to decide.
+    The caller decides whether an existing ``path`` may be replaced.
 
     Args:
         path: the folder.
         replace: the last writer wins; otherwise the first, whose folder others may be using already.
-        keep_failed: a partial folder that a UserError ended becomes ``path`` with the suffix :data:`FAILED`, and the
-            message, which may name a log in it, names that one.
+        keep_failed: after a UserError the partial folder becomes ``path`` with the suffix :data:`FAILED`, and paths in
+            the error message are changed to that folder.
 
     Raises:
         UserError: the parent of ``path`` cannot be written to.
@@ -84,7 +84,7 @@ def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False)
                 rename_folder(partial, path)
     except UserError as error:
         failed = path.with_name(f"{path.name}{FAILED}")
-        # A folder of this name without the mark is somebody's own.
+        # A folder of this name without the mark is the user's.
         if keep_failed and (not failed.exists() or (failed / FAILED).is_file()):
             (partial / FAILED).touch()
             swap(partial, failed)
@@ -95,7 +95,7 @@ def whole_folder(path: Path, *, replace: bool = True, keep_failed: bool = False)
 
 
 def rename_folder(folder: Path, target: Path) -> None:
-    """Make ``folder`` the folder ``target``; raises FileExistsError where that is there already, and UserError."""
+    """Rename ``folder`` to ``target``; raises FileExistsError if ``target`` exists already, and UserError."""
     try:
         folder.rename(target)
     except OSError as error:
@@ -105,7 +105,7 @@ def rename_folder(folder: Path, target: Path) -> None:
 
 
 def swap(folder: Path, target: Path) -> None:
-    """Make ``folder`` the folder ``target``; one that is there already is removed. Raises UserError."""
+    """Rename ``folder`` to ``target``, and remove a folder that is already there. Raises UserError."""
     for _ in range(RENAMES):
         replaced = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.", suffix=PARTIAL))
         with suppress(FileNotFoundError):
@@ -121,10 +121,10 @@ def swap(folder: Path, target: Path) -> None:
 
 @contextmanager
 def sole_writer(path: Path) -> Iterator[None]:
-    """Keep other processes from working on ``path`` while the block lasts; the lock ends with the process.
+    """Keep other processes from working on ``path`` during the block; the lock ends with the process.
 
     Raises:
-        UserError: another process works on it, or no lock can be made there.
+        UserError: another process works on it, or no lock can be created there.
     """
     lock = path.with_name(f"{path.name}.lock")
     try:
@@ -134,7 +134,7 @@ def sole_writer(path: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The process that held it before may have removed this very file since it was opened.
+            # The previous holder of the lock may have removed this file after it was opened here.
             ours = lock.exists() and os.path.samestat(lock.stat(), os.fstat(file.fileno()))
         except (BlockingIOError, FileNotFoundError):
             ours = False
@@ -147,12 +147,12 @@ def sole_writer(path: Path) -> Iterator[None]:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """What the user reads when ``path`` could not be written."""
+    """The error to raise when ``path`` could not be written."""
     return UserError(f"cannot write {path}: {error.strerror or error}")
 
 
 def current_umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
+    """The process's umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,6 +1,6 @@
-"""The golden model: the integer form in PyTorch, batched, exact, every intermediate at hand.
+"""The golden model: the integer form in PyTorch, batched and exact, with access to every intermediate result.
 
-Sums of products run in float64 matrix products (convolutions unfolded first); every operand is an integer and a
+Sums of products are float64 matrix products, with convolutions unfolded first. Every operand is an integer, and a
 bound below 2^53 is checked, so every result is exact. Everything else is int64.
 """
 
@@ -23,19 +23,19 @@ from qblif.network.window import Window
 EXACT = 2**53
 BATCH = 500
 COLUMNS_AT_ONCE = 2**23
-"""Elements of the unfolded windows that are in memory at a time, unless those of one timestep are more."""
+"""Elements of unfolded windows that are in memory at a time, unless a single timestep has more."""
 MOST_COLUMNS = 2**25
 MOST_VALUES = 2**25
 MOST_PRODUCTS = 2**35
-"""Limits of a replay, far beyond what any board holds: windows of one timestep, and bursts and products of one
+"""Limits of a replay, far beyond any board: unfolded windows of one timestep, and bursts and products of one
 inference."""
 REPLAYED_PRODUCTS = 2**33
-"""Larger networks replay fewer references, at least one."""
+"""Total products of a replay; large networks replay fewer references, but at least one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Activations:
-    """All that a network computes for a batch; int64 tensors.
+    """Everything that a network computes for a batch; int64 tensors.
 
     Attributes:
         bursts: per node, (batch, steps, C, H, W).
@@ -76,7 +76,7 @@ def run(network: Network, bursts: IntArray) -> Activations:
 
 
 def replay(network: Network, references: ReferenceVectors) -> IntArray:
-    """Logits of the references, (count, classes), by the golden model; of very large networks those of the first ones.
+    """Logits of the references, (count, classes), by the golden model; for very large networks only of the first ones.
 
     Raises:
         NetworkError: one inference takes more time or memory than the limits above allow.
@@ -93,13 +93,13 @@ def replay(network: Network, references: ReferenceVectors) -> IntArray:
 
 
 def at_once(network: Network) -> int:
-    """Inferences whose activations fit into some hundred megabytes."""
+    """Number of inferences whose activations fit into a few hundred megabytes."""
     return max(1, min(BATCH, MOST_VALUES // 8 // size(network)[0]))
 
 
 def size(network: Network) -> tuple[int, int]:
-    """Bursts, and what is added up of them, weighted or pooled, in one inference; raises NetworkError for too large
-    windows."""
+    """Bursts, and additions of weighted or pooled bursts, in one inference; raises NetworkError if windows are too
+    large."""
     values = sum(math.prod(network.shape(node.name)) * network.timesteps for node in (network.input, *network.nodes))
     products = 1
     for node in network.nodes:
@@ -117,7 +117,7 @@ def size(network: Network) -> tuple[int, int]:
 
 
 def currents(network: Network, target: Population | Readout, spikes: dict[str, Tensor]) -> Tensor:
-    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 while nothing depends on time."""
+    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 if nothing depends on time."""
     sums, skipped = [], []
     for projection in network.projections_into(target.name):
         if isinstance(projection, Skip):
@@ -155,7 +155,7 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
 
 
 def columns(images: Tensor, window: Window) -> Tensor:
-    """What every window sees of images (count, C, H, W): (count, C * places, windows)."""
+    """The values that every window reads from images (count, C, H, W): (count, C * places, windows)."""
     rows, across = window.rows, window.columns
     return torch.nn.functional.unfold(
         images,
@@ -198,7 +198,7 @@ def pool(bursts: Tensor, pooling: Pooling) -> Tensor:
 
 
 def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int:
-    """Additions of one weight into one neuron that a batch of source bursts causes (bit-plane by bit-plane)."""
+    """Additions of one weight into one neuron, one per set bit-plane of a batch of source bursts."""
     if isinstance(projection, Skip):
         return 0
     ceiling = network.burst_ceiling(projection.source)
@@ -207,7 +207,7 @@ def accumulates(projection: Projection, network: Network, bursts: Tensor) -> int
 
 
 def over_synapses(projection: Dense | Conv2d, counts: Tensor, ceiling: int) -> int:
-    """Sum of ``counts``, none above ``ceiling``, each counted once for every synapse that it reaches."""
+    """Sum of ``counts``, each at most ``ceiling`` and counted once for every synapse that it reaches."""
     if isinstance(projection, Dense):
         return int(counts.sum()) * len(projection.weights)
     every_synapse = replace(projection, weights=np.ones_like(projection.weights), weight_bits=2)

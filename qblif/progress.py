@@ -1,8 +1,8 @@
-"""What people see of steps that take long, on stderr: that they run, how far they are, and how long they took.
+"""Progress of long steps, on stderr: that they run, how far they are, and how long they took.
 
-On a terminal a running step has a spinner. Elsewhere (a log, a pipe, a cluster's job) it writes a line when it turns
-out to be long and then a sign of life now and then. Either way it ends with one line: its name and its time. Steps
-that are done at once say nothing, and stdout is left to results.
+On a terminal a running step has a spinner. Elsewhere (a log, a pipe, a cluster's job) a slow step writes one line, and
+then a sign of life from time to time. Either way it ends with one line: its name and its duration. Steps that end
+quickly print nothing. Stdout is reserved for results.
 """
 
 import os
@@ -21,9 +21,9 @@ from rich.text import Text
 Thing = TypeVar("Thing")
 
 SLOW_SECONDS = 2.0
-"""What takes less is not worth a line."""
+"""Steps that take less print no line."""
 SIGN_SECONDS = 20.0
-"""Between two signs of life in a log; thirty seconds without one look like a program that hangs."""
+"""Time between two signs of life in a log; after thirty seconds of silence a program seems to hang."""
 
 
 def duration(seconds: float) -> str:
@@ -37,27 +37,27 @@ def duration(seconds: float) -> str:
 
 
 class Step:
-    """A running step: how far it is, out of ``total`` where that is known; several threads may look at it."""
+    """A running step: its progress, out of ``total`` if that is known; several threads may read it."""
 
     def __init__(self, name: str, total: int | None, begun: float, say: Callable[[str], None]) -> None:
         self.name = name
         self.total = total
         self.begun = begun
         self.say = say
-        """Writes a line for people, above spinners that turn."""
+        """Prints a line, above any spinners."""
         self.done = 0
         self.note = ""
 
     def advance(self, count: int = 1) -> None:
-        """``count`` more are done."""
+        """Add ``count`` to the things done."""
         self.done += count
 
     def describe(self, note: str) -> None:
-        """Say what it is at, or what it has found so far."""
+        """Set a note about the current work, or about what was found so far."""
         self.note = note
 
     def state(self, now: float) -> str:
-        """The step in words: what, how far, for how long, and for how much longer if it goes on like this."""
+        """The step in words: its name, its progress, the time taken, and an estimate of the time left."""
         text = self.name if self.total is None else f"{self.name}: {self.done:,} of {self.total:,}"
         text += f" ({self.note})" if self.note else ""
         taken = now - self.begun
@@ -83,8 +83,8 @@ class Reporter:
     """Shows steps on a stream.
 
     Args:
-        stream: where; the process's stderr, as it is when a step begins, if None.
-        clock: seconds.
+        stream: where to show them; if None, the process's stderr at the time when a step begins.
+        clock: current time in seconds.
         slow_seconds, sign_seconds: see :data:`SLOW_SECONDS` and :data:`SIGN_SECONDS`.
     """
 
@@ -99,17 +99,17 @@ class Reporter:
         self.clock = clock
         self.slow_seconds = slow_seconds
         self.sign_seconds = sign_seconds
-        # One display shows all steps of the process, those inside another and those of other threads too.
+        # One display shows all steps of the process, including nested ones and those of other threads.
         self.display: Progress | None = None
         self.lock = threading.Lock()
 
     @contextmanager
     def step(self, name: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Step]:
-        """Show that the block runs, and how long it took if it ends well.
+        """Show that the block runs, and how long it took if it succeeds.
 
         Args:
-            name: what it does.
-            total: how many things it does, if it counts them with :meth:`Step.advance`.
+            name: description of the step.
+            total: number of things to do, if they are counted with :meth:`Step.advance`.
             quiet: show nothing.
         """
         stream = None if quiet else self.stream or sys.stderr
@@ -125,7 +125,7 @@ class Reporter:
 
     @contextmanager
     def spinner(self, step: Step, stream: TextIO) -> Iterator[None]:
-        """Show the step on a terminal, and nothing of it afterwards."""
+        """Show the step on a terminal while it runs, and remove it afterwards."""
         with self.lock:
             if self.display is None:
                 self.display = Progress(
@@ -133,7 +133,7 @@ class Reporter:
                     StateColumn(self.clock),
                     console=Console(file=stream, force_terminal=True),
                     transient=True,
-                    # The display must not get what the program prints meanwhile: results belong to stdout.
+                    # The display must not capture the program's output: results belong to stdout.
                     redirect_stdout=False,
                     redirect_stderr=False,
                 )
@@ -151,7 +151,7 @@ class Reporter:
 
     @contextmanager
     def signs(self, step: Step) -> Iterator[None]:
-        """Write that the step runs, as soon as it is slow, and then now and then."""
+        """Write a line once the step is slow, and then a sign of life from time to time."""
         ended = threading.Event()
 
         def tell() -> None:
@@ -170,7 +170,7 @@ class Reporter:
             thread.join()
 
     def write(self, stream: TextIO | None, line: str) -> None:
-        """Write a line at once; the work goes on even if the stream is closed."""
+        """Write a line at once; the work continues even if the stream is closed."""
         if stream is None:
             return
         with suppress(OSError, ValueError), self.lock:
@@ -182,16 +182,16 @@ class Reporter:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a spinner can turn there."""
+    """Whether the stream can show a spinner."""
     return stream.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown")
 
 
 REPORTER = Reporter()
-"""The process's own."""
+"""The reporter of this process."""
 
 
 def counted(things: Iterable[Thing], total: int, name: str, *, quiet: bool = False) -> Iterator[Thing]:
-    """The things, ``total`` of them, one by one, as a step that counts them."""
+    """Yield the ``total`` things one by one, as a step that counts them."""
     with step(name, total, quiet=quiet) as running:
         for thing in things:
             yield thing

@@ -1,18 +1,18 @@
-"""What host and device say to each other: one statement for the hardware, its driver and the tests. Needs numpy alone.
+"""The protocol between host and device, defined once for hardware, driver and tests. Needs only numpy.
 
-Both ways a frame is COBS of ``kind, id, data, CRC-32`` (all little-endian; the CRC is zlib's, over what stands before
-it), closed by a zero byte. Every request is answered by one frame, in order::
+In both directions a frame is ``kind, id, data, CRC-32`` in COBS, closed by a zero byte. Numbers are little-endian; the
+CRC is zlib's, over all bytes before it. Every request is answered by one frame, in order::
 
     request                       answer
     IDENTIFY  id                  IDENTIFY | ANSWER  id  Identity.to_bytes()
     INFER     id  bursts          INFER    | ANSWER  id  logits (logit_bytes each, signed), winner (2 bytes)
     COUNTERS  id                  COUNTERS | ANSWER  id  counters (4 bytes each, in the order of Identity.counters)
     RESET     id                  RESET    | ANSWER  id
-    anything else                 an Error           id  that is expected next
+    anything else                 an Error           next expected id
 
-Requests are numbered modulo 256: a request whose id is not the one expected next is refused, so none is lost without
-notice. ``IDENTIFY`` and ``RESET`` are taken under any id, and the count goes on from there. At most ``window``
-requests may be unanswered at a time; more may be refused as ``BUSY``.
+Requests are numbered modulo 256. A request whose id is not the next expected one is refused, so no request is lost
+without notice. ``IDENTIFY`` and ``RESET`` are accepted with any id, and numbering continues from there. At most
+``window`` requests may be unanswered at a time; more may be refused as ``BUSY``.
 """
 
 import enum
@@ -39,12 +39,12 @@ COUNTER_BYTES = 4
 WINNER_BYTES = 2
 ANSWER = 0x80
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
-"""What a link may run at; a driver that is not told tries them in turn."""
+"""Baud rates of a link; a driver without a given rate tries them in turn."""
 CODINGS = ("direct", "events")
 LARGEST_REQUEST = 2**22
-"""Bytes of one inference's bursts: eleven seconds at the highest rate."""
+"""Bytes of one inference's bursts; they take fourteen seconds at the highest rate."""
 LARGEST_ANSWER = 2**20
-"""Bytes that an answer may have at most, whatever its kind; 65,535 logits of 8 bytes are half of it."""
+"""Most bytes of an answer of any kind; 65,535 logits of 8 bytes take half of it."""
 LARGEST_FRACTION_BITS = 62
 
 
@@ -58,50 +58,50 @@ class Command(enum.IntEnum):
 
 
 class Error(enum.IntEnum):
-    """Kinds of answers to what is not a proper request."""
+    """Kinds of answers to invalid requests."""
 
     CORRUPT = 0xE1
     """The CRC or the COBS framing is wrong."""
     SHORT = 0xE2
-    """Less than its command needs."""
+    """The request is shorter than its command needs."""
     OVERSIZED = 0xE3
-    """More than its command takes."""
+    """The request is longer than its command allows."""
     UNKNOWN = 0xE4
     """No such command."""
     OUT_OF_ORDER = 0xE5
-    """Not the id that is expected next."""
+    """The id is not the next expected one."""
     BUSY = 0xE6
     """More requests than the window allows; there was no room for this one."""
 
 
 class ProtocolError(UserError):
-    """Bytes that do not belong to this protocol, or to another version of it."""
+    """Bytes that do not follow this protocol, or follow another version of it."""
 
 
 def check(condition: bool, message: str) -> None:
-    """Raise ProtocolError unless ``condition`` holds of what a device says of itself."""
+    """Raise ProtocolError unless ``condition`` holds for a device's identity."""
     if not condition:
         raise ProtocolError(f"what the device says of itself is wrong: {message}; build and flash it again")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a device says of itself.
+    """A device's description of itself.
 
     Attributes:
-        network_sha256: 32 bytes, of the network file.
+        network_sha256: 32 bytes, the hash of the network file.
         shape: (C, H, W) of the input.
         coding, bits: as in :class:`qblif.network.nodes.InputSpec`.
         timesteps: T.
         stream: the input's beats, as ``INFER`` takes them.
         classes, logit_bytes: logits of an answer, and bytes of each.
-        fraction_bits: F of the readout: a logit counts ``2^-F``.
-        clock_hz, baud: of the design and its link.
+        fraction_bits: F of the readout; the unit of a logit is ``2^-F``.
+        clock_hz, baud: rates of the design and of its link.
         window: requests that may be unanswered at a time.
         counters: names of the activity counters, in order.
 
     Raises:
-        ProtocolError: no device can be so.
+        ProtocolError: the values are not possible for a device.
     """
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sB32s3HBBH5HHBBIIB")
@@ -142,7 +142,8 @@ class Identity:
         check(len(set(self.counters)) == len(self.counters), "two counters have one name")
 
     def _check_stream(self) -> None:
-        """The stream's shape follows from the input's, but for the channels of a beat, and for whether it is flat."""
+        """Check the stream's shape against the input's, which leaves open only the channels per beat and whether the
+        stream is flat."""
         channels, height, width = self.shape
         stream = self.stream
         flat = (stream.height, stream.width) == (1, 1)
@@ -155,7 +156,7 @@ class Identity:
 
     @property
     def input(self) -> InputSpec:
-        """How samples become bursts."""
+        """The input, which says how samples become bursts."""
         return InputSpec(shape=self.shape, coding=self.coding, bits=self.bits)
 
     @property
@@ -165,11 +166,11 @@ class Identity:
 
     @property
     def result_bytes(self) -> int:
-        """Data bytes of its answer."""
+        """Data bytes of the answer to an ``INFER`` request."""
         return WINNER_BYTES + self.classes * self.logit_bytes
 
     def to_bytes(self) -> bytes:
-        """As the device answers ``IDENTIFY``; :meth:`from_bytes` is the inverse."""
+        """The data of the answer to ``IDENTIFY``; :meth:`from_bytes` is the inverse."""
         stream = self.stream
         return (
             self.LAYOUT.pack(
@@ -197,10 +198,10 @@ class Identity:
 
     @classmethod
     def from_bytes(cls, answer: bytes) -> "Identity":
-        """Read what a device answered.
+        """Parse the data of a device's answer.
 
         Raises:
-            ProtocolError: another protocol, another version of this one, or something that no device can be.
+            ProtocolError: another protocol, another version of this one, or values that are not possible for a device.
         """
         if len(answer) < cls.LAYOUT.size or answer[: len(MAGIC)] != MAGIC:
             raise ProtocolError("what answers is not a QB-LIF device")
@@ -241,7 +242,7 @@ def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
 
     Args:
         samples: as :func:`qblif.network.coding.encode` takes them; raises its NetworkError for anything else.
-        identity: the device's.
+        identity: the identity of the device.
     """
     bursts = encode(samples, identity.input)
     steps = 1 if identity.coding == "direct" else identity.timesteps
@@ -254,17 +255,17 @@ def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Results:
-    """``logits``: int64 (count, classes), as the golden model prints them; ``winners``: int64 (count,)."""
+    """``logits``: int64 (count, classes), in the golden model's units; ``winners``: int64 (count,)."""
 
     logits: IntArray
     winners: IntArray
 
 
 def unpack_results(answers: list[bytes], identity: Identity) -> Results:
-    """What the ``INFER`` answers' data say.
+    """The results in the data of ``INFER`` answers.
 
     Raises:
-        ProtocolError: one has another length, or a class that is not the first of its largest logits.
+        ProtocolError: an answer has a wrong length, or its class is not the first one with the largest logit.
     """
     size = identity.logit_bytes
     if any(len(answer) != identity.result_bytes for answer in answers):
@@ -287,7 +288,7 @@ def unpack_results(answers: list[bytes], identity: Identity) -> Results:
 
 
 def unpack_counters(answer: bytes, identity: Identity) -> dict[str, int]:
-    """What the ``COUNTERS`` answer's data say, by name; raises ProtocolError where it has another length."""
+    """The counters in the data of a ``COUNTERS`` answer, by name; raises ProtocolError if its length is wrong."""
     if len(answer) != COUNTER_BYTES * len(identity.counters):
         raise ProtocolError(f"{len(answer)} bytes of counters, but the device has {len(identity.counters)} counters")
     values = struct.unpack(f"<{len(identity.counters)}I", answer)

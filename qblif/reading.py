@@ -1,7 +1,7 @@
-"""Files from elsewhere: read only when their size is one that such a file can have, and checked before they are used.
+"""Files from elsewhere: read only if their size is plausible, and checked before they are used.
 
-What a file costs is bounded before anything is allocated for it: bytes by the file's size, JSON and pickles by their
-length (every character makes at most some tens of bytes), archives by their directory.
+The memory that a file takes is bounded before anything is allocated: bytes by the file's size, JSON and pickles by
+their length (every character takes at most some tens of bytes), archives by their directory.
 """
 
 import io
@@ -18,7 +18,7 @@ MEBIBYTE = 2**20
 MOST_JSON = 4 * MEBIBYTE
 """Bytes; plans and reports take less than a kibibyte per layer."""
 MOST_PICKLE = MEBIBYTE
-"""Bytes of an archive's structure, without its tensors; a network of 100 layers and 1024 timesteps takes this much."""
+"""Bytes of an archive's structure, without its tensors; a network of 100 layers and 1024 timesteps needs this much."""
 MOST_ENTRIES = 2**14
 """Files in an archive; a checkpoint has about 12 per layer."""
 CENTRAL_ENTRY, ARCHIVE_END, ARCHIVE_END_BYTES = b"PK\x01\x02", b"PK\x05\x06", 22
@@ -27,7 +27,7 @@ LONGEST_REASON = 300
 
 
 def shown(value: object) -> str:
-    """A value of a file as an error message can show it: short, whatever it is."""
+    """A value from a file in a form for error messages, which is always short."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN:
         return "a huge number"
     if isinstance(value, bool | int | float | type(None)):
@@ -39,7 +39,7 @@ def shown(value: object) -> str:
 
 
 def brief(error: Exception) -> str:
-    """What an error says of a file's content, in one line that is not as long as the file."""
+    """The message of an error about a file's content, in one line of limited length."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
 
@@ -48,9 +48,9 @@ def read_whole(path: Path, what: str, most: int) -> bytes:
     """The bytes of a file.
 
     Args:
-        path: of the file.
-        what: it should be, for the message.
-        most: bytes that it may have.
+        path: path of the file.
+        what: the kind of file that it should be, for the message.
+        most: largest allowed size in bytes.
 
     Raises:
         UserError: it is missing, unreadable, not a regular file (which might never end), or larger.
@@ -70,7 +70,7 @@ def read_whole(path: Path, what: str, most: int) -> bytes:
 
 
 def read_json(path: Path, what: str, most: int = MOST_JSON) -> Any:
-    """The content of a JSON file; raises UserError as :func:`read_whole`, and for anything but one plain value."""
+    """The content of a JSON file; raises UserError like :func:`read_whole`, and for anything but one plain value."""
     content = read_whole(path, what, most)
     try:
         return parse_json(content)
@@ -79,17 +79,17 @@ def read_json(path: Path, what: str, most: int = MOST_JSON) -> Any:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """One JSON value; raises ValueError or RecursionError, also for NaN, infinity and keys that come twice."""
+    """One JSON value; raises ValueError or RecursionError, also for NaN, infinity and duplicate keys."""
     return json.loads(content, parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=unique_keys)
 
 
 def refuse_constant(name: str) -> None:
-    """NaN and infinity are not JSON."""
+    """Raise ValueError for NaN and infinity, which are not JSON."""
     raise ValueError(f"{name} is not a number")
 
 
 def finite(text: str) -> float:
-    """A number; raises ValueError when it is beyond what a float can hold."""
+    """A number; raises ValueError if a float cannot hold it."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number is too large")
@@ -97,7 +97,7 @@ def finite(text: str) -> float:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; raises ValueError for a key that comes twice, of which only one would count."""
+    """A JSON object; raises ValueError for a duplicate key, of which only one value would count."""
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key comes twice")
@@ -105,17 +105,18 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_archive(path: Path, what: str, most: int, most_pickle: int = MOST_PICKLE) -> bytes:
-    """The bytes of a file of torch.save whose frame is sound; what unpacks it does not look at checksums.
+    """The bytes of a file of torch.save that is a sound archive; its checksums are checked here, since torch.load does
+    not check them.
 
     Args:
-        path: of the file.
-        what: it should be, for the message.
-        most: bytes that it may have.
-        most_pickle: bytes that its structure may have.
+        path: path of the file.
+        what: the kind of file that it should be, for the message.
+        most: largest allowed size in bytes.
+        most_pickle: largest allowed size of its structure in bytes.
 
     Raises:
-        UserError: as :func:`read_whole`; it is not such an archive, a checksum is wrong, or it unpacks into more than
-            its own size.
+        UserError: as in :func:`read_whole`; it is not such an archive, a checksum is wrong, or it unpacks into more
+            than its own size.
     """
     content = read_whole(path, what, most)
     try:
@@ -137,7 +138,7 @@ class ArchiveError(ValueError):
 
 
 def check_entries(entries: list[zipfile.ZipInfo], size: int, most_pickle: int) -> None:
-    """Raise ArchiveError unless ``entries`` are what torch.save puts into a file of ``size`` bytes."""
+    """Raise ArchiveError unless torch.save could have written ``entries`` into a file of ``size`` bytes."""
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise ArchiveError("a name comes twice in it")

@@ -1,4 +1,4 @@
-"""Streams of bursts: their shape, and the order in which bursts travel as beats. Needs numpy alone."""
+"""Streams of bursts: their shape, and the order in which bursts travel as beats. Needs only numpy."""
 
 from dataclasses import dataclass
 
@@ -46,8 +46,8 @@ def stream_beats(bursts: IntArray, stream: BurstStream) -> IntArray:
     """Bursts in stream order: position -> fold -> timestep -> beat, padded with burst 0.
 
     Args:
-        bursts: (count, steps, C, H, W) as :func:`qblif.network.coding.encode` gives them.
-        stream: shape of the stream; where it has one position, the whole (C, H, W) is its channels.
+        bursts: (count, steps, C, H, W) as :func:`qblif.network.coding.encode` returns them.
+        stream: shape of the stream; if it has one position, all of (C, H, W) are its channels.
 
     Returns:
         int64 (count, beats, group).

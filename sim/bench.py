@@ -1,4 +1,4 @@
-"""The cocotb test: clock, reset, and the wait for the testbench to finish. Runs inside the simulator."""
+"""The cocotb test: provides clock and reset, and waits for the testbench to finish. Runs inside the simulator."""
 
 import cocotb
 from cocotb.clock import Clock
@@ -12,7 +12,7 @@ async def replay(testbench) -> None:  # type: ignore[no-untyped-def]  # noqa: AN
     """Replay the inferences of the source file; the logs are compared when the simulator has ended."""
     testbench.rst.value = 1
     testbench.clk.value = 0
-    # No edge before all initial values have settled, and reset changes between edges: nothing is left to order.
+    # No edge comes before all initial values have settled, and reset changes between edges, so there are no races.
     await Timer(PERIOD_NS, unit="ns")
     Clock(testbench.clk, PERIOD_NS, unit="ns", impl="gpi").start()
     await Timer(4 * PERIOD_NS + PERIOD_NS * 3 // 4, unit="ns")

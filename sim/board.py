@@ -3,10 +3,10 @@
     python -m sim.board build/ulx3s_12f --link /tmp/board
     python -m boards.host --port /tmp/board --timeout 10 identify
 
-What is simulated is the top of a build folder just as it was given to synthesis, with clock generator, pins and serial
-line. What the chip has beside logic and memory are stand-ins (primitives.v): a PLL passes its clock on, so the
-simulated oscillator runs at the clock of the design. The host's end of the line is written independently
-(serial_line.v).
+The simulated design is the top of a build folder exactly as it was given to synthesis, with clock generator, pins and
+serial line. Parts of the chip other than logic and memory are replaced by simple models (primitives.v): a PLL passes
+its clock through, so the simulated oscillator runs at the clock of the design. The host's end of the line is an
+independent implementation (serial_line.v).
 """
 
 import argparse
@@ -38,12 +38,12 @@ from sim.simulator import Simulation, SimulationError, build_sources
 HERE = Path(__file__).parent
 DEFAULT_FOLDER = Path("build/board")
 SYNTHESISED = ("top.v", "top.il", "plan.json", "network.safetensors")
-"""The files of a build that say what is flashed."""
+"""The files of a build that define the flashed design."""
 POLL_SECONDS = 0.05
 QUIET_CYCLES = 100_000
 QUIET_INFERENCES = 20
 PLACES = 64
-"""Bytes that can wait between Python and the simulated line, each way."""
+"""Bytes that can wait between Python and the simulated line, in each direction."""
 TO_VERILOG = "read_rtlil top.il; proc -nomux -norom; memory_collect; write_verilog -noattr -norename top.v"
 TESTBENCH = """\
 `default_nettype none
@@ -84,8 +84,8 @@ endmodule
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Chances, both ways: that a bit is inverted, start and stop bits included; that a byte is lost; that it comes
-    twice."""
+    """Probabilities, in both directions: that a bit is inverted, including start and stop bits; that a byte is lost;
+    that a byte arrives twice."""
 
     bit_errors: float = 0.0
     dropped: float = 0.0
@@ -95,7 +95,7 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltBoard:
-    """A design ready to be simulated; after ``quiet_cycles`` without a byte its time may stand still."""
+    """A design ready to be simulated; after ``quiet_cycles`` without a byte, simulated time may stop."""
 
     simulation: Simulation
     clock_hz: int
@@ -108,9 +108,9 @@ class VirtualBoard:
     """A running board.
 
     Attributes:
-        port: what the host connects to.
+        port: the port to which the host connects.
         totals: after its end, the simulated ``cycles``, ``bytes_to_board`` and ``bytes_from_board``.
-        running: the simulator; done before the end only when it failed.
+        running: the simulator; it is done before the end only if it failed.
     """
 
     port: Path
@@ -146,9 +146,9 @@ def build_board(folder: Path, work: Path = DEFAULT_FOLDER) -> BuiltBoard:
 
 
 def top_verilog(folder: Path) -> str:
-    """What is flashed, as Verilog; raises UserError when the build did not go so far.
+    """The flashed design as Verilog; raises UserError if the folder holds no synthesised design.
 
-    A patchable design was synthesised with placeholders in its tables, which the bitstream does not hold.
+    A patchable design is synthesised with placeholders in its tables, which the bitstream does not contain.
     """
     if (folder / "top.v").is_file():
         return (folder / "top.v").read_text()
@@ -176,16 +176,16 @@ def pins(board: Board) -> dict[str, str]:
 def virtual_board(
     built: BuiltBoard, *, link: Path | None = None, noise: Noise | None = None, line_log: Path | None = None
 ) -> Iterator[VirtualBoard]:
-    """Run a board while the context lasts.
+    """Run a board for the duration of the context.
 
     Args:
-        built: what to simulate.
-        link: name that the pseudo-terminal gets; one beside the simulation otherwise.
-        noise: on its line.
-        line_log: file for every byte, a line each: cycle, ``>`` to the board or ``<`` from it, and the byte.
+        built: the design to simulate.
+        link: name of the pseudo-terminal; by default a name beside the simulation.
+        noise: noise on its line.
+        line_log: file with a line for every byte: cycle, ``>`` to the board or ``<`` from it, and the byte.
 
     Raises:
-        UserError: the name cannot be had.
+        UserError: the name cannot be used.
         SimulationError: the simulator failed.
     """
     noise = noise or Noise()
@@ -217,7 +217,7 @@ def virtual_board(
                 running.result()
             yield board
         finally:
-            # Whatever ends the context: nobody but us can end the simulator.
+            # However the context ends, nobody else can end the simulator.
             await_start(running, work / "ready")
             if not running.done():
                 os.kill(int((work / "ready").read_text()), signal.SIGTERM)
@@ -227,13 +227,13 @@ def virtual_board(
 
 
 def await_start(running: Future[None], ready: Path) -> None:
-    """Wait until the simulator has said which process it is, or has failed."""
+    """Wait until the simulator has written its process id, or has failed."""
     while not running.done() and not ready.exists():
         time.sleep(POLL_SECONDS)
 
 
 def check_link(link: Path) -> None:
-    """Raise UserError unless a symbolic link can be put there; one whose terminal is gone is replaced."""
+    """Raise UserError unless a symbolic link can be created there; a link whose terminal is gone may be replaced."""
     if not link.parent.is_dir() or not os.access(link.parent, os.W_OK):
         raise UserError(f"--link {link} cannot be made; name a file in a folder that exists")
     if os.path.lexists(link) and (link.exists() or not link.is_symlink()):
@@ -241,7 +241,7 @@ def check_link(link: Path) -> None:
 
 
 def probability(text: str) -> float:
-    """A chance given on the command line."""
+    """A probability given on the command line."""
     value = float(text)
     if not 0 <= value <= 0.5:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 0.5")

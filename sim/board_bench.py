@@ -1,7 +1,7 @@
 """The cocotb test behind a virtual board: it carries bytes between a pseudo-terminal and the simulated serial line.
 
-Runs inside the simulator until it gets SIGTERM or its parent is gone. Only bytes pass through Python, once a byte's
-time; clock and bits are the simulator's. While nothing happens on the line the simulated time stands still.
+Runs inside the simulator until it gets SIGTERM or its parent is gone. Python handles only bytes, once per byte time;
+clock and bits are handled by the simulator. While nothing happens on the line, simulated time stops.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ LARGEST_READ = 4096
 
 
 class Terminal:
-    """A pseudo-terminal of which the host gets the other end, under the name ``link``."""
+    """A pseudo-terminal whose other end the host opens, under the name ``link``."""
 
     def __init__(self, link: Path) -> None:
         self._own, self._other = os.openpty()
@@ -36,30 +36,30 @@ class Terminal:
         self._link.symlink_to(os.ttyname(self._other))
 
     def read(self) -> bytes:
-        """What the host has sent since."""
+        """The bytes that the host has sent since the last call."""
         try:
             return os.read(self._own, LARGEST_READ)
         except BlockingIOError:
             return b""
 
     def write(self, content: bytes) -> None:
-        """Give bytes to the host; what nobody takes is lost, as on a line."""
+        """Send bytes to the host; bytes that nobody reads are lost, as on a line."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._own, content)
 
     def wait(self, seconds: float) -> None:
-        """Sleep until the host sends something, so long at most."""
+        """Sleep until the host sends something, at most ``seconds``."""
         select.select([self._own], [], [], seconds)
 
     def close(self) -> None:
-        """Hang up; the name is gone then."""
+        """Hang up and remove the name."""
         self._link.unlink(missing_ok=True)
         os.close(self._own)
         os.close(self._other)
 
 
 class LossyCopy:
-    """Passes bytes on; each is lost or comes twice by chance."""
+    """Passes bytes on; each is lost or doubled at random."""
 
     def __init__(self, dropped: float, doubled: float, seed: str) -> None:
         self._dropped, self._doubled, self._random = dropped, doubled, random.Random(seed)
@@ -74,7 +74,7 @@ class LossyCopy:
 
 
 class Ring:
-    """Bytes of a line in one wide signal: byte number n in place n modulo ``places``."""
+    """Bytes of a line in one wide signal: byte number n is in place n modulo ``places``."""
 
     def __init__(self, places: int) -> None:
         self.count, self._places = 0, bytearray(places)
@@ -87,7 +87,7 @@ class Ring:
         return int.from_bytes(self._places, "little")
 
     def new_bytes(self, value: int, count: int) -> bytes:
-        """The bytes that have come since, where the signal has ``value`` and ``count`` have come in all."""
+        """The bytes that are new since the last call; ``value``: the signal's value, ``count``: all bytes so far."""
         places = value.to_bytes(len(self._places), "little")
         new = bytes(places[number % len(places)] for number in range(self.count, count))
         self.count = count
@@ -96,7 +96,7 @@ class Ring:
 
 @cocotb.test()
 async def serve(board) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """Serve one host after the other; the settings are in the file that the environment's BOARD_SETTINGS names."""
+    """Serve one host after another; the environment variable BOARD_SETTINGS names the file with the settings."""
     settings = json.loads(Path(os.environ["BOARD_SETTINGS"]).read_text())
     stopped: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)

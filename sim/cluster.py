@@ -1,4 +1,4 @@
-"""Work shared out to processes: in this one, on a local cluster, or on a cluster of dask.distributed."""
+"""Work distributed over processes: in this one, on a local cluster, or on a cluster of dask.distributed."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -8,12 +8,13 @@ from typing import Any
 from qblif.errors import UserError
 
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
-"""What makes the C library of a local worker keep freed memory. Dask sets the first alone, to 64 KiB, which fixes the
-second at 128 KiB; either has the pages of every large tensor fetched anew, longer work than a training's computing."""
+"""Settings that make the C library of a local worker keep freed memory. Dask sets only the first, to 64 KiB, which
+fixes the second at 128 KiB. With either value the pages of every large tensor are fetched anew, which takes longer than
+the computation of a training."""
 
 
 def distributed() -> ModuleType:
-    """The library ``distributed``; raises UserError where it is not installed."""
+    """The library ``distributed``; raises UserError if it is not installed."""
     try:
         import distributed
     except ImportError as error:
@@ -22,7 +23,7 @@ def distributed() -> ModuleType:
 
 
 def check_library(workers: int, scheduler: str | None) -> None:
-    """Raise UserError where :func:`shared_out` would, for want of the library."""
+    """Raise UserError if :func:`shared_out` would fail because the library is missing."""
     if scheduler is not None or workers > 1:
         distributed()
 
@@ -30,16 +31,16 @@ def check_library(workers: int, scheduler: str | None) -> None:
 def shared_out(
     work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], *, workers: int, scheduler: str | None
 ) -> Iterator[Any]:
-    """``work`` of each of ``arguments``, in the order in which they are done.
+    """The results of ``work`` for each of ``arguments``, in the order in which they are finished.
 
     Args:
-        work: a function of a module; what it takes and gives can be pickled.
-        arguments: of each call.
+        work: a function of a module; its arguments and results can be pickled.
+        arguments: arguments of each call.
         workers: processes of a local cluster; 1 does everything in this process.
         scheduler: address of a running scheduler to use instead.
 
     Raises:
-        UserError: the library is missing where it is needed, or the scheduler does not answer.
+        UserError: the library is needed but missing, or the scheduler does not answer.
     """
     if scheduler is None and workers == 1:
         for each in arguments:

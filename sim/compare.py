@@ -1,4 +1,4 @@
-"""Holding what the simulated network did against the golden model, beat by beat."""
+"""Comparison of the simulated network with the golden model, beat by beat."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,10 @@ class Comparison:
     """Outcome of one run.
 
     Attributes:
-        mismatches: values that differ from the golden model, missing and superfluous ones included.
+        mismatches: number of values that differ from the golden model, including missing and superfluous ones.
         first: the first mismatch in words, or "".
-        first_inference: its inference.
-        classes: (inferences,), as the network gave them.
+        first_inference: the inference of the first mismatch.
+        classes: (inferences,), the network's results.
         class_cycles: (inferences,), cycle in which each class left.
     """
 
@@ -48,7 +48,7 @@ class Comparison:
 
 
 def read_log(path: Path) -> Log:
-    """Read a recorder's file; raises ValueError when the recorder did not close it, or a bit is neither 0 nor 1."""
+    """Read a recorder's file; raises ValueError if the recorder did not close it, or a bit is neither 0 nor 1."""
     *words, end = path.read_bytes().split() or [b""]
     if end != b"end":
         raise ValueError(f"{path} is incomplete")
@@ -71,7 +71,7 @@ def fields(payloads: BitArray, count: int, bits: int, *, is_signed: bool) -> Int
 
 
 def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool) -> Comparison:
-    """Compare the logits and the classes in ``folder``'s logs, and with ``taps`` all bursts and the last membranes."""
+    """Compare the logits and classes in the logs in ``folder``, and with ``taps`` all bursts and the last membranes."""
     found: list[tuple[int, int, str]] = []
     for stage in config.stages if taps else ():
         if stage.output is not None:
@@ -94,7 +94,7 @@ def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool)
 
 
 def compare_bursts(name: str, stream: BurstStream, golden: Activations, folder: Path) -> tuple[int, int, str]:
-    """Every beat that left a population or pooling, in stream order."""
+    """Compare every beat that left a population or pooling, in stream order."""
     log = read_log(folder / f"tap_{name}.log")
     values = fields(log.payloads, stream.group, stream.burst_bits, is_signed=False)
     expected = stream_beats(golden.bursts[name].numpy(), stream)
@@ -105,7 +105,7 @@ def compare_bursts(name: str, stream: BurstStream, golden: Activations, folder: 
 
 
 def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, folder: Path) -> tuple[int, int, str]:
-    """Every membrane after the last timestep; neurons that only fill up the last fold are not compared."""
+    """Compare every membrane after the last timestep, except those of neurons that only fill up the last fold."""
     log = read_log(folder / f"membranes_{name}.log")
     values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
     membranes = golden.membranes[name].numpy().transpose(0, 2, 3, 1)
@@ -130,7 +130,7 @@ def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray
 
 
 def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
-    """The recorded values in ``shape``, as many inferences as are whole."""
+    """The recorded values in ``shape``, with as many inferences as are complete."""
     each = int(np.prod(shape[1:]))
     flat = values.reshape(-1)
     inferences = len(flat) // each
@@ -138,13 +138,13 @@ def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
 
 
 def surplus(values: IntArray, expected: IntArray) -> tuple[int, int, str] | None:
-    """A recording that is not a whole number of inferences, as a mismatch; None if it is."""
+    """A mismatch if a recording is not a whole number of inferences; None if it is."""
     odd = values.size % int(np.prod(expected.shape[1:]))
     return (odd, 0, f"{odd} values more than whole inferences were recorded") if odd else None
 
 
 def differences(what: str, got: IntArray, expected: IntArray, axes: tuple[str, ...]) -> tuple[int, int, str]:
-    """How many values differ, the first inference in which one does, and that value in words."""
+    """The number of values that differ, the first inference in which one differs, and that value in words."""
     common = min(len(got), len(expected))
     unequal = np.argwhere(got[:common] != expected[:common])
     missing = abs(len(got) - len(expected)) * int(np.prod(expected.shape[1:]))

@@ -1,4 +1,4 @@
-"""The questions of functional coverage about one network, and the answers that a run gave."""
+"""Functional coverage of one network, counted in the bursts, membranes and logits of a run."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from qblif.network.graph import Network, burst_range
 
 
 def cover(config: TopConfig, network: Network, activations: Activations) -> list[CoverPoint]:
-    """Every question but those about the flow of streams, with the hits of each inference."""
+    """All cover points except those about the flow of streams, with the hits of each inference."""
     run = computed(network, activations)
     points = [extremes(network, run.bursts[network.input.name])]
     points += [burst_values(network, name, values) for name, values in run.bursts.items()]
@@ -19,7 +19,7 @@ def cover(config: TopConfig, network: Network, activations: Activations) -> list
 
 
 def computed(network: Network, activations: Activations) -> ComputedRun:
-    """A run of the golden model, with what it had in between."""
+    """A run of the golden model, with potentials and membranes after every timestep."""
     potentials, membranes = {}, {}
     for population in network.populations:
         name = population.name

@@ -1,8 +1,8 @@
-"""Functional coverage: which situations the simulated hardware has been in, and which of the others cannot come.
+"""Functional coverage: which situations the simulated hardware has been in, and which others are impossible.
 
 A :class:`hw.coverage.CoverPoint` is one question about one place of a network, with a bin for each answer. The bins
-come from the shape of the hardware; what no input can reach by the interval analysis of :mod:`qblif.network.bounds` is
-marked as such, with the reason. What is left without a hit is a hole.
+follow from the shape of the hardware. Bins that no input can reach, by the interval analysis of
+:mod:`qblif.network.bounds`, are marked as unreachable, with the reason. Other bins without a hit are holes.
 """
 
 import re
@@ -23,7 +23,7 @@ from sim.compare import fields, read_log, unpack_results, whole
 
 
 def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:
-    """The points of several runs of one network as those of one run; every run asks the same questions."""
+    """The points of several runs of one network, merged into those of one run; all runs ask the same questions."""
     return [
         CoverPoint(
             place=same[0].place,
@@ -37,13 +37,13 @@ def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:
 
 
 def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path) -> Activations:
-    """All that the simulated hardware has sent and kept, read from the logs of a run that ended well.
+    """The bursts, membranes and logits of the simulated hardware, read from the logs of a successful run.
 
     Args:
-        config: what was simulated.
+        config: the simulated hardware.
         network: its network.
         inputs: the bursts that were offered, (inferences, steps, C, H, W).
-        folder: the logs.
+        folder: folder of the logs.
     """
     bursts = {network.input.name: torch.from_numpy(np.array(inputs))}
     for stage in config.stages:
@@ -65,7 +65,7 @@ def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path
 
 
 def flow_points(config: TopConfig, folder: Path) -> list[CoverPoint]:
-    """Whether every stream of the network moved, was held back and was starved, from the logs of a run."""
+    """Whether every stream of the network moved, was held back, and was starved, from the logs of a run."""
     together = {"starved": "a bank takes a skip's burst with the sum beside it, so it is ready only for what is there"}
     return [
         CoverPoint(

@@ -33,7 +33,7 @@ EXIT_MISMATCH = 1
 
 @lru_cache(maxsize=1)
 def prepared(text: str) -> tuple[Design, Simulation, Images]:
-    """Design, simulation and images of a run's options (as JSON), once a process."""
+    """Design, simulation and images for a run's options (as JSON), prepared once per process."""
     options = options_from(text)
     design = design_of(options)
     simulation = build(design.config, options.simulator, options.work_dir, waves=False)
@@ -42,7 +42,7 @@ def prepared(text: str) -> tuple[Design, Simulation, Images]:
 
 
 def options_to(options: argparse.Namespace) -> str:
-    """The options as text that a worker understands."""
+    """The options as text for a worker."""
     return json.dumps({key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()})
 
 
@@ -56,7 +56,7 @@ def options_from(text: str) -> argparse.Namespace:
 
 
 def run_shard(text: str, first: int) -> dict[str, Any]:
-    """Simulate one shard, every beat held against the golden model; returns its figures.
+    """Simulate one shard and compare every beat with the golden model; returns its figures.
 
     Raises:
         SimulationError: the network hung.
@@ -82,12 +82,12 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
 
 
 def shard_file(folder: Path, first: int) -> Path:
-    """Where a finished shard's figures are kept, so that a run that was interrupted goes on."""
+    """The file with a finished shard's figures, from which an interrupted run continues."""
     return folder / f"{first:08}.json"
 
 
 def finished_shards(folder: Path) -> dict[int, dict[str, Any]]:
-    """What earlier runs have finished."""
+    """The figures of shards that earlier runs have finished."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         with contextlib.suppress(ValueError, KeyError):
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def summary(design: Design, simulation: Simulation, shards: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of all shards together."""
+    """The combined figures of all shards."""
     images = sum(shard["images"] for shard in shards)
     gaps = sum(shard["gaps"] for shard in shards)
     return {
@@ -178,7 +178,7 @@ def summary(design: Design, simulation: Simulation, shards: list[dict[str, Any]]
 
 
 def print_summary(report: dict[str, Any]) -> None:
-    """The figures for people."""
+    """Print the figures."""
     print(f"{report['images']} images in {report['shards']} shards, {report['mismatches']} mismatches")
     for line in report["first_mismatches"]:
         print(f"  {line}")

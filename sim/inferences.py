@@ -1,4 +1,4 @@
-"""Runs inferences through a simulated network and compares all it does with the golden model."""
+"""Runs inferences through a simulated network and compares everything with the golden model."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from sim.simulator import Simulation, SimulationError
 from snn.datasets.data import Images
 
 STALL_SHARE = 100
-"""Out of 256: how likely source and sink pause in a cycle of the stalled run."""
+"""Probability, out of 256, that source or sink pauses in a cycle of the stalled run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class Mode:
     """One way of offering the inferences and taking the results.
 
     Attributes:
-        name: for reports and folders.
-        source_gap, sink_gap: how likely source and sink pause in a cycle, out of 256.
+        name: its name in reports and folders.
+        source_gap, sink_gap: probability, out of 256, that source or sink pauses in a cycle.
         sink_wait: cycles from power-on in which no result is taken.
-        one_by_one: 1: an inference is offered when the one before is done.
+        one_by_one: 1: each inference is offered after the previous one is done.
     """
 
     name: str
@@ -49,13 +49,13 @@ REFERENCES = Mode(name="references")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inferences:
-    """What is run: input bursts (count, steps, C, H, W) and all that the golden model computes for them."""
+    """Inferences to run: input bursts (count, steps, C, H, W), and everything the golden model computes for them."""
 
     bursts: IntArray
     golden: Activations
 
     def first(self, count: int) -> "Inferences":
-        """The first ``count`` of them."""
+        """The first ``count`` inferences."""
         known = self.golden
         return Inferences(
             bursts=self.bursts[:count],
@@ -69,8 +69,8 @@ class Inferences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """One run: how it compares, the cycle in which each inference's first beat was accepted, for how many cycles
-    each layer's scanner worked (nothing without taps), how many seconds the simulator took, and where the logs are."""
+    """One run: its comparison, the cycle in which each inference's first beat was accepted, the number of cycles in
+    which each layer's scanner worked (empty without taps), the simulator's time in seconds, and the logs' folder."""
 
     mode: Mode
     comparison: Comparison
@@ -83,17 +83,18 @@ class Outcome:
 def simulate(
     config: TopConfig, simulation: Simulation, inferences: Inferences, mode: Mode, runs: Path | None = None
 ) -> Outcome:
-    """Run inferences through the simulated network and compare all it does with the golden model.
+    """Run inferences through the simulated network and compare everything with the golden model.
 
     Args:
-        config: what is simulated.
+        config: the simulated hardware.
         simulation: its testbench.
-        inferences: what to run.
+        inferences: the inferences to run.
         mode: how they are offered.
-        runs: where the mode gets a folder for its logs; by default a new folder beside the simulation, which stays.
+        runs: the folder in which the mode gets a folder for its logs; by default a new one inside the simulation's
+            folder, which is not removed.
 
     Raises:
-        SimulationError: the network hung, or what it sent is not a sequence of results.
+        SimulationError: the network hung, or its output is not a sequence of results.
     """
     folder = (runs or simulation.new_run_folder()) / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,14 +132,14 @@ def simulate(
 
 
 def cycle_limit(config: TopConfig, inferences: int) -> int:
-    """Cycles after which a network that has not finished must hang: every plane set, layers in turn, stalls."""
+    """Cycles after which an unfinished network must hang: all planes set, one layer at a time, with stalls."""
     cycles = config.input.beats_per_inference
     cycles += sum(stage.most_cycles() for stage in config.stages)
     return 1000 + 4 * cycles * inferences
 
 
 def prepare(design: Design, images: Images) -> Inferences:
-    """Encode the images and run the golden model; raises UserError when they are not the network's kind of input."""
+    """Encode the images and run the golden model; raises UserError if they do not fit the network's input."""
     if images.shape != design.network.input.shape:
         raise UserError(f"images of shape {images.shape}, but the network takes {design.network.input.shape}")
     bursts = encode(images.pixels, design.network.input)

@@ -1,8 +1,8 @@
-"""Puts Icarus Verilog beside the running Python, from Debian's package and without root.
+"""Installs Icarus Verilog beside the running Python, from Debian's package and without root.
 
     python -m sim.install_icarus
 
-Does nothing where ``iverilog`` is on PATH already.
+Does nothing if ``iverilog`` is already on PATH.
 """
 
 import argparse

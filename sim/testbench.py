@@ -62,7 +62,7 @@ FLOW = """\
 
 
 def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
-    """The testbench of :func:`gen.emit.rtl.network_verilog`, with taps or without; its logs are named by plusargs."""
+    """The testbench of :func:`gen.emit.rtl.network_verilog`, with or without taps; plusargs name its logs."""
     members = network_ports(config, taps=taps)
     declarations: list[str] = []
     connections: list[str] = []
@@ -119,7 +119,7 @@ def payload_width(members: dict[str, Member], stream: str) -> int:
 
 
 def recorder(name: str, width: int, transferred: str, payload: str, beats: int, number: int) -> str:
-    """An instance that logs ``payload`` where ``transferred`` holds, ``beats`` times an inference."""
+    """An instance that logs ``payload`` when ``transferred`` is 1, ``beats`` times per inference."""
     return (
         f'  recorder #(.WIDTH({width}), .NAME("{name}"), .BEATS({beats})) {name}_recorder (\n'
         f"    .clk(clk), .rst(waiting), .cycle(cycle), .inferences(expected), .stop(stop),\n"

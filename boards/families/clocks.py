@@ -1,4 +1,4 @@
-"""The setting of a clock generator that is nearest to a wanted frequency, or one line that says what there is."""
+"""The setting of a clock generator nearest to a wanted frequency, or an error that states the possible range."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from qblif.errors import UserError
 
 
 class Setting(Protocol):
-    """A way to set a clock generator; ``mhz`` is what it then makes."""
+    """A setting of a clock generator; ``mhz`` is the frequency that it generates."""
 
     @property
     def mhz(self) -> float: ...
@@ -29,15 +29,15 @@ def nearest_setting(
     """The setting whose frequency is nearest to ``wanted_mhz``.
 
     Args:
-        settings: those within the data sheet's limits; of many for the same frequency, those near the given one do.
+        settings: settings within the data sheet's limits; only those near the given frequency are needed.
         wanted_mhz: the frequency.
         limits: lowest and highest output in MHz.
-        tolerance: how far off the nearest may be, as a share of the wanted.
-        generator: what the message calls it, with the oscillator it works from.
-        preference: of settings for the same frequency the one with the least is taken.
+        tolerance: largest deviation of the nearest setting, as a share of the wanted frequency.
+        generator: its name in the message, with its oscillator.
+        preference: of settings for the same frequency, the one with the lowest value is taken.
 
     Raises:
-        UserError: none is near enough; the message says from where to where there are some.
+        UserError: none is near enough; the message states the possible range.
     """
 
     def nearest(mhz: float) -> AnySetting:

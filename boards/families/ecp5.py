@@ -42,7 +42,7 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The dividers nearest to ``wanted_mhz``; raises UserError where none is near."""
+    """The dividers nearest to ``wanted_mhz``; raises UserError if none is near enough."""
 
     def settings(mhz: float) -> Iterator[Dividers]:
         for reference in range(1, int(oscillator_mhz // LOWEST_PHASE_DETECTOR_MHZ) + 1):
@@ -52,7 +52,7 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
                     vco = feedback_mhz * feedback_output
                     if VCO_MHZ[0] <= vco <= VCO_MHZ[1] and OUTPUT_MHZ[0] <= feedback_mhz <= OUTPUT_MHZ[1]:
                         nearest = min(128, max(1, round(vco / mhz)))
-                        # Beside the highest output the nearest divider may be one that makes too much.
+                        # Near the highest output, the nearest divider may give a frequency above the limit.
                         for output in {nearest, min(128, nearest + 1)}:
                             yield Dividers(
                                 reference=reference,
@@ -134,7 +134,7 @@ class ClockGenerator(Elaboratable):
 
 
 class DP16KD(BlockRamFormat):
-    """The ECP5's block RAM. A block's WID, which its tiles hold, says which ``.bram_init`` is its own."""
+    """The ECP5's block RAM. A block's WID, which is stored in its tiles, identifies its ``.bram_init``."""
 
     cell = "DP16KD"
     widths = (1, 2, 4, 9, 18, 36)
@@ -148,7 +148,7 @@ class DP16KD(BlockRamFormat):
     place = re.compile(r"X(\d+)/Y(\d+)/EBR(\d)")
 
     def port_width(self, parameters: Mapping[str, str]) -> int:
-        # The port that is not read is as wide as it can be.
+        # The port that is not read has the largest width.
         return min(int(parameters[f"DATA_WIDTH_{port}"], 2) for port in "AB")
 
     def contents(self, parameters: Mapping[str, str]) -> Bits:
@@ -172,7 +172,7 @@ class DP16KD(BlockRamFormat):
         result = {}
         for place in places:
             x, y, block = re.fullmatch(self.place, place).groups()  # type: ignore[union-attr]
-            # A block takes up to three tiles, and each has a part of its WID or the whole.
+            # A block spans up to three tiles, and each stores all or a part of its WID.
             result[place] = reduce(or_, (found.get((int(y), int(x) + step, block), 0) for step in range(3)))
             if result[place] not in known:
                 raise RuntimeError(f"there is no block RAM at {place}")
@@ -180,7 +180,7 @@ class DP16KD(BlockRamFormat):
 
     @staticmethod
     def _own_part(block: str, wid: str, tile: str) -> str:
-        """The bits of an unpacked WID that its tile holds; the unpacker writes 1 for those of a block's other tile."""
+        """The bits of an unpacked WID that its tile stores; the unpacker writes 1 for those of a block's other tile."""
         if block != "3":
             return wid
         return f"{wid[:4]}00000" if tile == "MIB_EBR7" else f"0000{wid[4:]}"
@@ -212,8 +212,8 @@ class DP16KD(BlockRamFormat):
 class ECP5(NextpnrFamily):
     """The ECP5 family. Block RAMs are counted as DP16KD, LUTs as LUT4 and two for each carry cell.
 
-    A slice's flip-flops have a data input of their own (M), so they take no LUT's place: nextpnr counts TRELLIS_COMB
-    and TRELLIS_FF apart.
+    A slice's flip-flops have a separate data input (M), so they do not take the place of LUTs: nextpnr counts
+    TRELLIS_COMB and TRELLIS_FF separately.
     """
 
     name = "ecp5"

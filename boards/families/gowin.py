@@ -46,7 +46,7 @@ ram block $__GOWIN_SDP_ {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Of an rPLL in MHz, from the data sheets (DS117 for GW1NR-9 C6/I5, DS226 for GW2A-18 C8/I7)."""
+    """Limits of an rPLL in MHz, from the data sheets (DS117 for GW1NR-9 C6/I5, DS226 for GW2A-18 C8/I7)."""
 
     vco: tuple[float, float]
     output: tuple[float, float]
@@ -55,12 +55,12 @@ class Limits:
 LIMITS = {"GW1N": Limits(vco=(400, 1200), output=(3.125, 600)), "GW2A": Limits(vco=(500, 1250), output=(3.91, 625))}
 LOWEST_PHASE_DETECTOR_MHZ = 3
 LOGIC = {"LUT": "F", "ALU": "SUM", "INV": "O"}
-"""What takes the place of a LUT, digits in its name apart, and its output."""
+"""Cells that take the place of a LUT, by their names without digits, and the output of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dividers:
-    """rPLL settings: ``mhz`` is the oscillator times ``feedback`` by ``reference``, the VCO ``output`` times that."""
+    """rPLL settings: ``mhz`` is the oscillator times ``feedback / reference``, the VCO ``output`` times ``mhz``."""
 
     reference: int
     feedback: int
@@ -69,7 +69,7 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float, limits: Limits) -> Dividers:
-    """The settings nearest to ``wanted_mhz`` within the limits; raises UserError where none is near."""
+    """The settings nearest to ``wanted_mhz`` within the limits; raises UserError if none is near enough."""
 
     def settings(_: float) -> Iterator[Dividers]:
         for reference in range(1, min(64, int(oscillator_mhz // LOWEST_PHASE_DETECTOR_MHZ)) + 1):
@@ -130,15 +130,15 @@ class ClockGenerator(Elaboratable):
 class Gowin(NextpnrFamily):
     """The GW1N and GW2A families. Block RAMs are counted as BSRAM, LUTs as LUT4 and one for each carry cell.
 
-    Behind three of four LUTs or carry cells is a flip-flop, whose data are that LUT's or carry cell's output. Any other
-    flip-flop takes a whole place, a logic cell: nextpnr makes a LUT there that passes its data on. Which flip-flops
-    may be neighbours can take some more, so what fits by this count may still find no place.
+    Three of four LUTs or carry cells have a flip-flop after them, whose data input is the output of that LUT or carry
+    cell. Any other flip-flop takes a whole logic cell: nextpnr adds a LUT that passes its data through. Rules about
+    neighbouring flip-flops can take more cells, so a design that fits by this count may still fail to be placed.
 
-    Only a part of the chips' LUTs can be memory, and no budget says how many; so none is used as such.
+    Only some of the chips' LUTs can be memory, and no budget says how many; so no LUT RAM is used.
 
     Args:
         architecture: ``GW1N`` or ``GW2A``.
-        gpio: configuration pins that the board uses as ordinary ones, as gowin_pack calls them.
+        gpio: configuration pins that the board uses as ordinary pins, by gowin_pack's names.
     """
 
     name = "gowin"

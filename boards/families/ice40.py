@@ -27,7 +27,7 @@ OUTPUT_MHZ = (16, 275)
 """Limits of the PLL, from the data sheets (FPGA-DS-02008, FPGA-DS-02029)."""
 BLOCK_RAM_WAKE_UP_SECONDS = 15e-6
 PACKED = "packing.log"
-"""What nextpnr says of the packed design."""
+"""nextpnr's log of the packed design."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The settings nearest to ``wanted_mhz``, reference undivided; raises UserError where none is near."""
+    """The settings nearest to ``wanted_mhz``, reference undivided; raises UserError if none is near enough."""
     filter_range = next(
         r for r, top in ((1, 17), (2, 26), (3, 44), (4, 66), (5, 101), (6, 134)) if oscillator_mhz < top
     )
@@ -64,14 +64,14 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
 
 @dataclass(frozen=True, kw_only=True)
 class InternalSetting:
-    """CLKHF_DIV of the oscillator inside the chip."""
+    """CLKHF_DIV of the chip's internal oscillator."""
 
     divider: int
     mhz: float
 
 
 def internal_setting(wanted_mhz: float) -> InternalSetting:
-    """The internal oscillator's setting for ``wanted_mhz``; raises UserError where none is near."""
+    """The internal oscillator's setting for ``wanted_mhz``; raises UserError if none is near enough."""
     return nearest_setting(
         lambda _: [InternalSetting(divider=divider, mhz=INTERNAL_MHZ / 2**divider) for divider in range(4)],
         wanted_mhz,
@@ -83,7 +83,7 @@ def internal_setting(wanted_mhz: float) -> InternalSetting:
 
 class ClockGenerator(Elaboratable):
     """Drives the top's ``sync`` domain at ``mhz``: from the board's oscillator, through a PLL unless ``dividers`` is
-    None, or from the oscillator inside the chip where that is the board's.
+    None, or from the chip's internal oscillator if the board uses it.
 
     Block RAM reads as zero for some microseconds after configuration, so reset is held a little longer.
     """
@@ -152,7 +152,7 @@ class ClockGenerator(Elaboratable):
 
 
 class RAM40(BlockRamFormat):
-    """The iCE40's block RAM. Each of its rows of 16 bits lies in a netlist in an order of its own."""
+    """The iCE40's block RAM. In a netlist, the 16 bits of each row have a different order."""
 
     cell = "SB_RAM40_4K"
     placed_suffix = "_RAM"
@@ -204,12 +204,12 @@ class RAM40(BlockRamFormat):
 class ICE40(NextpnrFamily):
     """The iCE40 family. Block RAMs are counted as SB_RAM40, LUTs as SB_LUT4.
 
-    A logic cell is a LUT, the carry in front of it and the flip-flop behind it. A flip-flop whose data do not come out
-    of a LUT of its own takes a whole cell, and so do carries without a LUT and the ends of carry chains. What that
-    amounts to nextpnr knows as soon as it has packed the netlist.
+    A logic cell is a LUT, the carry in front of it and the flip-flop after it. A flip-flop that is not driven by its
+    own LUT takes a whole cell, and so do carries without a LUT and the ends of carry chains. nextpnr knows the total
+    once it has packed the netlist.
 
     Args:
-        pll_pad: whether the board's oscillator is at the pad of a PLL.
+        pll_pad: whether the board's oscillator is connected to the pad of a PLL.
     """
 
     name = "ice40"

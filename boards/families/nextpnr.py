@@ -1,4 +1,4 @@
-"""What the families share whose whole flow is yosys, nextpnr and a packer from the YoWASP packages."""
+"""The common part of the families whose whole flow is yosys, nextpnr and a packer from Python packages."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from boards.tools import find_tool
 
 
 class NextpnrFamily(Family):
-    """A family with ``place_tool`` and ``pack_tool``; ``block_shapes`` are its block RAM's."""
+    """A family with ``place_tool`` and ``pack_tool``; ``block_shapes`` are the shapes of its block RAM."""
 
     place_tool: str
     pack_tool: str
@@ -23,7 +23,7 @@ class NextpnrFamily(Family):
         return packed_blocks(depth, width, writable, self.block_shapes)
 
     def lut_ram_luts(self, depth: int, width: int) -> int:
-        # Four bits of sixteen words take two LUTs as memory and one that decodes their write address.
+        # Sixteen words of four bits take two LUTs as memory and one LUT that decodes their write address.
         blocks, groups = math.ceil(depth / 16), math.ceil(width / 4)
         return blocks * groups * 3 + (blocks - 1) * width
 
@@ -31,7 +31,7 @@ class NextpnrFamily(Family):
         return math.ceil(depth / 16) * width
 
     def prepared(self, board: Board, top: Elaboratable, constraints: str) -> dict[str, str]:
-        """The files of a build, ``constraints`` (pins and clocks) among them."""
+        """The files of a build, including ``constraints`` (pins and clocks)."""
         plan = board.platform().prepare(top, name="top", debug_verilog=False)
         return {**{name: plan.files[name] for name in ("top.il", constraints)}, "top.ys": self.synthesis_script("top")}
 
@@ -40,7 +40,7 @@ class NextpnrFamily(Family):
         return [tool for tool in tools if find_tool(tool) is None]
 
     def place_and_route(self, *arguments: str) -> Command:
-        """nextpnr on ``top.json`` with a fixed seed, its report in ``timing.json``, which gen.build judges."""
+        """Runs nextpnr on ``top.json`` with a fixed seed; gen.build judges its report ``timing.json``."""
         common = ("--json", "top.json", "--report", "timing.json", "--seed", "1", "--timing-allow-fail")
         return Command(
             purpose="place and route",
@@ -51,7 +51,7 @@ class NextpnrFamily(Family):
         )
 
     def pack(self, *arguments: str) -> Command:
-        """The packer, whose product is :meth:`bitstream`."""
+        """Runs the packer, which writes :meth:`bitstream`."""
         return Command(purpose="bitstream", tool=self.pack_tool, arguments=arguments, log="pack.log")
 
     def fmax_mhz(self, folder: Path) -> float | None:

@@ -1,8 +1,8 @@
 """openXC7, the open toolchain for Xilinx 7: nextpnr-xilinx, fasm2frames and xc7frames2bit with their databases.
 
-nextpnr-xilinx comes with either of two command lines: its own, with one chip database per part and package, and
-that of nextpnr-himbaechel's xilinx architecture, with one per die. What each option means, and where installs keep
-their databases, was read in the sources that docs/xilinx.md lists.
+nextpnr-xilinx has one of two command lines: its own, with one chip database per part and package, or that of
+nextpnr-himbaechel's xilinx architecture, with one per die. The meaning of each option, and the places where installs
+keep their databases, are taken from the sources that docs/xilinx.md lists.
 """
 
 import functools
@@ -24,18 +24,18 @@ UNPACK_TOOLS = ("bit2fasm", "bitread")
 """The first calls the second."""
 IN_NO_DATABASE = ("xc7a15tcpg236", "xc7s25csga225")
 OTHER_DIES = {"xc7a35t": "xc7a50t"}
-"""Devices whose silicon is that of another."""
+"""Devices with the silicon of another device."""
 CONSTRAINTS, NETLIST, FASM, BITSTREAM, UNPACKED = "openxc7.xdc", "top.json", "top.fasm", "openxc7.bit", "unpacked.fasm"
 PLACE_LOG = "nextpnr.log"
 PLACE_OPTIONS = ("--timing-allow-fail", "--seed", "1")
-"""Without the first, a clock that is not reached is an error, and no block RAM's timing is modelled, so nothing can
-be concluded from reaching it either."""
+"""Without the first, a clock that is not reached would be an error. Reaching it proves nothing either, since the timing
+of block RAM is not modelled."""
 HIMBAECHEL_OPTION = "--vopt"
-"""What only one of the two command lines has."""
+"""An option that only one of the two command lines has."""
 SECONDS_FOR_HELP = 60
 
 PREFIX_VARIABLES = ("NEXTPNR_XILINX_DIR", "TOOLS_OPENXC7")
-"""Of openXC7's Nix shell and of FPGAwars' install scripts: the folder that holds ``share``."""
+"""Variables of openXC7's Nix shell and of FPGAwars' install scripts that name the folder that holds ``share``."""
 PREFIXES = ("~/.local/openxc7", "/opt/openxc7", "/snap/openxc7/current/opt/nextpnr-xilinx", "/usr/local", "/usr")
 CHIP_FOLDERS = (
     "chipdb",
@@ -72,23 +72,23 @@ class Part:
 
     @property
     def name(self) -> str:
-        """With the speed grade, such as ``xc7a35tcsg324-1``."""
+        """The footprint with the speed grade, such as ``xc7a35tcsg324-1``."""
         return f"{self.footprint}-1"
 
     @property
     def die(self) -> str:
-        """The device whose silicon it is."""
+        """The device whose silicon it contains."""
         return OTHER_DIES.get(self.device, self.device)
 
     @property
     def family(self) -> str:
-        """The database's folder."""
+        """The family's folder in the database."""
         return "artix7" if self.device.startswith("xc7a") else "spartan7"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Where everything is.
+    """The command line and the databases of the installed tools.
 
     Attributes:
         himbaechel: which command line nextpnr-xilinx has.
@@ -107,7 +107,7 @@ def part_of(board: Board) -> Part:
 
 
 def missing_tools(part: Part) -> list[str]:
-    """What a bitstream still needs where Vivado is not installed, in words; empty if the tools are there."""
+    """Tools that a bitstream needs if Vivado is not installed, in words; empty if they are installed."""
     if part.footprint in IN_NO_DATABASE:
         return [f"Vivado (no open database holds the {part.footprint})"]
     missing = [tool for tool in TOOLS if find_tool(tool) is None]
@@ -115,10 +115,10 @@ def missing_tools(part: Part) -> list[str]:
 
 
 def find_setup(part: Part) -> Setup:
-    """The installed tools' databases: where the variables say, or where the usual installs have them.
+    """The installed tools' databases: in the folders that the variables name, or in the folders of the usual installs.
 
     Raises:
-        UserError: one is not there, or nextpnr-xilinx cannot be run.
+        UserError: a database is missing, or nextpnr-xilinx cannot be run.
     """
     himbaechel = is_himbaechel(find_tool(PLACE_TOOL) or PLACE_TOOL)
     by_die, by_part = f"chipdb-{part.die}.bin", f"{part.footprint}.bin"
@@ -136,7 +136,7 @@ def find_setup(part: Part) -> Setup:
 
 
 def setup_fault(part: Part) -> str:
-    """Why :func:`find_setup` finds none; empty if it does."""
+    """Why :func:`find_setup` fails; empty if it succeeds."""
     try:
         find_setup(part)
     except UserError as error:
@@ -146,7 +146,7 @@ def setup_fault(part: Part) -> str:
 
 @functools.cache
 def is_himbaechel(program: str) -> bool:
-    """Which command line a nextpnr-xilinx has; raises UserError when it cannot be run."""
+    """Whether a nextpnr-xilinx has the command line of himbaechel; raises UserError if it cannot be run."""
     try:
         shown = subprocess.run(
             [program, "--help"], capture_output=True, text=True, errors="replace", timeout=SECONDS_FOR_HELP, check=False
@@ -157,13 +157,13 @@ def is_himbaechel(program: str) -> bool:
 
 
 def of_variable(name: str) -> str:
-    """Words for a database that is not where a variable of the user says; none where it is not set."""
+    """Words for a database that is not in the folder that a user's variable names; empty if the variable is not set."""
     value = os.environ.get(name)
     return f"not in {value}, which {name} names" if value else ""
 
 
 def chip_folders(part: Part) -> Iterator[Path]:
-    """Where chip databases may lie."""
+    """The folders where chip databases may be."""
     if own := os.environ.get("CHIPDB_DIR"):
         yield Path(own)
         return
@@ -173,7 +173,7 @@ def chip_folders(part: Part) -> Iterator[Path]:
 
 
 def database_folders() -> Iterator[Path]:
-    """Where Project X-Ray's databases may lie."""
+    """The folders where Project X-Ray's databases may be."""
     if own := os.environ.get("DB_DIR"):
         yield Path(own)
         return
@@ -183,7 +183,7 @@ def database_folders() -> Iterator[Path]:
 
 
 def prefixes() -> Iterator[Path]:
-    """Where openXC7 may be installed: what the installs export, the tool's own place, and their usual folders."""
+    """The folders where openXC7 may be installed: those that installs export, the tool's own, and the usual ones."""
     yield from (Path(value) for name in PREFIX_VARIABLES if (value := os.environ.get(name)))
     if tool := find_tool(PLACE_TOOL):
         yield from dict.fromkeys((Path(tool).parent.parent, Path(tool).resolve().parent.parent))
@@ -197,7 +197,7 @@ def place_arguments(part: Part, clock_mhz: float, *, chip: str, himbaechel: bool
     common = ("--json", NETLIST, "--freq", f"{clock_mhz:.3f}", *PLACE_OPTIONS)
     if himbaechel:
         files = ("-o", f"xdc={CONSTRAINTS}", "-o", f"fasm={FASM}")
-        # The router is the one that the older command line takes by default.
+        # This router is the default of the older command line.
         return ("--device", part.name, "--chipdb", chip, *files, *common, "--router", "router2")
     return ("--chipdb", chip, "--xdc", CONSTRAINTS, "--fasm", FASM, *common)
 
@@ -214,7 +214,7 @@ def pack_arguments(part: Part, database: str) -> tuple[str, ...]:
 
 
 def commands(part: Part, clock_mhz: float) -> list[Command]:
-    """From the netlist to the bitstream, and back to FASM where the tools for that are installed."""
+    """The commands from the netlist to the bitstream, and back to FASM if the tools for that are installed."""
     setup = find_setup(part)
     database = str(setup.database)
     place = place_arguments(part, clock_mhz, chip=str(setup.chip), himbaechel=setup.himbaechel)
@@ -257,7 +257,7 @@ fi
 
 
 def versions(part: Part) -> dict[str, str]:
-    """What is known of the installed tools: of these only nextpnr-xilinx tells its version."""
+    """The known versions of the installed tools: only nextpnr-xilinx reports one."""
     program = find_tool(PLACE_TOOL) or PLACE_TOOL
     chip = find_setup(part).chip
     with chip.open("rb") as file:
@@ -266,22 +266,22 @@ def versions(part: Part) -> dict[str, str]:
 
 
 def version_of(program: str) -> str:
-    """The version that a nextpnr gives of itself."""
+    """The version that a nextpnr reports."""
     shown = subprocess.run([program, "--version"], capture_output=True, text=True, errors="replace", check=False)
     version = re.search(r"\(Version ([^)\s]+)\)", shown.stdout + shown.stderr)
     return version[1] if version else "unknown version"
 
 
 def fmax_mhz(log: str) -> float | None:
-    """The lowest of the clocks' highest frequencies in nextpnr's log, after routing; None where it gives none."""
+    """The lowest maximum frequency of all clocks in nextpnr's log, after routing; None if the log has none."""
     last = dict(re.findall(r"Max frequency for clock +'([^'\n]*)': ([\d.]+) MHz", log))
     return min(map(float, last.values()), default=None)
 
 
 def constraints(xdc: str) -> str:
-    """The pin constraints of an XDC that was written for Vivado, as nextpnr-xilinx takes them.
+    """The pin constraints of an XDC that was written for Vivado, in the form that nextpnr-xilinx accepts.
 
-    It keeps a value's quotes as part of it, and a standard ``"LVCMOS33"`` with quotes is none that it knows.
+    nextpnr-xilinx treats quotes as a part of the value, and does not know a standard ``"LVCMOS33"`` with quotes.
     """
     return "".join(
         f"set_property {pin[1]} {pin[2]} [get_ports {pin[3]}]\n"

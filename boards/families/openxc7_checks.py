@@ -1,6 +1,6 @@
-"""What openXC7 made of a design, held against constraints and netlist: pins that are dead, block RAM that is wrong.
+"""Comparison of openXC7's output with constraints and netlist, to find dead pins and wrong block RAM.
 
-Nothing of this shows in the tools' exit codes.
+The tools' exit codes do not show these faults.
 """
 
 import csv
@@ -47,13 +47,13 @@ def check_products(part: openxc7.Part, folder: Path) -> str:
 
 
 def check_pins(xdc: str, fasm: str, directions: dict[str, str], package_pins: Path) -> None:
-    """Hold the FASM's pins against the constraints: every port's buffer must be set for its I/O standard.
+    """Compare the FASM's pins with the constraints: every port's buffer must be set to its I/O standard.
 
     Args:
-        xdc: what :func:`boards.families.openxc7.constraints` made.
+        xdc: the output of :func:`boards.families.openxc7.constraints`.
         fasm: the placed and routed design.
-        directions: of the ports, as the netlist has them.
-        package_pins: the database's table of which pin is at which site of which tile.
+        directions: the directions of the ports in the netlist.
+        package_pins: the database's table of the tile and site of each pin.
 
     Raises:
         UserError: a pin would be dead.

@@ -1,4 +1,4 @@
-"""Xilinx 7 series: yosys for the netlist, then Vivado or openXC7 for the bitstream where either is installed."""
+"""Xilinx 7 series: yosys for the netlist, then Vivado or openXC7 for the bitstream if either is installed."""
 
 import math
 import re
@@ -41,8 +41,8 @@ class Primitive:
     """A clock generator of the chip with its limits in MHz at speed grade -1.
 
     Attributes:
-        name: of the cell.
-        fraction: what its parameters of multiplier and divider end in.
+        name: name of the cell.
+        fraction: suffix of its multiplier and divider parameters.
         phase_detector: lowest frequency at the phase detector.
         vco: lowest and highest frequency of the VCO.
     """
@@ -74,7 +74,7 @@ class Dividers:
 
 
 def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
-    """The settings nearest to ``wanted_mhz`` within the limits; raises UserError where none is near."""
+    """The settings nearest to ``wanted_mhz`` within the limits; raises UserError if none is near enough."""
     primitive = primitive_for(oscillator_mhz)
 
     def settings(mhz: float) -> Iterator[Dividers]:
@@ -83,7 +83,7 @@ def solve_dividers(oscillator_mhz: float, wanted_mhz: float) -> Dividers:
                 vco = oscillator_mhz / reference * feedback
                 if primitive.vco[0] <= vco <= primitive.vco[1]:
                     nearest = min(128, max(1, round(vco / mhz)))
-                    # Beside the highest output the nearest divider may be one that makes too much.
+                    # Near the highest output, the nearest divider may give a frequency above the limit.
                     for output in {nearest, min(128, nearest + 1)}:
                         yield Dividers(reference=reference, feedback=feedback, output=output, mhz=vco / output)
 
@@ -141,8 +141,8 @@ class ClockGenerator(Elaboratable):
 class Xilinx7(Family):
     """The 7 series. Block RAMs are counted as RAMB36, a RAMB18 as one half.
 
-    A slice's flip-flops have data inputs of their own (AX to DX), and there are two for each LUT, so they take no LUT's
-    place.
+    A slice's flip-flops have separate data inputs (AX to DX), and there are two per LUT, so they do not take the place
+    of LUTs.
     """
 
     name = "xilinx7"
@@ -221,11 +221,11 @@ class Xilinx7(Family):
         return "vivado/top.bit" if with_vivado() else openxc7.BITSTREAM
 
     def fmax_mhz(self, folder: Path) -> float | None:
-        # Vivado's script fails where timing is not met.
+        # Vivado's script fails if timing is not met.
         return None if with_vivado() else openxc7.fmax_mhz((folder / openxc7.PLACE_LOG).read_text(errors="replace"))
 
     def fmax_is_hint(self) -> bool:
-        # nextpnr-xilinx has no timing of block RAM.
+        # nextpnr-xilinx does not model the timing of block RAM.
         return not with_vivado()
 
     def check_products(self, board: Board, folder: Path) -> str | None:
@@ -233,12 +233,12 @@ class Xilinx7(Family):
 
 
 def with_vivado() -> bool:
-    """Whether Vivado makes the bitstream: it does where it is installed."""
+    """Whether Vivado makes the bitstream: it does if it is installed."""
     return find_tool("vivado") is not None
 
 
 def vivado_version() -> str:
-    """What Vivado says of itself."""
+    """The version that Vivado reports."""
     program = find_tool("vivado") or "vivado"
     shown = subprocess.run([program, "-version"], capture_output=True, text=True, errors="replace", check=False)
     version = re.search(r"v(\d{4}\.\d\S*)", shown.stdout)

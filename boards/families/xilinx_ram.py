@@ -1,8 +1,8 @@
-"""Block RAM of the Xilinx 7 series: in yosys's netlists, and in FASM, the text that bitstreams are made of.
+"""Block RAM of the Xilinx 7 series: in yosys's netlists, and in FASM, the text from which bitstreams are made.
 
-The layout is that of UG473 (7 series memory resources): 256 data bits in each INIT parameter, 256 parity bits in each
-INITP. FASM knows halves of 18 kbit only: a RAMB18E1 is one, and the even and the odd bits of a RAMB36E1 are one each
-(Project X-Ray's database, and nextpnr-xilinx, which writes it).
+The layout follows UG473 (7 series memory resources): 256 data bits in each INIT parameter, 256 parity bits in each
+INITP. FASM knows only halves of 18 kbit: a RAMB18E1 is one half, and the even and the odd bits of a RAMB36E1 are one
+half each (Project X-Ray's database, and nextpnr-xilinx, which writes FASM).
 """
 
 import re
@@ -16,7 +16,7 @@ from qblif.errors import UserError
 
 ROW_BITS = 256
 DATA_ROWS, PARITY_ROWS = 64, 8
-"""Of a half."""
+"""Rows of a half."""
 FEATURE = re.compile(
     r"^(?P<half>BRAM_[LR]_X\d+Y\d+\.RAMB18_Y[01])\.INIT(?P<parity>P?)_(?P<row>[0-9A-F]{2})"
     r"\[(?P<high>\d+)(?::(?P<low>\d+))?\]"
@@ -26,7 +26,7 @@ FEATURE = re.compile(
 
 
 class RAMB(BlockRamCell):
-    """RAMB18E1 or RAMB36E1. Eight bits of every nine that yosys numbers are data, the ninth is parity.
+    """RAMB18E1 or RAMB36E1. Of every nine bits in yosys's numbering, eight are data and the ninth is parity.
 
     Args:
         halves: 1 or 2.
@@ -49,7 +49,7 @@ class RAMB(BlockRamCell):
         return np.hstack([data.reshape(-1, 8), parity.reshape(-1, 1)]).reshape(-1)
 
     def in_halves(self, parameters: Mapping[str, str]) -> list[Bits]:
-        """What each half of the cell holds, all data before all parity."""
+        """The contents of each half of the cell, all data before all parity."""
         data, parity = self._rows(parameters, "INIT", DATA_ROWS), self._rows(parameters, "INITP", PARITY_ROWS)
         return [
             np.concatenate([data[first :: self.halves], parity[first :: self.halves]]) for first in range(self.halves)
@@ -60,7 +60,7 @@ KINDS = (RAMB(1), RAMB(2))
 
 
 def halves_in_fasm(fasm: str) -> dict[str, Bits]:
-    """What every half that a FASM text initialises holds, all data before all parity; missing rows are zero."""
+    """The contents of every half that a FASM text initialises, all data before all parity; missing rows are zero."""
     found: dict[str, Bits] = {}
     for feature in FEATURE.finditer(fasm):
         row, high = int(feature["row"], 16), int(feature["high"])
@@ -77,12 +77,12 @@ def halves_in_fasm(fasm: str) -> dict[str, Bits]:
 
 
 def check_halves(fasm: str, netlist: Iterable[Bits], where: str) -> int:
-    """Hold the halves that a FASM text initialises against those of the netlist, wherever they were placed.
+    """Compare the halves that a FASM text initialises with those of the netlist, wherever they were placed.
 
     Args:
         fasm: the text.
-        netlist: what each half of each block RAM in the netlist holds; those that hold nothing but zeros do not count.
-        where: what the text stands for, for the message.
+        netlist: the contents of each half of each block RAM in the netlist; halves with only zeros do not count.
+        where: what the text describes, for the message.
 
     Returns:
         The number of initialised halves.

@@ -2,7 +2,7 @@
 
     python -m boards.host --port /dev/ttyUSB1 bench --data fashion_mnist --count 1000 --ckpt model.pt
 
-Runs without torch and without Amaranth, also on a Raspberry Pi; only ``--ckpt`` needs what made the checkpoint.
+Runs without torch and Amaranth, also on a Raspberry Pi; only ``--ckpt`` needs the packages that made the checkpoint.
 """
 
 import argparse
@@ -27,7 +27,7 @@ DEFAULT_COUNT = 1000
 
 
 def check_network(device: Device, checkpoint: Path) -> Network:
-    """The checkpoint's integer network; raises UserError when it is not the one that was flashed."""
+    """The checkpoint's integer network; raises UserError if another network was flashed."""
     from gen.frontend.fold import read_network
     from qblif.network.file import network_sha256
 
@@ -41,7 +41,7 @@ def check_network(device: Device, checkpoint: Path) -> Network:
 
 
 def golden_logits(network: Network, pixels: NDArray[np.uint8]) -> IntArray:
-    """What the golden model prints for the images."""
+    """The golden model's logits of the images."""
     from qblif import golden
 
     starts = range(0, len(pixels), golden.BATCH)
@@ -50,7 +50,7 @@ def golden_logits(network: Network, pixels: NDArray[np.uint8]) -> IntArray:
 
 
 def identify(device: Device, _: argparse.Namespace) -> int:
-    """Print what the device says of itself."""
+    """Print the device's identity."""
     identity = device.identity
     bits = "bit" if identity.bits == 1 else "bits"
     print(f"network {identity.network_sha256.hex()}")
@@ -72,7 +72,7 @@ def infer(device: Device, options: argparse.Namespace) -> int:
 
 
 def bench(device: Device, options: argparse.Namespace) -> int:
-    """Run test images and print speed and accuracy, and mismatches where a checkpoint is given."""
+    """Run test images and print speed and accuracy, and mismatches if a checkpoint is given."""
     from snn.datasets.data import coding_of, load
 
     if options.count < 1:
@@ -112,7 +112,7 @@ def counters(device: Device, _: argparse.Namespace) -> int:
 
 
 def reset(device: Device, _: argparse.Namespace) -> int:
-    """Put the device back to its state after power-on."""
+    """Reset the device to its state after power-on."""
     device.reset()
     print("the board was reset")
     return 0

@@ -4,10 +4,10 @@
         results = device.infer(images)          # uint8 (count, C, H, W)
         results.winners, results.logits         # int64 (count,), (count, classes)
 
-Whatever is lost or damaged on the line is asked again: an inference depends on nothing before it, so asking twice does
-no harm. After any doubt the driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which the device
-takes under any id. Answers come in order, so once that one is answered nothing older can follow, and all that is
-still unanswered is asked again under new ids.
+Requests that are lost or damaged on the line are sent again: an inference does not depend on earlier ones, so a
+repetition does no harm. When in doubt the driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which
+the device accepts with any id. Answers come in order, so no older answer can follow the answer to ``IDENTIFY``; all
+requests that are still unanswered are then sent again with new ids.
 """
 
 import itertools
@@ -46,29 +46,29 @@ IDS = 256
 TIMEOUT_SECONDS = 1.0
 LONGEST_TIMEOUT = 3600.0
 SEARCHES = 2 * len(BAUD_RATES)
-"""How often a device is asked for its identity before there is none."""
+"""How often the driver asks for an identity before it decides that there is no device."""
 PATIENCE = 20
-"""Failures one after the other, without an answer in between, until the driver gives up."""
+"""Failures in a row, without an answer in between, before the driver gives up."""
 LARGEST_WINDOW = 128
-"""So that no id is used again while a request of that id may be unanswered."""
+"""Limits the window, so that no id is used again while a request with that id may be unanswered."""
 BYTES_UNDER_WAY = 2**16
-"""Of requests that are unanswered, where two of them do not have more; more of them would make nothing faster."""
+"""Bytes of unanswered requests, unless two requests alone have more; more bytes would not make the driver faster."""
 BYTES_PACKED_AT_ONCE = 2**20
 LINE_BITS_PER_BYTE = 10
 """Start bit, eight data bits, stop bit."""
 COBS_BLOCK = 254
-"""Bytes that COBS lengthens by at most one."""
+"""Bytes to which COBS adds at most one."""
 LARGEST_FRAME = 2 * LARGEST_ANSWER
-"""Bytes without an end after which they are given up."""
+"""Received bytes without an end of a frame; if there are more, they are dropped."""
 
 
 class TroubleError(Exception):
-    """Something on the line that leaves in doubt what the device has got; the message says what."""
+    """A fault on the line that leaves in doubt what the device has received; the message describes it."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Request:
-    """``id``: under which it was asked, None while it has to be; ``answer``: the data that came back."""
+    """``id``: the id with which it was sent, None while it has to be sent; ``answer``: the data of its answer."""
 
     data: bytes
     id: int | None = None
@@ -76,21 +76,21 @@ class Request:
 
 
 class Device:
-    """A device at the other end of a pipe; :meth:`open` makes one of a serial port.
+    """A device at the other end of a pipe; :meth:`open` connects to one at a serial port.
 
     Args:
-        pipe: how to reach it.
+        pipe: the connection to it.
         baud: the rate of its link; None tries all of ``BAUD_RATES``.
-        timeout: seconds without an answer after which something is asked again, more than 0 and at most
+        timeout: seconds without an answer after which requests are sent again, more than 0 and at most
             ``LONGEST_TIMEOUT``.
 
     Attributes:
-        identity: what the device says of itself.
-        retries: how often something was asked again.
+        identity: the device's description of itself.
+        retries: how often the driver had to try again.
 
     Raises:
-        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers, or answers
-            what no device can.
+        UserError: there is no device, it speaks another protocol, or (any method) it no longer answers, or gives an
+            answer that is not possible for a device.
     """
 
     def __init__(self, pipe: Pipe, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -113,7 +113,7 @@ class Device:
 
     @classmethod
     def open(cls, port: str, *, baud: int | None = None, timeout: float = TIMEOUT_SECONDS) -> Self:
-        """The device at a serial port, such as ``/dev/ttyUSB1``; arguments as of the class."""
+        """The device at a serial port, such as ``/dev/ttyUSB1``; arguments as in the class."""
         pipe = SerialPipe(port)
         try:
             return cls(pipe, baud=baud, timeout=timeout)
@@ -130,7 +130,7 @@ class Device:
         self.close()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         self._pipe.close()
 
     def infer(self, samples: NDArray[Any], *, progress: bool = False) -> Results:
@@ -139,7 +139,7 @@ class Device:
         Args:
             samples: as :func:`qblif.network.coding.encode` takes them for the device's input; raises its NetworkError
                 otherwise.
-            progress: show on stderr how far it is.
+            progress: show the progress on stderr.
         """
         at_once = max(1, BYTES_PACKED_AT_ONCE // self.identity.inference_bytes)
         chunks = (samples[start : start + at_once] for start in range(0, len(samples), at_once))
@@ -153,14 +153,14 @@ class Device:
         return unpack_counters(answer, self.identity)
 
     def reset(self) -> None:
-        """Put the device back to what it was after power-on."""
+        """Reset the device to its state after power-on."""
         list(self._ask(Command.RESET, [b""]))
 
     def _ask(self, command: Command, contents: Iterable[bytes]) -> Iterator[bytes]:
-        """Ask all requests, as many at a time as the window takes; gives the data of their answers, in order.
+        """Send all requests, as many at a time as the window allows; yield the data of their answers, in order.
 
         Raises:
-            ProtocolError: an answer has another length than its command's.
+            ProtocolError: the length of an answer is wrong for its command.
         """
         contents = iter(contents)
         open_requests: deque[Request] = deque()
@@ -187,7 +187,7 @@ class Device:
         """Wait for the next frame, which should answer the oldest request.
 
         Raises:
-            TroubleError, DamagedFrameError: it does not, or none came.
+            TroubleError, DamagedFrameError: the frame does not answer it or is damaged, or none came.
         """
         oldest = next(request for request in open_requests if request.answer is None)
         frame = self._next_frame(time.monotonic() + self._timeout)
@@ -196,7 +196,7 @@ class Device:
             raise TroubleError(f"the device answered {meaning(frame)}")
 
     def _synchronise(self, command: Command, open_requests: Iterable[Request], reason: str) -> None:
-        """Reach a state without doubt: nothing is under way, and what is unanswered has to be asked again."""
+        """Reach a known state: no frame is on its way, and all unanswered requests have to be sent again."""
         identity, leave_early = None, True
         while identity is None:
             self.retries += 1
@@ -204,7 +204,7 @@ class Device:
             if self._failures > PATIENCE:
                 raise UserError(f"no proper answer from {self._pipe.name} any more ({reason}); check cable and board")
             identity = self._identify(command, open_requests, leave_early=leave_early)
-            # Noise can make two frames of one, so the count may be wrong, but not after a silence.
+            # Noise can split a frame in two, so the count of frames may be wrong: every other try waits for silence.
             leave_early = not leave_early
         if identity != self.identity:
             raise UserError(f"the device at {self._pipe.name} has become another one; open it anew")
@@ -215,11 +215,11 @@ class Device:
         """Ask for the identity after closing any partial frame; answers to ``open_requests`` before it are delivered.
 
         Args:
-            command, open_requests: what was asked before.
-            leave_early: do not wait on when as many frames have come as were asked for.
+            command, open_requests: the earlier requests.
+            leave_early: stop waiting once as many frames have arrived as requests were sent.
 
         Returns:
-            The identity, or None when it did not come in time.
+            The identity, or None if it did not arrive in time.
         """
         self._pipe.write(END)
         asked = self._send(Command.IDENTIFY, b"")
@@ -239,7 +239,7 @@ class Device:
         return None
 
     def _find(self, rates: tuple[int, ...]) -> Identity:
-        """Set the rate at which the device answers; raises UserError when it answers at none."""
+        """Find and set the rate at which the device answers; raises UserError if it answers at none."""
         for rate in itertools.islice(itertools.cycle(rates), SEARCHES):
             self._pipe.set_baud(rate)
             self._received.clear()
@@ -262,8 +262,8 @@ class Device:
         """Wait for a frame.
 
         Raises:
-            TroubleError: none came until ``deadline``, in seconds of the monotonic clock.
-            DamagedFrameError: one came, damaged, or more bytes than a frame can have.
+            TroubleError: none arrived before ``deadline``, in seconds of the monotonic clock.
+            DamagedFrameError: a damaged frame arrived, or more bytes than a frame can have.
         """
         while True:
             self._received = self._received.lstrip(END)
@@ -281,24 +281,24 @@ class Device:
 
 
 def frame_bytes(data: int) -> int:
-    """Bytes on the line of a frame with so many bytes of data, at most."""
+    """Most bytes on the line of a frame with ``data`` bytes of data."""
     content = HEADER_BYTES + data + CRC_BYTES
     return content + math.ceil(content / COBS_BLOCK) + 1
 
 
 def check_timeout(seconds: float) -> None:
-    """Raise UserError unless a driver can wait so many seconds for an answer."""
+    """Raise UserError unless a driver can wait this many seconds for an answer."""
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise UserError(f"the timeout must be more than 0 and at most {LONGEST_TIMEOUT:g} seconds, not {seconds:g}")
 
 
 def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) -> None:
-    """Give an answer to the request that it belongs to, if there is one."""
+    """Store an answer in the request that it belongs to, if there is one."""
     for request in open_requests:
         if frame.kind == command | ANSWER and request.id == frame.id:
             request.answer = frame.data
 
 
 def meaning(frame: Frame) -> str:
-    """A frame that was not expected, in a word or two."""
+    """A short description of an unexpected frame."""
     return Error(frame.kind).name if frame.kind in list(Error) else f"request {frame.id} before an older one"

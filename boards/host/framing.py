@@ -12,25 +12,25 @@ END = b"\0"
 
 
 class DamagedFrameError(Exception):
-    """Bytes between two zeros that are not a whole frame."""
+    """Bytes between two zero bytes that are not a valid frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """``kind``: a :class:`qblif.protocol.Command`, as it is or with ANSWER, or an Error; ``id`` from 0 to 255."""
+    """``kind``: a :class:`qblif.protocol.Command`, with or without ANSWER, or an Error; ``id`` from 0 to 255."""
 
     kind: int
     id: int
     data: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """As it goes over the line, its zero byte included."""
+        """The bytes on the line, including the closing zero byte."""
         content = bytes([self.kind, self.id]) + self.data
         return cobs.encode(content + struct.pack("<I", zlib.crc32(content))) + END
 
     @classmethod
     def from_bytes(cls, encoded: bytes) -> "Frame":
-        """Read what came before a zero byte; raises DamagedFrameError."""
+        """Parse the bytes before a zero byte; raises DamagedFrameError."""
         try:
             decoded = cobs.decode(encoded)
         except cobs.DecodeError as error:

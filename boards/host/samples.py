@@ -15,7 +15,7 @@ from qblif.errors import UserError
 from qblif.protocol import Identity
 
 IMAGE_MODES = ("L", "RGB", "RGBA")
-"""Pillow's names of pixels that are bytes of brightness; a palette's numbers are not."""
+"""Pillow's modes whose pixels are bytes of brightness; a palette's indices are not."""
 DAMAGE = (
     ValueError,
     EOFError,
@@ -30,7 +30,7 @@ DAMAGE = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""What numpy and Pillow raise on files that were damaged, beside OSError."""
+"""Exceptions that numpy and Pillow raise on damaged files, besides OSError."""
 
 
 def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
@@ -42,7 +42,7 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
         (C, H, W), or (T, C, H, W) for event counts.
 
     Raises:
-        UserError: the file is neither, or its shape or type is not that of the device's input.
+        UserError: the file is neither, or its shape or type does not fit the device's input.
     """
     try:
         with warnings.catch_warnings():
@@ -58,8 +58,8 @@ def read_sample(path: Path, identity: Identity) -> NDArray[Any]:
 
 
 def read_array(path: Path, identity: Identity) -> NDArray[Any]:
-    """An array in a .npy file; raises as :func:`read_sample`, and DAMAGE and OSError."""
-    # Mapped, so that no memory is taken for what a header merely claims.
+    """An array in a .npy file; raises like :func:`read_sample`, and DAMAGE and OSError."""
+    # Memory-mapped, so that a header with a false size takes no memory.
     sample = np.load(path, allow_pickle=False, mmap_mode="r")
     if not isinstance(sample, np.ndarray):
         sample.close()
@@ -69,9 +69,9 @@ def read_array(path: Path, identity: Identity) -> NDArray[Any]:
 
 
 def read_image(path: Path, identity: Identity) -> NDArray[Any]:
-    """An image in grey or colours; raises as :func:`read_sample`, and DAMAGE and OSError."""
+    """A grey or colour image; raises like :func:`read_sample`, and DAMAGE and OSError."""
     with Image.open(path) as image:
-        # Pillow compares a PNG's checksums only when it is asked to, and then the file has to be opened again.
+        # Pillow checks a PNG's checksums only on request, and then the file has to be opened again.
         image.verify()
     with Image.open(path) as image:
         if image.mode not in IMAGE_MODES:
@@ -83,7 +83,7 @@ def read_image(path: Path, identity: Identity) -> NDArray[Any]:
 
 
 def check_sample(path: Path, shape: tuple[int, ...], kind: np.dtype[Any], identity: Identity) -> None:
-    """Raise UserError where an array of that shape and type is not an input of the device."""
+    """Raise UserError unless an array of that shape and type is an input of the device."""
     shape = (1, *shape) if len(shape) == 2 else shape
     wanted = sample_shape(identity)
     if shape != wanted:
@@ -94,7 +94,7 @@ def check_sample(path: Path, shape: tuple[int, ...], kind: np.dtype[Any], identi
 
 
 def sample_shape(identity: Identity) -> tuple[int, ...]:
-    """What one input of the device has."""
+    """The shape of one input of the device."""
     return identity.shape if identity.coding == "direct" else (identity.timesteps, *identity.shape)
 
 

@@ -1,4 +1,4 @@
-"""A serial port as a pipe of bytes, and what can be wrong with one in words that help."""
+"""A serial port as a pipe of bytes, with helpful messages for its errors."""
 
 import contextlib
 import errno
@@ -18,16 +18,16 @@ try:
     WENT_AWAY: tuple[type[Exception], ...] = (OSError, terminal_error)
 except ImportError:
     WENT_AWAY = (OSError,)
-"""What a port raises that is not there any more; on Windows there are no terminals."""
+"""Exceptions of a port that has disappeared; Windows has no terminals."""
 CANNOT_OPEN: tuple[type[Exception], ...] = (ValueError, *WENT_AWAY)
 
 POLL_SECONDS = 0.02
 WRITE_SECONDS = 10
 WRITTEN_AT_ONCE = 2**14
-"""Bytes that any rate of the link carries in WRITE_SECONDS; a large request takes longer."""
+"""Bytes that a link carries within WRITE_SECONDS at any rate; a large request takes longer."""
 LARGEST_READ = 2**16
 WINDOWS_ERROR = re.compile(r"Error\(\d+, .*, None, (\d+)\)")
-"""How pyserial carries the errors of Windows: as text, in the language of the system, and their number last."""
+"""pyserial reports Windows errors as text in the system's language, with their number at the end."""
 WINDOWS_ERRORS = {
     2: errno.ENOENT,
     3: errno.ENOENT,
@@ -38,30 +38,30 @@ WINDOWS_ERRORS = {
     433: errno.EIO,
     1167: errno.EIO,
 }
-"""Not found; access denied, which means that it is open elsewhere; a device that is gone or does not work."""
+"""Not found; access denied, which means that the port is open elsewhere; a device that is gone or does not work."""
 Result = TypeVar("Result")
 
 
 class Pipe(Protocol):
-    """What a device is reached through."""
+    """The connection to a device."""
 
     name: str
 
     def read(self) -> bytes:
-        """What has come in; after a short while without any, nothing."""
+        """The bytes that have arrived; empty if none arrive for a short time."""
 
     def write(self, content: bytes) -> None:
         """Send all of ``content``."""
 
     def set_baud(self, baud: int) -> None:
-        """Change the rate, both ways."""
+        """Change the rate in both directions."""
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the connection."""
 
 
 class SerialPipe:
-    """A serial port, a USB adapter's or a pseudo-terminal, for this program alone.
+    """A serial port, of a USB adapter or a pseudo-terminal, for exclusive use by this program.
 
     Raises:
         UserError: the port is missing, not permitted, in use, or goes away.
@@ -73,7 +73,7 @@ class SerialPipe:
             self._port = serial.Serial(port, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS, exclusive=True)
         except CANNOT_OPEN as error:
             raise UserError(refusal(port, error)) from error
-        # An FTDI chip holds back short answers for 16 ms otherwise. Not every system or port can do it.
+        # Otherwise an FTDI chip delays short answers by 16 ms. Not every system or port supports this.
         with contextlib.suppress(AttributeError, NotImplementedError, ValueError, OSError):
             self._port.set_low_latency_mode(True)
 

@@ -1,4 +1,4 @@
-"""What every kind of projection engine has: bursts of a node in, the currents of a layer's neurons out."""
+"""The interface of every kind of projection engine: bursts of a node in, the currents of a layer's neurons out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from qblif.streams import BurstStream
 
 
 class Expectation(Protocol):
-    """What is expected of bursts before an input is known; see :class:`gen.planning.activity.Expectation`."""
+    """The bursts expected before an input is known; see :class:`gen.planning.activity.Expectation`."""
 
     def densities(self, node: str) -> list[float]:
-        """Mean set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
+        """Mean number of set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
 
     def sampled(self, node: str, key: tuple[object, ...], cycles: Callable[[IntArray], float]) -> float | None:
-        """What ``cycles`` gives for inputs that are known; None for a node whose bursts are not. Equal keys give equal
-        cycles."""
+        """The result of ``cycles`` for the known inputs; None for a node whose bursts are not known. Equal keys give
+        equal cycles."""
 
     def scale(self, node: str) -> float:
-        """How much more active ``node`` is than in the inputs that are known."""
+        """Expected activity of ``node`` divided by its activity in the known inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,10 @@ class SideTiming(Protocol):
     """The exact timing of an engine whose sums wait for those of another, computed one sum at a time."""
 
     def arrive(self, at: int) -> int:
-        """As :meth:`hw.timing.Consumer.offer`, but nothing is computed of the beat before it is asked for."""
+        """Like :meth:`hw.timing.Consumer.offer`, but no sum is computed before :meth:`advance` asks for it."""
 
     def advance(self) -> bool:
-        """Compute the next sum; False where beats are missing."""
+        """Compute the next sum; False if beats are missing."""
 
     def release(self, at: int) -> None:
         """The last sum was taken: the ring is free from cycle ``at`` on."""
@@ -60,7 +60,7 @@ class EngineInput(Consumer, SideTiming, Protocol):
 
 
 class Engine(ABC):
-    """One way to compute the currents of a projection: all that the rest of the compiler asks of it.
+    """One way to compute the currents of a projection: everything that the rest of the compiler uses.
 
     Attributes:
         source: name of the node whose bursts come in.
@@ -68,7 +68,7 @@ class Engine(ABC):
         cores: currents in one beat.
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weights: int64 (channels, fan-in) in stream order.
-        lanes, folds, banks: neurons that accumulate at the same time, passes that cover all, events per cycle.
+        lanes, folds, banks: neurons that accumulate at the same time, passes that cover all neurons, events per cycle.
     """
 
     source: str
@@ -105,24 +105,24 @@ class Engine(ABC):
     @property
     @abstractmethod
     def table_depth(self) -> int:
-        """Words of the deepest table of weights in block RAM; 0 where there is none."""
+        """Words of the deepest table of weights in block RAM; 0 if no table is in block RAM."""
 
     @property
     @abstractmethod
     def looks(self) -> int:
-        """Positions of the source that its windows look at in an inference, each as often as a window does."""
+        """Source positions that its windows read in an inference, counted once per window."""
 
     @abstractmethod
     def accumulates(self, bursts: IntArray) -> int:
-        """Additions of one weight into one neuron that the source's bursts cause, plane by plane."""
+        """Additions of one weight into one neuron, one per set bit-plane of the source's bursts."""
 
     @abstractmethod
     def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
-        """The weights of ``shape``, as the network has them, that the hardware's tables or constants hold."""
+        """The weights that the hardware's tables or constants hold, in the order of the network and of ``shape``."""
 
     @abstractmethod
     def figures(self) -> dict[str, Any]:
-        """How it is built, for tables and reports."""
+        """Its parameters, for tables and reports."""
 
     @abstractmethod
     def features(self) -> Features:
@@ -130,12 +130,12 @@ class Engine(ABC):
 
     @abstractmethod
     def rows_ahead(self, before: RowsAhead) -> RowsAhead:
-        """Rows of some node that must have been sent before a row of currents can be computed; ``before``: before a row
-        of the source is sent."""
+        """Rows of some node that must have been sent before a row of currents can be computed; ``before`` gives those
+        that must have been sent before a row of the source is sent."""
 
     @abstractmethod
     def rows_done(self, row: int) -> int:
-        """Rows of its source that it needs no more when it has computed everything before row ``row`` of currents."""
+        """Rows of its source that it no longer needs once it has computed everything before row ``row`` of currents."""
 
     @abstractmethod
     def expected_cycles(self, expectation: Expectation) -> EngineCycles:
@@ -143,11 +143,11 @@ class Engine(ABC):
 
     @abstractmethod
     def most_cycles(self) -> int:
-        """A bound of the cycles per inference: every bit-plane of every burst is set."""
+        """Upper bound of the cycles per inference, with every bit-plane of every burst set."""
 
     @abstractmethod
     def coverage(self, name: str, run: ComputedRun) -> list[CoverPoint]:
-        """Questions of functional coverage about the layer ``name``, and the answers of a run."""
+        """Functional coverage of the layer ``name`` in a run."""
 
     @abstractmethod
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
@@ -155,5 +155,5 @@ class Engine(ABC):
 
 
 def numbered(name: str, number: int) -> str:
-    """The name of something of which every engine of a layer has one: that of the first needs no number."""
+    """The name of something that every engine of a layer has: the first engine's has no number, the others' do."""
     return f"{name}_{number}" if number else name

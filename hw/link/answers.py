@@ -1,4 +1,4 @@
-"""Answerer: the frame that answers each job, and the checksum behind it."""
+"""Answerer: the frame that answers each job, and the checksum after it."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
 from amaranth.lib import stream, wiring
@@ -14,19 +14,19 @@ from qblif.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNE
 
 
 def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
-    """The identity of the device: so many bytes, and what they are as far as that is known."""
+    """The identity of the device: ``depth`` bytes, and their contents if these are known."""
     return MemoryDeclaration(name="identity", depth=depth, layout=8, style="block", words=lambda: identity)
 
 
 class Answerer(wiring.Component):
-    """Answers jobs one after the other; an inference's when its results come.
+    """Answers jobs in order; an inference is answered when its results arrive.
 
-    Throughput: one byte per cycle and a cycle more for each logit; two cycles per byte of identity and counters.
+    Throughput: one byte per cycle, plus one cycle per logit; two cycles per byte of identity and counters.
 
     Ports:
         jobs: ``job_layout()``; a job is taken when its answer has left.
-        results: of the network.
-        counter, turn: byte of the activity counters that comes next, and the request for the one behind it.
+        results: results of the network.
+        counter, turn: next byte of the activity counters, and the request for the byte after it.
         leaving: ``framed_layout()``, without checksum.
     """
 
@@ -51,7 +51,7 @@ class Answerer(wiring.Component):
         read = rom.read_port()
         counter_bytes = COUNTER_BYTES * len(identity.counters)
 
-        # What is sent next: the lowest of ``left + 1`` bytes of ``word``, the frame's last ones if it is ``closing``.
+        # The lowest of ``left + 1`` bytes of ``word`` is sent next; they are the frame's last ones if ``closing`` is 1.
         word = Signal(signed(8 * max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
         left = Signal(range(max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
         closing = Signal()
@@ -117,7 +117,7 @@ class Answerer(wiring.Component):
 
 
 class FrameSealer(wiring.Component):
-    """Sends a frame's CRC-32 behind it, lowest byte first. Throughput: one byte per cycle.
+    """Appends the CRC-32 to each frame, lowest byte first. Throughput: one byte per cycle.
 
     Ports:
         arriving, leaving: ``framed_layout()``.

@@ -1,4 +1,4 @@
-"""Consistent overhead byte stuffing (Cheshire and Baker, 1999): frames without zero bytes, closed by one."""
+"""Consistent overhead byte stuffing (Cheshire and Baker, 1999): no zero byte inside a frame, one at its end."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -11,7 +11,7 @@ BLOCK_DEPTH = 256
 
 
 def decoded_layout() -> data.StructLayout:
-    """Payload of a decoded stream: a byte; or the ``end`` of a frame, which is ``whole`` if its last block was."""
+    """Payload of a decoded stream: a byte, or the ``end`` of a frame, ``whole`` if its last block is complete."""
     return data.StructLayout({"byte": 8, "end": 1, "whole": 1})
 
 
@@ -21,9 +21,9 @@ def framed_layout() -> data.StructLayout:
 
 
 class CobsDecoder(wiring.Component):
-    """Takes the stuffing out. Zero bytes between frames are passed over.
+    """Removes the stuffing. Zero bytes between frames are ignored.
 
-    Throughput: one byte per cycle. Latency: none, all is combinational.
+    Throughput: one byte per cycle. Latency: none, it is combinational.
 
     Ports:
         arriving: bytes of the line.
@@ -67,7 +67,7 @@ def block_memory() -> MemoryDeclaration:
 class CobsEncoder(wiring.Component):
     """Stuffs frames block by block: a block is gathered, then sent. The first thing sent after a reset is a zero byte.
 
-    Throughput: two cycles per byte and three more a block. Latency: a block.
+    Throughput: two cycles per byte, plus three per block. Latency: one block.
 
     Ports:
         arriving: ``framed_layout()``, frames of at least one byte.
@@ -130,7 +130,7 @@ class CobsEncoder(wiring.Component):
         return m
 
     def _block_ends(self, m: Module, length: Signal, frame_ends: Signal, ends_in_zero: Signal) -> None:
-        """What follows a block; a frame that ends in a zero byte has one block more, an empty one."""
+        """Select the state after a block; a frame that ends in a zero byte has one more block, which is empty."""
         m.d.sync += [length.eq(0), ends_in_zero.eq(0)]
         with m.If(ends_in_zero):
             m.next = "CODE"

@@ -1,4 +1,4 @@
-"""What the host link is built from."""
+"""The configuration of the host link."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +8,9 @@ from qblif.protocol import CRC_BYTES, HEADER_BYTES, Identity
 SMALLEST_BUFFER = 512
 BUFFERED_FRAMES = 4
 FEWEST_FRAMES = 2
-"""While the network takes one request from the ring the line fills in the next."""
+"""While the network takes one request from the ring, the line writes the next."""
 AMPLE_BUFFER = 8192
-"""Bytes beyond which no more than ``FEWEST_FRAMES`` are kept: at any rate of the line they bridge a host's pauses."""
+"""Bytes that bridge a host's pauses at any line rate: a ring is larger only if ``FEWEST_FRAMES`` frames need it."""
 LARGEST_WINDOW = 64
 SMALLEST_DIVISOR = 4
 
@@ -20,8 +20,8 @@ class LinkConfig:
     """Identity and line of a device.
 
     Attributes:
-        identity: what the device says of itself.
-        divisor: clock cycles a bit of the line, 4 at least.
+        identity: the device's description of itself.
+        divisor: clock cycles per bit of the line, at least 4.
     """
 
     identity: Identity
@@ -48,12 +48,12 @@ def longest_frame(inference_bytes: int) -> int:
 
 
 def buffer_bytes(inference_bytes: int) -> int:
-    """A power of two that holds some of the longest frames: four where they are short, two where they are long."""
+    """A power of two with room for at least two of the longest frames, and for four if they are short."""
     longest = longest_frame(inference_bytes)
     wanted = min(BUFFERED_FRAMES * longest, max(FEWEST_FRAMES * longest, AMPLE_BUFFER))
     return max(SMALLEST_BUFFER, 1 << (wanted - 1).bit_length())
 
 
 def window(inference_bytes: int) -> int:
-    """Requests that may be unanswered at a time, since the ring has room for as many."""
+    """Requests that may be unanswered at a time: as many as the ring has room for, at most ``LARGEST_WINDOW``."""
     return min(LARGEST_WINDOW, buffer_bytes(inference_bytes) // longest_frame(inference_bytes))

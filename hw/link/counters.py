@@ -10,18 +10,18 @@ from qblif.protocol import COUNTER_BYTES
 
 
 class ActivityCounters(wiring.Component):
-    """Counters of 32 bits that start from 0 again after 2^32 - 1, one behind the other in a ring.
+    """32-bit counters that wrap to 0 after 2^32 - 1, chained in a ring.
 
-    To be read the ring is turned by bytes, so no selector is needed; after a whole turn all is as it was. Nothing may
-    be counted during a turn.
+    A reader turns the ring byte by byte, so no selector is needed; after a full turn the ring is back in place. Nothing
+    may be counted during a turn.
 
     Args:
         widths: name and width of every counter's increment.
 
     Ports:
-        increments: by name, what is added in this cycle.
-        turn: the ring moves on to the next byte.
-        byte: the one that is read now, lowest byte of the first counter first.
+        increments: the amount that is added to each counter in this cycle, by name.
+        turn: turns the ring to the next byte.
+        byte: the byte that is read now, beginning with the lowest byte of the first counter.
     """
 
     def __init__(self, widths: Mapping[str, int]) -> None:

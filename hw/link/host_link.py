@@ -23,12 +23,12 @@ RECEIVER, ANSWERER, ENCODER = "receiver", "answerer", "encoder"
 
 
 def link_memories(buffer_bytes: int, identity_bytes: int, identity: bytes = b"") -> Inventory:
-    """The memories of a :class:`HostLink` but for its queue of jobs, which is a part of Amaranth.
+    """The memories of a :class:`HostLink` except its queue of jobs, which is a part of Amaranth.
 
     Args:
-        buffer_bytes: of the ring of requests.
-        identity_bytes: of the device's identity.
-        identity: what it is, as far as that is known.
+        buffer_bytes: size of the ring of requests.
+        identity_bytes: size of the device's identity.
+        identity: the identity, if it is known.
     """
     yield from under(RECEIVER, inventory(ring_memory(buffer_bytes)))
     yield from under(ANSWERER, inventory(identity_memory(identity_bytes, identity)))
@@ -44,16 +44,16 @@ class HostLink(wiring.Component):
                                                              | jobs
         transmit line <- CobsEncoder <- FrameSealer <- Answerer <- results
 
-    What receives frames is in the domain ``sync``; what a ``RESET`` restarts, the network too, is in ``network``, which
-    has the same clock and no reset of its own.
+    Everything that a ``RESET`` restarts, including the network, is in the domain ``network``. The rest, the serial line
+    and the receiver of frames, is in ``sync``. Both have the same clock; ``network`` has no reset signal.
 
     Ports:
         receive, transmit: the serial lines.
         bursts, results: to and from the network.
-        counter, turn: as of :class:`hw.link.answers.Answerer`.
-        restart: for one cycle, to restart the network.
-        restarting: the restart is not complete; from the cycle after ``restart``.
-        reset: puts what is in ``network`` here into its initial state.
+        counter, turn: as in :class:`hw.link.answers.Answerer`.
+        restart: 1 for one cycle to restart the network.
+        restarting: a restart is in progress; 1 from the cycle after ``restart``.
+        reset: resets the link's components in the domain ``network``.
     """
 
     def __init__(self, config: LinkConfig, top: TopConfig) -> None:

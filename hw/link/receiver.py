@@ -1,4 +1,4 @@
-"""Frame receiver: keeps what is proper, and leaves a note in the place of what is not."""
+"""Frame receiver: keeps valid frames, and leaves a note in the place of each invalid one."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
@@ -11,7 +11,7 @@ from hw.memory import MemoryDeclaration
 from qblif.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
 
 MOST_OWED = 4095
-"""Notes that can wait for room: while a network works on what fills the ring, no line brings as many frames."""
+"""Notes that can wait for room: no line brings this many frames while a network works through a full ring."""
 
 
 def ring_memory(buffer_bytes: int) -> MemoryDeclaration:
@@ -22,20 +22,21 @@ def ring_memory(buffer_bytes: int) -> MemoryDeclaration:
 class FrameReceiver(wiring.Component):
     """Turns frames into records: ``kind, id`` and the data of an inference.
 
-    A frame is written into a ring as it comes and becomes a record when its end proves it right. In the place of any
-    other frame the record is a note, ``Error, id that is expected next``, so all are answered in their order. Notes
-    that find no room are counted, up to ``MOST_OWED``, and written as soon as there is some. All frames that begin or
-    end until then are refused as ``BUSY``.
+    A frame is written into a ring as it arrives and becomes a record when its end proves it valid. An invalid frame is
+    replaced by a note, ``Error, next expected id``, so all frames are answered in order. Notes that find no room are
+    counted, up to ``MOST_OWED``, and written as soon as there is room. Until then every frame that begins or ends is
+    refused as ``BUSY``.
 
-    ``RESET`` empties the ring: everything behind is restarted and begins with its record, which waits for that.
+    ``RESET`` empties the ring and restarts everything after it. Its record waits until the restart is complete and
+    leaves first.
 
     Throughput: one byte per cycle, five cycles for the end of a frame. Latency: 2 cycles from the end to the record.
 
     Ports:
         decoded: ``decoded_layout()``.
-        records: bytes; how many belong to a record follows from its kind.
-        restart: for one cycle, before the record of a ``RESET`` leaves.
-        restarting: what is behind still restarts: no record leaves. From the cycle after ``restart``.
+        records: bytes; the kind of a record determines its length.
+        restart: 1 for one cycle before the record of a ``RESET`` leaves.
+        restarting: a restart is in progress and no record leaves; 1 from the cycle after ``restart``.
     """
 
     def __init__(self, config: LinkConfig) -> None:
@@ -58,15 +59,15 @@ class FrameReceiver(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
 
-        # Addresses with one bit more than the memory has: where the next byte goes, where whole records end, what is
-        # read next.
+        # Addresses with one bit more than the memory needs: the next byte to write, the end of complete records, and
+        # the next byte to read.
         written = Signal(range(2 * depth))
         committed = Signal.like(written)
         fetched = Signal.like(written)
         m.d.comb += write.addr.eq(written[:-1])
 
-        # What there is room for is known a cycle late, so that no subtraction stands before the next write; the byte
-        # that may be written meanwhile is kept free.
+        # The free space is known one cycle late, so that no subtraction delays the next write; one byte is kept free
+        # for a write in that cycle.
         space = Signal(range(depth + 1))
         full = Signal()
         cramped = Signal()
@@ -88,7 +89,7 @@ class FrameReceiver(wiring.Component):
             with m.State("RECEIVE"):
                 m.d.comb += [crc.data.eq(byte), write.data.eq(byte)]
                 with m.If((owed != 0) & ~cramped):
-                    # While notes are owed nothing of a frame is written, so they follow the last record.
+                    # While notes are owed no byte of a frame is written, so the notes follow the last record.
                     m.d.sync += [owed.eq(owed - 1), note_kind.eq(Error.BUSY)]
                     m.next = "NOTE KIND"
                 with m.Else():
@@ -120,7 +121,7 @@ class FrameReceiver(wiring.Component):
                             end = (written - CRC_BYTES)[: len(written)]
                             m.d.sync += [written.eq(end), committed.eq(end)]
             with m.State("DROPPED"):
-                # In the next cycle it is known what room there is without the frame.
+                # The free space without the dropped frame is known only in the next cycle.
                 m.next = "REFUSE"
             with m.State("REFUSE"):
                 with m.If((owed == 0) & ~cramped):

@@ -17,10 +17,10 @@ def job_layout() -> data.StructLayout:
 
 
 class RequestReader(wiring.Component):
-    """Reads records and announces them; an inference is fed too. What comes behind anything else waits for its answer,
-    which comes when all before is answered: so counters are read while they stand still.
+    """Reads records, announces them, and feeds inferences to the network. After any other record it waits until
+    everything is answered, so the counters do not change while they are read.
 
-    Throughput: one byte per cycle, two cycles more per record.
+    Throughput: one byte per cycle, plus two cycles per record.
 
     Ports:
         records: bytes of :class:`hw.link.receiver.FrameReceiver`.
@@ -78,7 +78,7 @@ class RequestReader(wiring.Component):
 
 
 class BeatUnpacker(wiring.Component):
-    """Gathers beats from bytes, a bit per cycle, the lowest first; what is left of an inference's last byte is dropped.
+    """Gathers beats from bytes, one bit per cycle, lowest first; unused bits of an inference's last byte are dropped.
 
     Ports:
         arriving: bytes.

@@ -1,4 +1,4 @@
-"""The serial line: bytes of one start bit, eight data bits from the lowest up, one stop bit."""
+"""The serial line: each byte has one start bit, eight data bits, lowest first, and one stop bit."""
 
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
@@ -9,14 +9,15 @@ DATA_BITS = 8
 
 
 class UartReceiver(wiring.Component):
-    """Bytes of a line; every bit is sampled in its middle, and what begins no whole start bit is passed over.
+    """Receives bytes. Every bit is sampled in its middle; start bits shorter than half a bit period are ignored as
+    glitches.
 
     A byte that is not taken before the next one is complete, ``10 * divisor`` cycles later, is lost. A wrong stop bit
-    is not told: the frames' checksum finds out. Latency: ``9.5 * divisor`` cycles from the start bit's edge, and the
-    two of the synchronizer.
+    is not reported, since the frame's checksum detects it. Latency: ``9.5 * divisor`` cycles from the start bit's edge,
+    plus two for the synchronizer.
 
     Ports:
-        line: the pin; it may change at any time.
+        line: the pin, asynchronous to the clock.
         leaving: bytes.
     """
 
@@ -56,11 +57,11 @@ class UartReceiver(wiring.Component):
 
 
 class UartTransmitter(wiring.Component):
-    """Sends bytes. Throughput: a byte in ``10 * divisor + 1`` cycles.
+    """Sends bytes. Throughput: one byte per ``10 * divisor + 1`` cycles.
 
     Ports:
         arriving: bytes.
-        line: the pin; 1 while nothing is sent.
+        line: the pin; 1 when idle.
     """
 
     def __init__(self, divisor: int) -> None:

@@ -17,7 +17,7 @@ from hw.timing import LONG_AGO, Consumer, PipelineClock
 
 
 class MembraneTap(wiring.Signature):
-    """Membranes as they are written back: ``last_step`` marks those after the last timestep. Not a stream; for taps."""
+    """Tap of membranes as they are written back; ``last_step`` marks those after the last timestep. Not a stream."""
 
     def __init__(self, cores: int, bits: int) -> None:
         super().__init__(
@@ -28,12 +28,12 @@ class MembraneTap(wiring.Signature):
 class NeuronBank(wiring.Component):
     """Updates the neurons of one layer in the order fold -> timestep -> neuron, M neighbouring neurons per cycle.
 
-    Only one fold is in work at a time, so P membranes are all there are. A neuron's membrane is written back
-    ``write_latency`` = 4 cycles after its sum is taken and read again at the next timestep; where P / M is less
-    than ``write_latency`` the bank waits the difference after each timestep.
+    Only one fold is processed at a time, so the bank stores only P membranes. A neuron's membrane is written back
+    ``write_latency`` = 4 cycles after its sum is taken and read again at the next timestep; if P / M is less
+    than ``write_latency``, the bank waits the difference after each timestep.
 
     Throughput: ``max(P / M, 4)`` cycles per timestep and fold. Latency: ``latency`` = 5 cycles from the sums that
-    complete a beat to the beat. Where the next beat is not taken everything here stands still.
+    complete a beat to the beat. While a beat is not taken, bursts of the next one stall the whole bank.
 
     Ports:
         currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.engines.event.handover.Handover` sends them.
@@ -70,7 +70,7 @@ class NeuronBank(wiring.Component):
         slots = config.slots
         pause = max(0, self.write_latency - slots)
 
-        # Where the neurons that are taken next stand; a pause follows each timestep of a bank with few slots.
+        # Position of the neurons that are taken next; in a bank with few slots, a pause follows each timestep.
         advance = Signal()
         taken = Signal()
         pausing = Signal()
@@ -91,7 +91,7 @@ class NeuronBank(wiring.Component):
             with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
                 m.d.sync += pausing.eq(0)
 
-        # What travels with a neuron through the pipeline, one entry per stage.
+        # Data that travels with a neuron through the pipeline, one entry per stage.
         stages = [Signal(data.StructLayout({"valid": 1, "last_step": 1, "slot": range(slots)}), name="stage_0")]
         m.d.comb += [stages[0].valid.eq(taken), stages[0].last_step.eq(steps_end), stages[0].slot.eq(slot)]
         for index in range(1, self.write_latency + 1):
@@ -130,7 +130,7 @@ class NeuronBank(wiring.Component):
     def _skips(self, m: Module, taken: Signal) -> tuple[Value, list[list[Value]]]:
         """Whether every skip offers the bursts of the neurons that are taken next, and these bursts for each core.
 
-        A skip's beat serves several cycles where it is wider than the cores; it is taken with the last of them.
+        A skip's beat that is wider than the cores serves several cycles; it is taken in the last of them.
         """
         cores = self.config.cores
         offered: list[Value] = []
@@ -146,7 +146,7 @@ class NeuronBank(wiring.Component):
         return (Cat(offered).all() if offered else Const(1, 1)), bursts
 
     def _first_rows(self, m: Module, slots: int, fold_ends: Value) -> tuple[Value, Value]:
-        """Rows of the constants at which the fold in work and the one after it begin."""
+        """First rows of the constants of the current fold and of the next one."""
         if self.config.folds == 1:
             return Const(0), Const(0)
         row = Signal(range(self.config.folds * slots), name="first_row")
@@ -181,7 +181,7 @@ def skip_port(index: int) -> str:
 
 
 class NeuronBankTiming:
-    """Neurons of one layer, from the turning ring to the beats that leave."""
+    """Exact timing of the neurons of one layer, from the turning ring to the beats that leave."""
 
     def __init__(self, config: NeuronConfig, repeats: int, skips: Sequence[SkipTiming], reader: Consumer) -> None:
         self.config, self.repeats, self.skips, self.reader = config, repeats, skips, reader
@@ -195,7 +195,8 @@ class NeuronBankTiming:
         self.slot = 0
 
     def feed(self, valid: int) -> int:
-        """A ring that turns ``repeats`` times from cycle ``valid`` on; returns when its last beat is taken."""
+        """A ring that turns ``repeats`` times from cycle ``valid`` on; returns the cycle in which its last beat is
+        taken."""
         for _ in range(self.repeats):
             for first in range(0, self.config.slots, self.parts):
                 self._beat(valid, first)

@@ -1,4 +1,4 @@
-"""What the parts of a population are built from: neurons, and the identity skips that enter them."""
+"""The configuration of a population's parts: its neurons, and the identity skips into them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ from qblif.streams import BurstStream
 
 @dataclass(frozen=True, kw_only=True)
 class QueueConfig:
-    """Bursts of ``source`` that wait until the path beside them has come as far; ``depth`` beats at most."""
+    """Bursts of ``source`` that wait until the parallel path has caught up; at most ``depth`` beats."""
 
     source: str
     stream: BurstStream
@@ -24,7 +24,7 @@ class QueueConfig:
 
     @property
     def queue(self) -> MemoryDeclaration:
-        """The beats that wait."""
+        """The memory of the waiting beats."""
         return MemoryDeclaration(
             name="queue",
             depth=self.depth,
@@ -35,14 +35,14 @@ class QueueConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SkipConfig(QueueConfig):
-    """An identity connection into a population: ``weight`` for each burst."""
+    """An identity connection into a population: each burst counts ``weight``."""
 
     weight: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronConfig:
-    """What a :class:`hw.neurons.bank.NeuronBank` is built from; ``bias`` and ``exponent`` are (folds * lanes,)."""
+    """The configuration of a :class:`hw.neurons.bank.NeuronBank`; ``bias`` and ``exponent`` are (folds * lanes,)."""
 
     lanes: int
     folds: int
@@ -71,12 +71,12 @@ class NeuronConfig:
 
     @property
     def slots(self) -> int:
-        """Cycles in which all lanes go through the cores."""
+        """Cycles in which all lanes pass through the cores once."""
         return self.lanes // self.cores
 
     @property
     def constants(self) -> MemoryDeclaration:
-        """Biases and exponents, those of M neighbouring neurons in a word."""
+        """Biases and exponents, with M neighbouring neurons per word."""
         return constants_declaration(self, per_word=self.cores)
 
     @property

@@ -1,4 +1,4 @@
-"""Biases and exponents: their layout, their memory, and how a pipeline is served from it."""
+"""Biases and exponents: their layout, their memory, and how a pipeline reads it."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from hw.memory import MemoryDeclaration, MemoryStyle
 
 
 class Constants(Protocol):
-    """What has biases and exponents: one of each per neuron or class, and how they are kept."""
+    """A configuration with biases and exponents: one of each per neuron or class, and the memory that holds them."""
 
     @property
     def bias(self) -> tuple[int, ...]: ...
@@ -27,7 +27,7 @@ class Constants(Protocol):
 
 
 def constants_layout(config: Constants) -> data.StructLayout:
-    """The constants of one neuron or class: ``bias`` and, where any may differ from 0, ``exponent``."""
+    """The constants of one neuron or class: ``bias`` and, unless all are 0, ``exponent``."""
     fields: dict[str, object] = {"bias": signed(config.bias_bits)}
     if config.exponent_bits:
         fields["exponent"] = unsigned(config.exponent_bits)
@@ -35,8 +35,8 @@ def constants_layout(config: Constants) -> data.StructLayout:
 
 
 def constants_declaration(config: Constants, *, per_word: int) -> MemoryDeclaration:
-    """The memory of biases and exponents, in the order fold -> slot (of the readout class after class), those of
-    ``per_word`` neighbours in a word."""
+    """The memory of biases and exponents, in the order fold -> slot (readout: class by class), with ``per_word``
+    neighbours per word."""
     one = constants_layout(config)
     layout = data.ArrayLayout(one, per_word)
 
@@ -58,7 +58,7 @@ def constants_declaration(config: Constants, *, per_word: int) -> MemoryDeclarat
 
 
 def constants_features(config: Constants) -> Features:
-    """The register behind a block RAM of constants."""
+    """The register after a block RAM of constants."""
     return Features(rom_register=config.constants.width if config.constants_memory == "block" else 0)
 
 
@@ -67,16 +67,16 @@ def constants_memory(
 ) -> "tuple[data.View[data.ArrayLayout], Value]":
     """The constants of ``row`` in the cycle after it was taken, and whether anything may be taken.
 
-    A table made of logic is read as it is needed. A block RAM's output ends in a register before any arithmetic, and
-    that must not take longer: so it is always read one row ahead, from the first cycle after reset on, in which nothing
-    may be taken yet.
+    A table made of logic is read on demand. A block RAM's output goes through a register before any arithmetic; to add
+    no latency, the block RAM is always read one row ahead. It is first read in the first cycle after reset, in which
+    nothing may be taken yet.
 
     Args:
-        m: the module that the memory becomes a part of.
-        config: whose constants.
-        advance: the pipeline moves; what is handed out stays as it is where it does not.
+        m: the module that the memory is added to.
+        config: the configuration that has the constants.
+        advance: the pipeline advances; while it does not, the returned constants do not change.
         taken: the sums of ``row`` are taken in this cycle.
-        row, next_row: those that are taken now and after it.
+        row, next_row: the row that is taken now, and the one after it.
     """
     declaration = config.constants
     m.submodules[declaration.name] = memory = declaration.memory()

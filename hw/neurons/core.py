@@ -17,7 +17,7 @@ def skips_layout(config: NeuronConfig) -> data.StructLayout:
 
 
 class NeuronCore(wiring.Component):
-    """One neuron per cycle through a pipeline that moves on where ``advance`` is 1 (arXiv 2604.25688, our reading)::
+    """One neuron per cycle through a pipeline that advances when ``advance`` is 1 (arXiv 2604.25688, our reading)::
 
         cycle 0   take ``sum`` and ``first``; skipped = sum of weight * burst over the identity skips
               1   current   = (sum << exponent) + bias + skipped      takes ``constants``
@@ -27,9 +27,9 @@ class NeuronCore(wiring.Component):
                       potential - (burst << F)      soft reset
                       0 if burst > 0 else potential hard reset
 
-    The burst counter saturates and nothing else does: the widths of ``config`` are proved for its weights.
-    Throughput: one neuron per cycle. Latency: ``latency`` = 4 cycles from ``sum`` to ``burst``.
-    ``membrane_latency`` = 2 and ``constants_latency`` = 1 say how long after ``sum`` these are taken.
+    Only the burst saturates: the widths of ``config`` are proved for its weights, so nothing else can overflow.
+    Throughput: one neuron per cycle. Latency: ``latency`` = 4 cycles from ``sum`` to ``burst``. ``membrane`` is taken
+    ``membrane_latency`` = 2 cycles after ``sum``, and ``constants`` ``constants_latency`` = 1 cycle after it.
     """
 
     latency = 4

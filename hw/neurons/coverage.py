@@ -1,4 +1,4 @@
-"""The questions of functional coverage about a population's neurons."""
+"""Functional coverage of a population's neurons."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from qblif.network.nodes import Population
 
 
 def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[CoverPoint]:
-    """Clamps, membranes, and which channels and folds fired, of the population ``name``."""
+    """Cover points of the population ``name``: clamps, membranes, and which channels and folds fired."""
     population = run.network.node(name)
     assert isinstance(population, Population)
     bounds, potentials, membranes = layer_bounds(run.network, population), run.potentials[name], run.membranes[name]
@@ -48,7 +48,7 @@ def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[Co
 
 
 def unclamped(bounds: LayerBounds, lowest: int, saturated: int) -> dict[str, str]:
-    """The clamps that no potential needs."""
+    """The clamps that no potential can reach."""
     low, high = int(bounds.potential.low.min()), int(bounds.potential.high.max())
     reason = f"potentials are {low} to {high} for every input, by interval analysis"
     return {name: reason for name, needed in (("at 0", low < lowest), ("at K", high >= saturated)) if not needed}

@@ -1,4 +1,4 @@
-"""Where the currents of several projections into one population meet."""
+"""Addition of the currents of several projections into one population."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ from hw.timing import CurrentConsumer
 class CurrentAdder(wiring.Component):
     """Adds the currents of several engines, neuron by neuron (docs/design.md, integer form: the sum over projections).
 
-    Throughput: one beat per cycle, as soon as all are there. Latency: ``latency`` = 0; the neuron cores begin with a
-    register.
+    Throughput: one beat per cycle, as soon as every engine offers one. Latency: ``latency`` = 0; the neuron cores begin
+    with a register.
 
     Ports:
         arriving: ``sums_layout(cores, bits)`` of each engine; an array of streams.
-        leaving: their sum, ``sums_layout(cores, bits)``, whose width is proved for it.
+        leaving: their sum, ``sums_layout(cores, bits)``; ``bits`` is proved for it.
     """
 
     latency = 0
@@ -44,7 +44,7 @@ class CurrentAdder(wiring.Component):
 
 
 class Side:
-    """An engine that waits for another one: its queue, its timing, and from when on each of its sums is there."""
+    """An engine that waits for another one: its queue, its timing, and the cycle from which each sum is available."""
 
     def __init__(self, queue: SkipTiming) -> None:
         self.queue = queue
@@ -52,12 +52,12 @@ class Side:
         self.valid: list[int] = []
 
     def feed(self, valid: int) -> int:
-        """The engine's ring could turn from cycle ``valid`` on; when it does is known once the others are there."""
+        """The engine's ring could turn from cycle ``valid`` on; when it does depends on the other engines."""
         self.valid.append(valid)
         return valid
 
     def next_sum(self) -> int:
-        """The cycle from which on the next sum is there: the engine goes on as far as it has to."""
+        """The cycle from which the next sum is available; the engine advances as far as this requires."""
         assert self.engine is not None
         while not self.valid:
             if not self.engine.advance():
@@ -66,13 +66,13 @@ class Side:
 
 
 class CurrentsTiming:
-    """Currents that are added: the rings of all engines turn together, as soon as the last of them is there."""
+    """Exact timing of added currents: the rings of all engines turn together, once the last one has its sums."""
 
     def __init__(self, sides: Sequence[Side], neurons: CurrentConsumer) -> None:
         self.sides, self.neurons = sides, neurons
 
     def feed(self, valid: int) -> int:
-        """As of :class:`hw.timing.CurrentConsumer`, for the engine that all others wait for."""
+        """As in :class:`hw.timing.CurrentConsumer`, for the engine that all others wait for."""
         taken = self.neurons.feed(max([valid, *(side.next_sum() for side in self.sides)]))
         for side in self.sides:
             assert side.engine is not None

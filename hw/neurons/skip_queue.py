@@ -1,4 +1,4 @@
-"""Skip queue: bursts wait here until the path beside them has come as far."""
+"""Skip queue: bursts wait here until the parallel path has caught up."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -13,8 +13,8 @@ from hw.timing import LONG_AGO
 class SkipQueue(wiring.Component):
     """A queue of ``depth`` beats, proved deep enough by :func:`hw.stages.queues.queue_depth`.
 
-    Its source sends into this queue and into the layers between at the same time. By the time the target can work
-    on a position the source is ``depth`` beats ahead at most, so the queue is never what all wait for.
+    Its source sends into this queue and into the layers in between at the same time. When the target can work on a
+    position, the source is at most ``depth`` beats ahead, so a full queue never causes a deadlock.
 
     Throughput: one beat per cycle. Latency: ``latency`` = 3 cycles.
 
@@ -55,7 +55,7 @@ class SkipQueue(wiring.Component):
 
 
 class SkipTiming:
-    """A queue of bursts that wait for the path beside them."""
+    """Exact timing of a :class:`SkipQueue`."""
 
     def __init__(self, config: QueueConfig) -> None:
         self.depth = config.queue.shape.depth
@@ -71,7 +71,7 @@ class SkipTiming:
         return taken
 
     def available(self) -> int:
-        """The cycle from which on the next beat is offered."""
+        """The cycle from which the next beat is offered."""
         return self._move(len(self.left)) + 1
 
     def take(self, at: int) -> None:

@@ -1,4 +1,4 @@
-"""The whole device but for its clock and pins: network, self-test, host link and lights."""
+"""The whole device except its clock and pins: network, self-test, host link and lights."""
 
 from amaranth.hdl import DomainRenamer, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
@@ -21,7 +21,7 @@ NETWORK, SELF_TEST, LINK = "network", "self_test", "link"
 
 
 def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None) -> Inventory:
-    """Every memory of a :class:`Device` but for the link's queue of jobs."""
+    """Every memory of a :class:`Device` except the link's queue of jobs."""
     for stage in config.stages:
         yield from under(NETWORK, stage.memories())
     yield from under(SELF_TEST, self_test_memories(config, vectors))
@@ -31,10 +31,10 @@ def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfi
 
 
 def counter_widths(config: TopConfig) -> dict[str, int]:
-    """Name of every activity counter and the width of what it may count in one cycle.
+    """Name of every activity counter, and the width of its increment.
 
-    ``inferences`` finished and ``cycles`` in which any was under way; of every stream the bursts that were sent, and of
-    every layer the cycles in which it scanned some.
+    The counters are ``inferences`` finished, ``cycles`` with an inference in progress, the bursts sent on every stream,
+    and the cycles in which every layer's scanner worked.
     """
 
     def most_bursts(group: int, bits: int) -> int:
@@ -49,24 +49,25 @@ def counter_widths(config: TopConfig) -> dict[str, int]:
 
 
 class Device(wiring.Component):
-    """After a reset the self-test replays its inputs, first all of them at full speed, then two a second; the first
-    inference of a host takes the network over for good.
+    """After a reset the self-test replays its inputs, first all of them at full speed, then two per second. The first
+    inference of a host takes over the network until the next restart.
 
-    It has two domains: ``sync``, and ``network``, which has the same clock and no reset: what is in it is restarted
-    stage by stage, after a reset of ``sync`` and by the host (:class:`hw.shell.reset.RestartChain`).
+    There are two domains: ``sync``, and ``network``, which has the same clock and no reset signal. Components in
+    ``network`` are restarted stage by stage, after a reset of ``sync`` and by the host
+    (:class:`hw.shell.reset.RestartChain`).
 
     Args:
         config: the network.
-        vectors: what the self-test replays.
-        link: the host link; None where the board has no serial line.
-        clock_hz: of both domains.
+        vectors: the inputs and logits of the self-test.
+        link: the host link; None for a board without a serial line.
+        clock_hz: clock frequency of both domains.
 
     Ports:
         receive, transmit: the serial lines.
-        heartbeat: blinks once a second, four times as fast when a logit of the self-test was wrong.
-        passed: the self-test has seen all its inputs, and every logit was right.
-        busy: an inference is under way, or was since the half second began.
-        winner: class of the last inference.
+        heartbeat: blinks once per second, or twice if a logit of the self-test was wrong.
+        passed: the self-test has run all its inputs, and every logit was right.
+        busy: an inference is in progress, or was in the current half second.
+        winner: predicted class of the last inference.
     """
 
     def __init__(self, config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None, clock_hz: int) -> None:
@@ -128,7 +129,7 @@ class Device(wiring.Component):
         return m
 
     def _clockwork(self, m: Module) -> tuple[Signal, Signal]:
-        """One cycle in every half second, and the quarters of a second modulo four."""
+        """A pulse of one cycle every half second, and a count of quarter seconds modulo four."""
         cycles_end = counter(m, "quarter_cycle", max(2, self.clock_hz // 4), 1)[1]
         quarter = Signal(2)
         tick = Signal()
@@ -137,7 +138,7 @@ class Device(wiring.Component):
         return tick, quarter
 
     def _count(self, m: Module, network: NetworkTop, share: NetworkShare, counters: ActivityCounters) -> None:
-        """What the network does for the host is counted a cycle later; bursts are held, then added up."""
+        """Count the network's work for the host, one cycle late; beats are registered, then their bursts added up."""
         increments = counters.increments
         results = share.link_results
         events = {
@@ -158,7 +159,7 @@ class Device(wiring.Component):
             m.d.comb += getattr(increments, name).eq(happened)
         for name, (transferred, bursts) in streams.items():
             increment = getattr(increments, f"bursts_{name}")
-            # A beat may come right out of a block RAM, so it is held before it is added up.
+            # A beat may come directly from a block RAM, so it is registered before its bursts are added up.
             taken = Signal(name=f"{name}_taken")
             beat = Signal.like(bursts, name=f"{name}_beat", reset_less=True)
             sent = Signal.like(increment, name=f"{name}_bursts")

@@ -1,4 +1,4 @@
-"""Restart: one reset register per stage, so that no reset has far to go."""
+"""Restart: one reset register per stage, so that no reset signal crosses the chip."""
 
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
@@ -6,23 +6,23 @@ from amaranth.lib.wiring import In, Out
 
 
 class RestartChain(wiring.Component):
-    """Resets the stages of a pipeline one after the other, from the last one to the first and then to its sources.
+    """Resets the stages of a pipeline one after another, from the last to the first, and then the pipeline's sources.
 
-    One register for all stages would drive every corner of the chip within one cycle. Here each register drives its own
-    stage and the next register. Every reset lasts so long that all of them overlap: what one stage still sends during a
-    restart ends in a reset of the next. What stands behind a stage is released before it, so that the first new beat
-    meets no reset.
+    A single register would have to drive all corners of the chip within one cycle. Here each register drives its own
+    stage and the next register. The resets last long enough for all of them to overlap: a beat that a stage still sends
+    during a restart is discarded by the reset of the next stage. Each stage is released after the stages that follow
+    it, so the first new beat meets no reset.
 
-    Latency: ``cycles`` from the last cycle of ``begin`` until all is released.
+    Latency: ``cycles`` from the last cycle of ``begin`` until everything is released.
 
     Args:
-        stages: how many stages there are.
+        stages: number of stages.
 
     Ports:
-        begin: restart; for one cycle or more, at any time.
-        resets: of the stages from the first to the last, in bits 0 .. stages - 1.
-        sources: reset of what sends beats to the first stage.
-        busy: something is reset or still will be; from the cycle after ``begin``.
+        begin: 1 for one cycle or more to restart, at any time.
+        resets: resets of the stages from the first to the last, in bits 0 .. stages - 1.
+        sources: reset of the components that send beats to the first stage.
+        busy: a restart is in progress; 1 from the cycle after ``begin``.
     """
 
     def __init__(self, stages: int) -> None:
@@ -31,7 +31,7 @@ class RestartChain(wiring.Component):
 
     @property
     def cycles(self) -> int:
-        """Cycles that a restart takes: each reset lasts ``stages + 2`` and begins a cycle after the one before."""
+        """Cycles of a restart: each reset lasts ``stages + 2`` cycles and begins one cycle after the previous one."""
         return 2 * self.stages + 3
 
     def elaborate(self, platform: object) -> Module:
@@ -51,5 +51,5 @@ class RestartChain(wiring.Component):
 
 
 def reset_by(reset: Signal) -> ResetInserter:
-    """Puts a component of the domain ``sync`` into its initial state while ``reset`` is 1."""
+    """A transformer that holds a component of the domain ``sync`` in its initial state while ``reset`` is 1."""
     return ResetInserter({"sync": reset})

@@ -1,4 +1,4 @@
-"""A minimal harness on the chip: replays the reference vectors for ever and checks every logit."""
+"""The self-test on the chip: replays the reference inputs forever and checks every logit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from hw.stages.readout import result_layout
 from hw.stream_register import StreamRegister
 
 MOST_ANSWERED_AT_ONCE = 4096
-"""Beats of the largest memory whose answers go straight into the network: a larger one answers late in a cycle, through
-a multiplexer of many block RAMs."""
+"""Beats of the largest memory that drives the network directly: the output of a larger one arrives late in a cycle,
+through a multiplexer of many block RAMs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTestVectors:
-    """``beats``: all inputs' beats as integers, one after the other, or none for no self-test; ``logits``: the expected
-    ones, or empty."""
+    """``beats``: the beats of all inputs as integers, in order; empty for no self-test. ``logits``: the expected ones,
+    or empty."""
 
     beats: Sequence[int]
     logits: Sequence[int]
 
 
 def samples_memory(config: TopConfig, depth: int, beats: Sequence[int] = ()) -> MemoryDeclaration:
-    """The reference inputs: ``depth`` beats, and what they are as far as that is known."""
+    """The reference inputs: ``depth`` beats, and their contents if these are known."""
     return MemoryDeclaration(
         name="samples",
         depth=depth,
@@ -40,7 +40,7 @@ def samples_memory(config: TopConfig, depth: int, beats: Sequence[int] = ()) -> 
 
 
 def expected_memory(config: TopConfig, depth: int, logits: Sequence[int] = ()) -> MemoryDeclaration:
-    """The expected logits: so many, and what they are as far as that is known."""
+    """The expected logits: ``depth`` of them, and their values if these are known."""
     return MemoryDeclaration(
         name="expected", depth=depth, layout=signed(config.readout.logit_bits), style="block", words=lambda: logits
     )
@@ -55,18 +55,18 @@ def self_test_memories(config: TopConfig, vectors: SelfTestVectors) -> Inventory
 
 
 class SelfTest(wiring.Component):
-    """Offers the reference inputs one after the other, for ever, and compares what comes back.
+    """Offers the reference inputs one after another, forever, and checks the results.
 
     Ports:
         bursts, results: to and from :class:`hw.top.NetworkTop`.
-        allowed: another inference may begin; one that has begun is finished.
-        offering: of an inference that has begun, beats are still to be taken.
+        allowed: another inference may begin; one that has begun is always finished.
+        offering: an inference has begun, and some of its beats are not taken yet.
         complete: every input has been offered at least once.
-        passed: every logit so far was right, and all vectors have been seen at least once.
-        failed: some logit was wrong; stays until reset.
+        passed: every logit so far was right, and all inputs have been run at least once.
+        failed: some logit was wrong; stays 1 until reset.
 
     Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; one from
-    ``allowed`` to the first beat, two where a register stands behind the memory.
+    ``allowed`` to the first beat, or two with a register after the memory.
     """
 
     latency = 3
@@ -131,7 +131,7 @@ class SelfTest(wiring.Component):
         position, all_seen = counter(m, "position", len(logits), taken)
         m.d.comb += [read.en.eq(1), read.addr.eq(position)]
 
-        # The memory answers a cycle after the result, and its answer is held in a register before it is compared.
+        # The memory's output comes one cycle after the result, and is registered before it is compared.
         all_taken = Signal()
         asked = Signal()
         checking = Signal()

@@ -1,4 +1,4 @@
-"""Who the network works for: the self-test, until a host's first inference."""
+"""Sharing of the network: it works for the self-test until a host's first inference."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
@@ -13,8 +13,8 @@ MOST_IN_FLIGHT = 255
 
 
 class NetworkShare(wiring.Component):
-    """Joins self-test and host link to the network. When the link first offers a beat, the self-test begins no further
-    inference, and after its last result the network is the link's until reset.
+    """Connects the self-test or the host link to the network. Once the link offers its first beat, the self-test begins
+    no further inference, and after its last result the network belongs to the link until reset.
 
     Latency: none, all streams pass combinationally.
 
@@ -22,9 +22,9 @@ class NetworkShare(wiring.Component):
         test_bursts, link_bursts, bursts: to the network.
         results, test_results, link_results: from it.
         test_may_begin: the self-test may begin an inference.
-        test_offering: of one that it has begun, beats are still to be taken.
-        linked: the network is the link's.
-        active: an inference is under way.
+        test_offering: the self-test has begun an inference, and some of its beats are not taken yet.
+        linked: the network belongs to the link.
+        active: an inference is in progress.
     """
 
     def __init__(self, config: TopConfig) -> None:

@@ -1,4 +1,4 @@
-"""Pooling over windows side by side, which is worked out while the stream passes: one row of results is kept."""
+"""Pooling over windows that tile the source, computed while the stream passes: one row of results is kept."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ UNIT = "pooling"
 
 @dataclass(frozen=True, kw_only=True)
 class PoolingPlan(StagePlan):
-    """How a pooling is built: ``memory`` holds one row of unfinished windows."""
+    """How a pooling is built; ``memory``: memory style of one row of unfinished windows."""
 
     type: ClassVar[str] = "pooling"
     name: str
@@ -48,7 +48,7 @@ class PoolingPlan(StagePlan):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolingStage(Stage):
-    """What a :class:`PoolingUnit` is built from; ``stream`` comes in, ``output`` leaves."""
+    """The configuration of a :class:`PoolingUnit`; ``stream`` comes in, ``output`` leaves."""
 
     type: ClassVar[str] = PoolingPlan.type
     name: str
@@ -147,14 +147,14 @@ class PoolingStage(Stage):
 
 
 def pooled_windows(name: str, kind: str, window: Window, bursts: IntArray) -> list[CoverPoint]:
-    """Where the maximum of a window stood, and whether it stood there alone; whether rows and columns fired that no
-    window sees.
+    """Cover points: where in a window the maximum was, and whether only there; whether any bursts arrived in rows and
+    columns that no window reads.
 
     Args:
-        name: of the pooling.
-        kind: what it does.
-        window: what it looks through.
-        bursts: of its source, (inferences, steps, C, H, W).
+        name: name of the pooling.
+        kind: sum or max.
+        window: its window.
+        bursts: the bursts of its source, (inferences, steps, C, H, W).
     """
     count, positions = len(bursts), np.moveaxis(bursts, (3, 4), (1, 2))
     points = []
@@ -179,27 +179,27 @@ def pooled_windows(name: str, kind: str, window: Window, bursts: IntArray) -> li
 
 
 def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
-    """Rows that must have been sent before a row of pooled windows is whole."""
+    """Rows that must have been sent before a row of pooled windows is complete."""
     return lambda row: before((row + 1) * kernel - 1)
 
 
 class PoolingUnit(wiring.Component):
-    """Pooling of every channel over windows side by side; rows and columns that fill no window are dropped.
+    """Pools every channel over windows that tile the source; rows and columns that do not fill a window are dropped.
 
     ::
 
         arriving --> address | memory | partial results | combine --> write back, or leave with the window's last beat
         cycle           0        1            2
 
-    One row of unfinished windows is kept. What is written is read again ``write_latency`` = 3 cycles later at the
-    earliest, so where a position has fewer beats than that the stage pauses for the difference behind each.
+    One row of unfinished windows is kept. A written word can be read ``write_latency`` = 3 cycles later, so if a
+    position has fewer beats than that, the stage pauses for the difference after each position.
 
-    Throughput: one beat per cycle, or a position in ``write_latency`` cycles. Latency: ``latency`` = 3 cycles from a
-    window's last beat to its result. Where a result is not taken everything here stands still.
+    Throughput: one beat per cycle, but at least ``write_latency`` cycles per position. Latency: ``latency`` = 3 cycles
+    from a window's last beat to its result. While a result is not taken, the next one stalls the whole stage.
 
     Ports:
         arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
-        leaving: that of ``config.output``.
+        leaving: ``bursts_layout(group, burst_bits)`` of ``config.output``.
     """
 
     latency = 3
@@ -237,7 +237,7 @@ class PoolingUnit(wiring.Component):
             with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
                 m.d.sync += pausing.eq(0)
 
-        # What travels with a beat while its window's partial result is fetched.
+        # Data that travels with a beat while its window's partial result is fetched.
         layout = data.StructLayout(
             {
                 "valid": 1,
@@ -279,8 +279,8 @@ class PoolingUnit(wiring.Component):
         return m
 
     def _place(self, m: Module, taken: Signal) -> tuple[Signal, Signal, Signal, Signal, Signal]:
-        """Of the arriving beat: its address, whether it belongs to a window, whether it is of the window's first and
-        of its last position, and whether it is the last beat of its position."""
+        """Of the arriving beat: its address, whether it belongs to a window, whether it is in the window's first
+        position, whether it is in the last position, and whether it is the last beat of its position."""
         config = self.config
         down, across = config.window.rows.kernel, config.window.columns.kernel
         words = config.stream.beats_per_position
@@ -310,7 +310,7 @@ class PoolingUnit(wiring.Component):
 
 
 def cyclic(m: Module, name: str, length: int, advance: object, restart: object) -> Signal:
-    """A counter of 0 .. length-1 that moves on where ``advance`` is 1, to 0 where ``restart`` is."""
+    """A counter from 0 to length-1 that counts when ``advance`` is 1 and returns to 0 when ``restart`` is 1."""
     value = Signal(range(length), name=name)
     with m.If(advance):
         m.d.sync += value.eq(Mux(value == length - 1, 0, value + 1))
@@ -320,7 +320,7 @@ def cyclic(m: Module, name: str, length: int, advance: object, restart: object) 
 
 
 class PoolingTiming:
-    """A pooling stage."""
+    """Exact timing of a pooling stage."""
 
     def __init__(self, config: PoolingStage, reader: Consumer) -> None:
         self.config, self.reader = config, reader

@@ -1,4 +1,4 @@
-"""A population: an engine for its projection, queues for its skips, and a bank of neurons."""
+"""A population: engines for its projections, queues for side inputs and skips, and a bank of neurons."""
 
 import dataclasses
 import itertools
@@ -53,8 +53,8 @@ class NeuronPlan:
     Attributes:
         cores: M, neuron cores; each updates one neuron per cycle.
         group: G, channels per beat of the stream that leaves; a multiple of ``cores``.
-        membrane_memory, constants_memory: what membranes, and biases and exponents, are kept in.
-        skip_memory: what bursts of identity skips wait in.
+        membrane_memory, constants_memory: memory styles of membranes, and of biases and exponents.
+        skip_memory: memory style of the queues.
     """
 
     cores: int
@@ -69,11 +69,11 @@ class PopulationPlan(StagePlan):
     """How a population is built.
 
     Attributes:
-        name: of the population.
-        engines: of its projections, in the order of the network; all have the same lanes and folds.
-        neurons: of its neurons.
-        widths: of registers and constants, where they are to hold for other networks too; None for those that are
-            proved for the network.
+        name: name of the population.
+        engines: plans of its projections' engines, in the order of the network; all have the same lanes and folds.
+        neurons: plan of its neurons.
+        widths: fixed widths of registers and constants, so that other networks fit too; None for the widths that are
+            proved for this network.
     """
 
     type: ClassVar[str] = "population"
@@ -84,7 +84,7 @@ class PopulationPlan(StagePlan):
 
     @property
     def engine(self) -> EventPlan:
-        """The first engine, whose lanes and folds are those of all."""
+        """The first engine; all engines have its lanes and folds."""
         return self.engines[0]
 
     def memories(self) -> dict[str, MemoryStyle]:
@@ -117,10 +117,10 @@ class PopulationStage(Stage):
     """A population.
 
     Attributes:
-        engines: compute its currents, which are added.
+        engines: the engines that compute its currents, which are added.
         main: the number of the engine that all others wait for: its source depends on theirs.
-        queues: in front of every other engine, in order.
-        bank: computes its bursts, which leave as ``output``.
+        queues: the queues in front of the other engines, in order.
+        bank: the neurons that compute its bursts, which leave as ``output``.
     """
 
     type: ClassVar[str] = PopulationPlan.type
@@ -350,7 +350,7 @@ class PopulationStage(Stage):
 def engines_of(
     node: Population, plan: PopulationPlan, around: Surroundings, accumulator_bits: int
 ) -> tuple[Engine, ...]:
-    """The engines of the projections into a population; raises UserError where the plan does not fit them."""
+    """The engines of the projections into a population; raises UserError if the plan does not fit them."""
     projections, shape = around.network.weighted_projections(node.name), (plan.engine.lanes, plan.engine.folds)
     if [(one.lanes, one.folds) for one in plan.engines] != [shape] * len(projections):
         raise UserError(

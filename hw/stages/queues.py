@@ -1,4 +1,4 @@
-"""Which streams into a population have to wait for another, and how many rows of them: no network deadlocks."""
+"""Queues for streams into a population that wait for another stream: large enough that no network deadlocks."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,15 @@ from qblif.network.projections import Skip
 from qblif.streams import BurstStream
 
 SLACK_ROWS = 2
-"""Rows that a queue holds beyond those without which the network deadlocks, so that its source can go on meanwhile."""
+"""Rows of a queue beyond those needed to avoid deadlock, so that its source can continue while others wait."""
 
 
 def main_engine(layer: str, engines: Sequence[Engine], around: Surroundings) -> int:
     """The number of the engine that all others wait for: its source depends on theirs.
 
     Raises:
-        UserError: there is none, or some hand each sum on once and others once for every timestep.
+        UserError: no engine's source depends on all others, or some engines hand on each sum once and others once per
+            timestep.
     """
     if len({engine.repeats for engine in engines}) > 1:
         raise UserError(
@@ -35,17 +36,17 @@ def main_engine(layer: str, engines: Sequence[Engine], around: Surroundings) -> 
 
 
 def skip_config(skip: Skip, output: BurstStream, main: Engine, memory: MemoryStyle, around: Surroundings) -> SkipConfig:
-    """An identity connection: its beats come in the order of the target's neurons, and wait for them.
+    """An identity connection: its beats arrive in the order of the target's neurons, and wait for them.
 
     Args:
         skip: the connection.
         output: the stream that leaves its target.
         main: the engine of its target that all others wait for.
-        memory: what its beats wait in.
+        memory: memory style of its queue.
         around: see :class:`hw.stages.stage.Surroundings`.
 
     Raises:
-        UserError: the source's beats do not come in that order, or the engine does not depend on the source.
+        UserError: the source's beats do not arrive in that order, or the engine does not depend on the source.
     """
     stream, lanes, cores = around.streams[skip.source], main.lanes, main.cores
     shape = (stream.height, stream.width, stream.folds, stream.steps, stream.beats * stream.group)
@@ -71,7 +72,8 @@ def skip_config(skip: Skip, output: BurstStream, main: Engine, memory: MemorySty
 
 
 def side_queue(engine: Engine, main: Engine, rows: int, memory: MemoryStyle, around: Surroundings) -> QueueConfig:
-    """What waits in front of an engine until the main one has come as far; ``rows``: of the population."""
+    """The queue in front of an engine, for beats that wait until the main engine has caught up; ``rows``: rows of the
+    population."""
     ahead = rows_behind(engine.source, main, around)
     assert ahead is not None
     lead = max(ahead(row) - engine.rows_done(row) for row in range(rows))
@@ -80,7 +82,7 @@ def side_queue(engine: Engine, main: Engine, rows: int, memory: MemoryStyle, aro
 
 
 def rows_behind(source: str, main: Engine, around: Surroundings) -> RowsAhead | None:
-    """Rows of ``source`` that must have been sent before the main engine can compute a row; None where it does not
+    """Rows of ``source`` that must have been sent before the main engine can compute a row; None if it does not
     depend on ``source``."""
     found = rows_ahead(source, around.before)
     return main.rows_ahead(found[main.source]) if main.source in found else None
@@ -94,8 +96,8 @@ def queue_depth(lead: int, stream: BurstStream) -> int:
 def rows_ahead(source: str, stages: Sequence[Stage]) -> dict[str, RowsAhead]:
     """How many rows of ``source`` must have been sent before each node that depends on it can send a row.
 
-    This many rows, less those that are done, wait in a skip. With less room the source blocks, the last stage starves,
-    and the network deadlocks.
+    This many rows, minus those that are done, wait in a skip's queue. With less room the source blocks, the last stage
+    starves, and the network deadlocks.
     """
     found: dict[str, RowsAhead] = {source: lambda row: row + 1}
     for stage in stages:

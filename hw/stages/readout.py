@@ -1,4 +1,4 @@
-"""The readout: an engine for its projection, and what turns its sums into logits and names the class."""
+"""The readout: an engine for its projection, and a component that turns its sums into logits and a class."""
 
 import dataclasses
 import math
@@ -34,9 +34,9 @@ class ReadoutPlan(StagePlan):
     """How the readout is built.
 
     Attributes:
-        name: of the readout.
-        engine: of its projection.
-        constants_memory: what biases and exponents are kept in.
+        name: name of the readout.
+        engine: plan of its projection's engine.
+        constants_memory: memory style of biases and exponents.
         widths: as in :class:`hw.stages.population.PopulationPlan`.
     """
 
@@ -58,7 +58,7 @@ class ReadoutPlan(StagePlan):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReadoutStage(Stage):
-    """The readout; its engine computes its sums, ``readout`` logits and class."""
+    """The readout; its engine computes its sums, ``readout`` configures the computation of logits and class."""
 
     type: ClassVar[str] = ReadoutPlan.type
     name: str
@@ -118,7 +118,7 @@ class ReadoutStage(Stage):
 
     @property
     def engine(self) -> Engine:
-        """The one engine."""
+        """The only engine."""
         return self.engines[0]
 
     @property
@@ -201,9 +201,9 @@ def class_points(name: str, run: ComputedRun) -> list[CoverPoint]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadoutConfig:
-    """What a :class:`Readout` is built from; ``bias`` (of all timesteps) and ``exponent``: (classes,).
+    """The configuration of a :class:`Readout`; ``bias`` (of all timesteps) and ``exponent``: (classes,).
 
-    ``repeats``: how often the one sum counts (direct input into the readout: T).
+    ``repeats``: how often the sum counts (direct input into the readout: T).
     """
 
     classes: int
@@ -236,7 +236,7 @@ def result_layout(config: ReadoutConfig) -> data.StructLayout:
 class Readout(wiring.Component):
     """``L = repeats * (sum << e) + bias`` and its first maximum (docs/design.md, integer form).
 
-    The bias is that of all timesteps together. Throughput: one class per cycle. Latency: ``latency`` = 3 cycles
+    The bias covers all timesteps together. Throughput: one class per cycle. Latency: ``latency`` = 3 cycles
     from a sum to its beat. Sums of lanes beyond the last class are dropped.
 
     Ports:
@@ -298,7 +298,7 @@ class Readout(wiring.Component):
 
 
 class ReadoutTiming:
-    """Turns sums into results; ``finished`` lists the cycle in which each inference's class leaves."""
+    """Exact timing of a :class:`Readout`; ``finished`` lists the cycle in which each inference's class leaves."""
 
     def __init__(self, classes: int, lanes: int, folds: int) -> None:
         self.classes, self.lanes, self.beats = classes, lanes, lanes * folds

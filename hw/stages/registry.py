@@ -1,4 +1,4 @@
-"""The kinds of stages: which one a node of the network becomes, and what its plan is called."""
+"""The kinds of stages: which kind a node of the network becomes, and the name of its plan."""
 
 from hw.stages.pooling import PoolingPlan, PoolingStage
 from hw.stages.population import PopulationPlan, PopulationStage
@@ -8,12 +8,12 @@ from hw.stages.stage import Stage, StagePlan
 from qblif.network.nodes import Pooling, Population, Readout
 
 StagedNode = Pooling | Population | Readout
-"""What becomes a stage."""
+"""The nodes that become stages."""
 STAGES: tuple[type[Stage], ...] = (PoolingStage, SlidingPoolingStage, PopulationStage, ReadoutStage)
 PLANS: dict[str, type[StagePlan]] = {
     plan.type: plan for plan in (PoolingPlan, SlidingPoolingPlan, PopulationPlan, ReadoutPlan)
 }
-"""By the name of its type in JSON."""
+"""Each plan class, by the name of its type in JSON."""
 
 
 def stage_of(node: StagedNode) -> type[Stage]:

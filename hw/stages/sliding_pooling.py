@@ -1,4 +1,4 @@
-"""Pooling over windows that overlap, lie apart or reach into padding: a line buffer, and what combines its windows."""
+"""Pooling over windows that overlap, lie apart or reach into padding: a line buffer and a combiner."""
 
 import dataclasses
 import itertools
@@ -32,7 +32,7 @@ UNIT, FIELD = "pooling", "receptive_field"
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingPoolingPlan(StagePlan):
-    """How such a pooling is built: ``memory`` holds the line buffer."""
+    """How such a pooling is built; ``memory``: memory style of the line buffer."""
 
     type: ClassVar[str] = "sliding_pooling"
     name: str
@@ -50,7 +50,7 @@ class SlidingPoolingPlan(StagePlan):
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingPoolingStage(Stage):
-    """What a :class:`SlidingPoolingUnit` is built from; ``stream`` comes in, ``output`` leaves."""
+    """The configuration of a :class:`SlidingPoolingUnit`; ``stream`` comes in, ``output`` leaves."""
 
     type: ClassVar[str] = SlidingPoolingPlan.type
     name: str
@@ -68,8 +68,8 @@ class SlidingPoolingStage(Stage):
     @classmethod
     def derived(cls, node: Pooling, plan: SlidingPoolingPlan, around: Surroundings) -> Self:
         stream = around.streams[node.source]
-        # The line buffer reads a window once for every timestep: here once for every beat of a position, so that the
-        # places of a window come one behind the other.
+        # The line buffer reads a window once per timestep. Here every beat of a position counts as a timestep, so that
+        # the places of a window arrive one after another.
         beat_by_beat = dataclasses.replace(stream, folds=1, steps=stream.beats_per_position, beats=1)
         window = WindowConfig(source=beat_by_beat, window=node.window, folds=1, rows_kept=0, memory=plan.memory)
         output = dataclasses.replace(
@@ -118,7 +118,7 @@ class SlidingPoolingStage(Stage):
 
     @property
     def beats_read(self) -> int:
-        """Cycles per inference in which windows are read, and in which nothing is read between rows of windows."""
+        """Cycles per inference in which windows are read, plus the idle cycles between rows of windows."""
         beats = self.output.beats_per_inference * self.window.window.area
         return beats + self.window.height * ReceptiveField.row_gap
 
@@ -142,14 +142,14 @@ class SlidingPoolingStage(Stage):
 
 
 class SlidingPoolingUnit(wiring.Component):
-    """``line buffer -> combiner``: every window is read place after place, for one beat of a position after the other.
+    """``line buffer -> combiner``: every window is read place by place, once for each beat of a position.
 
-    Throughput: one place of a window per cycle, so a result in as many cycles as a window has places. Latency: that of
-    its parts, from the beat that completes the rows that a window needs, for windows of one place.
+    Throughput: one place of a window per cycle, so a result takes as many cycles as a window has places. Latency: the
+    sum of its parts' latencies, from the beat that completes the rows that a window needs, for windows of one place.
 
     Ports:
         arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
-        leaving: that of ``config.output``.
+        leaving: ``bursts_layout(group, burst_bits)`` of ``config.output``.
     """
 
     def __init__(self, config: SlidingPoolingStage) -> None:
@@ -178,12 +178,12 @@ class SlidingPoolingUnit(wiring.Component):
 class Combiner(wiring.Component):
     """The sum or the maximum of as many beats as a window has places.
 
-    Throughput: one beat per cycle. Latency: ``latency`` = 1 cycle from a window's last beat to its result. Where a
+    Throughput: one beat per cycle. Latency: ``latency`` = 1 cycle from a window's last beat to its result. While a
     result is not taken, the last beat of the next window waits.
 
     Ports:
         arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
-        leaving: that of ``config.output``.
+        leaving: ``bursts_layout(group, burst_bits)`` of ``config.output``.
     """
 
     latency = 1
@@ -218,7 +218,7 @@ class Combiner(wiring.Component):
 
 
 class CombinerTiming:
-    """A :class:`Combiner`."""
+    """Exact timing of a :class:`Combiner`."""
 
     def __init__(self, reader: Consumer) -> None:
         self.reader = reader
@@ -226,7 +226,7 @@ class CombinerTiming:
         self.free = LONG_AGO
 
     def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
-        """The beats of one window; only ``after_first`` counts, as each takes a cycle."""
+        """The beats of one window; only ``after_first`` counts, since each beat takes one cycle."""
         first = self.last + 1 if offered is None else max(offered, self.last + 1)
         self.last = max(first + after_first, self.free)
         self.free = self.reader.offer(self.last + 1)

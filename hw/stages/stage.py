@@ -1,7 +1,7 @@
-"""What every kind of stage has: top level, cycle model, resource model, memory images and planner know no more of one.
+"""The interface of all stages: top level, cycle model, resource model, memory images and planner use nothing else.
 
-A stage is what a node of the network becomes on the chip. Everything that a kind of stage is stands in its own file,
-and :mod:`hw.stages.registry` lists the kinds.
+A stage is the hardware of one node of the network. Each kind of stage is completely defined in its own file, and
+:mod:`hw.stages.registry` lists the kinds.
 """
 
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ class Edge:
     Attributes:
         source: the node that sends, a stage or the input.
         target: the stage that reads.
-        inlet: its position among the stage's inlets; 0 is the one whose bursts carry the weights or are pooled.
+        inlet: its number among the stage's inlets; inlet 0 leads to the main engine or the pooling.
     """
 
     source: str
@@ -50,13 +50,13 @@ class StageCycles:
 
     @property
     def bottleneck(self) -> float:
-        """What limits the stage."""
+        """The largest of the three, which limits the stage."""
         return max(self.arrival, self.array, self.neurons)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageTiming:
-    """Exact timing of a stage for given inferences: its inlets, the work of its engines, and, of the last stage, the
+    """Exact timing of a stage for given inferences: its inlets, the work of its engines, and, for the last stage, the
     cycle in which each inference's class leaves."""
 
     inlets: tuple[Consumer, ...]
@@ -72,29 +72,30 @@ class StagePlan(ABC):
 
     @property
     def widths(self) -> Widths | None:
-        """Widths of registers and constants that are fixed, so that other networks can take them; None where they are
-        those that the network needs."""
+        """Fixed widths of registers and constants, so that other networks fit too; None for the widths that this
+        network needs."""
         return None
 
     @abstractmethod
     def memories(self) -> dict[str, MemoryStyle]:
-        """What each memory that the hardware writes is kept in, by name."""
+        """Style of each memory that the hardware writes, by name."""
 
     @abstractmethod
     def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        """The same plan with some memories elsewhere, by the names of :meth:`memories` and ``weights``."""
+        """The same plan with other styles of some memories, by the names of :meth:`memories` and ``weights``."""
 
     @abstractmethod
     def tables(self) -> dict[str, MemoryStyle]:
-        """What each table of what training decides is kept in, by name."""
+        """Style of each table whose contents depend on training, by name."""
 
     @property
     def patchable(self) -> bool:
-        """Whether everything that training decides is kept in block RAM."""
+        """Whether everything that depends on training is in block RAM."""
         return all(style == "block" for style in self.tables().values())
 
     def beat_widths(self, most: int) -> list[int]:
-        """Widths that the beats of the stage can have, ascending; a stage that passes beats on has no say."""
+        """Possible widths of the stage's beats, ascending; not implemented by stages that keep the width of the beats
+        that arrive."""
         raise NotImplementedError
 
     def with_beats_of(self, group: int) -> Self:
@@ -104,7 +105,7 @@ class StagePlan(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the configuration of a stage depends on beside its node and its plan.
+    """Everything that the configuration of a stage depends on besides its node and its plan.
 
     Attributes:
         network: the network.
@@ -119,17 +120,17 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What the planner leaves to a stage that it looks for a plan of.
+    """The limits and choices within which the planner asks a stage for plans.
 
     Attributes:
         network: the network.
-        streams: of the sources of its weighted projections, in order.
+        streams: streams of the sources of its weighted projections, in order.
         limit: expected cycles per inference that the stage should stay under.
         lanes: numbers of lanes that are worth trying.
-        most_banks: the most banks.
+        most_banks: the largest number of banks.
         widest_beat: channels of the widest beat.
-        skipped: widths of the beats of the skips into it, as far as they are decided; 0 for others.
-        widths: of registers and constants, fixed for later networks; None for those that this network needs.
+        skipped: beat widths of the skips into it; 0 for widths not yet decided.
+        widths: widths of registers and constants, fixed for later networks; None for those that this network needs.
     """
 
     network: Network
@@ -143,17 +144,17 @@ class Room:
 
     @property
     def banks(self) -> list[list[int]]:
-        """For each of the streams: numbers of banks that the channels of a beat can be dealt to, ascending."""
+        """For each stream: the numbers of banks to which the channels of a beat can be dealt, ascending."""
         return [[banks for banks in divisors(one.group) if banks <= self.most_banks] for one in self.streams]
 
     @property
     def constants(self) -> MemoryStyle:
-        """Where biases and exponents are kept: what can be replaced later is in block RAM."""
+        """Memory style of biases and exponents: block RAM if they can be replaced later."""
         return "logic" if self.widths is None else "block"
 
 
 class Site(Protocol):
-    """Where a stage is put together: the top level's module, with the stage's own reset, and taps where it has some."""
+    """Where a stage is assembled: the top level's module, with the stage's own reset, and taps if it has any."""
 
     def add(self, name: str, component: Any) -> Any:
         """Make a component a submodule under ``name``, and return it."""
@@ -168,17 +169,17 @@ class Site(Protocol):
         """Show a signal or an interface, one of :meth:`Stage.taps`, to a tap."""
 
     def results(self, ends: Any) -> None:
-        """The stream of the network's results."""
+        """Make a stream the network's results."""
 
 
 class Stage(ABC):
-    """The configuration of a stage, and all that follows from it. Subclasses are frozen dataclasses.
+    """The configuration of a stage, and everything derived from it. Subclasses are frozen dataclasses.
 
     Attributes:
-        type: of its plan.
-        name: of its node.
-        engines: of the projections into it, in the order of the network.
-        output: the stream that leaves it; None where none does.
+        type: type of its plan.
+        name: name of its node.
+        engines: engines of the projections into it, in the order of the network.
+        output: the stream that leaves it; None for the last stage.
     """
 
     type: ClassVar[str]
@@ -199,17 +200,17 @@ class Stage(ABC):
     @classmethod
     @abstractmethod
     def derived(cls, node: Any, plan: Any, around: Surroundings) -> Self:
-        """The stage of a node of the network under a plan; raises UserError where the plan does not fit."""
+        """The stage of a node of the network under a plan; raises UserError if the plan does not fit."""
 
     @classmethod
     @abstractmethod
     def proposals(cls, node: Any, room: Room) -> Iterator[StagePlan]:
-        """Plans that are worth trying, everything in block RAM that may be there."""
+        """Plans that are worth trying, with every memory in block RAM that may be there."""
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """What the work of each engine is called: the stage's name, behind a number from the second one on, with which
-        no name of a node begins."""
+        """The name of each engine's work: the stage's name, from the second engine on with a number in front; no name
+        of a node begins with a number."""
         return tuple(f"{number}_{self.name}" if number else self.name for number in range(len(self.engines)))
 
     @property
@@ -228,7 +229,7 @@ class Stage(ABC):
 
     @abstractmethod
     def features(self) -> Features:
-        """Its logic, memories apart, for the resource model."""
+        """Its logic without the memories, for the resource model."""
 
     @abstractmethod
     def choosable_memories(self) -> dict[str, MemoryShape]:
@@ -236,8 +237,8 @@ class Stage(ABC):
 
     @abstractmethod
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
-        """Rows of some node that must have been sent before the stage can work on a row of its own; ``found``: before
-        other nodes can. None where the stage does not depend on that node."""
+        """Rows of some node that must have been sent before the stage can work on one of its rows; ``found``: the same
+        for the nodes before it. None if the stage does not depend on that node."""
 
     @abstractmethod
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
@@ -245,27 +246,27 @@ class Stage(ABC):
 
     @abstractmethod
     def most_cycles(self) -> int:
-        """A bound of the cycles per inference, for any input."""
+        """Upper bound of the cycles per inference, for any input."""
 
     @abstractmethod
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         """Exact timing of given inferences.
 
         Args:
-            reader: what takes the beats that leave; None for the last stage.
-            bursts: of every node that an engine reads, (inferences, steps, C, H, W).
+            reader: the receiver of the beats that leave; None for the last stage.
+            bursts: the bursts of every node that an engine reads, (inferences, steps, C, H, W).
         """
 
     def coverage(self, run: ComputedRun) -> list[CoverPoint]:
-        """Questions of functional coverage, and the answers of a run."""
+        """Functional coverage of the stage in a run."""
         return [point for engine in self.engines for point in engine.coverage(self.name, run)]
 
     @abstractmethod
     def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        """Put the hardware together behind the streams of :attr:`edges`; returns the stream that leaves, or None."""
+        """Assemble the hardware that reads the streams of :attr:`edges`; returns the stream that leaves, or None."""
 
     def add_engines(self, site: Site) -> list[Any]:
-        """Put the components of the engines into the top level, and show their currents and their work to taps."""
+        """Add the engines' components to the top level, and show their currents and their work to taps."""
         components = []
         for number, (engine, worker) in enumerate(zip(self.engines, self.workers, strict=True)):
             components.append(site.add(self.part(numbered("projection", number)), engine.component()))
@@ -274,7 +275,7 @@ class Stage(ABC):
         return components
 
     def engine_memories(self) -> Inventory:
-        """The memories of the engines, where :meth:`add_engines` puts these."""
+        """The memories of the engines, with the paths that :meth:`add_engines` gives them."""
         for number, engine in enumerate(self.engines):
             yield from under(self.part(numbered("projection", number)), engine.memories())
 
@@ -284,7 +285,7 @@ class Stage(ABC):
         yield from (f"currents_{worker}" for worker in self.workers)
 
     def taps(self) -> dict[str, wiring.Member]:
-        """What else taps can show, by name."""
+        """Other ports of taps, by name."""
         return {f"working_{worker}": Out(1) for worker in self.workers}
 
     def part(self, name: str) -> str:
@@ -292,7 +293,7 @@ class Stage(ABC):
         return f"{self.name}_{name}"
 
     def figures(self) -> dict[str, Any]:
-        """How it is built, for tables and reports."""
+        """Its parameters, for tables and reports."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The windows that a stage looks through, and the source rows that are kept for them."""
+"""The windows that a stage reads, and the source rows that are kept for them."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class WindowConfig:
 
     Attributes:
         source: the stream that comes in.
-        window: what slides over it.
+        window: the window that slides over it.
         folds: how often every window is read.
-        rows_kept: source rows that the line buffer holds; 0 where nothing is kept and the beats pass as they come.
-        memory: what the line buffer is kept in.
+        rows_kept: source rows that the line buffer holds; 0 if there is no line buffer and beats pass straight through.
+        memory: memory style of the line buffer.
     """
 
     source: BurstStream
@@ -44,22 +44,22 @@ class WindowConfig:
 
     @property
     def rows(self) -> Axis:
-        """The window from row to row."""
+        """The window's vertical axis."""
         return self.window.rows
 
     @property
     def columns(self) -> Axis:
-        """The window from column to column."""
+        """The window's horizontal axis."""
         return self.window.columns
 
     @property
     def height(self) -> int:
-        """Windows above each other."""
+        """Number of rows of windows."""
         return self.rows.windows(self.source.height)
 
     @property
     def width(self) -> int:
-        """Windows beside each other."""
+        """Windows per row."""
         return self.columns.windows(self.source.width)
 
     @property
@@ -69,44 +69,45 @@ class WindowConfig:
 
     @property
     def sums(self) -> int:
-        """Accumulations of one inference where every timestep of a source is accumulated on its own."""
+        """Accumulations of one inference if every timestep of a source is accumulated separately."""
         return self.height * self.width * self.folds * self.source.steps
 
     def first_row(self, y: int) -> int:
-        """The first source row that windows from row ``y`` of windows downward look at."""
+        """The first source row that row ``y`` of windows and those below it read."""
         return min(max(self.rows.start(y), 0), self.source.height)
 
     @cached_property
     def released(self) -> tuple[int, ...]:
-        """Source rows that no window needs any more after each row of windows."""
+        """Number of source rows that no window needs any more after each row of windows."""
         firsts = [0, *(self.first_row(y) for y in range(1, self.height)), self.source.height]
         return tuple(after - before for before, after in pairwise(firsts))
 
     @cached_property
     def needed(self) -> tuple[int, ...]:
-        """Source rows that must be there, from the first unreleased one on, before each row of windows is read."""
+        """Number of source rows, from the first unreleased one on, that must have arrived before each row of windows is
+        read."""
         result, first = [], 0
         for y, released in enumerate(self.released):
             end = min(self.rows.start(y) + self.rows.span, self.source.height)
-            # Nothing begins before its source does, though windows may lie in the padding alone.
+            # Even windows that lie entirely in the padding are not read before the source begins.
             result.append(max(1 if y == 0 else 0, end - first, released))
             first += released
         return tuple(result)
 
     @cached_property
     def entries(self) -> tuple[int, ...]:
-        """How far the first row inside the source that a window sees lies behind :meth:`first_row`, for each row of
-        windows: a dilated window steps over the edge of the source."""
+        """Distance from :meth:`first_row` to the first source row that a window actually reads, for each row of
+        windows: a dilated window may step over the first rows of the source."""
         tops = [self.rows.start(y) for y in range(self.height)]
         return tuple(top % self.rows.dilation if top < 0 else 0 for top in tops)
 
     def kept(self) -> Self:
-        """The same windows with the line buffer that they need: what the largest one looks at stays, and meanwhile as
-        many rows can arrive as will be released at once."""
+        """The same windows with the line buffer that they need: room for the rows of the largest window, and for as
+        many more as are released at once, so that rows arrive while others are read."""
         return dataclasses.replace(self, rows_kept=max(self.needed) + max(self.released))
 
     def rows_ahead(self, before: RowsAhead) -> RowsAhead:
-        """Rows that must have been sent before a row of windows can be read; none for windows in the padding alone."""
+        """Rows that must have been sent before a row of windows can be read; 0 if no source row is needed yet."""
 
         def sent(row: int) -> int:
             last = sum(self.released[:row]) + self.needed[row] - 1

@@ -16,7 +16,7 @@ from hw.windows.walk import WindowWalk
 
 
 def leaving_layout(config: WindowConfig) -> data.StructLayout:
-    """A beat on its way out; ``last``: no other beat of its row of windows follows."""
+    """A leaving beat; ``last``: the last beat of its row of windows."""
     return data.StructLayout({"bursts": bursts_layout(config.source.group, config.source.burst_bits), "last": 1})
 
 
@@ -25,16 +25,16 @@ class ReceptiveField(wiring.Component):
 
     ::
 
-        arriving --> ring of rows | address | memory | register of two places --> leaving
-        cycle            0             2        3                 5
+        arriving --> ring of rows | address | memory | two-beat register --> leaving
+        cycle            0             2        3              5
 
     The source arrives in the order position -> fold of the source -> timestep -> beat. It leaves in the order of
     :class:`hw.windows.walk.WindowWalk`, which reads every window once for each fold of the layer; beats in
-    the padding are 0. A row of windows is read as soon as all source rows that it needs are whole. Rows are released
-    when the last beat of the last window that needs them has left, and new ones arrive meanwhile.
+    the padding are 0. A row of windows is read as soon as all source rows that it needs are complete. Rows are released
+    when the last beat of the last window that needs them has left; new rows can arrive in the meantime.
 
-    Throughput: one beat per cycle, and ``row_gap`` = 4 cycles more for each row of windows. Latency: ``latency`` = 5
-    cycles from the beat that completes the needed rows to the first beat out.
+    Throughput: one beat per cycle, plus ``row_gap`` = 4 cycles per row of windows. Latency: ``latency`` = 5 cycles from
+    the beat that completes the needed rows to the first beat out.
 
     Ports:
         arriving, leaving: ``bursts_layout(group, burst_bits)``.
@@ -78,7 +78,7 @@ class ReceptiveField(wiring.Component):
         with m.If(row_done):
             m.d.sync += waiting.eq(1)
 
-        # From here on every word carries with it whether it is there, lies inside, and is the last of its row.
+        # From here on every word has flags: it is valid, lies inside the source, is the last of its row of windows.
         addressed = Signal()
         addressed_inside = Signal(reset_less=True)
         addressed_last = Signal(reset_less=True)
@@ -115,20 +115,20 @@ class ReceptiveField(wiring.Component):
 
 
 class WindowReader(Protocol):
-    """What takes the beats of windows."""
+    """The receiver of the beats of windows."""
 
     def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
-        """The beats of one timestep of one window; ``offered``: from when on the first one is there, None if it always
-        is. Returns the cycle in which the last one is taken."""
+        """The beats of one timestep of one window; ``offered``: the cycle from which the first one is available, None
+        if it always is. Returns the cycle in which the last one is taken."""
 
 
 class ReceptiveFieldTiming:
-    """Exact timing: rows come in, rows of windows are read as soon as what they need is whole.
+    """Exact timing of a receptive field: each row of windows is read as soon as the rows that it needs are complete.
 
     Args:
         window: the windows.
-        reader: what takes their beats.
-        costs: for every row of windows, what each call of ``reader.accumulate`` is told.
+        reader: the receiver of their beats.
+        costs: for every row of windows, the last three arguments of each call of ``reader.accumulate``.
     """
 
     def __init__(self, window: WindowConfig, reader: WindowReader, costs: Iterator[list[tuple[int, int, int]]]) -> None:
@@ -140,14 +140,14 @@ class ReceptiveFieldTiming:
         self.sums = self._sums()
 
     def offer(self, at: int) -> int:
-        """A beat, and all sums that can be computed once it is there."""
+        """A beat, and all sums that can be computed once it has arrived."""
         taken = self.arrive(at)
         while self.advance():
             pass
         return taken
 
     def arrive(self, at: int) -> int:
-        """A beat goes into the line buffer."""
+        """A beat enters the line buffer."""
         row = len(self.whole)
         taken = at if row < self.window.rows_kept else max(at, self.released[row - self.window.rows_kept] + 1)
         self.word += 1
@@ -157,11 +157,11 @@ class ReceptiveFieldTiming:
         return taken
 
     def advance(self) -> bool:
-        """Compute the next sum; False where rows are missing."""
+        """Compute the next sum; False if rows are missing."""
         return next(self.sums)
 
     def _sums(self) -> Iterator[bool]:
-        """Row of windows after row of windows, for ever: True with each sum, False as long as rows are missing."""
+        """One row of windows after another, forever: yield True with each sum, and False while rows are missing."""
         done = LONG_AGO
         while True:
             for needed, released in zip(self.window.needed, self.window.released, strict=True):

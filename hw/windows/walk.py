@@ -12,10 +12,10 @@ from hw.windows.config import WindowConfig
 
 
 class WindowWalk(wiring.Component):
-    """Addresses of one row of windows after the other: window -> fold -> timestep -> row -> column -> fold of the
+    """Addresses of one row of windows after another: window -> fold -> timestep -> row -> column -> fold of the
     source -> beat.
 
-    The line buffer is a ring of source rows. Every register moves by a constant, so there is no multiplication:
+    The line buffer is a ring of source rows. Every register changes by a constant, so there is no multiplication:
     ``address = start of the ring's row + start of the column + word inside the position``.
 
     Throughput: one address per cycle. Latency: ``latency`` = 0; the outputs belong to the word that is read when
@@ -23,11 +23,11 @@ class WindowWalk(wiring.Component):
 
     Ports:
         advance: move on to the next word.
-        next_row: go on with the next row of windows; not together with ``advance``.
+        next_row: move on to the next row of windows; never together with ``advance``.
         address: word in the line buffer.
-        inside: 0 where the word lies in the padding.
+        inside: 0 if the word lies in the padding.
         last: the last word of a row of windows.
-        needed, released: of the row of windows, as in :class:`hw.windows.config.WindowConfig`.
+        needed, released: for the current row of windows, as in :class:`hw.windows.config.WindowConfig`.
     """
 
     latency = 0
@@ -74,7 +74,7 @@ class WindowWalk(wiring.Component):
         return m
 
     def _rows(self, m: Module, row_ends: Value, step_ends: Value, y: Value, y_ends: Value) -> tuple[Value, Value]:
-        """Where the ring's current row starts, and whether that row of the window lies inside the source."""
+        """Start of the current row in the ring, and whether that row of the window lies inside the source."""
         config, rows = self.config, self.config.rows
         size = config.rows_kept * self.row_words
         window_start = Signal(range(size), name="window_start")
@@ -106,7 +106,7 @@ class WindowWalk(wiring.Component):
                 ring_ends = row_start == size - self.row_words
                 m.d.sync += row_start.eq(Mux(ring_ends, 0, row_start + self.row_words))
             else:
-                # A row that is not kept is not looked at, wherever this points to.
+                # This may point to any row when the current one is not kept, since such a row is never read.
                 distance = Const(rows.dilation * self.row_words % size)
                 m.d.sync += row_start.eq(self._further(m, "next_row_start", "wrapped_row_start", row_start, distance))
         with m.If(self.advance & step_ends):
@@ -116,7 +116,7 @@ class WindowWalk(wiring.Component):
         return row_start, inside
 
     def _further(self, m: Module, name: str, wrapped_name: str, start: Value, distance: Value) -> Value:
-        """The place in the ring that lies ``distance`` behind ``start``."""
+        """The place in the ring ``distance`` words after ``start``."""
         size = self.config.rows_kept * self.row_words
         place = Signal(range(2 * size), name=name)
         wrapped = Signal(range(size), name=wrapped_name)
@@ -126,7 +126,7 @@ class WindowWalk(wiring.Component):
     def _columns(
         self, m: Module, column_ends: Value, row_ends: Value, window_ends: Value, windows_end: Value
     ) -> tuple[Value, Value]:
-        """Where the current column starts in its row, and whether it lies inside the source."""
+        """Start of the current column in its row, and whether it lies inside the source."""
         columns, width = self.config.columns, self.config.source.width
         words = self.config.source.beats_per_position
 
@@ -150,7 +150,8 @@ class WindowWalk(wiring.Component):
         return start, (column >= 0) & (column < width)
 
     def _words(self, m: Module, beats_end: Value, column_ends: Value, step_ends: Value, fold_ends: Value) -> Value:
-        """The word inside a position: fold of the source -> timestep -> beat, all but the timestep being walked."""
+        """The word inside a position, which has the order fold of the source -> timestep -> beat; only the beats of the
+        current timestep are visited."""
         source = self.config.source
         if source.beats_per_position == 1:
             return Const(0)
@@ -167,7 +168,7 @@ class WindowWalk(wiring.Component):
 
 
 def table(values: Sequence[int], index: Value) -> Value:
-    """``values[index]``, a constant where all are equal."""
+    """``values[index]``, a constant if all are equal."""
     if len(set(values)) == 1:
         return Const(values[0])
     return Array(Const(value, bits_for(max(values))) for value in values)[index]

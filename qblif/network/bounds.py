@@ -1,7 +1,7 @@
-"""Interval analysis of the integer form: what sums, potentials and membranes can reach, in exact integers.
+"""Interval analysis of the integer form: bounds of sums, potentials and membranes, in exact integers.
 
-All bounds hold over all inputs (every source neuron anywhere from 0 to its ceiling at every timestep) and over every
-order in which events can arrive. Nothing is estimated. This module needs numpy alone.
+All bounds hold for all inputs (every source neuron anywhere from 0 to its ceiling at every timestep) and for every
+order in which events can arrive. Nothing is estimated. This module needs only numpy.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from qblif.network.nodes import Leak, Population, Target
 
 MOST_BITS = 62
-"""Signed width that nothing in a network may need, the product of leak and membrane included (docs/design.md)."""
+"""Largest signed width that anything in a network may need, including the product of leak and membrane
+(docs/design.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Interval:
     """Closed integer bounds, one pair per channel: ``low`` and ``high`` of shape (channels,).
 
-    The arrays are int64, or hold Python integers (dtype object) where int64 could wrap.
+    The arrays are int64, or hold Python integers (dtype object) if int64 could wrap.
     """
 
     low: NDArray[Any]
@@ -31,7 +32,7 @@ class Interval:
 
     @property
     def bits(self) -> int:
-        """Least signed width that holds every value."""
+        """Smallest signed width that holds every value."""
         return max(signed_bits(int(self.low.min())), signed_bits(int(self.high.max())))
 
     @property
@@ -41,22 +42,22 @@ class Interval:
 
     @property
     def hull(self) -> "Interval":
-        """One interval around those of all channels, in Python integers."""
+        """One interval that contains those of all channels, in Python integers."""
         low, high = int(self.low.min()), int(self.high.max())
         return Interval(low=np.array([low], dtype=object), high=np.array([high], dtype=object))
 
     def union(self, other: "Interval") -> "Interval":
-        """Bounds of the values of either."""
+        """Bounds of the values of both intervals."""
         return Interval(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
 
 
 def signed_bits(value: int) -> int:
-    """Least two's complement width of ``value``."""
+    """Smallest two's complement width of ``value``."""
     return (value if value >= 0 else ~value).bit_length() + 1
 
 
 class Neuron(Protocol):
-    """What the bounds of a neuron depend on, as in :class:`qblif.network.nodes.Population`."""
+    """The properties of a neuron that its bounds depend on, as in :class:`qblif.network.nodes.Population`."""
 
     @property
     def fraction_bits(self) -> int: ...
@@ -82,7 +83,7 @@ def partial_sums(network: "Network", target: "Target") -> Interval:
 
 
 def skipped(network: "Network", target: "Target") -> Interval:
-    """Bounds of what identity skips add to the membrane in one timestep."""
+    """Bounds of the sum that identity skips add to the membrane in one timestep."""
     low, high = np.zeros_like(target.bias), np.zeros_like(target.bias)
     for projection in network.projections_into(target.name):
         if projection.kind == "skip":
@@ -110,8 +111,8 @@ class NeuronBounds:
 
 
 def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int) -> NeuronBounds:
-    """Bounds over ``timesteps`` steps of neurons that ``current`` enters."""
-    # |V| <= |M|, and |M| grows by no more than the current's reach per timestep.
+    """Bounds over ``timesteps`` steps of neurons that receive ``current``."""
+    # |V| <= |M|, and |M| grows by at most the current's reach per timestep.
     largest = current.reach * timesteps * max(1, neuron.leak.multiplier)
     if max(largest, neuron.burst_ceiling + 1 << neuron.fraction_bits) >= 2 ** (MOST_BITS - 1):
         current = Interval(low=current.low.astype(object), high=current.high.astype(object))
@@ -131,20 +132,20 @@ def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int) -> NeuronBo
         products, membranes = products.union(product), membranes.union(membrane)
         potentials = potential if potentials is None else potentials.union(potential)
         if (membrane.low == before.low).all() and (membrane.high == before.high).all():
-            break  # every further timestep repeats this one
+            break  # all further timesteps repeat this one
     assert potentials is not None
     return NeuronBounds(potential=potentials, membrane=membranes, product=products)
 
 
 def after_reset(potential: Interval, neuron: Neuron) -> Interval:
-    """Exact bounds of V over all M of an interval: V is a sawtooth of M, extreme at the ends and at the thresholds."""
+    """Exact bounds of V over all M in an interval: V is a sawtooth of M, with extremes at the ends and thresholds."""
     unit = 1 << neuron.fraction_bits
     half = unit // 2
     low, high = potential.low, potential.high
     ends = reset(low, neuron), reset(high, neuron)
     lowest, highest = np.minimum(*ends), np.maximum(*ends)
     for below in (0, 1):
-        # The first threshold, or the place just below it, that the interval may hold.
+        # The first threshold in the interval, or the place just below one.
         burst = np.maximum(-(-(low + half + below) // unit), 1)
         place = burst * unit - half - below
         inside = (burst <= neuron.burst_ceiling) & (place <= high)
@@ -168,9 +169,9 @@ class LayerBounds:
     """Bounds inside one layer, per channel, and the widths of its constants.
 
     ``partial``: sums of the events of one accumulation, after any of them in any order;
-    ``current``: ``(sum << e) + bias`` and skips (the readout: L); ``potential``: M at any timestep; ``membrane``: V.
-    The readout has no potential and no membrane of its own; both repeat its current.
-    ``bias``: that of a timestep (the readout: of all); ``largest_exponent``: of all channels.
+    ``current``: ``(sum << e) + bias`` plus skips (readout: L); ``potential``: M at any timestep; ``membrane``: V.
+    The readout has neither potential nor membrane; both fields repeat its current.
+    ``bias``: bias of one timestep (readout: of all timesteps); ``largest_exponent``: maximum over all channels.
     """
 
     partial: Interval
@@ -182,7 +183,7 @@ class LayerBounds:
 
 
 def layer_bounds(network: "Network", target: "Target") -> LayerBounds:
-    """All bounds of one layer; computed once for each network."""
+    """All bounds of one layer; computed once per network."""
     known = KNOWN_BOUNDS.setdefault(network, {})
     if target.name not in known:
         known[target.name] = bounds_of(network, target)
@@ -194,7 +195,7 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
     partial, entering, bias = partial_sums(network, target), current(network, target), target.bias
     largest_exponent = int(target.exponent.max())
     if not target.fires:
-        # The array sums up what comes at different timesteps, and once what is the same at all of them.
+        # The array adds up all timesteps; a direct input, which is the same at every timestep, is added only once.
         steps = max(network.steps(projection.source) for projection in network.projections_into(target.name))
         partial = Interval(low=partial.low * steps, high=partial.high * steps)
         bias = bias * network.timesteps
@@ -228,4 +229,4 @@ def bursts_of(potential: Interval, neuron: Neuron) -> Interval:
 
 
 KNOWN_BOUNDS: "WeakKeyDictionary[Network, dict[str, LayerBounds]]" = WeakKeyDictionary()
-"""What :func:`layer_bounds` gave, as long as the network lives."""
+"""Results of :func:`layer_bounds`, kept as long as the network exists."""

@@ -1,4 +1,4 @@
-"""What every part of an integer network must keep to: limits, names, shapes and arrays of integers."""
+"""Rules for all parts of an integer network: limits, names, shapes and arrays of integers."""
 
 import math
 import re
@@ -30,16 +30,16 @@ MOST_TIMESTEPS = 1024
 
 
 LARGEST_EXTENT = 2**16
-"""Of a shape, a kernel, a stride and a dilation in each direction."""
+"""Limit of a shape, kernel, stride or dilation in each direction."""
 
 
 ADDED = {"added": True}
-"""Metadata of a field that later versions added: it is written only where it is not its default, so that networks of
-older versions keep their bytes and their names."""
+"""Metadata of a field that a later version added: it is written only if it differs from its default, so that networks
+of older versions keep their bytes and hashes."""
 
 
 MOST_NEURONS = 2**24
-"""Of one node; far more than any part of a board could serve."""
+"""Limit of one node; far more than any board can process."""
 
 
 MOST_WEIGHTS = 2**26
@@ -50,11 +50,11 @@ LARGEST_BIAS = 2**40
 
 
 LARGEST = 2**50
-"""Bound of everything a network sums: exact in int64 and in float64."""
+"""Bound of every sum in a network: exact in int64 and in float64."""
 
 
 class NetworkError(UserError):
-    """A network that breaks its own rules: shapes, ranges, order or names."""
+    """A network that breaks the rules for shapes, ranges, order or names."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -76,7 +76,7 @@ def require_shape(shape: Shape, name: str) -> None:
 
 
 def shown_shape(shape: Any) -> str:
-    """A shape as a message can show it."""
+    """A shape in a form for messages."""
     return f"({', '.join(map(shown, shape[:4]))})" if isinstance(shape, tuple) else shown(shape)
 
 
@@ -91,6 +91,6 @@ def frozen_integers(values: Any, name: str) -> IntArray:
 
 
 def require_name(name: object) -> None:
-    """Raise :class:`NetworkError` unless ``name`` can name a node, and modules of hardware."""
+    """Raise :class:`NetworkError` unless ``name`` is a valid name of a node and of hardware modules."""
     fine = isinstance(name, str) and NAME.fullmatch(name) is not None
     require(fine, f"{shown(name)} is not a name of at most 100 letters, digits and _")

@@ -1,4 +1,4 @@
-"""The input coding: raw samples to bursts. Needs numpy alone."""
+"""The input coding: raw samples to bursts. Needs only numpy."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from qblif.network.nodes import InputSpec
 
 
 def encode(samples: NDArray[Any], spec: InputSpec) -> IntArray:
-    """Turn raw samples into input bursts; the one statement of the input coding for training, golden and host.
+    """Turn raw samples into input bursts; the only definition of the input coding, for training, golden model and host.
 
     Args:
         samples: ``direct``: unsigned bytes of shape (count, C, H, W) or (count, H, W) with one channel;
@@ -18,10 +18,10 @@ def encode(samples: NDArray[Any], spec: InputSpec) -> IntArray:
         spec: the network's input.
 
     Returns:
-        int64 bursts of shape (count, steps, C, H, W), steps being 1 for ``direct``.
+        int64 bursts of shape (count, steps, C, H, W); steps is 1 for ``direct``.
 
     Raises:
-        NetworkError: the samples' shape or type is not the input's.
+        NetworkError: the samples' shape or type does not fit the input.
     """
     samples = np.asarray(samples)
     if spec.coding == "direct":

@@ -1,8 +1,8 @@
 """The network on disk: one safetensors file, its structure in a versioned JSON header, its integers as tensors.
 
-The bytes are a function of the network alone. Their sha256 without the name itself names the network, and the file
-carries that name, so that a file in which anything was changed is not read as another network. Needs numpy and
-safetensors, no torch.
+The bytes depend only on the network and its references. Their sha256, computed without the hash itself, identifies the
+network and is stored in the file, so a file that was changed is not read as another network. Needs numpy and
+safetensors, but not torch.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from qblif.reading import MEBIBYTE, brief, parse_json, read_whole, shown
 
 FORMAT = "qblif-network"
 VERSION = 4
-"""1 calls the type of a part its kind, which a pooling's own kind then replaces; 1 and 2 have no sha256; 4 has groups,
-dilation, windows with other rows than columns, and poolings with a stride and padding."""
+"""Version 1 calls the type of a part its kind, which a pooling's own kind then replaces; versions 1 and 2 have no
+sha256; version 4 adds groups, dilation, windows whose rows and columns differ, and poolings with stride and padding."""
 NAMED = 2
-"""The version whose bytes are hashed: networks keep their names when the file gets another version."""
+"""The version whose bytes are hashed: networks keep their hashes when the file format gets a new version."""
 MOST_BYTES = 96 * MEBIBYTE
 """12 million weights of 8 bytes, more than any board holds."""
 MOST_HEADER = 4 * MEBIBYTE
@@ -53,7 +53,7 @@ def network_bytes(network: Network, references: ReferenceVectors) -> bytes:
 
 
 def serialised(network: Network, references: ReferenceVectors, frame: dict[str, Any]) -> bytes:
-    """Structure and tensors, with what ``frame`` says of the file."""
+    """Structure and tensors; ``frame`` adds the version and, if given, the hash."""
     tensors: dict[str, np.ndarray] = {}
 
     def describe(part: Any, label: str) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def load_network(path: Path) -> tuple[Network, ReferenceVectors]:
     """Read a network file of this version or an older one.
 
     Raises:
-        UserError: the file is missing, damaged, changed, of another format or version, or its network breaks the rules.
+        UserError: the file is missing, damaged or changed, has another format or version, or its network breaks the
+            rules.
     """
     content = read_whole(path, "network file", MOST_BYTES)
     try:
@@ -119,7 +120,7 @@ def load_network(path: Path) -> tuple[Network, ReferenceVectors]:
 
 
 def header_of(content: bytes) -> bytes:
-    """The JSON header of a safetensors file; raises ValueError where its length cannot be right."""
+    """The JSON header of a safetensors file; raises ValueError if its length cannot be right."""
     length = int.from_bytes(content[:8], "little")
     if not 0 < length <= min(MOST_HEADER, len(content) - 8):
         raise ValueError("the header is longer than the file")
@@ -132,14 +133,14 @@ def network_from(
     """Rebuild the network from its description and its tensors.
 
     Raises:
-        KeyError, TypeError, ValueError, NetworkError: something is missing, of another type, or not understood.
+        KeyError, TypeError, ValueError, NetworkError: something is missing, has a wrong type, or is unknown.
     """
     check_keys(structure, TOP, "the network")
     left = dict(tensors)
 
     def build(description: dict[str, Any], label: str) -> Any:
         arguments = dict(description)
-        # A pooling of version 1 says sum or max where others name their type.
+        # A pooling of version 1 has sum or max in the place of its type.
         cls = TYPES[arguments.pop("type")] if version > 1 else TYPES.get(arguments.pop("kind"), Pooling)
         if version == 1 and cls is Pooling:
             arguments["kind"] = description["kind"]
@@ -171,14 +172,14 @@ def network_from(
 
 
 def check_keys(section: Any, known: Sequence[str], where: str) -> None:
-    """Raise ValueError unless ``section`` has keys that are understood alone."""
+    """Raise ValueError if ``section`` has an unknown key."""
     for key in section:
         if key not in known:
             raise ValueError(f"{shown(where)}: {shown(key)} is not understood")
 
 
 def check_references(network: Network, references: ReferenceVectors) -> None:
-    """Raise ValueError unless there is a sample, its logits and its label for every reference."""
+    """Raise ValueError unless every reference has a sample, logits and a label."""
     count, classes = len(references.samples), len(network.readout.bias)
     fine = references.samples.dtype.kind in "iu" and references.samples.ndim >= 2
     for array, shape in ((references.logits, (count, classes)), (references.labels, (count,))):
@@ -188,5 +189,5 @@ def check_references(network: Network, references: ReferenceVectors) -> None:
 
 
 def network_sha256(network: Network, references: ReferenceVectors) -> str:
-    """The name by which plan, report and host know this network."""
+    """The hash that identifies this network in plans, in reports and on the host."""
     return hashlib.sha256(serialised(network, references, {"version": NAMED})).hexdigest()

@@ -1,7 +1,7 @@
-"""The integer network: the one hand-off between training, compiler, golden model, hardware and host.
+"""The integer network: the only hand-off between training, compiler, golden model, hardware and host.
 
-A :class:`Network` is what a trained QB-LIF network is after scale folding (arXiv 2604.25688; rounding, leak
-and reset are our reading, see docs/design.md): integers only, immutable, checked once when it is made.
+A :class:`Network` is a trained QB-LIF network after scale folding (arXiv 2604.25688; rounding, leak and reset are
+our reading, see docs/design.md). It holds only integers, is immutable, and is checked once when it is created.
 
 Per population with ``F`` fraction bits, ceiling ``K``, leak ``(a, p)`` and per-channel bias and exponent ``e``::
 
@@ -10,7 +10,7 @@ Per population with ``F`` fraction bits, ceiling ``K``, leak ``(a, p)`` and per-
     V[t] = M[t] - (n[t] << F)   (soft reset)    or    0 if n[t] > 0 else M[t]   (hard reset)
 
 The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the class is its first maximum.
-This module needs numpy alone.
+This module needs only numpy.
 """
 
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ from qblif.reading import shown
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """A whole network. ``nodes`` are in topological order; every projection's source stands before its target.
+    """A whole network. ``nodes`` are in topological order; every projection's source comes before its target.
 
     Raises:
-        NetworkError: names clash, a source is missing or comes too late, or shapes do not meet.
+        NetworkError: names clash, a source is missing or comes too late, or shapes do not match.
     """
 
     timesteps: int
@@ -83,7 +83,7 @@ class Network:
         return node.shape
 
     def _reach(self, target: Target) -> int:
-        """Larger than anything that can be summed in ``target`` over all timesteps."""
+        """Upper bound of every sum in ``target`` over all timesteps."""
         reach = int(np.abs(target.bias).max())
         for projection in self.projections_into(target.name):
             if isinstance(projection, Skip):
@@ -94,7 +94,7 @@ class Network:
         return reach * self.timesteps
 
     def _check_leak(self, population: Population) -> None:
-        """Refuse a product of leak and membrane that :data:`MOST_BITS` bits do not hold."""
+        """Raise NetworkError if the product of leak and membrane does not fit in :data:`MOST_BITS` bits."""
         if self._reach(population) * population.leak.multiplier < 2 ** (MOST_BITS - 1):
             return
         bits = neuron_bounds(current(self, population).hull, population, self.timesteps).product.bits
@@ -117,7 +117,7 @@ class Network:
         return [projection for projection in self.projections_into(target) if not isinstance(projection, Skip)]
 
     def weighted_projection(self, target: str) -> Dense | Conv2d:
-        """The one projection with weights that ends in ``target``; raises UserError where there are more."""
+        """The only projection with weights that ends in ``target``; raises UserError if there are more."""
         found = self.weighted_projections(target)
         if len(found) != 1:
             raise UserError(
@@ -139,18 +139,18 @@ class Network:
         return [projection.source for projection in (*weighted, *skips)]
 
     def staged(self, name: str) -> Population | Pooling | Readout:
-        """The pooling, population or readout called ``name``: what becomes a stage of hardware; raises KeyError."""
+        """The pooling, population or readout called ``name``, which becomes a hardware stage; raises KeyError."""
         return {node.name: node for node in (*self.nodes, self.readout)}[name]
 
     def needs_positions(self, name: str) -> bool:
-        """Whether a reader of a node looks at its bursts position by position, and not at all of them at once."""
+        """Whether a reader of a node reads its bursts position by position, instead of all of them at once."""
         pooled = any(isinstance(node, Pooling) and node.source == name for node in self.nodes)
         readers = [projection for projection in self.projections if projection.source == name]
         return pooled or not all(isinstance(reader, Dense) for reader in readers)
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What projections end in, in order: the populations, then the readout."""
+        """The targets of projections, in order: the populations, then the readout."""
         return (*self.populations, self.readout)
 
     @property
@@ -185,12 +185,12 @@ class Network:
         return self.origin(node.source) if isinstance(node, Pooling) else name
 
     def steps(self, name: str) -> int:
-        """How many timesteps the stream of ``name`` carries: a direct input is sent once for all of them."""
+        """Number of timesteps in the stream of ``name``; a direct input is sent once for all timesteps."""
         return 1 if self.origin(name) == self.input.name and self.input.coding == "direct" else self.timesteps
 
 
 def burst_range(network: Network, name: str, *, first_step: bool = False) -> tuple[int, int]:
-    """Bounds of the bursts of a node, of those of the first timestep alone where that is asked for."""
+    """Bounds of the bursts of a node; with ``first_step``, only of those of the first timestep."""
     node = network.node(name)
     if isinstance(node, Population):
         bounds = layer_bounds(network, node)
@@ -199,6 +199,6 @@ def burst_range(network: Network, name: str, *, first_step: bool = False) -> tup
     if isinstance(node, Pooling):
         low, high = burst_range(network, node.source, first_step=first_step)
         places = node.window.area if node.kind == "sum" else 1
-        # Padding is burst 0, whatever the source sends.
+        # Padding is always burst 0.
         return (0 if node.window.padded else low * places), high * places
     return 0, node.burst_ceiling

@@ -1,4 +1,4 @@
-"""Nodes of the integer network: input, populations, poolings and the readout. Needs numpy alone."""
+"""Nodes of the integer network: input, populations, poolings and the readout. Needs only numpy."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -84,8 +84,8 @@ class Pooling:
     """Sum or maximum of every window; ``sum`` leaves the division to the next weights.
 
     Attributes:
-        kernel, stride, padding: one number, or those of rows and of columns; the stride is the kernel where it is
-            None. Padding is burst 0, and at most half a kernel.
+        kernel, stride, padding: one number, or one each for rows and columns; stride None means the kernel size.
+            Padding is burst 0, and at most half a kernel.
     """
 
     name: str
@@ -111,13 +111,13 @@ class Pooling:
 
     @property
     def window(self) -> Window:
-        """What it looks through."""
+        """The window that it slides over its source."""
         stride = self.kernel if self.stride is None else self.stride
         return make_window(self.kernel, stride, self.padding, name=self.name)
 
     @property
     def tiles(self) -> bool:
-        """Whether its windows stand side by side: no position is in two of them, in padding, or between them."""
+        """Whether its windows tile the source: they do not overlap, leave no gaps, and do not reach into padding."""
         return self.stride is None and not self.window.padded
 
 

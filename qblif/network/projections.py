@@ -1,4 +1,4 @@
-"""Projections of the integer network: dense, convolution and identity skip. Needs numpy alone."""
+"""Projections of the integer network: dense, convolution and identity skip. Needs only numpy."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -35,23 +35,23 @@ class Dense:
         freeze_weights(self, dimensions=2)
 
     def window(self, source: tuple[int, int]) -> Window:
-        """One window as large as the source, whose height and width are given."""
+        """One window as large as the ``source``, given by height and width."""
         return make_window(source, name=self.target)
 
     @property
     def full_weights(self) -> IntArray:
-        """The weights: every source neuron has one for every target neuron."""
+        """The weights; every pair of source and target neurons has one already."""
         return self.weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conv2d:
-    """Convolution, as ``torch.nn.Conv2d`` has it.
+    """Convolution, as in ``torch.nn.Conv2d``.
 
     Attributes:
         weights: int64, (target channels, source channels / groups, kernel height, kernel width).
-        stride, padding, dilation: one number, or those of rows and of columns.
-        groups: parts of the source's channels, each seen by as large a part of the target's.
+        stride, padding, dilation: one number, or one each for rows and columns.
+        groups: equal parts of the source's and of the target's channels; each target part reads one source part.
     """
 
     kind: ClassVar[Literal["conv2d"]] = "conv2d"
@@ -75,14 +75,14 @@ class Conv2d:
         require(full <= MOST_WEIGHTS, f"{self.target}: {full:,} weights and zeros between groups are too many")
 
     def window(self, source: tuple[int, int]) -> Window:
-        """The window that slides, whatever the height and width of the source."""
+        """The sliding window, which does not depend on the height and width of the source."""
         del source
         kernel = (self.weights.shape[2], self.weights.shape[3])
         return make_window(kernel, self.stride, self.padding, self.dilation, name=self.target)
 
     @property
     def full_weights(self) -> IntArray:
-        """(target channels, source channels, kernel height, kernel width), with 0 between channels of other groups."""
+        """(target channels, source channels, kernel height, kernel width), with 0 between different groups."""
         if self.groups == 1:
             return self.weights
         outputs, inputs, *kernel = self.weights.shape
@@ -94,7 +94,7 @@ class Conv2d:
 
 @dataclass(frozen=True, kw_only=True)
 class Skip:
-    """Identity connection: every neuron's burst enters the neuron of the same place with the one integer ``weight``."""
+    """Identity connection: every neuron's burst enters the neuron in the same place, times the integer ``weight``."""
 
     kind: ClassVar[Literal["skip"]] = "skip"
     source: str
@@ -123,7 +123,7 @@ def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:
 
 
 def projected_shape(projection: Projection, source: Shape) -> Shape:
-    """Shape of the currents that ``projection`` makes of a source of shape ``source``; raises NetworkError."""
+    """Shape of the currents that ``projection`` computes from a source of shape ``source``; raises NetworkError."""
     if isinstance(projection, Skip):
         return source
     label = f"{projection.source} -> {projection.target}"

@@ -1,4 +1,4 @@
-"""Windows that slide over the positions of a node: what projections and poolings look through. Needs numpy alone."""
+"""Windows of projections and poolings, which slide over the positions of a node. Needs only numpy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from qblif.network.checks import LARGEST_EXTENT, IntArray, is_whole, require
 from qblif.reading import shown
 
 PerAxis = int | tuple[int, int]
-"""For rows and for columns; one number stands for both."""
+"""One number for rows and one for columns; a single number applies to both."""
 MOST_PADDING = 255
 
 
@@ -19,7 +19,7 @@ def per_axis(value: PerAxis) -> tuple[int, int]:
 
 
 def shortest(value: object) -> object:
-    """The one spelling of a :data:`PerAxis`: one number where both are the same, else a tuple of two."""
+    """The canonical form of a :data:`PerAxis`: one number if both are the same, otherwise a tuple of two."""
     pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
     same = len(pair) == 2 and type(pair[0]) is type(pair[1]) and pair[0] == pair[1]
     return pair[0] if same else pair
@@ -30,9 +30,9 @@ class Axis:
     """One direction of a sliding window.
 
     Attributes:
-        kernel: places that it looks at.
+        kernel: number of places in a window.
         stride: positions from one window to the next.
-        padding: positions of burst 0 in front of the source, and as many behind it.
+        padding: positions of burst 0 before the source, and the same number after it.
         dilation: positions from one place to the next.
     """
 
@@ -43,11 +43,11 @@ class Axis:
 
     @property
     def span(self) -> int:
-        """Positions from the first place to the last one, both included."""
+        """Positions from the first place to the last, inclusive."""
         return (self.kernel - 1) * self.dilation + 1
 
     def windows(self, extent: int) -> int:
-        """Windows over ``extent`` positions; 0 or less where they are too few."""
+        """Number of windows over ``extent`` positions; 0 or less if there are too few positions."""
         return (extent + 2 * self.padding - self.span) // self.stride + 1
 
     def start(self, window: int) -> int:
@@ -55,12 +55,12 @@ class Axis:
         return window * self.stride - self.padding
 
     def seen(self, place: int, windows: int) -> slice:
-        """What the first ``windows`` windows see at one place, as a part of the padded positions."""
+        """The positions that the first ``windows`` windows read at one place, as a slice of the padded positions."""
         first = place * self.dilation
         return slice(first, first + self.stride * (windows - 1) + 1, self.stride)
 
     def looks(self, extent: int) -> IntArray:
-        """How many windows look at each of ``extent`` positions."""
+        """Number of windows that read each of ``extent`` positions."""
         padded = np.zeros(extent + 2 * self.padding, dtype=np.int64)
         for place in range(self.kernel):
             padded[self.seen(place, self.windows(extent))] += 1
@@ -76,7 +76,7 @@ class Window:
 
     @property
     def area(self) -> int:
-        """Places that it looks at."""
+        """Number of places in the window."""
         return self.rows.kernel * self.columns.kernel
 
     @property
@@ -85,14 +85,14 @@ class Window:
         return self.rows.padding > 0 or self.columns.padding > 0
 
     def windows(self, height: int, width: int) -> tuple[int, int]:
-        """Windows above each other and beside each other over so many positions."""
+        """Number of rows of windows and of windows per row, over ``height`` times ``width`` positions."""
         return self.rows.windows(height), self.columns.windows(width)
 
     def views(self, values: IntArray) -> Iterator[IntArray]:
-        """What all windows see at one place after the other, 0 in the padding.
+        """The values that all windows read, one place of the window after another; 0 in the padding.
 
         Args:
-            values: of every position, (count, H, W, ...).
+            values: values of every position, (count, H, W, ...).
 
         Yields:
             (count, rows of windows, windows per row, ...) for each place, row by row.
@@ -108,7 +108,7 @@ class Window:
 def make_window(
     kernel: PerAxis, stride: PerAxis = 1, padding: PerAxis = 0, dilation: PerAxis = 1, *, name: str
 ) -> Window:
-    """The window of the node or layer ``name``; raises NetworkError for anything that is not one."""
+    """The window of the node or layer ``name``; raises NetworkError if the numbers do not make a valid window."""
     limits = {"kernel": (1, LARGEST_EXTENT), "stride": (1, LARGEST_EXTENT), "padding": (0, MOST_PADDING)}
     axes: tuple[dict[str, int], dict[str, int]] = ({}, {})
     given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}

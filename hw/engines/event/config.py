@@ -1,4 +1,4 @@
-"""What the parts of the event engine are built from: its windows, weights, lanes and banks."""
+"""The configuration of the event engine's parts: its windows, weights, lanes and banks."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,7 +14,7 @@ from qblif.network.checks import IntArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProjectionConfig:
-    """What the parts of a :class:`hw.engines.event.engine.ProjectionEngine` are built from.
+    """The configuration of the parts of a :class:`hw.engines.event.engine.ProjectionEngine`.
 
     Attributes:
         source: name of the node whose bursts come in.
@@ -24,7 +24,7 @@ class ProjectionConfig:
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weight_bits: B.
         weights: int64 (channels, fan-in) in stream order.
-        weight_memory: what they are kept in.
+        weight_memory: memory style of the weights.
         accumulator_bits: proved width of every partial sum.
     """
 
@@ -48,7 +48,7 @@ class ProjectionConfig:
 
     @cached_property
     def weight_words(self) -> tuple[tuple[int, ...], ...]:
-        """The weight memory of each bank: the rows of every fold, dealt out to the banks one after the other."""
+        """The weight memory of each bank: the rows of every fold, dealt out to the banks in turn."""
         words = pack_weights(
             self.weights,
             lanes=self.lanes,

@@ -1,9 +1,10 @@
-"""What a layer's scanner will do for given bursts: the data behind the exact timing (:mod:`hw.engines.event.timing`).
+"""The cost of given bursts for a layer's scanner: the data behind the exact timing (:mod:`hw.engines.event.timing`).
 
-A beat costs as many cycles as its fullest bank has set bit-planes, an empty one none; the last of an accumulation
-costs at least one. A beat is taken one cycle after the one before it, and not before the last beat with a cost is
-done. For a whole accumulation this makes two numbers: how long after its first beat is offered its last one is
-taken, and how long after the scanner is done with the accumulation before.
+A beat costs as many cycles as its fullest bank has set bit-planes, so an empty beat costs none; the last beat of an
+accumulation costs at least one. A beat is taken one cycle after the previous beat; a beat with a cost also waits until
+the previous beat with a cost is done. So two numbers describe a whole accumulation: the cycles from the offer of its
+first beat until its last beat is taken, and the cycles from the end of the previous accumulation's scan until then. The
+later of the two applies.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,12 +19,12 @@ from qblif.streams import stream_beats
 
 NEVER = -(2**40)
 SAMPLES = 64
-"""Random accumulations of which :func:`accumulation_cycles` is the mean."""
+"""Random accumulations over which :func:`accumulation_cycles` takes the mean."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowCosts:
-    """Of a layer with a receptive field: int64 (inferences, window rows, windows a row, accumulations).
+    """Costs of a layer with a receptive field: int64 (inferences, window rows, windows per row, accumulations).
 
     ``after_first``, ``after_busy``: cycles to the last beat of an accumulation; ``closing``: that beat's cost.
     """
@@ -46,7 +47,7 @@ def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
 
 
 def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
-    """Additions of one weight into one neuron that the source's bursts cause, plane by plane."""
+    """Additions of one weight into one neuron, one per set bit-plane of the source's bursts."""
     window, source = projection.window, projection.window.source
     beats = stream_beats(bursts, source)
     planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
@@ -56,7 +57,7 @@ def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
 
 
 def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
-    """Cost of every beat of a layer whose source passes as it comes: (inferences, accumulations, beats)."""
+    """Cost of every beat of a layer without a line buffer: (inferences, accumulations, beats)."""
     sums = projection.window.source.steps // projection.merged_steps
     costs = beat_costs(bursts, projection).reshape(len(bursts), sums, -1)
     costs[:, :, -1] = np.maximum(costs[:, :, -1], 1)
@@ -64,7 +65,7 @@ def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
 
 
 def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
-    """Costs of every accumulation of a layer with a receptive field; each is done once for every fold."""
+    """Costs of every accumulation of a layer with a receptive field; each accumulation is repeated for every fold."""
     window, merged = projection.window, projection.merged_steps
     costs = beat_costs(bursts, projection)
 
@@ -79,7 +80,7 @@ def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
 
 
 def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
-    """Costs of accumulations whose beats, one after the other, cost ``words``; the last costs at least one."""
+    """Costs of accumulations whose successive beats cost ``words``; the last beat costs at least one cycle."""
     costs = iter(words)
     cost = next(costs)
     shape = cost.shape
@@ -99,11 +100,11 @@ def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
 
 
 def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
-    """Cycles per inference that the scanner works, in one fold, on given inputs that are always there.
+    """Scanner cycles per inference and fold for given inputs, if these are always available.
 
-    The neurons take every sum at once, so nothing stands still, and what the array's timing
-    (:class:`hw.engines.event.timing.ArrayTiming`) does becomes a sum: from the last beat of one accumulation to that of
-    the next it is the longer of the two ways that :class:`WindowCosts` has.
+    The neurons take every sum at once, so nothing stalls, and the array's timing
+    (:class:`hw.engines.event.timing.ArrayTiming`) reduces to a sum: from the last beat of one accumulation to the last
+    beat of the next it takes the longer of the two delays in :class:`WindowCosts`.
     """
     if projection.window.rows_kept:
         costs = window_costs(inputs, projection)
@@ -118,7 +119,7 @@ def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
 
 @lru_cache(maxsize=4096)
 def accumulation_cycles(words: int, group: int, banks: int, density: float) -> float:
-    """Expected cycles of one accumulation: the scanner's own rule, over random beats with independent events."""
+    """Expected cycles of one accumulation: the scanner's rule, applied to random beats with independent events."""
     random = np.random.default_rng(1)
     events = random.poisson(density * group / banks, (words, banks, SAMPLES)).max(axis=1)
     events[-1] = np.maximum(events[-1], 1)
@@ -126,5 +127,5 @@ def accumulation_cycles(words: int, group: int, banks: int, density: float) -> f
     for cost in events:
         taken = np.where(cost > 0, np.maximum(taken + 1, busy), taken + 1)
         busy = np.where(cost > 0, taken + cost, busy)
-    # The last beat's own events are counted here, the first beat's wait in the accumulation before.
+    # The scan of the last beat is counted here; the first beat's wait belongs to the previous accumulation.
     return float(np.maximum(busy, taken + 1).mean())

@@ -1,4 +1,4 @@
-"""The questions of functional coverage about an event engine, put to the bursts of its source."""
+"""Functional coverage of an event engine, counted in the bursts of its source."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,8 @@ COLUMNS = {(0, 0): "centre", (1, 0): "left", (0, 1): "right", (1, 1): "left and 
 
 
 def scanner_points(name: str, projection: ProjectionConfig, run: ComputedRun) -> list[CoverPoint]:
-    """Bit-planes, beats, banks and windows of an engine of the layer ``name``; only bins that its shape has."""
+    """Cover points of the bit-planes, beats, banks and windows of an engine of the layer ``name``; only bins that its
+    shape allows."""
     network, source = run.network, projection.source
     bursts, largest = run.bursts[source], burst_range(network, source)[1]
     shape = (1, network.steps(source), *network.shape(source))
@@ -60,7 +61,7 @@ def planes_scanned(bursts: IntArray, projection: ProjectionConfig) -> tuple[list
 
 
 def banks_together(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
-    """Beats with work for every bank, and beats for which one bank works longer than another."""
+    """Beats with work for every bank, and beats on which one bank works longer than another."""
     work = set_planes(bursts, projection).sum(axis=(2, 4))
     if projection.banks == 1:
         return ["all work", "one waits for another"], np.zeros((len(bursts), 2), dtype=np.int64)
@@ -80,7 +81,7 @@ def beats_of_windows(bursts: IntArray, projection: ProjectionConfig) -> IntArray
 
 
 def beats_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
-    """Beats with spikes and without, those that close an accumulation apart; accumulations of nothing."""
+    """Beats with and without spikes, with separate counts for closing beats; accumulations without any spike."""
     seen = beats_of_windows(bursts, projection) > 0
     inner, closing, something = seen[..., :-1], seen[..., -1], np.max(seen, axis=-1)
     bins = ["empty", "with spikes", "closing empty", "closing with spikes", "sum of nothing"]
@@ -89,7 +90,7 @@ def beats_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str
 
 
 def windows_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[str], IntArray]:
-    """Windows with spikes in the middle and over each side and corner of the source, where padding enters."""
+    """Windows with spikes in the middle and over each side and corner of the source, where they reach into padding."""
     window = projection.window
     rows = [sides(y, window.rows, window.source.height) for y in range(window.height)]
     columns = [sides(x, window.columns, window.source.width) for x in range(window.width)]
@@ -104,5 +105,5 @@ def windows_seen(bursts: IntArray, projection: ProjectionConfig) -> tuple[list[s
 
 
 def sides(index: int, axis: Axis, extent: int) -> tuple[int, int]:
-    """Whether window ``index`` along an axis lies over the near side of the source, and over the far side."""
+    """Whether window ``index`` along an axis reaches over the near side of the source, and over the far side."""
     return int(axis.start(index) < 0), int(axis.start(index) + axis.span > extent)

@@ -1,4 +1,4 @@
-"""Event engine: from a stream of bursts to the accumulated currents of a layer's neurons, event after event."""
+"""Event engine: turns a stream of bursts into the accumulated currents of a layer's neurons, event by event."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ from qblif.streams import BurstStream
 FIELD, ARRAY = "receptive_field", "array"
 """Submodules of the engine that have memories."""
 MOST_IDLE_LANES = 64
-"""Lanes that no neuron uses; more would be a mistake in a plan."""
+"""Lanes without a neuron; a plan with this many or more is refused as a mistake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class EventPlan:
     Attributes:
         lanes: P, neurons that accumulate at the same time.
         folds: passes over the source that cover all channels, ``ceil(channels / lanes)``.
-        banks: E, events per cycle; the channels of every incoming beat are dealt out to as many weight memories.
-        weight_memory: what the weights are kept in.
-        field_memory: what the line buffer of a receptive field, if there is one, is kept in.
+        banks: E, events per cycle; the channels of every incoming beat are dealt out to this many weight memories.
+        weight_memory: memory style of the weights.
+        field_memory: memory style of the receptive field's line buffer, if there is one.
     """
 
     type: ClassVar[str] = "event"
@@ -58,7 +58,8 @@ class EventPlan:
     field_memory: MemoryStyle
 
     def with_memories(self, styles: Mapping[str, MemoryStyle], number: int = 0) -> Self:
-        """The same plan with ``weights`` or ``field`` kept elsewhere; the engine's number stands behind these names."""
+        """The same plan with other memory styles for ``weights`` or ``field``; these names end in the engine's number
+        (:func:`hw.engines.engine.numbered`)."""
         return dataclasses.replace(
             self,
             weight_memory=styles.get(numbered("weights", number), self.weight_memory),
@@ -66,7 +67,7 @@ class EventPlan:
         )
 
     def check(self, layer: str, channels: int, source: BurstStream) -> None:
-        """Raise UserError unless the plan covers ``channels`` behind the stream ``source``."""
+        """Raise UserError unless the plan fits a layer of ``channels`` channels that reads the stream ``source``."""
         if self.folds != -(-channels // self.lanes):
             raise UserError(
                 f"layer {layer}: a plan of {self.lanes} lanes and {self.folds} folds does not cover {channels} channels"
@@ -78,7 +79,7 @@ class EventPlan:
 
 
 class EventEngine(ProjectionConfig, Engine):
-    """The configuration of a :class:`ProjectionEngine`, and all that follows from it."""
+    """The configuration of a :class:`ProjectionEngine`, and everything derived from it."""
 
     @property
     def stream(self) -> BurstStream:
@@ -195,7 +196,7 @@ def in_order(costs: IntArray) -> Iterator[tuple[int, bool]]:
 
 
 def window_config(projection: Dense | Conv2d, plan: EventPlan, source: BurstStream) -> WindowConfig:
-    """The windows of a projection, and how many source rows are kept for them."""
+    """The windows of a projection, and the number of source rows kept for them."""
     window = WindowConfig(
         source=source,
         window=projection.window((source.height, source.width)),
@@ -220,8 +221,8 @@ def event_engine(
     repeats: int,
     accumulator_bits: int,
 ) -> EventEngine:
-    """The engine of a projection into ``layer`` behind the stream ``source``; raises UserError where the plan does not
-    fit them. The other arguments are those of :class:`hw.engines.event.config.ProjectionConfig`."""
+    """The engine of a projection from the stream ``source`` into ``layer``; raises UserError if the plan does not fit.
+    The other arguments are those of :class:`hw.engines.event.config.ProjectionConfig`."""
     plan.check(layer, len(projection.weights), source)
     return EventEngine(
         source=projection.source,
@@ -240,10 +241,11 @@ def event_engine(
 
 
 class ProjectionEngine(wiring.Component):
-    """``receptive field or register -> event scanner -> synapse array -> hand-over``, in ``neuron_major`` order.
+    """``receptive field or register -> event scanner -> synapse array -> hand-over``, in neuron-major order.
 
-    Loop nest: window -> fold -> timestep -> events. Throughput: E events per cycle, or P / M cycles a sum where that is
-    more. Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first currents.
+    Loop nest: window -> fold -> timestep -> events. Throughput: E events per cycle, or P / M cycles per sum if that
+    takes longer. Latency: ``latency`` cycles from the closing beat of an accumulation with one event to its first
+    currents.
 
     Ports:
         bursts: the source's bursts.

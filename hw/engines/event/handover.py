@@ -1,4 +1,4 @@
-"""Hand-over from the synapse array to the neuron cores: P sums at once in, M a cycle out."""
+"""Hand-over from the synapse array to the neuron cores: P sums in at once, M sums out per cycle."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -11,9 +11,9 @@ from hw.logic import counter
 class Handover(wiring.Component):
     """Takes the sums of all lanes in one cycle and hands them on ``cores`` lanes at a time, lowest lanes first.
 
-    The lanes form a ring that turns by ``cores`` a beat, so after a whole turn the sums stand where they stood:
-    the sums of a direct input are handed on ``repeats`` times without being computed again. Meanwhile the array
-    accumulates the next sums. ``sums.ready`` is a register, which ends the chain of ready signals here.
+    The lanes form a ring that turns by ``cores`` lanes per beat, so after a full turn the sums are back in place:
+    the sums of a direct input are handed on ``repeats`` times without being computed again. While the ring turns, the
+    array accumulates the next sums. ``sums.ready`` comes from a register, which ends the chain of ready signals here.
 
     Throughput: one beat per cycle; one idle cycle between two loads. Latency: ``latency`` = 1 cycle.
 
@@ -35,7 +35,7 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # One signal per lane: simulators that look at whole vectors would otherwise crawl.
+        # One signal per lane: a single wide vector slows some simulators down badly.
         ring = [Signal(signed(self.bits), name=f"ring_{lane}", reset_less=True) for lane in range(self.lanes)]
         taken = self.currents.valid & self.currents.ready
         turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]

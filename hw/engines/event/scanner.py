@@ -25,18 +25,18 @@ def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
 class EventScanner(wiring.Component):
     """Turns beats of G bursts into one event for every set bit-plane, lowest channel and plane first.
 
-    The channels of a beat are dealt out to E banks, channel c to bank ``c % E``; each bank gives one event per cycle
-    until all of them are done with the beat, and a bank that is done before gives events without a spike.
+    The channels of a beat are dealt out to E banks, channel c to bank ``c % E``. Each bank sends one event per cycle
+    until all banks are done with the beat; a bank that is done earlier sends events without a spike.
 
     Throughput: E events per cycle. A beat without spikes costs nothing while the beat before it is still being
     scanned and one cycle otherwise; the last beat of an accumulation always gives at least one event.
-    Where ``events`` is not taken everything here stands still.
+    While ``events`` is not taken the whole scanner stalls.
     Latency: ``latency`` = 2 cycles from an accepted beat to its first event.
 
     Ports:
         bursts: ``bursts_layout(group, burst_bits)``, in the order fold -> timestep -> beat, window after window.
         events: ``events_layout(banks, rows, burst_bits)``.
-        working: in this cycle a beat is taken or scanned; not while everything stands still. For taps.
+        working: 1 in cycles in which a beat is taken or scanned, 0 during a stall; for taps.
     """
 
     latency = 2
@@ -59,7 +59,7 @@ class EventScanner(wiring.Component):
         event = self.events.payload
 
         # The beat being scanned: the planes still to be sent, the row of its first channels, whether it closes a sum.
-        # A bank is ending when no more than one plane of it is left; that is known a cycle ahead, so that ``ready``
+        # A bank is ending when at most one of its planes is left; this is known one cycle ahead, so that ``ready``
         # does not wait for a search.
         held = Signal()
         held_closes = Signal(reset_less=True)
@@ -95,7 +95,7 @@ class EventScanner(wiring.Component):
         with m.If(advance):
             m.d.sync += [self.events.valid.eq(held), event.last.eq(held_closes & finishing)]
 
-        # A beat without spikes passes unless the end of a sum must be told.
+        # A beat without spikes is skipped unless it closes a sum.
         taken = Signal()
         loading = Signal()
         empty = Signal()
@@ -123,7 +123,7 @@ class EventScanner(wiring.Component):
         return [beat[channel] for channel in range(bank, self.config.window.source.group, self.config.banks)]
 
     def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Value:
-        """Row of the arriving beat's first channels; drives ``closes`` where that beat ends an accumulation."""
+        """Row of the arriving beat's first channels; drives ``closes`` to 1 if that beat closes an accumulation."""
         config = self.config
         step_rows = config.window.words * config.window.source.group // config.banks
         row = Signal.like(self.events.payload.banks[0].row, name="row")

@@ -11,7 +11,7 @@ from hw.logic import tree
 
 
 def array_latency(banks: int) -> int:
-    """Latency in cycles of a :class:`SynapseArray`: several events are added to each other in a cycle of their own."""
+    """Latency in cycles of a :class:`SynapseArray`: adding the events of several banks takes one more cycle."""
     return 2 if banks == 1 else 3
 
 
@@ -23,13 +23,13 @@ class SynapseArray(wiring.Component):
         event --> row address | weight memory | weight register | lanes: sum += w << plane --> sums
         cycle      0                1                 2
 
-    With E > 1 banks each has its own weight memory, and their shifted weights are added to each other before
-    the lanes: one cycle more.
+    With E > 1, each bank has its own weight memory, and the shifted weights of all banks are added up before the
+    lanes, which takes one more cycle.
 
     Throughput: E events per cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 with
-    several banks) from accepted closing events to their sums. While the sums are not taken the array stands still;
-    after they are taken every lane starts from 0. A memory's output has a register of its own, so that no block RAM
-    drives an adder. No width is ever exceeded: ``accumulator_bits`` bounds every partial sum in any order of events.
+    several banks) from accepted closing events to their sums. While the sums are not taken the array stalls;
+    after they are taken every lane starts from 0. The output of each memory is registered, so that no block RAM
+    drives an adder. No sum overflows: ``accumulator_bits`` bounds every partial sum in any order of events.
 
     Ports:
         events: ``events_layout(banks, rows, burst_bits)``.
@@ -81,8 +81,8 @@ class SynapseArray(wiring.Component):
                     m.d.sync += added[lane].eq(tree([bank[lane] for bank in shifted]))
             increments = list(added)
 
-        # One clear for both reasons leaves each lane a flip-flop with clear and enable behind its adder, and no more.
-        # A reset clears the accumulators in the cycle after it, through a register, long before the first event
+        # With one clear signal for reset and end of sum, each lane is only an adder and flip-flops with clear and
+        # enable. A reset clears the accumulators one cycle later, through a register, long before the first event
         # reaches them.
         begins = Signal(init=1)
         m.d.sync += begins.eq(0)
@@ -105,7 +105,7 @@ class SynapseArray(wiring.Component):
         return m
 
     def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
-        """The bank's weights two cycles after its event, shifted by the event's plane; 0 where there is no spike."""
+        """The bank's weights two cycles after its event, shifted by the event's plane; 0 for an event without spike."""
         config, event = self.config, self.events.payload.banks[bank]
         declaration = config.weight_memories[bank]
         m.submodules[declaration.name] = weights = declaration.memory()

@@ -25,7 +25,7 @@ class ArrayTiming:
         self.free = LONG_AGO
 
     def take(self, offered: int, cost: int, closes: bool) -> int:
-        """The scanner takes a beat that is offered from cycle ``offered`` on; returns when it does."""
+        """The scanner takes a beat that is offered from cycle ``offered`` on; returns the cycle in which it does."""
         at = max(self.clock.local(offered), self.last + 1)
         if not cost:
             self.worked += at > self.covered
@@ -36,8 +36,8 @@ class ArrayTiming:
         return self._close(at, cost) if closes else self.clock.wall(at)
 
     def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
-        """A whole accumulation; ``offered``: from when on its first beat is there, None if it always is. Returns when
-        the last beat is taken."""
+        """A whole accumulation; ``offered``: the cycle from which its first beat is available, None if it always is.
+        Returns the cycle in which the last beat is taken."""
         first = self.last + 1 if offered is None else max(self.clock.local(offered), self.last + 1)
         at = max(first + after_first, self.busy + after_busy)
         self._scan(first, at, cost)
@@ -50,7 +50,7 @@ class ArrayTiming:
         self.covered = self.busy
 
     def _close(self, at: int, cost: int) -> int:
-        """Hand the sums on; where the ring still turns everything here stands still."""
+        """Hand the sums on; while the ring still turns, scanner and array stall."""
         taken = self.clock.wall(at)
         ready = at + cost + self.latency
         handed = max(self.clock.wall(ready), self.free)
@@ -60,14 +60,14 @@ class ArrayTiming:
 
 
 class StreamRegisterTiming:
-    """Two places in front of a scanner that takes beats as they come."""
+    """A stream register in front of a scanner that reads the source without a line buffer."""
 
     def __init__(self, array: ArrayTiming, costs: Iterator[tuple[int, bool]]) -> None:
         self.array, self.costs = array, costs
         self.left = (LONG_AGO, LONG_AGO)
 
     def offer(self, at: int) -> int:
-        """A beat; no more than one sum comes of it."""
+        """A beat; it completes at most one sum."""
         taken = max(at, self.left[0] + 1)
         cost, closes = next(self.costs)
         self.left = (self.left[1], self.array.take(max(taken, self.left[1]) + 1, cost, closes))
@@ -76,7 +76,7 @@ class StreamRegisterTiming:
     arrive = offer
 
     def advance(self) -> bool:
-        """Nothing is left to be computed of what has arrived."""
+        """Always False: the sums of all beats that have arrived are already computed."""
         return False
 
     def release(self, at: int) -> None:
@@ -97,7 +97,7 @@ class FieldTiming(ReceptiveFieldTiming):
 
 
 def rows_of_costs(window: WindowConfig, costs: WindowCosts) -> Iterator[list[tuple[int, int, int]]]:
-    """Costs of every accumulation of one row of windows after the other, fold after fold."""
+    """Costs of every accumulation of each row of windows, in the order window -> fold -> accumulation."""
     shape = (-1, window.width, costs.closing.shape[-1])
     fields = (costs.after_first, costs.after_busy, costs.closing)
     for row in zip(*(field.reshape(shape).tolist() for field in fields), strict=True):

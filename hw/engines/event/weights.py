@@ -1,4 +1,4 @@
-"""Integer weights in the order in which bursts arrive, as the rows that the synapse array reads, and back."""
+"""Integer weights, sorted in the order in which bursts arrive and packed into the synapse array's rows, and back."""
 
 import numpy as np
 
