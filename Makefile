@@ -27,7 +27,7 @@ demo: venv
 
 test: venv tools lint types
 	-@$(RUN) -m sim.install_icarus
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-slow: venv
 	-@$(RUN) -m sim.install_icarus

@@ -4,8 +4,7 @@ A beat costs as many cycles as its fullest bank has set bit-planes, so an empty 
 accumulation costs at least one. A beat is taken one cycle after the previous beat; a beat with a cost also waits until
 the previous beat with a cost is done. So two numbers describe a whole accumulation: the cycles from the offer of its
 first beat until its last beat is taken, and the cycles from the end of the previous accumulation's scan until then. The
-later of the two applies: an accumulation is a map of the max-plus algebra (max is its sum, + its product) from these two
-times to one.
+later of the two applies: an accumulation is a map of the max-plus algebra (its sum is max, its product is +).
 """
 
 from collections.abc import Iterable, Iterator
