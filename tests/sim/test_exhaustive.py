@@ -1,6 +1,7 @@
 """Whole test sets in shards."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -13,11 +14,20 @@ from sim import exhaustive
 from snn.datasets.data import load
 
 
+@pytest.fixture(scope="module")
+def simulations(tmp_path_factory):
+    """Simulations that were compiled for one test, for the others."""
+    return tmp_path_factory.mktemp("simulations")
+
+
 @pytest.fixture
-def command(digits_checkpoint, tmp_path):
+def command(digits_checkpoint, tmp_path, simulations):
     folder = tmp_path / "exhaustive"
+    shutil.copytree(simulations, folder)
     words = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "50", "--shard", "20", "--workers", "1"]
-    return [*words, "--work-dir", str(folder), "--json", str(tmp_path / "run.json")], folder, tmp_path / "run.json"
+    yield [*words, "--work-dir", str(folder), "--json", str(tmp_path / "run.json")], folder, tmp_path / "run.json"
+    for built in folder.glob("verilator-*"):
+        shutil.copytree(built, simulations / built.name, dirs_exist_ok=True)
 
 
 def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys):
