@@ -7,6 +7,8 @@ from typing import Any
 
 from qblif.errors import UserError
 
+PATIENCE = 10
+"""Seconds in which a scheduler must answer."""
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_MMAP_THRESHOLD_": 2**25}
 """Settings that make the C library of a local worker keep freed memory. Dask sets only the first, to 64 KiB, which
 fixes the second at 128 KiB. With either value the pages of every large tensor are fetched anew, which takes longer than
@@ -58,7 +60,7 @@ def shared_out(
                 library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
             )
         try:
-            client = stack.enter_context(library.Client(address, timeout="10s"))
+            client = stack.enter_context(library.Client(address, timeout=PATIENCE))
         except (OSError, ValueError) as error:
             raise UserError(f"no scheduler answers at {scheduler}: {error}") from error
         futures = client.map(work, *zip(*arguments, strict=True)) if arguments else []

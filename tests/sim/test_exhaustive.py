@@ -10,7 +10,7 @@ from gen.frontend.checkpoint import load_checkpoint
 from gen.frontend.fold import fold
 from qblif import golden
 from qblif.network.coding import encode
-from sim import exhaustive
+from sim import cluster, exhaustive
 from snn.datasets.data import load
 
 
@@ -51,7 +51,8 @@ def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys
 
 
 @pytest.mark.parametrize("options", [["--shard", "0"], ["--workers", "0"], ["--scheduler", "nowhere.invalid:1"]])
-def test_user_errors(command, options, capsys):
+def test_user_errors(command, options, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
     assert exhaustive.main([*command[0], *options]) == 2
     *steps, last = capsys.readouterr().err.splitlines()
     assert last.startswith("error: ")
