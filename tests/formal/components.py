@@ -1,6 +1,8 @@
 """Small components of every kind, for proofs about them."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from hw.windows.receptive_field import ReceptiveField
 from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from tests.hw.configs import projection
-from tests.networks import plan_for, random_network
+from tests.networks import plan_for, population_stage, random_network
 
 BEATS = BurstStream(steps=1, beats=2, group=2, burst_bits=2)
 """Two beats of two channels."""
@@ -47,7 +49,7 @@ def window(kernel: int, stride: int, padding: int, folds: int = 1, dilation: int
     return WindowConfig(source=source, window=slides, folds=folds, rows_kept=0, memory="block").kept()
 
 
-def pooling(kind: str) -> PoolingStage:
+def pooling(kind: Literal["sum", "max"]) -> PoolingStage:
     """2 x 2 pooling; the image's last row and column are dropped."""
     bits = 3 if kind == "sum" else 1
     output = dataclasses.replace(IMAGE, height=1, width=1, burst_bits=bits)
@@ -62,7 +64,7 @@ def pooling(kind: str) -> PoolingStage:
     )
 
 
-def sliding(kind: str = "sum") -> SlidingPoolingStage:
+def sliding(kind: Literal["sum", "max"] = "sum") -> SlidingPoolingStage:
     """2 x 2 pooling of a narrow image with stride 1, and padding on all sides."""
     bits = 3 if kind == "sum" else 1
     over = window(2, 1, 1)
@@ -70,9 +72,9 @@ def sliding(kind: str = "sum") -> SlidingPoolingStage:
     return SlidingPoolingStage(name="pool", source="input", kind=kind, stream=over.source, window=over, output=output)
 
 
-HIDDEN, READOUT = CONFIG.layers
+HIDDEN = population_stage(CONFIG.layers[0])
 
-STAGES = {
+STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
     "skip buffer": (lambda: SkipQueue(SKIP), "arriving", "leaving"),
     "receptive field": (lambda: ReceptiveField(window(2, 1, 1)), "arriving", "leaving"),
@@ -85,7 +87,7 @@ STAGES = {
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
     "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
     "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),
-    "readout": (lambda: Readout(READOUT.readout, lanes_total=2), "currents", "results"),
+    "readout": (lambda: Readout(CONFIG.readout, lanes_total=2), "currents", "results"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }
 """How to make each component, and its arriving and its leaving stream."""

@@ -1,6 +1,7 @@
 """Proofs about what components compute, each for whatever inputs, pauses and stalls the solver can think of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Array, Const, Mux, Signal, Value, signed, unsigned
@@ -16,11 +17,12 @@ from hw.windows.receptive_field import ReceptiveField
 from qblif.network.bounds import layer_bounds
 from tests.formal.components import HIDDEN, IMAGE, NETWORK, pooling, scanned, window
 from tests.formal.proof import Proof, Statement
+from tests.networks import population_at
 
 WIDE = signed(24)
 
 
-def entry(values: Sequence[int], index: Value) -> Value:
+def entry(values: Iterable[int], index: Value) -> Value:
     """``values[index]``; indices beyond the last give the last."""
     return Array(Const(int(value), signed(8)) for value in values)[index]
 
@@ -117,7 +119,7 @@ def accumulated(s: Statement, config: ProjectionConfig, *, stalls: bool) -> None
         s.witness(sums.valid & (wanted == high[lane]))
 
 
-def image_bits(s: Statement, arriving: object, images: int = 2) -> tuple[list[list[Signal]], Signal]:
+def image_bits(s: Statement, arriving: Any, images: int = 2) -> tuple[list[list[Signal]], Signal]:
     """Every position of the images that arrive, as it came, and how many positions have come."""
     positions = IMAGE.height * IMAGE.width
     taken = arriving.valid & arriving.ready
@@ -197,7 +199,7 @@ def fired(s: Statement, config: NeuronConfig) -> None:
     step = s.name((came >> 1) % config.timesteps, 2)
     own = taken & (came[0] == neuron)
     sums = bank.currents.payload[0]
-    partial = layer_bounds(NETWORK, NETWORK.nodes[0]).partial
+    partial = layer_bounds(NETWORK, population_at(NETWORK, 0)).partial
     s.assume((sums >= entry(partial.low, neuron)) & (sums <= entry(partial.high, neuron)))
     state = Signal(WIDE)
     constant, exponent = entry(config.bias, neuron), entry(config.exponent, neuron).as_unsigned()

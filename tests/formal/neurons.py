@@ -1,7 +1,8 @@
 """Proofs about one neuron: it is the integer form, its counter saturates, its widths suffice."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from amaranth.hdl import Array, Const, Mux, Shape, Signal, Value, ValueLike, signed, unsigned
 
@@ -12,13 +13,13 @@ from qblif.network.bounds import layer_bounds
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
 from tests.formal.proof import Proof, Statement
-from tests.networks import plan_for, random_network
+from tests.networks import plan_for, population_at, population_stage, random_network
 
 WIDE = 40
 """Bits in which nothing of these small networks can overflow."""
 
 
-def network(**options: object) -> Network:
+def network(**options: Any) -> Network:
     """One population behind twelve inputs."""
     return random_network(7, sizes=(12, 4, 3), **options)
 
@@ -35,9 +36,7 @@ NETWORKS = {
 
 def neurons(source: Network) -> NeuronConfig:
     """What the population's neuron bank is built from."""
-    target = configure(source, plan_for(source)).layers[0].bank
-    assert isinstance(target, NeuronConfig)
-    return target
+    return population_stage(configure(source, plan_for(source)).layers[0]).bank
 
 
 def with_skips(config: NeuronConfig) -> NeuronConfig:
@@ -158,14 +157,14 @@ def standing_still(s: Statement, config: NeuronConfig) -> None:
 
 def widths(s: Statement, source: Network) -> None:
     """One neuron in a loop with its membrane over T timesteps; then it begins again, so T steps are all there is."""
-    population = next(node for node in source.nodes if node.name == "hidden_0")
+    population = population_at(source, 0)
     config, bounds, wide = neurons(source), layer_bounds(source, population), signed(WIDE)
     channel = s.chosen(range(population.shape[0]), "channel")
     s.assume(channel < population.shape[0])
     total, state = Signal(wide, name="sum"), Signal(wide, name="membrane")
     s.free(total)
 
-    def own(values: object, shape: Shape = wide) -> Value:
+    def own(values: Iterable[int], shape: Shape = wide) -> Value:
         return Array(Const(int(value), shape) for value in values)[channel]
 
     s.assume((total >= own(bounds.partial.low)) & (total <= own(bounds.partial.high)))
@@ -186,7 +185,11 @@ def widths(s: Statement, source: Network) -> None:
 
 def at(settings: dict, build: Callable) -> dict[str, Callable[[Statement], None]]:
     """``build`` at every setting."""
-    return {name: lambda s, setting=setting: build(s, setting) for name, setting in settings.items()}
+
+    def built(setting: object) -> Callable[[Statement], None]:
+        return lambda s: build(s, setting)
+
+    return {name: built(setting) for name, setting in settings.items()}
 
 
 PROOFS = [

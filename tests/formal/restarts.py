@@ -1,5 +1,7 @@
 """Proofs that a reset leaves nothing behind: whatever state it meets, the component then does what a new one does."""
 
+from functools import partial
+
 from amaranth.hdl import ResetInserter, Signal, Value
 
 from tests.formal.components import STAGES
@@ -45,7 +47,7 @@ PROOFS = [
     Proof(
         name=f"{name}: reset",
         claim="whatever state a reset meets, the component then does what a new one does",
-        circuits={"": lambda s, name=name: as_new(s, name)},
+        circuits={"": partial(as_new, name=name)},
         unbounded=False,
         depth=CYCLES.get(name, 8),
         reach=24,

@@ -1,8 +1,9 @@
 """Proofs about streams: what waits stays as it is, nothing is lost or made up, and nobody waits for ever."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from amaranth.hdl import Elaboratable, Value
+from amaranth.hdl import Value
 
 from hw.engines.event.handover import Handover
 from hw.neurons.skip_queue import SkipQueue
@@ -11,7 +12,7 @@ from tests.formal.components import SKIP, STAGES
 from tests.formal.proof import Proof, Statement
 
 
-def stage(s: Statement, name: str) -> tuple[Elaboratable, object, object]:
+def stage(s: Statement, name: str) -> tuple[Any, Any, Any]:
     """A component with free streams on either side: itself, what arrives, what leaves."""
     make, arriving_name, leaving_name = STAGES[name]
     component = make()
@@ -24,7 +25,7 @@ def stage(s: Statement, name: str) -> tuple[Elaboratable, object, object]:
     return component, arriving, leaving
 
 
-def waits_unchanged(s: Statement, stream: object) -> Value:
+def waits_unchanged(s: Statement, stream: Any) -> Value:
     """In this cycle the stream keeps the rule that a beat that was not taken is offered again, unchanged."""
     payload = s.name(Value.cast(stream.payload), len(Value.cast(stream.payload)))
     waited = s.kept(stream.valid & ~stream.ready, 1)
@@ -42,7 +43,7 @@ def stable(s: Statement, name: str) -> None:
     s.witness(s.kept(leaving.valid & ~leaving.ready, 1) & leaving.valid & leaving.ready)
 
 
-def in_order(s: Statement, component: Elaboratable) -> None:
+def in_order(s: Statement, component: Any) -> None:
     """Whichever beat the solver picks leaves as it came, at its place in the sequence."""
     s.add(component)
     arriving, leaving = component.arriving, component.leaving
@@ -90,21 +91,17 @@ def forked(s: Statement) -> None:
     s.witness(came == 3)
 
 
-def accepted_within(cycles: int) -> Callable[[Statement, str], None]:
+def accepted(s: Statement, name: str, cycles: int) -> None:
     """A beat that is offered while what leaves is always taken is accepted within ``cycles`` cycles."""
-
-    def build(s: Statement, name: str) -> None:
-        _, arriving, leaving = stage(s, name)
-        s.assume(leaving.ready)
-        s.assume(waits_unchanged(s, arriving))
-        waits = arriving.valid & ~arriving.ready
-        waited: Value = waits
-        for _ in range(cycles):
-            waited = s.kept(waited, 1) & waits
-        s.claim(~waited)
-        s.witness(s.kept(waits, 1) & arriving.ready if cycles > 0 else arriving.valid & arriving.ready)
-
-    return build
+    _, arriving, leaving = stage(s, name)
+    s.assume(leaving.ready)
+    s.assume(waits_unchanged(s, arriving))
+    waits = arriving.valid & ~arriving.ready
+    waited: Value = waits
+    for _ in range(cycles):
+        waited = s.kept(waited, 1) & waits
+    s.claim(~waited)
+    s.witness(s.kept(waits, 1) & arriving.ready if cycles > 0 else arriving.valid & arriving.ready)
 
 
 LIMITS = {
@@ -127,7 +124,7 @@ PROOFS = [
         Proof(
             name=f"{name}: stable",
             claim="a beat that waits is offered again, unchanged, until it is taken",
-            circuits={"": lambda s, name=name: stable(s, name)},
+            circuits={"": partial(stable, name=name)},
             unbounded=True,
             depth=2,
             reach=30 if name in ("receptive field", "neuron bank", "pooling", "sliding pooling") else 12,
@@ -171,7 +168,7 @@ PROOFS = [
             claim=f"an offered beat is accepted within {limit} cycles if what leaves is taken"
             if limit
             else "an offered beat is accepted at once if what leaves is taken",
-            circuits={"": lambda s, name=name, limit=limit: accepted_within(limit)(s, name)},
+            circuits={"": partial(accepted, name=name, cycles=limit)},
             unbounded=True,
             depth=limit + 4,
         )

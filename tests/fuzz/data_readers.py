@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -209,7 +209,7 @@ def picture_says(found: object, known: object, path: Path) -> bool:
     if path.suffix == ".png":
         return found == known
     with Image.open(path) as image:
-        return image.mode == "L" and found == bytes(image.get_flattened_data())
+        return image.mode == "L" and found == bytes(cast(tuple[int, ...], image.get_flattened_data()))
 
 
 class Replay:

@@ -32,7 +32,9 @@ def timed(events: list[Event], wrap: int, size: int) -> list[Event] | None:
     if not events or any(max(x, y) >= size for x, y, _, _ in events):
         return None
     times = on_one_axis([stamp for _, _, stamp, _ in events], wrap)
-    return times and [(x, y, time, p) for (x, y, _, p), time in zip(events, times, strict=True)]
+    if times is None:
+        return None
+    return [(x, y, time, p) for (x, y, _, p), time in zip(events, times, strict=True)]
 
 
 def nmnist(content: bytes) -> list[Event] | None:
@@ -116,7 +118,7 @@ def idx(content: bytes, dimensions: int) -> tuple[tuple[int, ...], bytes] | None
     return shape, content[4 + 4 * dimensions :]
 
 
-def cifar10(content: bytes) -> list[tuple[int, bytes]] | None:
+def cifar10(content: bytes) -> list[tuple[int, bytes]]:
     """Label and pixels of each record."""
     records = [content[at : at + 3073] for at in range(0, len(content), 3073)]
     return [(record[0], record[1:]) for record in records]

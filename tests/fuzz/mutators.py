@@ -14,7 +14,7 @@ import torch
 
 Mutator = Callable[[bytes, Random], bytes]
 NUMBERS = (-1, 0, 1, 2, 3, 127, 255, 256, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 10**9, 2**63, 2**64, 10**30, 10**4200)
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None, True, False, *NUMBERS, -0.5, 0.5, 1.0, 1e308, math.nan, math.inf, "", "x", "input", "readout", "x" * 10_000,
     "../../../../etc/passwd", "\ud800", "\0", [], {}, [[]], [1, 1], {"x": 1},
 )  # fmt: skip
@@ -130,7 +130,7 @@ def edited_tensor(tensor: torch.Tensor, random: Random) -> torch.Tensor:
             lambda: torch.empty_like(tensor, device="meta"),
             lambda: tensor.to(random.choice(types)),
             lambda: tensor.to_sparse(),
-            lambda: torch.sparse_coo_tensor(size=(10**6, 10**6)),
+            lambda: torch.zeros(10**6, 10**6, layout=torch.sparse_coo),
             lambda: tensor.reshape(-1),
             lambda: tensor.flatten()[0],
             lambda: tensor.unsqueeze(0),

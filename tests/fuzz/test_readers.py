@@ -44,4 +44,6 @@ def test_the_judge_sees_faults(read, fault, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"\0")
     reader = Reader(name="bad", samples=lambda _: [path], read=read)
-    assert fault in judged(reader, path, b"\1", Outcome(name="bad"))
+    found = judged(reader, path, b"\1", Outcome(name="bad"))
+    assert found is not None
+    assert fault in found

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from qblif.network.coding import encode
 from qblif.network.references import ReferenceVectors
 from tests.networks import random_network
 from tests.reference import scalar_run
+from tests.searching import found_in
 
 BOARD = "tang_nano_9k"
 OSCILLATOR_MHZ = 27
@@ -38,7 +38,7 @@ def tools(monkeypatch):
         def __call__(self, command, folder):
             if command.purpose == "synthesis":
                 text = (folder / "top.il").read_text()
-                feedback, reference = (int(re.search(rf"parameter \\{name} (\d+)\n", text)[1]) for name in SETTINGS)
+                feedback, reference = (int(found_in(rf"parameter \\{name} (\d+)\n", text)[1]) for name in SETTINGS)
                 self.clocks.append(OSCILLATOR_MHZ * (feedback + 1) / (reference + 1))
                 stat = {"design": {"num_cells_by_type": {"LUT4": 100, "DFF": 50, "SDPB": 4}}}
                 (folder / "top.stat.json").write_text(json.dumps(stat))
@@ -97,7 +97,7 @@ def test_a_clock_that_is_met_is_kept(tools, digits_checkpoint, tmp_path):
 def test_a_clock_that_was_asked_for_is_an_error(tools, digits_checkpoint, tmp_path, fails, wanted):
     tools.reached = [21.3]
     line = fails(build.main, *arguments(digits_checkpoint, tmp_path / "out", *wanted))
-    advice = float(re.search(r"21\.3 of \d+ MHz; try --clock-mhz ([\d.]+)", line)[1])
+    advice = float(found_in(r"21\.3 of \d+ MHz; try --clock-mhz ([\d.]+)", line)[1])
     assert 0.9 * 21.3 < advice <= 0.95 * 21.3
     assert not (tmp_path / "out").exists()
 

@@ -18,6 +18,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
 from tests.networks import random_network
+from tests.searching import found_in
 
 
 def resized(sizes, bits):
@@ -199,7 +200,7 @@ def test_what_synthesis_finds_too_big_names_a_rate_that_is_smaller(digits_checkp
     line = "needs 5798 logic cells of the 5280 that the chip has, most in .*; take --target-fps (\\d+)"
     with pytest.raises(UserError, match=line) as refused:
         check_fit(design, dataclasses.replace(fitting, cells=5_798))
-    rate = float(re.search(line, str(refused.value))[1])
+    rate = float(found_in(line, str(refused.value))[1])
     smaller = make_design(digits_checkpoint, "icebreaker", target_fps=rate)
 
     def cells(one):

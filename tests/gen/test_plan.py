@@ -9,7 +9,7 @@ from gen import build, plan
 from hw.configure import configure
 from hw.engines.event.costs import accumulates
 from qblif import golden
-from tests.networks import random_bursts, random_convolutions, random_plan
+from tests.networks import engine_of, random_bursts, random_convolutions, random_plan
 
 
 def test_table_front_picture_and_figures(digits_checkpoint, tmp_path, capsys):
@@ -82,6 +82,7 @@ def test_accumulates_are_those_of_the_golden_model(seed):
     bursts = golden.run(network, random_bursts(network, 2, seed)).bursts
     for layer in config.layers:
         projection = next(p for p in network.projections_into(layer.name) if hasattr(p, "weights"))
-        source = bursts[layer.engine.source]
-        ours = accumulates(np.asarray(source), layer.engine)
+        engine = engine_of(layer)
+        source = bursts[engine.source]
+        ours = accumulates(np.asarray(source), engine)
         assert ours == golden.accumulates(projection, network, source)

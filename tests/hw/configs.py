@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.engine import EventEngine
 from hw.windows.config import WindowConfig
 from qblif.network.window import make_window
 from qblif.streams import BurstStream
@@ -28,9 +28,9 @@ def projection(
     merged_steps: int = 1,
     weight_bits: int = 4,
     accumulator_bits: int = 24,
-) -> ProjectionConfig:
+) -> EventEngine:
     """A dense projection whose beats pass as they come; ``weights``: (channels, source.channels)."""
-    return ProjectionConfig(
+    return EventEngine(
         source="input",
         window=dense_window(source, folds),
         lanes=-(-len(weights) // folds),

@@ -10,11 +10,11 @@ from hw.engines.event.engine import window_config
 from hw.stages.population import padded
 from qblif.errors import UserError
 from qblif.network.projections import Conv2d, Dense
-from tests.networks import plan_for, random_network
+from tests.networks import engine_of, engine_plan, plan_for, population_at, random_network
 
 
 def test_a_line_buffer_holds_a_window_and_the_rows_that_come_meanwhile():
-    layer = plan_for(random_network(1)).stages[0].engine
+    layer = engine_plan(plan_for(random_network(1)).stages[0])
     source = dataclasses.replace(configure(random_network(1), plan_for(random_network(1))).input, height=6, width=4)
     weights = np.ones((2, 1, 3, 3), dtype=np.int64)
     wide = Conv2d(source="input", target="conv", weights=weights, weight_bits=2, stride=1, padding=1)
@@ -35,10 +35,10 @@ def test_channels_that_do_not_exist_come_last_and_are_zero():
 @pytest.mark.parametrize(("idle", "fine"), [(63, True), (64, False)])
 def test_lanes_that_no_neuron_uses_are_few(idle, fine):
     network = random_network(1)
-    lanes = network.nodes[0].shape[0] + idle
+    lanes = population_at(network, 0).shape[0] + idle
     plan = plan_for(network, hidden_0={"lanes": lanes, "cores": 1, "group": 1})
     if fine:
-        assert configure(network, plan).layers[0].engine.lanes == lanes
+        assert engine_of(configure(network, plan).layers[0]).lanes == lanes
         return
     with pytest.raises(UserError, match="leaves them idle"):
         configure(network, plan)

@@ -41,7 +41,8 @@ class Pipeline(wiring.Component):
 @pytest.mark.parametrize("memory", ["logic", "block"])
 @pytest.mark.parametrize("pauses", [0.0, 0.5])
 def test_every_row_stands_until_the_pipeline_moves_on(memory, pauses):
-    dut, numbers, seen = Pipeline(memory), random.Random(1), []
+    dut, numbers = Pipeline(memory), random.Random(1)
+    seen: list[int] = []
 
     async def process(ctx):
         expected = None

@@ -23,7 +23,7 @@ from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from tests.hw.configs import dense_window, projection
 from tests.hw.streams import run
-from tests.networks import plan_for, random_network
+from tests.networks import engine_of, plan_for, population_stage, random_network
 
 # One beat makes one sum, and one sum one beat, so that what is counted is latency alone.
 NETWORK = random_network(1, sizes=(2, 4, 1), timesteps=1)
@@ -52,22 +52,22 @@ SLIDING = SlidingPoolingStage(
     output=SOURCE,
 )
 SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
-HIDDEN, READOUT = CONFIG.layers
+HIDDEN = population_stage(CONFIG.layers[0])
 CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
 
 
 def cases():
     yield lambda: StreamRegister(4), "arriving", "leaving", 5
     yield lambda: EventScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64))), "bursts", "events", [1, 0]
-    yield lambda: SynapseArray(HIDDEN.engine), "events", "sums", CLOSING
+    yield lambda: SynapseArray(engine_of(HIDDEN)), "events", "sums", CLOSING
     yield lambda: Handover(lanes=4, cores=2, bits=8, repeats=1), "sums", "currents", [1, 2, 3, 4]
     yield lambda: ReceptiveField(dense_window(SOURCE, 2, kept=True)), "arriving", "leaving", [1, 2]
     yield lambda: PoolingUnit(POOLED), "arriving", "leaving", [1, 2]
     yield lambda: SlidingPoolingUnit(SLIDING), "arriving", "leaving", [1, 2]
     yield lambda: SkipQueue(SKIP), "arriving", "leaving", [1, 2]
     yield lambda: NeuronBank(HIDDEN.bank), "currents", "bursts", [1, 2, 3, 4]
-    yield lambda: Readout(READOUT.readout, lanes_total=1), "currents", "results", [1]
-    yield lambda: ProjectionEngine(HIDDEN.engine), "bursts", "currents", [1, 0]
+    yield lambda: Readout(CONFIG.readout, lanes_total=1), "currents", "results", [1]
+    yield lambda: ProjectionEngine(engine_of(HIDDEN)), "bursts", "currents", [1, 0]
     yield lambda: NetworkTop(CONFIG), "bursts", "results", [0, 0]
 
 

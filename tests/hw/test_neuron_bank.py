@@ -43,8 +43,9 @@ def test_every_neuron_keeps_its_own_membrane(name, pauses):
     config = CASES[name]
     chance = random.Random(name)
     dut = NeuronBank(config)
-    sums, beats, skips = [], [], [[] for _ in config.skips]
-    last_membranes = []
+    sums, beats = [], []
+    skips: list[list[list[int]]] = [[] for _ in config.skips]
+    last_membranes: list[int] = []
     for fold in [*range(config.folds)] * POSITIONS:
         own = range(fold * config.lanes, (fold + 1) * config.lanes)
         membranes = dict.fromkeys(own, 0)
@@ -93,7 +94,8 @@ def test_every_neuron_keeps_its_own_membrane(name, pauses):
 def test_throughput_and_latency_are_those_of_the_docstring(name):
     config = CASES[name]
     dut = NeuronBank(config)
-    taken, left = [], []
+    taken: list[int] = []
+    left: list[int] = []
 
     async def watch(ctx):
         ctx.set(dut.bursts.ready, 1)

@@ -1,13 +1,16 @@
 """A restart at any time leaves no beat of the old inference behind."""
 
 import random
+from collections.abc import Callable
 from itertools import count
 
 import pytest
 
 from hw.configure import configure
+from hw.plan import Plan
 from hw.shell.reset import RestartChain
 from hw.top import NetworkTop
+from qblif.network.graph import Network
 from qblif.streams import stream_beats
 from tests.hw.streams import run
 from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
@@ -70,7 +73,7 @@ class Ends:
 
 
 SLOW = [pytest.mark.slow]
-NETWORKS = {
+NETWORKS: dict[str, tuple[Callable[[], Network], Callable[[Network], Plan]]] = {
     "dense": (lambda: random_network(6, sizes=(4, 3, 2), timesteps=2), plan_for),
     "two banks": (
         lambda: random_network(3, sizes=(4, 4, 2), timesteps=1),

@@ -1,6 +1,7 @@
 """Skips hold as many rows as their neurons wait for: stated row by row, and run in hardware with poolings inside."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -106,7 +107,13 @@ def widening(
     return convolution(numbers, source, target, (size[0], size[1]), padding=padding)
 
 
-def around(height: int, width: int, kernel: int, kind: str = "sum", inner: tuple[int, int, int] = (3, 1, 1)) -> Network:
+def around(
+    height: int,
+    width: int,
+    kernel: int,
+    kind: Literal["sum", "max"] = "sum",
+    inner: tuple[int, int, int] = (3, 1, 1),
+) -> Network:
     """A skip around a convolution ``inner``, a pooling, and a convolution whose padding gives the rows back."""
     numbers = np.random.default_rng(height * 100 + width * 10 + kernel)
     size, stride, padding = inner

@@ -17,7 +17,7 @@ def expected_events(beats, source: BurstStream, folds: int, merged: int, banks: 
     while index < len(beats):
         for fold in range(folds):
             for _ in range(source.steps // merged):
-                found = [[] for _ in range(banks)]
+                found: list[list[tuple[int, int]]] = [[] for _ in range(banks)]
                 for _ in range(merged):
                     for beat in range(per_step):
                         for channel, count in enumerate(beats[index]):
@@ -57,7 +57,7 @@ def test_every_set_plane_once_in_order(source, folds, merged, banks, density, pa
         cycles += max(cost, int(place % per_sum == per_sum - 1))
     shape = dut.events.payload.shape()
     events = [shape.from_bits(word) for word in through(dut, dut.bursts, dut.events, beats, cycles, pauses)]
-    got = [[[] for _ in range(banks)]]
+    got: list[list[list[tuple[int, int]]]] = [[[] for _ in range(banks)]]
     for event in events:
         for bank in range(banks):
             if event.banks[bank].spike:
@@ -71,7 +71,7 @@ def test_beats_without_spikes_cost_nothing_behind_a_busy_beat():
     source = BurstStream(group=4, burst_bits=4, beats=8, steps=1)
     dut = EventScanner(projection(source, np.zeros((1, 32), dtype=np.int64)))
     beats = [[15, 15, 15, 15], *[[0] * 4] * 6, [1, 0, 0, 0]] * 3
-    cycles = []
+    cycles: list[int] = []
 
     async def producer(ctx):
         await put(ctx, dut.bursts, beats, 0.0)

@@ -21,7 +21,10 @@ TEST, HOST = 1, 2
 def test_the_host_takes_over_between_two_inferences(begin):
     beats, classes = CONFIG.input.beats_per_inference, CONFIG.readout.classes
     dut = NetworkShare(CONFIG)
-    order, begun, tested, linked = [], [], [], []
+    order: list[int] = []
+    begun: list[int] = []
+    tested: list[int] = []
+    linked: list[int] = []
 
     async def self_test(ctx):
         while True:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.neurons.currents import CurrentAdder
-from hw.stages.population import PopulationStage
+from hw.stages.population import PopulationPlan, PopulationStage
 from hw.stages.queues import SLACK_ROWS
 from hw.top import NetworkTop
 from qblif.errors import UserError
@@ -20,7 +20,7 @@ from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.streams import get, put, run
 from tests.hw.test_top import RANDOM, SEEDS, check
 from tests.hw.test_windows import check_every_way
-from tests.networks import altered, plan_for, random_bursts, random_plan, random_shortcuts
+from tests.networks import altered, plan_for, population_stage, random_bursts, random_plan, random_shortcuts
 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])
@@ -65,7 +65,7 @@ def test_two_hundred_random_shortcuts(seed):
 
 
 def outer_of(config: TopConfig) -> PopulationStage:
-    return next(stage for stage in config.stages if stage.name == "outer")
+    return population_stage(next(stage for stage in config.stages if stage.name == "outer"))
 
 
 def test_a_queue_without_its_rows_deadlocks():
@@ -96,7 +96,7 @@ def test_engines_of_one_population_have_the_same_lanes():
     plan = plan_for(network)
     stages = [
         dataclasses.replace(stage, engines=(stage.engines[0], altered(stage, lanes=63, folds=1).engines[1]))
-        if stage.name == "outer"
+        if isinstance(stage, PopulationPlan) and stage.name == "outer"
         else stage
         for stage in plan.stages
     ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,16 @@ from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.streams import stream_beats
 from tests.hw.streams import get, put, run
-from tests.networks import altered, plan_for, random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import (
+    altered,
+    engine_plan,
+    plan_for,
+    population_stage,
+    random_bursts,
+    random_convolutions,
+    random_network,
+    random_plan,
+)
 from tests.reference import scalar_run
 
 
@@ -143,7 +153,7 @@ def check_random(seed: int) -> None:
 
 
 SEEDS = st.integers(0, 10**9)
-RANDOM = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+RANDOM: dict[str, Any] = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
 @settings(max_examples=20, **RANDOM)
@@ -247,8 +257,9 @@ def with_skip_depth(config: TopConfig, depth: int) -> TopConfig:
     stages = []
     for stage in config.stages:
         if stage.name == "outer":
-            skip = dataclasses.replace(stage.bank.skips[0], depth=depth)
-            stage = dataclasses.replace(stage, bank=dataclasses.replace(stage.bank, skips=(skip,)))
+            outer = population_stage(stage)
+            skip = dataclasses.replace(outer.bank.skips[0], depth=depth)
+            stage = dataclasses.replace(outer, bank=dataclasses.replace(outer.bank, skips=(skip,)))
         stages.append(stage)
     return dataclasses.replace(config, stages=tuple(stages))
 
@@ -306,7 +317,7 @@ def test_a_second_projection_with_weights_is_refused():
 def test_a_skip_between_unlike_lanes_is_refused():
     network = residual_network()
     plan = plan_for(network)
-    lanes = 3 if plan.stage("entry").engine.lanes == 1 else 1
+    lanes = 3 if engine_plan(plan.stage("entry")).lanes == 1 else 1
     unlike = {"lanes": lanes, "folds": 3 // lanes, "cores": 1, "group": lanes}
     stages = [altered(stage, banks=1, **(unlike if stage.name == "outer" else {})) for stage in plan.stages]
     with pytest.raises(UserError, match="outer: the skip from entry"):

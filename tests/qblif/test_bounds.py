@@ -1,6 +1,7 @@
 """What a network may reach: nothing of 62 bits wraps, and what could is refused."""
 
 import dataclasses
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,13 +17,13 @@ from qblif.network.checks import NetworkError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Dense, Skip
-from tests.networks import plan_for
+from tests.networks import plan_for, population_at, population_stage, weighted_at
 from tests.reference import scalar_run, update
 
 FINEST = Leak(multiplier=65535, shift=16)
 
 
-def one_neuron(bias: int, timesteps: int, *, leak: Leak = FINEST, reset: str = "soft") -> Network:
+def one_neuron(bias: int, timesteps: int, *, leak: Leak = FINEST, reset: Literal["soft", "hard"] = "soft") -> Network:
     """An input, a neuron with a bias and a readout that counts its bursts."""
     return Network(
         timesteps=timesteps,
@@ -62,10 +63,9 @@ def product_bits(neuron: Population, current: int, timesteps: int) -> int:
     return max(signed_bits(neuron.leak.multiplier * membrane) for membrane in carried)
 
 
-def last_bias_within(bits: int, sign: int, timesteps: int, **options: object) -> int:
+def last_bias_within(bits: int, sign: int, timesteps: int, **options: Any) -> int:
     """The bias furthest from 0 whose product of leak and membrane fits ``bits`` bits for both inputs."""
-    neuron = one_neuron(0, timesteps, **options).nodes[0]
-    assert isinstance(neuron, Population)
+    neuron = population_at(one_neuron(0, timesteps, **options), 0)
     fits, wraps = 0, 2**40
     while wraps - fits > 1:
         middle = (fits + wraps) // 2
@@ -87,7 +87,7 @@ def test_the_last_network_within_62_bits_is_exact(sign, timesteps, leak):
     with pytest.raises(NetworkError, match="63 bits"):
         one_neuron(bias + sign, timesteps, leak=leak)
     network = one_neuron(bias, timesteps, leak=leak)
-    neuron = network.nodes[0]
+    neuron = population_at(network, 0)
     for burst in (0, 1):
         bursts, membranes = zip(*path(neuron, bias + burst, timesteps), strict=True)
         result = golden.run(network, np.full((1, 1, 1, 1, 1), burst))
@@ -104,7 +104,7 @@ def test_the_last_network_within_62_bits_is_exact(sign, timesteps, leak):
 def test_the_hardware_of_the_last_network_within_62_bits_is_exact(sign):
     timesteps = 40
     network = one_neuron(last_bias_within(62, sign, timesteps), timesteps)
-    config = configure(network, plan_for(network)).stages[0].bank
+    config = population_stage(configure(network, plan_for(network)).stages[0]).bank
     dut, got = NeuronCore(config), []
 
     async def process(ctx):
@@ -122,21 +122,22 @@ def test_the_hardware_of_the_last_network_within_62_bits_is_exact(sign):
     simulator.add_clock(1e-6)
     simulator.add_testbench(process)
     simulator.run()
-    assert got == path(network.nodes[0], config.bias[0] + 1, timesteps)
+    assert got == path(population_at(network, 0), config.bias[0] + 1, timesteps)
 
 
 def test_what_fits_stays_allowed_however_large_its_crude_bound():
     """A hard reset, or a small leak, keeps the membrane small under a bias near the limit."""
-    for options in ({"reset": "hard"}, {"leak": Leak(multiplier=1, shift=16)}):
+    changes: tuple[dict[str, Any], ...] = ({"reset": "hard"}, {"leak": Leak(multiplier=1, shift=16)})
+    for options in changes:
         network = one_neuron(2**39 - 1, 1000, **options)
-        (count, membrane), *_ = reversed(path(network.nodes[0], 2**39, 1000))
+        (count, membrane), *_ = reversed(path(population_at(network, 0), 2**39, 1000))
         result = golden.run(network, np.ones((1, 1, 1, 1, 1), dtype=np.int64))
         assert (int(result.logits), int(result.membranes["hidden"])) == (1000 * count, membrane)
 
 
 NEURONS = st.builds(
     lambda fraction, ceiling, shift, part, kind: dataclasses.replace(
-        one_neuron(0, 1).nodes[0],
+        population_at(one_neuron(0, 1), 0),
         fraction_bits=fraction,
         burst_ceiling=ceiling,
         leak=Leak(multiplier=round(part * 2**shift), shift=shift),
@@ -183,7 +184,7 @@ def test_bounds_of_neurons_are_those_of_all_currents(neuron, low, span, timestep
 )  # fmt: skip
 def test_int64_and_python_integers_give_the_same_bounds(scale, low, span, timesteps, kind):
     """Where int64 could wrap the bounds hold Python integers, and they are those of the exact path at either end."""
-    neuron = dataclasses.replace(one_neuron(0, 1).nodes[0], reset=kind)
+    neuron = dataclasses.replace(population_at(one_neuron(0, 1), 0), reset=kind)
     low, high = low * scale, (low + span) * scale
     bounds = neuron_bounds(Interval(low=np.array([low]), high=np.array([high])), neuron, timesteps)
     lowest = [membrane for _, membrane in path(neuron, low, timesteps)]
@@ -224,9 +225,9 @@ def test_integers_that_int64_does_not_hold_are_refused():
 def test_weights_exponents_and_skips_count_as_sums_do():
     """Each alone takes a network over 2^50: 2^15 * 2^32 * 15, and a skip's 2^47 * 15."""
     network = one_neuron(0, 1)
-    hidden, last = network.projections
+    hidden, last = weighted_at(network, 0), weighted_at(network, 1)
     wide = dataclasses.replace(hidden, weights=np.array([[2**15 - 1]]), weight_bits=16)
-    shifted = dataclasses.replace(network.nodes[0], exponent=np.array([32]))
+    shifted = dataclasses.replace(population_at(network, 0), exponent=np.array([32]))
     spec = dataclasses.replace(network.input, bits=4)
     with pytest.raises(NetworkError, match="hidden: its sums could reach beyond 2\\^50"):
         dataclasses.replace(network, input=spec, nodes=(shifted,), projections=(wide, last))

@@ -56,7 +56,7 @@ def test_a_step_that_fails_has_no_time():
     assert stream.getvalue() == ""
 
 
-def test_without_a_terminal_signs_of_life():
+def test_without_a_terminal_signs_of_life(monkeypatch):
     """A line as soon as it is slow, then one per interval, with how far it is and how long it may still take."""
     stream, clock, heard = io.StringIO(), Clock(), threading.Event()
     write = stream.write
@@ -67,7 +67,7 @@ def test_without_a_terminal_signs_of_life():
             heard.set()
         return count
 
-    stream.write = listening
+    monkeypatch.setattr(stream, "write", listening)
     with reporter(stream, clock, slow_seconds=0.01, sign_seconds=0.01).step("images", 1000) as step:
         step.advance(250)
         step.describe("12 wrong")

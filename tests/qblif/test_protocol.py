@@ -188,10 +188,10 @@ changes = st.lists(st.tuples(st.integers(0, len(identity()) - 1), st.integers(0,
 
 @given(changes, st.integers(0, 9))
 def test_a_mutated_identity_is_another_one_or_refused(places, cut):
-    mutated = bytearray(identity())
+    content = bytearray(identity())
     for place, byte in places:
-        mutated[place] = byte
-    mutated = bytes(mutated[: len(mutated) - cut])
+        content[place] = byte
+    mutated = bytes(content[: len(content) - cut])
     try:
         found = Identity.from_bytes(mutated)
     except ProtocolError as error:

@@ -13,7 +13,7 @@ from qblif.network.window import Axis, make_window
 
 def places(axis: Axis, extent: int) -> list[list[int]]:
     """The positions that each window sees, those in the padding included, by trying one window after the other."""
-    found = []
+    found: list[list[int]] = []
     for start in itertools.count(-axis.padding, axis.stride):
         seen = [start + place * axis.dilation for place in range(axis.kernel)]
         if seen[-1] >= extent + axis.padding:

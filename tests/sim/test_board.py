@@ -135,6 +135,7 @@ def test_the_command_serves_rests_and_ends_cleanly(number, folder, wire, tmp_pat
     with subprocess.Popen(
         program, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == f"{link} ready\n"
         assert echo(link, b"hello") == b"hello"
         time.sleep(1.5)

@@ -178,7 +178,7 @@ def stimuli(generator: random.Random) -> list[dict[str, int]]:
 def instance(ram: Ram, name: str, parameters: dict[str, int]) -> str:
     """The cell ``name`` behind the testbench's buses; ``name_q`` is what its ports show, 72 bits each."""
     width = 320 if ram.is_lattice else 256
-    settings = {key: f"{width}'h{value:x}" for key, value in parameters.items()}
+    settings: dict[str, object] = {key: f"{width}'h{value:x}" for key, value in parameters.items()}
     lines, pins = [f"  wire [143:0] {name}_q;"], {}
     if ram.is_lattice:
         for index, (side, port) in enumerate((("A", ram.a), ("B", ram.b))):
@@ -190,8 +190,8 @@ def instance(ram: Ram, name: str, parameters: dict[str, int]) -> str:
             for bit in range(18):
                 source = f"data[{18 + bit}]" if ram.simple and side == "B" else f"data[{72 * index + bit}]"
                 pins[f"DI{side}{bit}"] = source
-                shown = 72 + bit + (18 if side == "B" else 0) if ram.b.read == 36 else 72 * index + bit
-                pins[f"DO{side}{bit}"] = f"{name}_q[{shown}]"
+                place = 72 + bit + (18 if side == "B" else 0) if ram.b.read == 36 else 72 * index + bit
+                pins[f"DO{side}{bit}"] = f"{name}_q[{place}]"
             write = "1'b1" if port.write == 36 else f"write[{8 * index + 7}]" if port.write else "1'b0"
             pins |= {f"CE{side}": f"enable[{index}]", f"WE{side}": write, f"CLK{side}": "clk", f"OCE{side}": "1'b1"}
             pins |= {f"RST{side}": "reset", **{f"CS{side}{bit}": "1'b0" for bit in range(3)}}
@@ -272,7 +272,7 @@ endmodule
 """
 
 
-def play(rams: list[Ram], contents: list[dict[str, int]], stimulus, simulator: str, folder: Path) -> list[list[int]]:
+def play(rams: list[Ram], contents: list[dict[str, int]], stimulus, simulator: str, folder: Path) -> list[list[str]]:
     """What the simulator says of every RAM, cycle by cycle."""
     sources = {"testbench.v": bench_verilog(rams, contents)}
     sources |= {name: (CELLS / name).read_text() for name in ("block_ram.v", "ecp5.v", "xilinx.v")}
@@ -287,8 +287,8 @@ def play(rams: list[Ram], contents: list[dict[str, int]], stimulus, simulator: s
     (folder / "stimulus.hex").write_text("\n".join([*lines, "0"]) + "\n")
     plusargs = {"stimulus": folder / "stimulus.hex", "log": folder / "outputs.log"}
     simulation.run(plusargs, folder / "simulation.log")
-    values = (folder / "outputs.log").read_text().split()
-    return [values[index :: len(rams)] for index in range(len(rams))]
+    outputs = (folder / "outputs.log").read_text().split()
+    return [outputs[index :: len(rams)] for index in range(len(rams))]
 
 
 def shown_by(output: str, index: int, bits: int) -> str:

@@ -13,7 +13,7 @@ from qblif.network.nodes import Pooling, Population
 from qblif.streams import from_stream_beats, stream_beats
 from sim.cover_points import cover
 from sim.coverage import merge
-from tests.networks import random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import population_at, random_bursts, random_convolutions, random_network, random_plan
 from tests.reference import current, scalar_run
 
 SEEDS = range(12)
@@ -190,7 +190,7 @@ def test_nothing_is_called_unreachable_that_comes_at_a_later_timestep(seed):
 
 def test_something_is_unreachable_and_something_a_hole():
     network = random_network(1, sizes=(4, 3, 2), timesteps=2, burst_ceiling=3)
-    population = network.nodes[0]
+    population = population_at(network, 0)
     deaf = dataclasses.replace(population, bias=np.array([-10_000, 40, 40]))
     network = dataclasses.replace(network, nodes=(deaf,))
     points = covered(network, 1, np.zeros((1, 1, 4, 1, 1), dtype=np.int64))[1]

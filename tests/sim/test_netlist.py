@@ -1,6 +1,7 @@
 """Synthesised netlists on the bench of the RTL, against the golden model and the cycle model."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from tests.sim.test_run import needs_icarus
 def test_a_small_network(family, tmp_path):
     """Weights in block RAM, what is written in LUT RAM where the family has it."""
     network = random_network(3, sizes=(12, 6, 4), timesteps=2)
-    memories = {"weight_memory": "block", "field_memory": "distributed", "membrane_memory": "distributed"}
-    plan = plan_for(network, hidden_0={"lanes": 3, "cores": 1, "group": 3, **memories})
+    fields: dict[str, Any] = {"lanes": 3, "cores": 1, "group": 3, "weight_memory": "block"}
+    fields |= {"field_memory": "distributed", "membrane_memory": "distributed"}
+    plan = plan_for(network, hidden_0=fields)
     config = netlist_config(network, plan, family)
     bursts = random_bursts(network, 6)
     inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))

@@ -15,7 +15,7 @@ from gen.planning.cycles import predict
 from hw.configure import configure
 from qblif import golden
 from qblif.network.graph import Network
-from qblif.network.nodes import InputSpec, Pooling, Population, Readout
+from qblif.network.nodes import InputSpec, Pooling, Readout
 from qblif.network.projections import Dense
 from qblif.streams import BurstStream
 from sim import inferences, run
@@ -23,7 +23,7 @@ from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import build
 from snn.datasets.data import load
-from tests.networks import plan_for, random_bursts, random_convolutions, random_plan
+from tests.networks import plan_for, population_at, random_bursts, random_convolutions, random_plan, weighted_at
 
 ROUNDS = 10
 needs_icarus = pytest.mark.skipif(
@@ -74,21 +74,21 @@ def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
     design = make_design(digits_checkpoint, "icebreaker")
     simulation = build(design.config, "verilator", work_dir, waves=False)
     images = load("digits", "test").first(12)
-    population = design.network.nodes[0]
-    assert isinstance(population, Population)
+    population = population_at(design.network, 0)
     bias = population.bias.copy()
     bias[7] += 1
     wrong_bias = dataclasses.replace(design.network, nodes=(dataclasses.replace(population, bias=bias),))
-    weights = design.network.projections[1].weights.copy()
+    projection = weighted_at(design.network, 1)
+    weights = projection.weights.copy()
     weights[2, 5] ^= 1
-    projection = dataclasses.replace(design.network.projections[1], weights=weights)
+    projection = dataclasses.replace(projection, weights=weights)
     wrong_weight = dataclasses.replace(design.network, projections=(design.network.projections[0], projection))
 
     other = dataclasses.replace(design, network=wrong_bias)
     comparison = simulate(design.config, simulation, prepare(other, images), FULL_SPEED).comparison
     assert comparison.mismatches >= 12
     assert "hidden_0" in comparison.first
-    assert neuron_named(comparison.first, design.config.stages[0].output) == 7
+    assert neuron_named(comparison.first, design.config.stream("hidden_0")) == 7
 
     other = dataclasses.replace(design, network=wrong_weight)
     comparison = simulate(design.config, simulation, prepare(other, images), FULL_SPEED).comparison

@@ -1,7 +1,10 @@
 """What is described is what was trained: every way to another network is refused, or gives exact results."""
 
 import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +20,13 @@ from qblif.network.nodes import InputSpec
 from snn import checkpoint, quantization
 from snn.bursts import Encoder, Flatten
 from snn.exactness import exact_below, plain_sums
-from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
+from snn.layers import Projection, QuantConv2d, QuantLinear, Readout, SpikingLayer
 from snn.neuron import QBLIF
 from snn.quantization import check_exact
 from snn.tracing import traced
+
+MKLDNN: Any = torch.backends.mkldnn
+"""torch's types do not know its settings."""
 
 
 class Skipping(nn.Module):
@@ -146,7 +152,7 @@ def precision(name: str):
 @contextlib.contextmanager
 def single_backend(name: str):
     """The newer setting, of one backend alone."""
-    matmul = torch.backends.mkldnn.matmul
+    matmul = MKLDNN.matmul
     before, matmul.fp32_precision = matmul.fp32_precision, name
     try:
         yield
@@ -154,7 +160,7 @@ def single_backend(name: str):
         matmul.fp32_precision = before
 
 
-AROUND = {
+AROUND: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "bfloat16 autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "half autocast": lambda: torch.autocast("cpu", dtype=torch.float16),
     "medium": lambda: precision("medium"),
@@ -169,9 +175,9 @@ def fine():
     """A model whose sums need all of float32's bits, and what it computes with nothing around it."""
     torch.manual_seed(7)
     model = Skipping()
-    for layer in (model.first, model.second):
-        layer.projections[0].weight_bits = 12
-    model.readout.projections[0].weight_bits = 12
+    for part in model.modules():
+        if isinstance(part, Projection):
+            part.weight_bits = 12
     samples, labels = data()
     quantization.begin(model, samples)
     with torch.no_grad():
@@ -183,11 +189,11 @@ def fine():
 def test_reduced_precision_around_it_changes_nothing(around, fine):
     model, samples, labels, exact = fine
     with AROUND[around]():
-        before = torch.backends.mkldnn.matmul.fp32_precision, torch.is_autocast_enabled("cpu")
+        before = MKLDNN.matmul.fp32_precision, torch.is_autocast_enabled("cpu")
         with torch.no_grad():
             logits = model(samples)
         content = checkpoint.describe(model, samples, labels)
-        assert (torch.backends.mkldnn.matmul.fp32_precision, torch.is_autocast_enabled("cpu")) == before
+        assert (MKLDNN.matmul.fp32_precision, torch.is_autocast_enabled("cpu")) == before
     assert logits.dtype == torch.float32
     assert (logits == exact).all()
     grid = 2.0 ** int(model.readout.fraction_bits)
@@ -229,6 +235,7 @@ def test_sums_are_held_against_the_type_that_they_are_in(default, kind):
         with traced(model.eval()) as steps:
             model(data()[0])
         step = next(step for step in steps if step.name == "second")
+        assert isinstance(step.module, SpikingLayer)
         # So many timesteps that the sums reach 2^30 units, which float64 holds and float32 does not.
         sources = [replace(source, timesteps=2**20) for source in step.sources]
         scale = torch.ones((), dtype=default)

@@ -1,6 +1,7 @@
 """What models and trainings can be asked for: refused where it is made, in one line, or reachable from everywhere."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,48 +22,56 @@ from snn.models import make_model
 from snn.neuron import QBLIF
 from snn.recipe import Recipe, model_options_of
 from snn.surrogate import Surrogate
+from tests.networks import population_at, weighted_at
 from tests.snn.killed import few
 
 SPEC = InputSpec(shape=(1, 8, 8), coding="direct", bits=4)
+
+
+def odd(value: Any) -> Any:
+    """A value of another type than the one that is asked for."""
+    return value
+
+
 WRONG = {
     "weight_bits 1 ": lambda: QuantLinear(4, 4, weight_bits=1),
     "weight_bits 0 ": lambda: QuantLinear(4, 4, weight_bits=0),
     "weight_bits 17 ": lambda: QuantConv2d(1, 4, 3, weight_bits=17),
-    "weight_bits 4.0 ": lambda: QuantLinear(4, 4, weight_bits=4.0),
+    "weight_bits 4.0 ": lambda: QuantLinear(4, 4, weight_bits=odd(4.0)),
     "weight_bits True ": lambda: QuantLinear(4, 4, weight_bits=True),
     "neurons 0 ": lambda: QuantLinear(4, 0),
     "kernel 0 ": lambda: QuantConv2d(1, 4, 0),
-    "kernel (3, 3) ": lambda: QuantConv2d(1, 4, ((3, 3),)),
+    "kernel (3, 3) ": lambda: QuantConv2d(1, 4, odd(((3, 3),))),
     "stride 0 ": lambda: QuantConv2d(1, 4, 3, stride=0),
     "padding -1 ": lambda: QuantConv2d(1, 4, 3, padding=-1),
-    "padding 'same' ": lambda: QuantConv2d(1, 4, 3, padding="same"),
+    "padding 'same' ": lambda: QuantConv2d(1, 4, 3, padding=odd("same")),
     "burst_bits 0 ": lambda: QBLIF(0),
     "burst_bits 9 ": lambda: QBLIF(9),
     "burst_ceiling 0 ": lambda: QBLIF(burst_ceiling=0),
     "burst_ceiling 256 ": lambda: QBLIF(burst_ceiling=256),
-    "reset 'none'": lambda: QBLIF(reset="none"),
+    "reset 'none'": lambda: QBLIF(reset=odd("none")),
     "threshold nan ": lambda: QBLIF(threshold=math.nan),
     "leak 5/2^2": lambda: QBLIF(leak=Leak(multiplier=5, shift=2)),
     "leak -1/2^2": lambda: ModelOptions(input_shape=(1, 8, 8), leak=(-1, 2)).neuron(),
     "surrogate 'relu'": lambda: Surrogate(name="relu"),
     "alpha nan ": lambda: Surrogate(alpha=math.nan),
     "alpha 0 ": lambda: Surrogate(alpha=0),
-    "coding 'rate'": lambda: InputSpec(shape=(1, 8, 8), coding="rate", bits=4),
+    "coding 'rate'": lambda: InputSpec(shape=(1, 8, 8), coding=odd("rate"), bits=4),
     "bits must be 1 to 8, not 9": lambda: InputSpec(shape=(1, 8, 8), coding="direct", bits=9),
     "timesteps 0 ": lambda: Encoder(SPEC, 0),
     "timesteps 1025 ": lambda: Encoder(SPEC, 1025),
-    "timesteps 2.5 ": lambda: Encoder(SPEC, 2.5),
+    "timesteps 2.5 ": lambda: Encoder(SPEC, odd(2.5)),
     "kernel 1 and stride 1": lambda: SumPool2d(1),
     "MaxPool2d kernel 0 ": lambda: MaxPool2d(0),
-    "kernel 2.0 ": lambda: MaxPool2d(2.0),
+    "kernel 2.0 ": lambda: MaxPool2d(odd(2.0)),
     "more than half": lambda: SumPool2d((3, 2), padding=(1, 2)),
     "stride 0": lambda: SumPool2d(2, stride=0),
     "groups 2 ": lambda: QuantConv2d(3, 4, 3, groups=2),
     "groups 0 ": lambda: QuantConv2d(3, 4, 3, groups=0),
     "dilation 0 ": lambda: QuantConv2d(3, 4, 3, dilation=(1, 0)),
-    "two such numbers": lambda: QuantConv2d(3, 4, (3, 3, 3)),
+    "two such numbers": lambda: QuantConv2d(3, 4, odd((3, 3, 3))),
     "float_epochs -1 ": lambda: Recipe(float_epochs=-1),
-    "qat_epochs 1.5 ": lambda: Recipe(qat_epochs=1.5),
+    "qat_epochs 1.5 ": lambda: Recipe(qat_epochs=odd(1.5)),
     "at least one epoch": lambda: Recipe(float_epochs=0, qat_epochs=0),
     "batch 0 ": lambda: Recipe(batch=0),
     "learning_rate nan ": lambda: Recipe(learning_rate=math.nan),
@@ -72,7 +81,7 @@ WRONG = {
     "label_smoothing 1 ": lambda: Recipe(label_smoothing=1),
     "average 1 ": lambda: Recipe(average=1),
     "seed -1 ": lambda: Recipe(seed=-1),
-    "pooling 'average'": lambda: ModelOptions(input_shape=(1, 8, 8), pooling="average"),
+    "pooling 'average'": lambda: ModelOptions(input_shape=(1, 8, 8), pooling=odd("average")),
     "classes 1 ": lambda: ModelOptions(input_shape=(1, 8, 8), classes=1),
     "hidden 0 ": lambda: ModelOptions(input_shape=(1, 8, 8), hidden=(4, 0)),
     "input_bits 9 ": lambda: ModelOptions(input_shape=(1, 8, 8), input_bits=9),
@@ -94,7 +103,7 @@ def test_the_ends_of_the_ranges_can_be_made():
     for ceiling in (1, 255):
         assert QBLIF(burst_ceiling=ceiling).burst_ceiling == ceiling
     assert QBLIF(8, leak=Leak(multiplier=0, shift=0), threshold=1.0).burst_ceiling == 255
-    assert Encoder(SPEC, np.int64(1024)).timesteps == 1024
+    assert Encoder(SPEC, odd(np.int64(1024))).timesteps == 1024
     assert Recipe(batch=2, learning_rate=1, float_epochs=0).epochs == 30
 
 
@@ -164,11 +173,13 @@ def test_neurons_from_the_command_line_and_from_a_recipe(tmp_path, monkeypatch):
         assert train.main([*words, *short, "--out", str(tmp_path / name)]) == 0
     networks = [read_network(tmp_path / name)[1:] for name in ("written.pt", "said.pt")]
     for network, vectors in networks:
-        neurons = network.nodes[0]
+        neurons = population_at(network, 0)
         assert (neurons.leak, neurons.burst_ceiling, neurons.reset) == (Leak(multiplier=3, shift=2), 5, "hard")
         assert (golden.run(network, encode(vectors.samples, network.input)).logits.numpy() == vectors.logits).all()
     first, second = (network for network, _ in networks)
-    assert all((a.weights == b.weights).all() for a, b in zip(first.projections, second.projections, strict=True))
+    assert len(first.projections) == len(second.projections) == 2
+    for place in range(2):
+        assert (weighted_at(first, place).weights == weighted_at(second, place).weights).all()
 
 
 def test_a_ceiling_and_a_leak_are_those_of_every_layer():

@@ -1,5 +1,7 @@
 """The trained model, the checkpoint's integers and the golden model are one function."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -61,10 +63,10 @@ def models():
     yield "cnn", lambda: make_model("cnn", ModelOptions(input_shape=(1, 8, 8), channels=(4, 6), hidden=(10,)))
     yield "hard", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), reset="hard", weight_bits=2))
     yield "residual", Residual
-    small = {"input_shape": (1, 8, 8), "timesteps": 2}
+    small: dict[str, Any] = {"input_shape": (1, 8, 8), "timesteps": 2}
     yield "affine", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), affine=False))
     yield "surrogate", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), surrogate="triangle"))
-    mixed = {"weight_bits": 2, "first_weight_bits": 8}
+    mixed: dict[str, Any] = {"weight_bits": 2, "first_weight_bits": 8}
     yield "first_bits", lambda: make_model("mlp", ModelOptions(input_shape=(1, 6, 6), hidden=(20,), **mixed))
     yield "vgg_small", lambda: make_model("vgg_small", ModelOptions(channels=(4, 6), **small))
     yield "resnet18", lambda: make_model("resnet18", ModelOptions(channels=(4, 6, 6, 8), **small))

@@ -77,8 +77,8 @@ def test_a_wrong_value_in_a_recipe_file_is_one_line(tmp_path, fails):
 
 @pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "resnet18"])
 def test_first_weight_bits_are_those_of_the_layer_that_reads_the_input(model):
-    small = {"hidden": (6,), "channels": () if model == "mlp" else (4, 4, 4, 4) if model == "resnet18" else (4, 4)}
-    options = ModelOptions(input_shape=(1, 8, 8), weight_bits=2, first_weight_bits=8, **small)
+    channels = () if model == "mlp" else (4, 4, 4, 4) if model == "resnet18" else (4, 4)
+    options = ModelOptions(input_shape=(1, 8, 8), hidden=(6,), channels=channels, weight_bits=2, first_weight_bits=8)
     bits = {
         name: part.weight_bits
         for name, part in make_model(model, options).named_modules()

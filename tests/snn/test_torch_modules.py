@@ -1,6 +1,8 @@
 """Models as people write them in PyTorch: containers, torch's own modules, and layers that are called twice."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,10 +96,11 @@ def test_an_event_network_knows_how_rare_its_events_are(tmp_path):
 
 
 def test_the_activity_is_of_the_samples_that_are_named():
-    model = nn.Sequential(encoder(), nn.Flatten(), head(64))
+    front = encoder()
+    model = nn.Sequential(front, nn.Flatten(), head(64))
     samples, labels = samples_for(model), torch.zeros(24, dtype=torch.long)
     for counted, expected in ((None, samples), (samples[:5], samples[:5])):
-        planes = np.bitwise_count(encode(expected.numpy(), model[0].spec).astype(np.uint64)).sum() / len(expected)
+        planes = np.bitwise_count(encode(expected.numpy(), front.spec).astype(np.uint64)).sum() / len(expected)
         assert checkpoint.describe(model, samples, labels, counted)["activity"]["input"] == [pytest.approx(planes)]
 
 
@@ -150,7 +153,7 @@ def test_every_layer_gets_a_name_of_its_own(tmp_path):
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names)
 
 
-SAME = {
+SAME: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "flatten": (nn.Flatten, Flatten),
     "identity": (lambda: nn.Sequential(nn.Identity(), nn.Flatten()), Flatten),
     "dropout": (lambda: nn.Sequential(nn.Dropout(0.3), nn.Dropout2d(0.3), nn.Flatten()), Flatten),
@@ -312,6 +315,8 @@ def test_models_without_one_input_and_one_output_are_refused():
 
 def test_layers_that_do_not_fit_say_so():
     bursts = encoder()(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+    linear: Any = nn.Linear(3, 3)
+    relu: Any = nn.ReLU()
     for call, line in (
         (lambda: head(8)(bursts), r"Flatten\(\)"),
         (lambda: conv(2)(bursts), r"\(2, H, W\)"),
@@ -320,8 +325,8 @@ def test_layers_that_do_not_fit_say_so():
         (lambda: head(64)(torch.zeros(2, 64)), "Encoder"),
         (lambda: SumPool2d(2)(Flatten()(bursts)), r"\(C, H, W\)"),
         (lambda: SumPool2d(9)(bursts), "nothing"),
-        (lambda: SpikingLayer(nn.Linear(3, 3), QBLIF()), "QuantLinear"),
-        (lambda: SpikingLayer(QuantLinear(3, 3), nn.ReLU()), "QBLIF"),
+        (lambda: SpikingLayer(linear, QBLIF()), "QuantLinear"),
+        (lambda: SpikingLayer(QuantLinear(3, 3), relu), "QBLIF"),
     ):
         with pytest.raises(UserError, match=line):
             call()

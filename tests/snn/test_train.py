@@ -8,9 +8,10 @@ import torch
 
 from qblif.errors import UserError
 from snn import checkpoint, quantization, train, training
-from snn.architecture import ModelOptions
+from snn.architecture import ModelOptions, Staged
 from snn.command import command_of, parse
 from snn.datasets.data import load
+from snn.layers import Projection
 from snn.models import make_model
 from snn.recipe import Recipe
 from snn.training import Training, accuracy, write_log
@@ -132,7 +133,10 @@ def test_sums_that_float32_could_not_hold_are_refused():
     # 14 x 14 inputs of up to 255, 4 timesteps: weights of 84 on average reach 2^24.
     model = make_model("mlp", ModelOptions(input_shape=(1, 14, 14), weight_bits=8, input_bits=8, hidden=()))
     samples = torch.randint(0, 256, (16, 1, 14, 14), dtype=torch.uint8)
-    weight = model.readout.projections[0].weight
+    assert isinstance(model, Staged)
+    [projection] = model.readout.projections
+    assert isinstance(projection, Projection)
+    weight = projection.weight
     with torch.no_grad():
         weight.uniform_(-1.0, 1.0)
         quantization.begin(copy.deepcopy(model), samples)

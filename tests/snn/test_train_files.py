@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def moments(monkeypatch, tmp_path):
     """Actions by moment, "before run_epoch 3" is the third of that name; training happens in the test's folder."""
-    actions = {}
+    actions: dict[str, Callable[[], object]] = {}
     passed: list[str] = []
 
     def at(number):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from boards.catalogue import find_board
 from qblif.errors import UserError
 from studies import boards
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "bitstream": "top.bit",
     "clock_mhz": 80.0,
     "fmax_mhz": 100.0,

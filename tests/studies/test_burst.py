@@ -12,7 +12,7 @@ from gen.frontend.checkpoint import load_checkpoint
 from gen.frontend.fold import fold
 from qblif.errors import UserError
 from qblif.network.coding import encode
-from qblif.network.projections import Conv2d
+from qblif.network.projections import Conv2d, Skip
 from snn.datasets.data import load
 from snn.training import Training
 from studies.burst import __main__ as burst
@@ -47,6 +47,16 @@ seeds = [1, 2]
 arms = ["binary"]
 vary = { timesteps = [1, 2] }
 """
+
+
+def noting(call, note):
+    """``call``, of whose arguments ``note`` is told first."""
+
+    def told(*args, **more):
+        note(*args)
+        return call(*args, **more)
+
+    return told
 
 
 @pytest.fixture
@@ -112,7 +122,7 @@ def test_figures_are_those_of_the_network_neuron_by_neuron(zoo):
         sent = scalar_run(network, sample).bursts
         bursts += sum(int(sent[node.name].sum()) for node in network.nodes)
         for projection in network.projections:
-            if not hasattr(projection, "weight_bits"):
+            if isinstance(projection, Skip):
                 continue
             source = sent[projection.source]
             for t, c, y, x in np.argwhere(source > 0):
@@ -158,9 +168,8 @@ def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
     assert "| full | binary |" in document
     assert (work / "report" / "accuracy_against_cost.svg").is_file()
 
-    trained = []
-    original = run.train
-    monkeypatch.setattr(run, "train", lambda *args, **more: trained.append(args) or original(*args, **more))
+    trained: list[object] = []
+    monkeypatch.setattr(run, "train", noting(run.train, lambda *args: trained.append(args)))
     # What the trainings left behind is not needed to go on.
     for folder in work.glob("*/model.pt"):
         shutil.rmtree(folder.parent)
@@ -172,16 +181,21 @@ def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 5), (2, 2), (8, 1)])
 def test_runs_side_by_side_share_the_threads(workers, threads, grid, tmp_path, monkeypatch):
-    shared = []
+    shared: list[tuple] = []
+
+    def kept(_, arguments, **__):
+        shared.extend(arguments)
+        return []
+
     monkeypatch.setattr(burst, "check_library", lambda *_: None)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    monkeypatch.setattr(burst, "shared_out", lambda _, arguments, **__: shared.extend(arguments) or [])
+    monkeypatch.setattr(burst, "shared_out", kept)
     assert burst.main(["--grid", str(grid), "--work-dir", str(tmp_path / "work"), "--workers", str(workers)]) == 2
     assert {arguments[-1] for arguments in shared} == {threads}
 
 
 def test_a_run_trains_with_the_threads_that_it_is_given(tmp_path, grid, monkeypatch):
-    used = []
+    used: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", used.append)
     monkeypatch.setattr(run, "sole_training", lambda _: pytest.fail("far enough"))
     one = read_grid(grid)[0]
@@ -211,13 +225,14 @@ def test_an_interrupted_run_keeps_its_training_and_those_before_it(grid, tmp_pat
     assert Results(broken / "report").of(first) is not None
     assert Results(broken / "report").of(second) is None
 
-    epochs = []
-    run_epoch = Training.run_epoch
-    monkeypatch.setattr(Training, "run_epoch", lambda self: epochs.append(self.epoch) or run_epoch(self))
+    epochs: list[int] = []
+    monkeypatch.setattr(Training, "run_epoch", noting(Training.run_epoch, lambda self: epochs.append(self.epoch)))
     assert burst.main([*words, "--work-dir", str(broken)]) == 0
     assert epochs == [], "all that was missing is what follows the last epoch"
     for each in (first, second):
         ours, theirs = (Results(folder / "report").of(each) for folder in (whole, broken))
+        assert ours is not None
+        assert theirs is not None
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
 
 
@@ -230,11 +245,10 @@ def test_a_training_is_kept_until_its_figures_are(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "add", interrupted)
     assert burst.main(words) == 130
     monkeypatch.undo()
-    monkeypatch.setattr(burst, "forget", lambda folder: forgotten.append(folder) or forget(folder))
-    forgotten, forget = [], run.forget
-    epochs = []
-    run_epoch = Training.run_epoch
-    monkeypatch.setattr(Training, "run_epoch", lambda self: epochs.append(self.epoch) or run_epoch(self))
+    forgotten: list[object] = []
+    monkeypatch.setattr(burst, "forget", noting(run.forget, forgotten.append))
+    epochs: list[int] = []
+    monkeypatch.setattr(Training, "run_epoch", noting(Training.run_epoch, lambda self: epochs.append(self.epoch)))
     assert burst.main(words) == 0
     assert epochs == [0, 1], "the second training alone"
     assert len(forgotten) == 2

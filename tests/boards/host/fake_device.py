@@ -162,6 +162,7 @@ class FakeDevice:
         return result
 
     def infer(self, data: bytes) -> bytes:
+        assert self.logits_of is not None
         whole = int.from_bytes(data, "little")
         bits, stream = self.identity.bits, self.identity.stream
         count = stream.beats_per_inference * stream.group

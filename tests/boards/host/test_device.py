@@ -130,7 +130,8 @@ def test_a_call_that_was_broken_off_does_not_mix_with_the_next():
     line = fake()
     samples = images(10)
     with Device(line, timeout=TIMEOUT) as device:
-        read, reads = line.read, []
+        read = line.read
+        reads: list[None] = []
 
         def interrupted():
             reads.append(None)
@@ -264,6 +265,7 @@ def test_a_timeout_that_nobody_can_wait_for_is_refused(seconds):
 def test_a_device_that_contradicts_itself_is_refused(winner):
     def edit(answer):
         content = cobs_decode(answer[:-1])
+        assert content is not None
         if content[0] != 0x82:
             return answer
         data = content[2:-4]
@@ -278,6 +280,7 @@ def test_a_device_that_contradicts_itself_is_refused(winner):
 def test_an_answer_of_another_length_is_refused_at_once(kind, words):
     def edit(answer):
         content = cobs_decode(answer[:-1])
+        assert content is not None
         return framed(kind, content[1], bytes(100_000)) if content[0] == kind else answer
 
     line = fake(edit=edit)
@@ -288,7 +291,7 @@ def test_an_answer_of_another_length_is_refused_at_once(kind, words):
     assert len(line.requests) <= 2 + IDENTITY.window
 
 
-def test_few_large_requests_are_under_way_at_a_time():
+def test_few_large_requests_are_under_way_at_a_time(monkeypatch):
     large = replace(
         IDENTITY,
         shape=(1, 200, 300),
@@ -296,7 +299,7 @@ def test_few_large_requests_are_under_way_at_a_time():
         stream=replace(IDENTITY.stream, height=200, width=300, beats=1, group=1),
     )
     line = FakeDevice(large, logits_of=lambda _: np.zeros(10, dtype=int))
-    line.infer = lambda _: bytes(22)
+    monkeypatch.setattr(line, "infer", lambda _: bytes(22))
     with Device(line, timeout=TIMEOUT) as device:
         device.infer(np.zeros((4, 1, 200, 300), dtype=np.uint8))
     assert line.most_waiting == 2

@@ -25,6 +25,7 @@ from qblif.streams import BurstStream
 from sim.golden import evaluate
 from snn.datasets.data import load
 from tests.boards.host.fake_device import COUNTERS, FakeDevice, Noise, OnTerminal
+from tests.searching import found_in
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,11 @@ def test_bench(terminal, digits, digits_checkpoint, capsys):
     assert "50 images in" in output
     assert f"accuracy: {right:.2%}" in output
     assert "mismatches against golden: 0 of 50" in output
-    assert int(re.search(r"(\d+) retries", output)[1]) > 0
+    assert int(found_in(r"(\d+) retries", output)[1]) > 0
 
 
 def test_bench_finds_a_wrong_logit(terminal, digits_checkpoint, capsys):
-    calls = []
+    calls: list[None] = []
 
     def change(logits):
         calls.append(None)

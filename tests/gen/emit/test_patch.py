@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from qblif.network.references import ReferenceVectors
 from sim.board import build_board, virtual_board
 from snn import train
 from studies import patching
-from tests.networks import plan_for, random_convolutions, random_network
+from tests.networks import plan_for, population_at, random_convolutions, random_network
 
 
 def design_of(network, board, plan, checkpoint):
@@ -104,7 +105,8 @@ def test_the_default_margin_leaves_room_for_a_retraining(digits_checkpoint, tmp_
 
     def retrained(factor):
         """The network with larger biases, which is what a retraining needed more bits for."""
-        nodes = tuple(dataclasses.replace(node, bias=node.bias * factor) for node in network.nodes)
+        hidden = population_at(network, 0)
+        nodes = (dataclasses.replace(hidden, bias=hidden.bias * factor),)
         readout = dataclasses.replace(network.readout, bias=network.readout.bias * factor)
         return dataclasses.replace(network, nodes=nodes, readout=readout)
 
@@ -227,7 +229,7 @@ def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys
 
 def test_differences():
     network = random_network(1)
-    hidden = network.nodes[0]
+    hidden = population_at(network, 0)
 
     def found(changed):
         return list(differences(network, changed))
@@ -237,7 +239,8 @@ def test_differences():
     assert found(dataclasses.replace(network, readout=readout)) == []
     assert found(random_network(1, timesteps=2)) == ["it has 2 timesteps, and 3 were built"]
     leak = Leak(multiplier=3, shift=2)
-    for name, value in {"fraction_bits": 6, "burst_ceiling": 2, "leak": leak, "reset": "hard"}.items():
+    changes: dict[str, Any] = {"fraction_bits": 6, "burst_ceiling": 2, "leak": leak, "reset": "hard"}
+    for name, value in changes.items():
         changed = dataclasses.replace(network, nodes=(dataclasses.replace(hidden, **{name: value}),))
         assert [name in line for line in found(changed)] == [True]
     assert "weights is (7, 12), and (8, 12) was built" in "; ".join(found(random_network(1, sizes=(12, 7, 5))))

@@ -15,7 +15,15 @@ from qblif.streams import stream_beats
 from studies.random_networks import Sketch
 from studies.random_networks import random_network as sketched_network
 from tests.hw.streams import get, put, run
-from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import (
+    engine_of,
+    engine_plan,
+    plan_for,
+    random_bursts,
+    random_convolutions,
+    random_network,
+    random_plan,
+)
 
 
 def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0) -> None:
@@ -105,7 +113,7 @@ def test_every_kind_of_network_as_planned(kind):
     check(network, fastest.plan, count=3)
     # At a third of that rate layers are folded.
     slower = make_plan(network, board, 100.0, "", {}, 1e8 / fastest.slowest / 3)
-    assert kind != "multi-fold" or max(stage.engine.folds for stage in slower.stages if stage.tables()) > 1
+    assert kind != "multi-fold" or max(engine_plan(stage).folds for stage in slower.stages if stage.tables()) > 1
     check(network, slower, count=2)
 
 
@@ -122,7 +130,7 @@ def test_a_scanner_that_never_waits_in_closed_form(make, seed):
     network = make(seed)
     bursts = random_bursts(network, 3, seed)
     for layer in configure(network, random_plan(network, seed)).layers:
-        projection = layer.engine
+        projection = engine_of(layer)
         if projection.source != "input":
             continue
         array = ArrayTiming(projection, TakesEverySum())

@@ -12,7 +12,7 @@ from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.zoo import ZOO
-from tests.networks import plan_for, random_convolutions, random_network
+from tests.networks import engine_of, engine_plan, plan_for, random_convolutions, random_network
 
 
 def test_the_same_network_gets_the_same_plan():
@@ -94,7 +94,7 @@ def test_what_is_not_a_plan_is_refused(text, tmp_path):
 def test_lanes_cover_the_neurons_with_few_to_spare(neurons):
     network = random_network(1, sizes=(20, neurons, 10))
     plan = plan_for(network)
-    layer = plan.stage("hidden_0").engine
+    layer = engine_plan(plan.stage("hidden_0"))
     assert neurons <= layer.lanes * layer.folds < neurons + 4 * layer.folds
     configure(network, plan)
 
@@ -184,7 +184,8 @@ def test_no_table_of_weights_is_deep_where_the_network_fits_without():
     for checkpoint in ("cifar10_cnn", "fashion_mnist_cnn252k"):
         design = make_design(ZOO / f"{checkpoint}.pt", board.name)
         layers = configure(design.network, design.plan).layers
-        tables = [one.engine.rows for one in layers if one.engine.weight_memory == "block"]
+        engines = [engine_of(layer) for layer in layers]
+        tables = [engine.rows for engine in engines if engine.weight_memory == "block"]
         assert tables
         assert max(tables) <= deepest
 
@@ -197,6 +198,6 @@ def test_a_network_that_fits_only_in_deep_tables_gets_them(monkeypatch):
         smaller = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=luts))
         found = evaluate(network, smaller, make_plan(network, smaller, 80.0, "", {}), {})
         assert found.total("lut") <= luts
-        return max(layer.engine.rows for layer in found.config.layers)
+        return max(engine_of(layer).rows for layer in found.config.layers)
 
     assert deepest(5_000) <= 400 < deepest(2_600)

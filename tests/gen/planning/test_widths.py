@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qblif import golden
 from qblif.network.bounds import Interval, after_reset, layer_bounds
 from qblif.network.projections import Skip
-from tests.networks import random_network
+from tests.networks import population_at, random_network, weighted_at
 from tests.reference import update
 
 
@@ -23,9 +23,9 @@ def test_no_input_leaves_the_bounds(seed, reset_kind):
     )
     inputs = np.array(list(itertools.product((0, 1), repeat=6))).reshape(-1, 2, 3, 1, 1)
     result = golden.run(network, inputs)
-    population = network.nodes[0]
+    population = population_at(network, 0)
     bounds = layer_bounds(network, population)
-    weights = network.projections[0].weights
+    weights = weighted_at(network, 0).weights
     for subset in itertools.product((0, 1), repeat=3):
         partial = weights @ np.array(subset)
         assert ((bounds.partial.low <= partial) & (partial <= bounds.partial.high)).all()
@@ -43,14 +43,15 @@ def test_no_timestep_leaves_the_bounds(reset_kind, bias):
     network = random_network(
         3, sizes=(3, 3, 2), timesteps=2, coding="events", input_bits=1, burst_ceiling=2, reset=reset_kind
     )
-    population = dataclasses.replace(network.nodes[0], bias=network.nodes[0].bias + bias)
+    population = population_at(network, 0)
+    population = dataclasses.replace(population, bias=population.bias + bias)
     network = dataclasses.replace(network, nodes=(population,))
     bounds = layer_bounds(network, population)
     seen = []
     for inputs in itertools.product((0, 1), repeat=6):
         membrane = np.zeros(3, dtype=np.int64)
         for bursts in np.array(inputs).reshape(2, 3):
-            current = ((network.projections[0].weights @ bursts) << population.exponent) + population.bias
+            current = ((weighted_at(network, 0).weights @ bursts) << population.exponent) + population.bias
             potential = (population.leak.multiplier * membrane >> population.leak.shift) + current
             seen.append(potential)
             membrane = np.array(
@@ -62,8 +63,8 @@ def test_no_timestep_leaves_the_bounds(reset_kind, bias):
 
 def test_partial_sums_are_tight():
     network = random_network(9, sizes=(6, 4, 2), input_bits=2)
-    bounds = layer_bounds(network, network.nodes[0]).partial
-    weights = network.projections[0].weights
+    bounds = layer_bounds(network, population_at(network, 0)).partial
+    weights = weighted_at(network, 0).weights
     assert (bounds.low == 3 * np.where(weights < 0, weights, 0).sum(axis=1)).all()
     assert (bounds.high == 3 * np.where(weights > 0, weights, 0).sum(axis=1)).all()
 
@@ -74,7 +75,7 @@ def test_partial_sums_are_tight():
     kind=st.sampled_from(["soft", "hard"]),
 )  # fmt: skip
 def test_membranes_after_reset_are_exact(low, span, ceiling, kind):
-    population = random_network(1, burst_ceiling=ceiling, reset=kind).nodes[0]
+    population = population_at(random_network(1, burst_ceiling=ceiling, reset=kind), 0)
     potentials = np.arange(low, low + span + 1)
     membranes = np.array([update(population, potential, 0)[1] for potential in potentials.tolist()])
     bounds = after_reset(Interval(low=potentials[:1], high=potentials[-1:]), population)
@@ -93,7 +94,7 @@ def test_identity_skips_of_either_sign_are_bounded(first, second):
     skips = [Skip(source=source, target="hidden_1", weight=weight) for source, weight in
              (("hidden_0", first), ("input", second))]  # fmt: skip
     network = dataclasses.replace(network, projections=(*network.projections, *skips))
-    target, weights = network.nodes[1], network.projections[1].weights
+    target, weights = population_at(network, 1), weighted_at(network, 1).weights
     bounds = layer_bounds(network, target).current
     seen = [
         ((weights @ np.array(hidden)) << target.exponent)
@@ -118,7 +119,7 @@ def test_identity_skips_of_either_sign_are_bounded(first, second):
 def test_a_readout_accumulates_every_timestep_that_differs(sizes, coding, steps):
     """A direct input is added up once and counted T times; the bias is that of all timesteps."""
     network = random_network(5, sizes=sizes, timesteps=3, coding=coding, input_bits=2)
-    readout, weights = network.readout, network.projections[-1].weights
+    readout, weights = network.readout, weighted_at(network, -1).weights
     bounds = layer_bounds(network, readout)
     lowest, highest = (3 * part.sum(axis=1) for part in (np.minimum(weights, 0), np.maximum(weights, 0)))
     assert bounds.partial.low.tolist() == (steps * lowest).tolist()

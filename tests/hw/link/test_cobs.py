@@ -31,7 +31,7 @@ def test_decoder(pauses):
     expected = []
     for frame in FRAMES:
         expected += [*frame, 0b11 << 8]
-    taken = []
+    taken: list[int] = []
 
     async def host(ctx):
         await put(ctx, dut.arriving, line, pauses[0])
@@ -48,7 +48,7 @@ def test_decoder(pauses):
 @pytest.mark.parametrize("broken", [b"\x05\x01\x02\x00", b"\x02\x00", b"\xff\x01\x00"])
 def test_a_block_that_ends_too_early_is_not_whole(broken):
     dut = CobsDecoder()
-    ends = []
+    ends: list[int] = []
 
     async def host(ctx):
         await put(ctx, dut.arriving, broken + cobs.encode(b"next") + b"\0", 0.0)

@@ -32,7 +32,9 @@ class Bench:
     def __init__(self, network, plan, self_test_wrong=False, self_test=True):
         self.network, self.config = network, configure(network, plan)
         board = find_board("ulx3s_12f")
-        self.link = link_config(board, 12.0, network, self.config, SHA256)
+        link = link_config(board, 12.0, network, self.config, SHA256)
+        assert link is not None
+        self.link = link
         assert self.link.divisor == DIVISOR
         sample = self.samples(1, seed=99)
         logits = self.expected(sample)[0]
@@ -239,5 +241,6 @@ def test_lights_without_a_host(wrong):
 def test_too_few_cycles_a_bit_are_refused():
     network = random_network(5, sizes=(11, 7, 5))
     link = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), SHA256)
+    assert link is not None
     with pytest.raises(ValueError, match="3 cycles"):
         dataclasses.replace(link, divisor=3)

@@ -21,6 +21,7 @@ SIZE = 21
 def link():
     network = random_network(1, sizes=(40, 3), input_bits=4)
     config = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), "00" * 32)
+    assert config is not None
     assert config.identity.inference_bytes == SIZE
     return config
 

@@ -28,7 +28,7 @@ def test_a_line_a_little_too_fast_or_too_slow_is_still_read():
     # Bits of 50 cycles arrive at a receiver that expects 51 or 49: a baud rate two percent off.
     for divisor in (49, 51):
         dut = UartReceiver(divisor)
-        taken = []
+        taken: list[int] = []
 
         async def host(ctx, dut=dut):
             await send(ctx, dut.line, b"\x55\xaa\x00\xff", 50)

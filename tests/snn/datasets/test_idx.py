@@ -148,8 +148,8 @@ def cifar10(labels):
 
 def test_batches_follow_one_another(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
-    for path, labels in zip(paths, ([1, 2], [9]), strict=True):
-        path.write_bytes(cifar10(labels))
+    for path, part in zip(paths, ([1, 2], [9]), strict=True):
+        path.write_bytes(cifar10(part))
     pixels, labels = read_cifar10(paths)
     assert labels.tolist() == [1, 2, 9]
     assert pixels.shape == (3, 3, 32, 32)

@@ -157,7 +157,7 @@ def test_packets_of_other_kinds_are_left_out(tmp_path):
 
 
 def test_invalid_events_are_left_out(tmp_path):
-    mixed = [polarity(*event, valid=at % 2) for at, event in enumerate(RECORDING.tolist())]
+    mixed = [polarity(x, y, t, p, valid=at % 2) for at, (x, y, t, p) in enumerate(RECORDING.tolist())]
     rows, remarks = read(tmp_path / "x", HEADER_3 + files.END_HEADER + packet(1, mixed, valid=100))
     assert (rows == RECORDING[1::2]).all()
     assert remarks == {"invalid events left out": 100}
