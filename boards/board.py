@@ -41,7 +41,7 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class ToolRun:
     """One run of a tool in the build folder; ``log`` is the file for its output, ``advice`` the usual remedy, if any,
     when it fails."""
 
@@ -172,9 +172,9 @@ tee -q -o {top}.stat.json stat -json -top {top}
 write_json {top}.json
 """
 
-    def synthesis(self, top: str) -> Command:
+    def synthesis(self, top: str) -> ToolRun:
         """The command that runs :meth:`synthesis_script`, which is in the file ``TOP.ys``."""
-        return Command(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", f"{top}.ys"), log="yosys.log")
+        return ToolRun(purpose="synthesis", tool=SYNTHESIS_TOOL, arguments=("-q", f"{top}.ys"), log="yosys.log")
 
     @abstractmethod
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
@@ -205,7 +205,7 @@ write_json {top}.json
     def resources(self, cells: dict[str, int]) -> Resources:
         """Resources of a netlist from its cell counts."""
 
-    def packing(self, board: "Board") -> Command | None:
+    def packing(self, board: "Board") -> ToolRun | None:
         """The command that only packs the netlist into the chip's cells, for :meth:`logic_cells`; None if that needs no
         tool."""
         return None
@@ -231,7 +231,7 @@ write_json {top}.json
         return {}
 
     @abstractmethod
-    def implementation(self, board: "Board", clock_mhz: float) -> list[Command]:
+    def implementation(self, board: "Board", clock_mhz: float) -> list[ToolRun]:
         """Commands from the netlist to :meth:`bitstream`; with a ``block_ram_format``, the last one is the packer."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from amaranth.lib import io
 from boards.board import Board, Uart
 from hw.configuration import TopConfig
 from hw.link.configuration import LinkConfig
-from hw.shell.device import Device
+from hw.shell.device import NetworkDevice
 from hw.shell.selftest import SelfTestVectors
 
 
@@ -31,7 +31,7 @@ class BoardTop(Elaboratable):
         self, board: Board, clock_mhz: float, config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None
     ) -> None:
         self.board, self.clock_mhz = board, clock_mhz
-        self.device = Device(config, vectors, link, round(clock_mhz * 1e6))
+        self.device = NetworkDevice(config, vectors, link, round(clock_mhz * 1e6))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -9,7 +9,7 @@ from boards.board import Resources
 from boards.tools import find_tool
 from gen.design import Design
 from gen.emit.toolrun import run_tool
-from gen.planning.plans import HEADROOM, Candidate, alternatives, evaluate
+from gen.planning.plans import HEADROOM, Candidate, alternatives, evaluate_plan
 from qblif.errors import UserError
 
 
@@ -36,7 +36,7 @@ def check_fit(design: Design, used: Resources) -> None:
     excess = over_budget(used, board.budget)
     if not excess:
         return
-    expected = evaluate(design.network, board, design.plan, design.checkpoint.activity, design.inputs)
+    expected = evaluate_plan(design.network, board, design.plan, design.checkpoint.activity, design.inputs)
     needs = " and ".join(
         f"{used.counts[key]:g} {board.family.unit(key)} of the {board.budget.counts[key]:g} that the chip has, most in "
         f"{expected.largest(key)}"

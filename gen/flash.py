@@ -88,7 +88,7 @@ def find_bitstream(board: Board, folder: Path) -> Path:
     return built_file(folder, report["bitstream"])
 
 
-def meaning(words: str) -> str:
+def complaint(words: str) -> str:
     """The meaning of openFPGALoader's complaint, with a way out; empty if the complaint is unknown."""
     return next((hint for sign, hint in HINTS if re.search(sign, words.lower())), "")
 
@@ -123,7 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     finished = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(meaning(finished.stderr) or f"openFPGALoader failed (exit code {finished.returncode}): {last}")
+        raise UserError(
+            complaint(finished.stderr) or f"openFPGALoader failed (exit code {finished.returncode}): {last}"
+        )
     kept = "kept in flash" if "--write-flash" in command else "loaded until power-off"
     print(f"{board.title}: {command[-1]} is {kept}")
     return 0

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from boards.board import Board
 from gen.design import Design, add_plan_options, design_of, patch_margin
-from gen.planning.activity import Expectation, expected_accumulates
+from gen.planning.activity import KnownActivity, expected_accumulates
 from gen.planning.cycles import PredictedCycles, predict
-from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate
+from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate_plan
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import whole_file, write_whole
 from qblif.network.checks import IntArray
@@ -52,7 +52,7 @@ class Measured:
     accumulates: dict[str, float]
 
 
-def measure(design: Design, data: str, data_dir: Path | None, count: int) -> Measured:
+def measured_cycles(design: Design, data: str, data_dir: Path | None, count: int) -> Measured:
     """Apply the exact cycle model to test images; raises UserError."""
     bursts = golden_bursts(design, data, data_dir, count)
     count = len(bursts[design.network.input.name])
@@ -84,7 +84,7 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
         if stage.engines:
             figures = stage.figures()
             row |= {field: figures[field] for field in ("lanes", "folds", "banks", "cores", "group", "weight_memory")}
-            expectation = Expectation(network=design.network, activity=design.checkpoint.activity)
+            expectation = KnownActivity(network=design.network, activity=design.checkpoint.activity)
             array, done = cycles.array, expected_accumulates(stage, expectation)
             if exact is not None:
                 worked = max(exact.cycles.worked[worker] for worker in stage.workers)
@@ -194,11 +194,11 @@ def main(arguments: list[str] | None = None) -> int:
     with step("plan"):
         design = design_of(options)
         board, clock, activity = design.board, design.plan.clock_mhz, design.checkpoint.activity
-        chosen = evaluate(design.network, board, design.plan, activity, design.inputs)
+        chosen = evaluate_plan(design.network, board, design.plan, activity, design.inputs)
     exact = None
     if options.data is not None:
         with step(f"exact cycles of {options.count} images"):
-            exact = measure(design, options.data, options.data_dir, options.count)
+            exact = measured_cycles(design, options.data, options.data_dir, options.count)
     with step("alternatives"):
         margin = patch_margin(options)
         samples = design.plan.self_test_samples

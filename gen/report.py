@@ -5,7 +5,7 @@ from typing import Any
 
 from gen.design import Design
 from gen.emit.toolrun import package_versions
-from gen.planning.plans import Candidate, evaluate
+from gen.planning.plans import Candidate, evaluate_plan
 
 PACKAGES = (
     "amaranth",
@@ -55,7 +55,7 @@ def estimates(design: Design) -> tuple[str, ...]:
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     """The report as far as it is known before synthesis; later steps fill in the null values."""
-    candidate = evaluate(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
+    candidate = evaluate_plan(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
     expected = candidate.slowest
     rows = stage_rows(design, candidate)
     return {

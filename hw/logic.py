@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
 
 
-def encode(one_hot: Value) -> Value:
+def index_of(one_hot: Value) -> Value:
     """Index of the set bit of a value in which at most one bit is set (0 when none is)."""
     width = len(one_hot)
     bits = [

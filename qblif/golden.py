@@ -148,13 +148,13 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
     height, width = window.windows(bursts.shape[3], bursts.shape[4])
     at_once = max(1, COLUMNS_AT_ONCE // (matrix.shape[1] * groups * height * width))
     parts = [
-        matrix.unflatten(0, (groups, -1)) @ columns(part.double(), window).unflatten(1, (groups, -1))
+        matrix.unflatten(0, (groups, -1)) @ unfolded(part.double(), window).unflatten(1, (groups, -1))
         for part in bursts.flatten(0, 1).split(at_once)
     ]
     return torch.cat(parts).round().long().view(batch, steps, -1, height, width)
 
 
-def columns(images: Tensor, window: Window) -> Tensor:
+def unfolded(images: Tensor, window: Window) -> Tensor:
     """The values that every window reads from images (count, C, H, W): (count, C * places, windows)."""
     rows, across = window.rows, window.columns
     return torch.nn.functional.unfold(

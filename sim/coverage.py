@@ -19,7 +19,7 @@ from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.streams import from_stream_beats
-from sim.compare import fields, read_log, unpack_results, whole
+from sim.compare import complete_inferences, fields, read_log, unpack_results
 
 
 def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:
@@ -50,14 +50,14 @@ def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path
         if stage.output is not None:
             log = read_log(folder / f"tap_{stage.name}.log")
             beats = fields(log.payloads, stage.output.group, stage.output.burst_bits, is_signed=False)
-            beats = whole(beats, (0, stage.output.beats_per_inference, stage.output.group))
+            beats = complete_inferences(beats, (0, stage.output.beats_per_inference, stage.output.group))
             known = from_stream_beats(beats, network.shape(stage.name), stage.output)
             bursts[stage.name] = torch.from_numpy(known)
     membranes = {}
     for name, neurons, stream in config.populations:
         log = read_log(folder / f"membranes_{name}.log")
         values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
-        values = whole(values, (0, stream.height, stream.width, neurons.lanes * neurons.folds))
+        values = complete_inferences(values, (0, stream.height, stream.width, neurons.lanes * neurons.folds))
         channels = network.shape(name)[0]
         membranes[name] = torch.from_numpy(values[..., :channels].transpose(0, 3, 1, 2).copy())
     logits, _, _ = unpack_results(read_log(folder / "results.log"), config.readout)

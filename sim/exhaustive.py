@@ -23,7 +23,7 @@ from qblif.zoo import checkpoint
 from sim.cluster import check_library, shared_out
 from sim.inferences import FULL_SPEED, prepare, simulate
 from sim.record import keep
-from sim.simulator import SIMULATORS, Simulation, SimulationError, build
+from sim.simulator import SIMULATORS, Simulation, SimulationError, build_simulation
 from snn.datasets.data import NAMES, Images, load
 
 DEFAULT_FOLDER = Path("build/exhaustive")
@@ -34,9 +34,9 @@ EXIT_MISMATCH = 1
 @lru_cache(maxsize=1)
 def prepared(text: str) -> tuple[Design, Simulation, Images]:
     """Design, simulation and images for a run's options (as JSON), prepared once per process."""
-    options = options_from(text)
+    options = parsed_options(text)
     design = design_of(options)
-    simulation = build(design.config, options.simulator, options.work_dir, waves=False)
+    simulation = build_simulation(design.config, options.simulator, options.work_dir, waves=False)
     images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
     return design, simulation, images
 
@@ -46,7 +46,7 @@ def options_to(options: argparse.Namespace) -> str:
     return json.dumps({key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()})
 
 
-def options_from(text: str) -> argparse.Namespace:
+def parsed_options(text: str) -> argparse.Namespace:
     """The inverse of :func:`options_to`."""
     paths = ("ckpt", "data_dir", "plan", "work_dir", "json")
     content = json.loads(text)
@@ -62,7 +62,7 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
         SimulationError: the network hung.
     """
     design, simulation, images = prepared(text)
-    options = options_from(text)
+    options = parsed_options(text)
     shard = images.range(first, first + options.shard)
     inferences = prepare(design, shard)
     with simulation.run_folder() as folder:

@@ -20,7 +20,7 @@ from qblif.zoo import checkpoint
 from snn.datasets.data import NAMES, Images, load
 
 
-def evaluate(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:
+def evaluate_network(network: Network, images: Images, label: str = "golden model") -> dict[str, Any]:
     """Accuracy, and bursts and accumulates per layer, over a data set."""
     right = 0
     bursts = {node.name: 0 for node in (network.input, *network.nodes)}
@@ -68,7 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
     _, network, _ = read_network(options.ckpt)
-    figures = evaluate(network, load(options.data, "test", options.data_dir, network.timesteps).first(options.count))
+    figures = evaluate_network(
+        network, load(options.data, "test", options.data_dir, network.timesteps).first(options.count)
+    )
     print(f"{figures['images']} images, accuracy {figures['accuracy']:.2%}")
     for name, value in figures["bursts_per_image"].items():
         print(f"  {name}: {value:.1f} bursts per image")

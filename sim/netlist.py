@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from boards.board import SYNTHESIS_TOOL, Command, Family
+from boards.board import SYNTHESIS_TOOL, Family, ToolRun
 from boards.families.ecp5 import ECP5
 from boards.families.ice40 import ICE40
 from boards.families.xilinx7 import Xilinx7
@@ -67,9 +67,9 @@ write_verilog -noattr simulated.v
 """
 
     @property
-    def flatten(self) -> Command:
+    def flatten(self) -> ToolRun:
         """The command that runs :attr:`flattening`, which is in the file ``flatten.ys``."""
-        return Command(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log")
+        return ToolRun(purpose="cell models", tool=SYNTHESIS_TOOL, arguments=("-q", "flatten.ys"), log="flatten.log")
 
     def block_ram_sources(self) -> dict[str, str]:
         """Verilog of the block RAMs' models, by file name; raises UserError if yosys's library is not installed."""

@@ -27,7 +27,7 @@ from qblif.progress import step
 from qblif.zoo import checkpoint
 from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
-from sim.simulator import SIMULATORS, Simulation, SimulationError, build
+from sim.simulator import SIMULATORS, Simulation, SimulationError, build_simulation
 from snn.datasets.data import NAMES, load
 
 DEFAULT_FOLDER = Path("build/sim")
@@ -35,7 +35,7 @@ LATENCY_INFERENCES = 16
 EXIT_MISMATCH = 1
 
 
-def replay(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
+def simulate_all(design: Design, simulation: Simulation, inferences: Inferences) -> list[Outcome]:
     """All runs of one simulation: the references, then the data in every mode.
 
     Their folders are in one new folder, which the caller removes; it stays if a run hangs.
@@ -71,7 +71,9 @@ def hung_waveform(design: Design, simulation: Simulation, batch: Inferences, mod
 
 def rebuilt_with_waves(design: Design, simulation: Simulation) -> Simulation:
     """The same simulation, recording waveforms."""
-    return build(design.config, simulation.simulator, simulation.folder.parent, waves=True, netlist=simulation.netlist)
+    return build_simulation(
+        design.config, simulation.simulator, simulation.folder.parent, waves=True, netlist=simulation.netlist
+    )
 
 
 def reference_inferences(design: Design) -> Inferences:
@@ -191,10 +193,10 @@ def main(arguments: list[str] | None = None) -> int:
         inferences = prepare(design, images)
     begin = time.monotonic()
     try:
-        simulation = build(
+        simulation = build_simulation(
             design.config, options.simulator, options.work_dir, waves=options.waves, netlist=options.netlist
         )
-        outcomes = replay(design, simulation, inferences)
+        outcomes = simulate_all(design, simulation, inferences)
         report = figures(design, simulation, outcomes, inferences, images.labels)
         failing = next((outcome for outcome in outcomes if outcome.comparison.mismatches), None)
         if failing is not None:

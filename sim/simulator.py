@@ -138,7 +138,9 @@ class SimulationError(Exception):
     """A simulation that did not finish."""
 
 
-def build(config: TopConfig, simulator: str, folder: Path, *, waves: bool, netlist: str | None = None) -> Simulation:
+def build_simulation(
+    config: TopConfig, simulator: str, folder: Path, *, waves: bool, netlist: str | None = None
+) -> Simulation:
     """Build the testbench of a network; a folder that already holds this exact testbench is reused.
 
     Args:

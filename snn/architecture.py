@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from qblif.network.checks import Shape
 from qblif.network.nodes import InputSpec, Leak
 from snn.bursts import Encoder, Flatten
-from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
+from snn.layers import ReadoutLayer, SpikingLayer
 from snn.neuron import QBLIF
+from snn.projections import QuantConv2d, QuantLinear
 from snn.ranges import check_choice, check_fields
 from snn.surrogate import Surrogate
 
@@ -93,7 +94,7 @@ class ModelOptions:
         return SpikingLayer(self.kernel(inputs, outputs, 3, stride=stride), self.neuron())
 
 
-def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Readout]:
+def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, ReadoutLayer]:
     """A population for each entry of ``hidden``, fed by ``inputs`` neurons, and the readout."""
     sizes = (inputs, *(options.hidden or ()))
     bits = options.weight_bits
@@ -101,7 +102,7 @@ def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, Reado
         SpikingLayer(QuantLinear(fan_in, neurons, weight_bits=bits, affine=options.affine), options.neuron())
         for fan_in, neurons in pairwise(sizes)
     )
-    return hidden, Readout(QuantLinear(sizes[-1], options.classes, weight_bits=bits, batch_norm=False))
+    return hidden, ReadoutLayer(QuantLinear(sizes[-1], options.classes, weight_bits=bits, batch_norm=False))
 
 
 class Staged(nn.Module):

@@ -14,7 +14,7 @@ from qblif.network.checks import require
 from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec, Pooling
 from qblif.network.window import PerAxis
-from snn.ranges import check
+from snn.ranges import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Encoder(nn.Module):
 
     def __init__(self, spec: InputSpec, timesteps: int) -> None:
         super().__init__()
-        check("timesteps", timesteps)
+        check_range("timesteps", timesteps)
         self.spec, self.timesteps = spec, timesteps
         every_byte = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
         table = torch.from_numpy(encode(every_byte, replace(spec, shape=(1, 1, 1)))).flatten()

@@ -22,12 +22,13 @@ from qblif.network.checks import IntArray
 from qblif.reading import MEBIBYTE, brief
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder
-from snn.layers import Layer, Projection, QuantConv2d, Readout, SpikingLayer
+from snn.layers import Layer, ReadoutLayer, SpikingLayer
 from snn.models import make_model, options_from
 from snn.modes import in_mode
-from snn.quantization import integers, layer_integers
+from snn.projections import QuantConv2d, QuantProjection
+from snn.quantization import layer_integers, whole_valued
 from snn.replay import check_replay
-from snn.tracing import Step, traced
+from snn.tracing import Call, traced
 
 FORMAT = "qblif-checkpoint"
 VERSION = 1
@@ -54,7 +55,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
         UserError: the model has no integer form; the message names the layer.
     """
     quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
-    events = activity(model, samples if counted is None else counted)
+    events = measured_activity(model, samples if counted is None else counted)
     samples, labels = samples[:REFERENCES], labels[:REFERENCES]
     with in_mode(model, training=False), traced(model) as steps:
         logits = model(samples)
@@ -76,12 +77,12 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
         "state": model.state_dict(),
     }
     if quantized:
-        assert isinstance(steps[-1].module, Readout)
+        assert isinstance(steps[-1].module, ReadoutLayer)
         grid = 2.0 ** int(steps[-1].module.fraction_bits)
         content["references"] = {
             "samples": samples.clone(),
             "labels": labels.clone(),
-            "logits": tensor(integers(logits.double() * grid)),
+            "logits": tensor(whole_valued(logits.double() * grid)),
         }
         check_replay(content, steps)
     return content
@@ -95,18 +96,18 @@ def sole_encoder(model: nn.Module) -> Encoder:
     return encoders[0]
 
 
-def check_graph(steps: list[Step], logits: Tensor) -> None:
+def check_graph(steps: list[Call], logits: Tensor) -> None:
     """Raise UserError unless the steps end in the only readout, and the model returns its logits."""
-    readouts = [step.name for step in steps if isinstance(step.module, Readout)]
-    if len(readouts) != 1 or not isinstance(steps[-1].module, Readout):
-        raise UserError(f"the model calls {len(readouts)} readouts; its last layer has to be its only Readout")
+    readouts = [step.name for step in steps if isinstance(step.module, ReadoutLayer)]
+    if len(readouts) != 1 or not isinstance(steps[-1].module, ReadoutLayer):
+        raise UserError(f"the model calls {len(readouts)} readouts; its last layer has to be its only ReadoutLayer")
     last = steps[-1].output
     assert isinstance(last, Tensor)
     if logits.shape != last.shape or not bool((logits == last).all()):
         raise UserError("the model does not return what its readout gives, and no hardware does anything behind it")
 
 
-def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
+def describe_step(step: Call, quantized: bool) -> dict[str, Any]:
     """One layer of the graph: structure, floats, and the integers if it is quantized."""
     module = step.module
     if not isinstance(module, Layer):
@@ -144,7 +145,7 @@ def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
     if identity is not None:
         layer["skip"] = {"source": identity.node, "source_scale": torch.as_tensor(identity.scale).detach().clone()}
     if quantized:
-        assert isinstance(module, SpikingLayer | Readout)
+        assert isinstance(module, SpikingLayer | ReadoutLayer)
         numbers = layer_integers(module, step.sources)
         layer["bias"] = tensor(numbers.bias)
         for part, weights in zip(layer["projections"], numbers.weights, strict=True):
@@ -154,7 +155,7 @@ def describe_step(step: Step, quantized: bool) -> dict[str, Any]:
     return layer
 
 
-def describe_projection(projection: Projection, source: Bursts) -> dict[str, Any]:
+def describe_projection(projection: QuantProjection, source: Bursts) -> dict[str, Any]:
     """A projection's structure and its floats: W, BatchNorm (g, c, mu, var, eps) and the source's scale."""
     part: dict[str, Any] = {
         "kind": "conv2d" if isinstance(projection, QuantConv2d) else "dense",
@@ -193,7 +194,7 @@ def tensor(values: IntArray) -> Tensor:
 
 
 @torch.no_grad()
-def activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, list[float]]:
+def measured_activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dict[str, list[float]]:
     """Mean set bit-planes per sample that each node sends, per timestep: the events that the hardware will see."""
     totals: dict[str, Tensor] = {}
     for start in range(0, len(samples), batch):

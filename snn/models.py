@@ -10,7 +10,7 @@ from qblif.errors import UserError
 from qblif.reading import shown
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import MaxPool2d, SumPool2d
-from snn.layers import Projection
+from snn.projections import QuantProjection
 from snn.residual import resnet, resnet18, resnet19, resnet20
 
 
@@ -71,7 +71,7 @@ def make_model(name: str, options: ModelOptions) -> nn.Module:
         raise UserError(f"unknown model {name!r}; there are {', '.join(sorted(MODELS))}")
     model = MODELS[name](options)
     if options.first_weight_bits is not None:
-        first = next(module for module in model.modules() if isinstance(module, Projection))
+        first = next(module for module in model.modules() if isinstance(module, QuantProjection))
         first.weight_bits = options.first_weight_bits
     return model
 

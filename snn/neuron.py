@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qblif.network.nodes import Leak
 from snn.quantizers import floor_through, scale_gradient
-from snn.ranges import check, check_choice
+from snn.ranges import check_choice, check_range
 from snn.surrogate import Surrogate, burst_count
 
 
@@ -52,11 +52,11 @@ class QBLIF(nn.Module):
         threshold: float = 0.5,
     ) -> None:
         super().__init__()
-        check("burst_bits", burst_bits)
+        check_range("burst_bits", burst_bits)
         if burst_ceiling is not None:
-            check("burst_ceiling", burst_ceiling)
+            check_range("burst_ceiling", burst_ceiling)
         check_choice("reset", reset, ("soft", "hard"))
-        check("threshold", threshold)
+        check_range("threshold", threshold)
         self.burst_ceiling = 2**burst_bits - 1 if burst_ceiling is None else burst_ceiling
         self.leak = Leak() if leak is None else leak
         self.reset: Literal["soft", "hard"] = reset

@@ -11,7 +11,7 @@ from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from snn.bursts import Bursts
 from snn.exactness import exact_below
-from snn.layers import Layer, Readout, SpikingLayer
+from snn.layers import Layer, ReadoutLayer, SpikingLayer
 from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.tracing import traced
@@ -44,7 +44,7 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
     with in_mode(model, training=False), traced(model) as steps:
         model(samples)
     for step in steps:
-        if isinstance(step.module, SpikingLayer | Readout):
+        if isinstance(step.module, SpikingLayer | ReadoutLayer):
             scale = step.module.neuron.scale if isinstance(step.module, SpikingLayer) else torch.ones(())
             check_exact(step.module, step.sources, scale)
 
@@ -66,20 +66,20 @@ class LayerIntegers:
 
 
 @torch.no_grad()
-def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> LayerIntegers:
+def layer_integers(layer: SpikingLayer | ReadoutLayer, sources: list[Bursts]) -> LayerIntegers:
     """Read the integers that ``layer`` computes with, from the same expressions as its forward pass."""
     incoming = layer.incoming(sources)
     scale = layer.neuron.scale if isinstance(layer, SpikingLayer) else torch.ones_like(sources[0].scale)
     skip = None
     if isinstance(layer, SpikingLayer) and len(sources) > len(incoming):
-        skip = int(integers(layer.identity_weight(sources[-1], scale) / layer.resolution))
+        skip = int(whole_valued(layer.identity_weight(sources[-1], scale) / layer.resolution))
     biases = [layer.integer_bias(projection, source, scale) for projection, source in incoming]
     check_exact(layer, sources, scale)
     return LayerIntegers(
-        bias=integers(torch.stack(biases).sum(0) / layer.resolution),
-        exponent=integers(layer.exponent),
+        bias=whole_valued(torch.stack(biases).sum(0) / layer.resolution),
+        exponent=whole_valued(layer.exponent),
         weights=[
-            integers(
+            whole_valued(
                 layer.integer_weight(projection, source, scale)
                 / (torch.exp2(layer.exponent_of(projection)) * layer.resolution)
             )
@@ -89,7 +89,7 @@ def layer_integers(layer: SpikingLayer | Readout, sources: list[Bursts]) -> Laye
     )
 
 
-def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Tensor) -> None:
+def check_exact(layer: SpikingLayer | ReadoutLayer, sources: list[Bursts], scale: Tensor) -> None:
     """Raise UserError unless every value of the layer's forward pass is exact in the float types that it uses.
 
     All values are whole multiples of 2^-F. In that unit the sums over all timesteps, times the leak's multiplier where
@@ -115,7 +115,7 @@ def check_exact(layer: SpikingLayer | Readout, sources: list[Bursts], scale: Ten
         )
 
 
-def integers(values: Tensor) -> IntArray:
+def whole_valued(values: Tensor) -> IntArray:
     """Whole-valued floats as int64; raises UserError if one is not whole or not finite."""
     exact = values.double().numpy(force=True)
     if not (np.isfinite(exact) & (exact == np.floor(exact)) & (np.abs(exact) < 2**53)).all():

@@ -53,7 +53,7 @@ RANGES: dict[str, Range] = {
 }
 
 
-def check(name: str, value: object, spelled: str | None = None) -> None:
+def check_range(name: str, value: object, spelled: str | None = None) -> None:
     """Raise UserError unless ``value`` is in the range of ``name``.
 
     Args:
@@ -74,7 +74,7 @@ def check_fields(owner: object, names: Iterable[str]) -> None:
     """:func:`check` those fields of ``owner`` that have a range; None means a default and passes."""
     for name in names:
         if name in RANGES and getattr(owner, name) is not None:
-            check(name, getattr(owner, name))
+            check_range(name, getattr(owner, name))
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from qblif.errors import UserError
 from snn.architecture import ModelOptions
 from snn.augment import Augmentation
 from snn.datasets import data
-from snn.ranges import RANGES, check, check_fields
+from snn.ranges import RANGES, check_fields, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that the options describe; raises UserError."""
     for name, value in vars(options).items():
         if name in RANGES and value is not None:
-            check(name, value, f"--{name.replace('_', '-')}")
+            check_range(name, value, f"--{name.replace('_', '-')}")
     return Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})
 
 

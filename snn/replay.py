@@ -14,10 +14,10 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Projection, Skip
 from snn.bursts import Bursts
-from snn.tracing import Step
+from snn.tracing import Call
 
 
-def check_replay(content: dict[str, Any], steps: list[Step]) -> None:
+def check_replay(content: dict[str, Any], steps: list[Call]) -> None:
     """Raise UserError, naming the first layer that differs, unless the golden model agrees with PyTorch.
 
     Args:
@@ -32,15 +32,15 @@ def check_replay(content: dict[str, Any], steps: list[Step]) -> None:
         computed = golden.run(network, encode(samples[part], network.input))
         for step in steps:
             for source in step.sources:
-                compare(source.node, source.counts[:, part], computed.bursts[source.node])
+                check_bursts(source.node, source.counts[:, part], computed.bursts[source.node])
             if isinstance(step.output, Bursts):
-                compare(step.name, step.output.counts[:, part], computed.bursts[step.name])
+                check_bursts(step.name, step.output.counts[:, part], computed.bursts[step.name])
         logits = known["logits"][part].cpu()
         if not torch.equal(logits.long(), computed.logits):
             raise UserError(parted("the readout", "logits", int((logits != computed.logits).sum()), logits.numel()))
 
 
-def compare(name: str, counts: Tensor, expected: Tensor) -> None:
+def check_bursts(name: str, counts: Tensor, expected: Tensor) -> None:
     """Raise UserError unless PyTorch's counts, (steps, batch, *shape), equal golden's, (batch, steps, C, H, W)."""
     ours = counts.detach().cpu().double().transpose(0, 1).flatten(2)
     theirs = expected.double().flatten(2)
@@ -72,8 +72,8 @@ def integer_network(content: dict[str, Any]) -> Network:
         projections += incoming(layer)
         constants: dict[str, Any] = {
             "fraction_bits": layer["fraction_bits"],
-            "bias": integers(layer["bias"]),
-            "exponent": integers(layer["exponent"]),
+            "bias": as_int64(layer["bias"]),
+            "exponent": as_int64(layer["exponent"]),
         }
         if layer["kind"] == "readout":
             readout = Readout(**constants)
@@ -105,7 +105,7 @@ def incoming(layer: dict[str, Any]) -> Iterator[Projection]:
         common: dict[str, Any] = {
             "source": part["source"],
             "target": layer["name"],
-            "weights": integers(part["weights"]),
+            "weights": as_int64(part["weights"]),
             "weight_bits": part["weight_bits"],
         }
         if part["kind"] == "dense":
@@ -121,6 +121,6 @@ def those_of(section: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: section[key] for key in keys if key in section}
 
 
-def integers(values: Tensor) -> np.ndarray:
+def as_int64(values: Tensor) -> np.ndarray:
     """An integer tensor as int64."""
     return values.cpu().numpy().astype(np.int64)

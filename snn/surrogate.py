@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snn.ranges import check, check_choice
+from snn.ranges import check_choice, check_range
 
 
 def relsg_et(u: Tensor, ceiling: int, alpha: float) -> Tensor:
@@ -64,7 +64,7 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         check_choice("surrogate", self.name, SURROGATES)
-        check("alpha", self.alpha)
+        check_range("alpha", self.alpha)
 
     def derivative(self, u: Tensor, ceiling: int) -> Tensor:
         """``dn/du``, in the shape of ``u``."""

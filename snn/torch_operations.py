@@ -58,7 +58,7 @@ def pair(value: Any) -> tuple[int, int]:
     return height, width
 
 
-def pool(
+def pooled(
     kind: type[SumPool2d | MaxPool2d], bursts: Bursts, kernel: Any, stride: Any = None, padding: Any = 0
 ) -> Bursts:
     """Pooling in integers; raises UserError for windows that have no hardware."""
@@ -93,7 +93,7 @@ def average_pool(
         raise refuse("divisor_override", SumPool2d)
     if not count_include_pad and pair(padding) != (0, 0):
         raise refuse("count_include_pad=False", SumPool2d)
-    return pool(SumPool2d, bursts, kernel_size, stride, padding)
+    return pooled(SumPool2d, bursts, kernel_size, stride, padding)
 
 
 def max_pool(
@@ -113,7 +113,7 @@ def max_pool(
     }.items():
         if given:
             raise refuse(option, MaxPool2d)
-    return pool(MaxPool2d, bursts, kernel_size, stride, padding)
+    return pooled(MaxPool2d, bursts, kernel_size, stride, padding)
 
 
 def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
@@ -127,7 +127,7 @@ def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
             raise refuse("windows of several sizes", kind)
         if return_indices:
             raise refuse("return_indices", kind)
-        return pool(kind, bursts, (sizes[0] // wanted[0], sizes[1] // wanted[1]))
+        return pooled(kind, bursts, (sizes[0] // wanted[0], sizes[1] // wanted[1]))
 
     return adaptive
 

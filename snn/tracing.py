@@ -14,20 +14,19 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from qblif.errors import UserError
 from qblif.network.checks import NAME
-from qblif.network.nodes import InputSpec
-from qblif.network.nodes import Readout as ReadoutOfNetwork
+from qblif.network.nodes import InputSpec, Readout
 from snn.bursts import Bursts, Encoder, Flatten, MaxPool2d, SumPool2d
-from snn.layers import Layer, Readout
+from snn.layers import Layer, ReadoutLayer
 from snn.torch_operations import WAY_OUT
 
-READOUT = ReadoutOfNetwork.name
+READOUT = Readout.name
 POOLING = "pooling"
 """Name of a pooling that is a function, not a module."""
 Traced = Layer | SumPool2d | MaxPool2d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Call:
     """One call of a layer or pooling: its name in the graph, its sources and its output (of the readout: logits)."""
 
     name: str
@@ -44,7 +43,7 @@ def node_names(model: nn.Module) -> dict[nn.Module, str]:
     names: dict[nn.Module, str] = {}
     taken = {InputSpec.name, READOUT}
     for path, module in model.named_modules():
-        if isinstance(module, Readout):
+        if isinstance(module, ReadoutLayer):
             names[module] = READOUT
         elif isinstance(module, Traced):
             name = re.sub(r"[^A-Za-z0-9_]", "_", path)
@@ -89,13 +88,13 @@ def same(one: Bursts, other: Bursts) -> bool:
 
 
 @contextmanager
-def traced(model: nn.Module) -> Iterator[list[Step]]:
+def traced(model: nn.Module) -> Iterator[list[Call]]:
     """While open, every forward pass of ``model`` appends its steps, in order, to the yielded list.
 
     A layer that is called several times is a step with its own name each time. A forward pass raises UserError if a
     layer reads anything but bursts that the encoder, a layer or a pooling produced, at most flattened.
     """
-    steps: list[Step] = []
+    steps: list[Call] = []
     names = node_names(model)
     taken, called = {InputSpec.name, *names.values()}, set[nn.Module]()
     given: dict[str, list[tuple[Bursts, int]]] = {}
@@ -126,7 +125,7 @@ def traced(model: nn.Module) -> Iterator[list[Step]]:
         if isinstance(output, Bursts):
             output = replace(output, node=name)
             given[name] = [(output, version(output))]
-        steps.append(Step(name=name, module=module, sources=sources, output=output))
+        steps.append(Call(name=name, module=module, sources=sources, output=output))
         return output
 
     # A hook's result replaces the output; torch's annotation does not mention it.

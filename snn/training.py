@@ -22,7 +22,7 @@ from snn import checkpoint, quantization
 from snn.averaging import WeightAverage
 from snn.bursts import Encoder
 from snn.datasets.data import Images
-from snn.layers import Readout
+from snn.layers import ReadoutLayer
 from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.recipe import Recipe
@@ -230,7 +230,7 @@ def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
 
     def takes(of: nn.Module) -> str:
         encoder = next(module for module in of.modules() if isinstance(module, Encoder))
-        readout = next(module for module in of.modules() if isinstance(module, Readout))
+        readout = next(module for module in of.modules() if isinstance(module, ReadoutLayer))
         frames = f"{encoder.timesteps} frames of " if encoder.spec.coding == "events" else ""
         return f"{frames}{encoder.spec.shape} {encoder.spec.coding} samples of {len(readout.exponent)} classes"
 

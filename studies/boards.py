@@ -103,7 +103,7 @@ def checkpoint(job: Job) -> Path:
     raise reason
 
 
-def build(job: Job, folder: Path) -> Row:
+def build_job(job: Job, folder: Path) -> Row:
     """Run a job's command as far as this machine allows."""
     try:
         path = checkpoint(job)
@@ -197,7 +197,7 @@ def share(used: float, budget: float) -> str:
 def run_jobs(wanted: Sequence[Job], folder: Path, out: Path, workers: int) -> None:
     """Run the builds, and save each row and the table as soon as it is there."""
     with step("builds", len(wanted)) as progress, ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(build, job, folder): job for job in wanted}
+        running = {pool.submit(build_job, job, folder): job for job in wanted}
         for done in as_completed(running):
             rows = built_rows() | {running[done].key: done.result()}
             keep(BUILT, rows)

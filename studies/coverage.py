@@ -30,7 +30,7 @@ from qblif.zoo import ZOO
 from sim.cover_points import cover
 from sim.coverage import flow_points, merge, recorded
 from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate
-from sim.simulator import SIMULATORS, SimulationError, build
+from sim.simulator import SIMULATORS, SimulationError, build_simulation
 from snn.datasets.data import load
 from studies.coverage_report import Covered, Hole, report
 from studies.random_networks import Sketch, balanced, random_network
@@ -182,7 +182,7 @@ def run_case(case: Case, data_dir: Path | None, simulator: str, folder: Path) ->
     network, config, samples = case.hardware(data_dir)
     bursts = stimuli(config, network, samples, case.images, SEED)
     inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
-    simulation = build(config, simulator, folder, waves=False)
+    simulation = build_simulation(config, simulator, folder, waves=False)
     runs: list[Sequence[CoverPoint]] = []
     with simulation.run_folder() as logs:
         for mode in (FULL_SPEED, STALLED, blocked_sink(config, inferences)):

@@ -12,7 +12,7 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
-from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
+from boards.board import SHAPES_OF_18_KBIT, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
 
@@ -245,7 +245,7 @@ class ECP5(NextpnrFamily):
             dsp=cells.get("MULT18X18D", 0) + cells.get("ALU54B", 0),
         )
 
-    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+    def implementation(self, board: Board, clock_mhz: float) -> list[ToolRun]:
         platform = board.platform
         variant, size = platform.device.split("-")
         device = f"--{VARIANTS[variant]}{size.lower().replace('f', 'k')}"

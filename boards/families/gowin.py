@@ -10,7 +10,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import SHAPES_OF_18_KBIT, Board, Command, Resources
+from boards.board import SHAPES_OF_18_KBIT, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
 
@@ -195,7 +195,7 @@ class Gowin(NextpnrFamily):
         data = [cell["connections"]["D"][0] for cell in cells if cell["type"].startswith("DFF")]
         return len(logic) + len(data) - len(set(logic).intersection(data))
 
-    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+    def implementation(self, board: Board, clock_mhz: float) -> list[ToolRun]:
         platform = board.platform
         family = platform.family.replace("GW1NR", "GW1N")
         chip = ("--device", platform.part, "--vopt", f"family={family}", "--vopt", "cst=top.cst")

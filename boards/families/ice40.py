@@ -13,7 +13,7 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bits_of
-from boards.board import BlockShape, Board, Command, Resources
+from boards.board import BlockShape, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
 
@@ -251,9 +251,9 @@ class ICE40(NextpnrFamily):
             dsp=cells.get("SB_MAC16", 0),
         )
 
-    def packing(self, board: Board) -> Command:
+    def packing(self, board: Board) -> ToolRun:
         arguments = (*self._chip(board), "--json", "top.json", "--pack-only")
-        return Command(purpose="packing", tool=self.place_tool, arguments=arguments, log=PACKED)
+        return ToolRun(purpose="packing", tool=self.place_tool, arguments=arguments, log=PACKED)
 
     def logic_cells(self, folder: Path) -> int:
         found = re.search(r"ICESTORM_LC: +(\d+)/", (folder / PACKED).read_text())
@@ -266,7 +266,7 @@ class ICE40(NextpnrFamily):
         size = f"--{platform.device.removeprefix('iCE40').lower()}"
         return (size, "--package", platform.package.lower(), "--pcf", "top.pcf")
 
-    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+    def implementation(self, board: Board, clock_mhz: float) -> list[ToolRun]:
         return [
             self.place_and_route(*self._chip(board), "--asc", RAM40.text, "--write", PLACED),
             self.pack(RAM40.text, self.bitstream()),

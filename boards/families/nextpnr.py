@@ -6,7 +6,7 @@ from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
-from boards.board import SYNTHESIS_TOOL, BlockShape, Board, Command, Family, packed_blocks
+from boards.board import SYNTHESIS_TOOL, BlockShape, Board, Family, ToolRun, packed_blocks
 from boards.tools import find_tool
 
 
@@ -39,10 +39,10 @@ class NextpnrFamily(Family):
         tools = (SYNTHESIS_TOOL, self.place_tool, self.pack_tool)
         return [tool for tool in tools if find_tool(tool) is None]
 
-    def place_and_route(self, *arguments: str) -> Command:
+    def place_and_route(self, *arguments: str) -> ToolRun:
         """Runs nextpnr on ``top.json`` with a fixed seed; gen.build judges its report ``timing.json``."""
         common = ("--json", "top.json", "--report", "timing.json", "--seed", "1", "--timing-allow-fail")
-        return Command(
+        return ToolRun(
             purpose="place and route",
             tool=self.place_tool,
             arguments=(*arguments, *common),
@@ -50,9 +50,9 @@ class NextpnrFamily(Family):
             advice="a lower --clock-mhz or --target-fps is easier to reach",
         )
 
-    def pack(self, *arguments: str) -> Command:
+    def pack(self, *arguments: str) -> ToolRun:
         """Runs the packer, which writes :meth:`bitstream`."""
-        return Command(purpose="bitstream", tool=self.pack_tool, arguments=arguments, log="pack.log")
+        return ToolRun(purpose="bitstream", tool=self.pack_tool, arguments=arguments, log="pack.log")
 
     def fmax_mhz(self, folder: Path) -> float | None:
         clocks = json.loads((folder / "timing.json").read_text())["fmax"]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards.board import Board, Command
+from boards.board import Board, ToolRun
 from boards.tools import find_tool
 from qblif.errors import UserError
 
@@ -213,19 +213,19 @@ def pack_arguments(part: Part, database: str) -> tuple[str, ...]:
     return (*described, "--frm_file", "top.frames", "--output_file", BITSTREAM)
 
 
-def commands(part: Part, clock_mhz: float) -> list[Command]:
+def commands(part: Part, clock_mhz: float) -> list[ToolRun]:
     """The commands from the netlist to the bitstream, and back to FASM if the tools for that are installed."""
     setup = find_setup(part)
     database = str(setup.database)
     place = place_arguments(part, clock_mhz, chip=str(setup.chip), himbaechel=setup.himbaechel)
     found = [
-        Command(purpose="place and route", tool=PLACE_TOOL, arguments=place, log=PLACE_LOG),
-        Command(purpose="frames", tool=TOOLS[1], arguments=frames_arguments(part, database), log="frames.log"),
-        Command(purpose="bitstream", tool=TOOLS[2], arguments=pack_arguments(part, database), log="pack.log"),
+        ToolRun(purpose="place and route", tool=PLACE_TOOL, arguments=place, log=PLACE_LOG),
+        ToolRun(purpose="frames", tool=TOOLS[1], arguments=frames_arguments(part, database), log="frames.log"),
+        ToolRun(purpose="bitstream", tool=TOOLS[2], arguments=pack_arguments(part, database), log="pack.log"),
     ]
     if all(find_tool(tool) for tool in UNPACK_TOOLS):
         back = ("--db-root", database, "--part", part.name, BITSTREAM)
-        found.append(Command(purpose="read-back", tool=UNPACK_TOOLS[0], arguments=back, log=UNPACKED))
+        found.append(ToolRun(purpose="read-back", tool=UNPACK_TOOLS[0], arguments=back, log=UNPACKED))
     return found
 
 

@@ -11,7 +11,7 @@ from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Sig
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from boards.board import SHAPES_OF_18_KBIT, Board, Command, Family, Resources, packed_blocks
+from boards.board import SHAPES_OF_18_KBIT, Board, Family, Resources, ToolRun, packed_blocks
 from boards.families import openxc7
 from boards.families.clocks import nearest_setting
 from boards.families.openxc7_checks import check_products
@@ -211,10 +211,10 @@ class Xilinx7(Family):
     def tool_versions(self, board: Board) -> dict[str, str]:
         return {"vivado": vivado_version()} if with_vivado() else openxc7.versions(openxc7.part_of(board))
 
-    def implementation(self, board: Board, clock_mhz: float) -> list[Command]:
+    def implementation(self, board: Board, clock_mhz: float) -> list[ToolRun]:
         if with_vivado():
             script = ("-c", "cd vivado && sh build.sh")
-            return [Command(purpose="bitstream", tool="sh", arguments=script, log="bitstream.log")]
+            return [ToolRun(purpose="bitstream", tool="sh", arguments=script, log="bitstream.log")]
         return openxc7.commands(openxc7.part_of(board), clock_mhz)
 
     def bitstream(self) -> str:

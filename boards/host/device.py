@@ -193,7 +193,7 @@ class Device:
         frame = self._next_frame(time.monotonic() + self._timeout)
         deliver(frame, command, open_requests)
         if oldest.answer is None:
-            raise TroubleError(f"the device answered {meaning(frame)}")
+            raise TroubleError(f"the device answered {described(frame)}")
 
     def _synchronise(self, command: Command, open_requests: Iterable[Request], reason: str) -> None:
         """Reach a known state: no frame is on its way, and all unanswered requests have to be sent again."""
@@ -299,6 +299,6 @@ def deliver(frame: Frame, command: Command, open_requests: Iterable[Request]) ->
             request.answer = frame.data
 
 
-def meaning(frame: Frame) -> str:
+def described(frame: Frame) -> str:
     """A short description of an unexpected frame."""
     return Error(frame.kind).name if frame.kind in list(Error) else f"request {frame.id} before an older one"

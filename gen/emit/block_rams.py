@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamCell, BlockRamFormat
-from boards.board import Command
+from boards.board import ToolRun
 from gen.emit.memory_images import MemoryImage, placeholder
 from gen.emit.toolrun import run_tool
 from qblif.errors import UserError
@@ -216,7 +216,7 @@ def read_back(
         RuntimeError: a bit differs.
     """
     arguments = form.unpack_arguments(bitstream)
-    run_tool(Command(purpose="read-back", tool=form.unpack_tool, arguments=arguments, log="unpack.log"), folder)
+    run_tool(ToolRun(purpose="read-back", tool=form.unpack_tool, arguments=arguments, log="unpack.log"), folder)
     held = form.blocks((folder / UNPACKED).read_text(), [block.place for memory in memories for block in memory.blocks])
     check_contents(memories, form, images, lambda block: held[block.place], "bitstream")
     (folder / UNPACKED).unlink()

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
-from boards.board import Command
+from boards.board import ToolRun
 from boards.tools import find_tool, search_path
 from qblif.errors import ENDING_SIGNALS, UserError
 
@@ -22,7 +22,7 @@ class ToolError(UserError):
     """A tool ended with an error; the message gives its last error line and its log."""
 
 
-def run_tool(command: Command, folder: Path) -> None:
+def run_tool(command: ToolRun, folder: Path) -> None:
     """Run one command in ``folder``.
 
     Raises:

@@ -117,7 +117,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         input=spec,
         layers=layers,
         references=known,
-        activity=activity(loaded.get("activity", {}), path),
+        activity=checked_activity(loaded.get("activity", {}), path),
         training=training(loaded.get("training", {}), path),
         sha256=hashlib.sha256(content).hexdigest(),
     )
@@ -174,7 +174,7 @@ def get(section: Any, key: str, expected: type[Expected], where: object) -> Expe
     return value
 
 
-def activity(section: Any, where: object) -> dict[str, list[float]]:
+def checked_activity(section: Any, where: object) -> dict[str, list[float]]:
     """The checkpoint's activity, every entry a list of finite numbers from 0 upward."""
     fine = isinstance(section, dict) and len(section) <= 2 * MOST_LAYERS
     for node, steps in section.items() if fine else ():
@@ -193,7 +193,7 @@ def training(section: Any, where: object) -> dict[str, Any]:
     return section
 
 
-def per_axis(section: Any, where: object, needed: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+def numbers_per_axis(section: Any, where: object, needed: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
     """The present ones of these keys: each a number, or a list of two, for rows and columns; raises UserError for
     anything else, or if a needed key is missing."""
     found: dict[str, Any] = {}
@@ -214,7 +214,7 @@ def dense(section: Any, key: str, where: object) -> torch.Tensor:
     return values.detach()
 
 
-def whole(section: Any, key: str, where: object, least: int, most: int) -> int:
+def whole_number(section: Any, key: str, where: object, least: int, most: int) -> int:
     """The integer ``section[key]``; raises UserError if it is not an integer from ``least`` to ``most``."""
     value: int = get(section, key, int, where)
     if not least <= value <= most:
@@ -230,7 +230,7 @@ def floats(section: Any, key: str, where: object) -> NDArray[np.float64]:
     return values
 
 
-def integers(section: Any, key: str, where: object, dimensions: int) -> NDArray[np.int64]:
+def integer_tensor(section: Any, key: str, where: object, dimensions: int) -> NDArray[np.int64]:
     """The integer tensor ``section[key]`` with ``dimensions`` dimensions, as int64; raises UserError for anything
     else."""
     values = dense(section, key, where)

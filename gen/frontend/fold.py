@@ -16,10 +16,10 @@ from gen.frontend.checkpoint import (
     dense,
     floats,
     get,
-    integers,
+    integer_tensor,
     load_checkpoint,
-    per_axis,
-    whole,
+    numbers_per_axis,
+    whole_number,
 )
 from qblif.errors import UserError
 from qblif.golden import replay
@@ -67,13 +67,13 @@ def fold(checkpoint: Checkpoint) -> Network:
             if kind == "pooling":
                 nodes.append(pooling(layer, name))
                 continue
-            folded = layer_integers(layer, name, checkpoint.kind)
+            folded = checked_integers(layer, name, checkpoint.kind)
             projections += layer_projections(layer, name, folded)
             if kind == "readout":
                 readout = Readout(
                     fraction_bits=get(layer, "fraction_bits", int, name),
                     bias=folded.bias,
-                    exponent=integers(layer, "exponent", name, 1),
+                    exponent=integer_tensor(layer, "exponent", name, 1),
                 )
             else:
                 nodes.append(population(layer, name, folded))
@@ -100,8 +100,8 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
         return ReferenceVectors(samples=samples, logits=none, labels=np.zeros(0, dtype=np.int64))
     try:
         samples = dense(checkpoint.references, "samples", "references").numpy()
-        logits = integers(checkpoint.references, "logits", "references", 2)
-        labels = integers(checkpoint.references, "labels", "references", 1)
+        logits = integer_tensor(checkpoint.references, "logits", "references", 2)
+        labels = integer_tensor(checkpoint.references, "labels", "references", 1)
     except MALFORMED as error:
         raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
     if samples.ndim == 0 or len(samples) > MOST_REFERENCES:
@@ -121,7 +121,7 @@ def pooling(layer: dict[str, Any], name: str) -> Pooling:
         name=name,
         source=get(layer, "source", str, name),
         kind=get(layer, "pooling", str, name),  # type: ignore[arg-type]
-        **per_axis(layer, name, ["kernel"], ["stride", "padding"]),
+        **numbers_per_axis(layer, name, ["kernel"], ["stride", "padding"]),
     )
 
 
@@ -138,7 +138,7 @@ def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Populat
         leak=Leak(multiplier=leak[0], shift=leak[1]),
         reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
         bias=folded.bias,
-        exponent=integers(layer, "exponent", name, 1),
+        exponent=integer_tensor(layer, "exponent", name, 1),
     )
 
 
@@ -156,7 +156,7 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
         if kind == "dense":
             result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
         else:
-            window = per_axis(part, name, ["stride", "padding"], ["dilation", "groups"])
+            window = numbers_per_axis(part, name, ["stride", "padding"], ["dilation", "groups"])
             result.append(Conv2d(source=source, target=name, weights=weights, weight_bits=bits, **window))
     if folded.skip is not None:
         source = get(layer["skip"], "source", str, name)
@@ -164,15 +164,15 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
     return result
 
 
-def layer_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
+def checked_integers(layer: dict[str, Any], name: str, kind: str) -> FoldedLayer:
     """The layer's integers: the stored ones, checked against the fold of the floats, or that fold itself."""
     computed = fold_layer(layer, name)
     if kind == "float":
         return computed
     parts = get(layer, "projections", list, name)
     stored = FoldedLayer(
-        weights=[integers(part, "weights", name, 2 if part["kind"] == "dense" else 4) for part in parts],
-        bias=integers(layer, "bias", name, 1),
+        weights=[integer_tensor(part, "weights", name, 2 if part["kind"] == "dense" else 4) for part in parts],
+        bias=integer_tensor(layer, "bias", name, 1),
         skip=get(layer["skip"], "weight", int, name) if "skip" in layer else None,
     )
     pairs = list(zip((*stored.weights, stored.bias), (*computed.weights, computed.bias), strict=True))
@@ -202,8 +202,8 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
         UserError: a float is missing or not finite, or shapes do not match.
     """
     scale = scalar(layer, "scale", name) if layer["kind"] == "population" else 1.0
-    unit = 2.0 ** whole(layer, "fraction_bits", name, 1, MOST_FRACTION_BITS)
-    exponent = integers(layer, "exponent", name, 1)
+    unit = 2.0 ** whole_number(layer, "fraction_bits", name, 1, MOST_FRACTION_BITS)
+    exponent = integer_tensor(layer, "exponent", name, 1)
     weights, bias = [], np.zeros(len(exponent), dtype=np.int64)
     for part in get(layer, "projections", list, name):
         numbers = get(part, "floats", dict, name)
@@ -219,7 +219,7 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
         if weight.ndim not in (2, 4) or not weight.shape[:1] == shift.shape == exponent.shape:
             raise UserError(f"layer {name}: weights {weight.shape}, shift {shift.shape}, exponents {exponent.shape}")
         rows = factor * scalar(numbers, "source_scale", name) / scale * unit / 2.0**exponent
-        limit = 2 ** (whole(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
+        limit = 2 ** (whole_number(part, "weight_bits", name, 1, MOST_WEIGHT_BITS) - 1)
         rounded = np.empty(weight.shape, dtype=np.int64)
         for channel, row in enumerate(rows):  # row by row, since temporary arrays for a whole layer take much memory
             rounded[channel] = np.clip(np.floor(weight[channel] * row + 0.5), -limit, limit - 1)

@@ -18,7 +18,7 @@ UNKNOWN_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expectation:
+class KnownActivity:
     """The known and assumed activity of a network, from which cycles are estimated.
 
     Attributes:
@@ -64,12 +64,12 @@ class Expectation:
         return planes / len(self.inputs)
 
 
-def expected_cycles(config: TopConfig, expectation: Expectation) -> dict[str, StageCycles]:
+def expected_cycles(config: TopConfig, expectation: KnownActivity) -> dict[str, StageCycles]:
     """Expected cycles of every stage."""
     return {stage.name: stage.expected_cycles(expectation) for stage in config.stages}
 
 
-def expected_accumulates(stage: Stage, expectation: Expectation) -> float:
+def expected_accumulates(stage: Stage, expectation: KnownActivity) -> float:
     """Expected additions of one weight into one neuron per inference; padding counts like the rest of a window."""
     total = 0.0
     for engine in stage.engines:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from boards.board import Board
-from gen.planning.activity import Activity, Expectation
+from gen.planning.activity import Activity, KnownActivity
 from gen.planning.draft import WIDEST_GROUP, Draft
 from gen.planning.resources import StageResources, memory_features, stage_resources
 from hw.memory import MemoryShape, MemoryStyle
@@ -73,7 +73,7 @@ class Planner:
         network: the network.
         board: the board to plan for.
         activity: mean set bit-planes that a node sends, per timestep; half of all are assumed where it is missing.
-        inputs: bursts of some inputs, see :class:`gen.planning.activity.Expectation`.
+        inputs: bursts of some inputs, see :class:`gen.planning.activity.KnownActivity`.
         patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
             width is this many bits more than this network needs; None for a design that need not be patched.
 
@@ -97,7 +97,7 @@ class Planner:
         # Cached because a search asks for it again and again; it does not depend on the price factors.
         self.forms: dict[tuple[object, ...], Form] = {}
         self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
-        self.expectation = Expectation(network=network, activity=activity, inputs=inputs)
+        self.expectation = KnownActivity(network=network, activity=activity, inputs=inputs)
         self.known: dict[tuple[object, ...], Choice] = {}
         self.styles: dict[MemoryShape, MemoryStyle] = {}
         self.weights: Weights = {}

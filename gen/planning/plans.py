@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from boards.board import Board
-from gen.planning.activity import Activity, Expectation, expected_cycles
+from gen.planning.activity import Activity, KnownActivity, expected_cycles
 from gen.planning.draft import Draft
 from gen.planning.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
 from gen.planning.refusal import capacity, needs, too_big, too_many_weights, weight_bits
@@ -261,14 +261,14 @@ def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, sam
     return estimate(planner.board, plan, planner.expectation)
 
 
-def evaluate(
+def evaluate_plan(
     network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
 ) -> Candidate:
     """The expected needs of a plan; ``activity`` and ``inputs`` as in :class:`Expectation`."""
-    return estimate(board, plan, Expectation(network=network, activity=activity, inputs=inputs))
+    return estimate(board, plan, KnownActivity(network=network, activity=activity, inputs=inputs))
 
 
-def estimate(board: Board, plan: Plan, expectation: Expectation) -> Candidate:
+def estimate(board: Board, plan: Plan, expectation: KnownActivity) -> Candidate:
     """The expected needs of a plan."""
     config = configure(expectation.network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]

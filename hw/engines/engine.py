@@ -15,7 +15,7 @@ from qblif.streams import BurstStream
 
 
 class Expectation(Protocol):
-    """The bursts expected before an input is known; see :class:`gen.planning.activity.Expectation`."""
+    """The bursts expected before an input is known; see :class:`gen.planning.activity.KnownActivity`."""
 
     def densities(self, node: str) -> list[float]:
         """Mean number of set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""

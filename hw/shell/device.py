@@ -48,7 +48,7 @@ def counter_widths(config: TopConfig) -> dict[str, int]:
     return widths
 
 
-class Device(wiring.Component):
+class NetworkDevice(wiring.Component):
     """After a reset the self-test replays its inputs, first all of them at full speed, then two per second. The first
     inference of a host takes over the network until the next restart.
 

@@ -26,7 +26,7 @@ from hw.timing import Consumer
 from hw.widths import Widths, proved_widths
 from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
-from qblif.network.nodes import Readout as ReadoutNode
+from qblif.network.nodes import Readout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,10 @@ class ReadoutStage(Stage):
 
     @classmethod
     def builds(cls, node: object) -> bool:
-        return isinstance(node, ReadoutNode)
+        return isinstance(node, Readout)
 
     @classmethod
-    def derived(cls, node: ReadoutNode, plan: ReadoutPlan, around: Surroundings) -> Self:
+    def derived(cls, node: Readout, plan: ReadoutPlan, around: Surroundings) -> Self:
         network = around.network
         projection = network.weighted_projection(node.name)
         source = around.streams[projection.source]
@@ -100,7 +100,7 @@ class ReadoutStage(Stage):
         return cls(name=node.name, engines=(engine,), readout=readout)
 
     @classmethod
-    def proposals(cls, node: ReadoutNode, room: Room) -> Iterator[ReadoutPlan]:
+    def proposals(cls, node: Readout, room: Room) -> Iterator[ReadoutPlan]:
         for lanes in room.lanes:
             for banks in room.banks[0]:
                 yield ReadoutPlan(
@@ -127,7 +127,7 @@ class ReadoutStage(Stage):
 
     @property
     def latency(self) -> int:
-        return self.engine.latency + Readout.latency
+        return self.engine.latency + ReadoutUnit.latency
 
     def memories(self) -> Inventory:
         yield from self.engine_memories()
@@ -162,7 +162,7 @@ class ReadoutStage(Stage):
         [engine] = self.add_engines(site)
         site.connect(arriving[0], engine.bursts)
         site.watch(f"arriving_{self.name}", engine.bursts)
-        readout = site.add(self.name, Readout(self.readout, lanes_total=self.engine.lanes * self.engine.folds))
+        readout = site.add(self.name, ReadoutUnit(self.readout, lanes_total=self.engine.lanes * self.engine.folds))
         site.connect(engine.currents, readout.currents)
         site.results(readout.results)
 
@@ -233,7 +233,7 @@ def result_layout(config: ReadoutConfig) -> data.StructLayout:
     )
 
 
-class Readout(wiring.Component):
+class ReadoutUnit(wiring.Component):
     """``L = repeats * (sum << e) + bias`` and its first maximum (docs/design.md, integer form).
 
     The bias covers all timesteps together. Throughput: one class per cycle. Latency: ``latency`` = 3 cycles
@@ -309,6 +309,6 @@ class ReadoutTiming:
         """A turn of the ring from cycle ``valid`` on; returns the cycle in which its last beat is taken."""
         last_class = self.classes - 1 - self.taken
         if 0 <= last_class < self.lanes:
-            self.finished.append(valid + last_class + Readout.latency)
+            self.finished.append(valid + last_class + ReadoutUnit.latency)
         self.taken = (self.taken + self.lanes) % self.beats
         return valid + self.lanes - 1

@@ -68,8 +68,8 @@ class WindowWalk(wiring.Component):
             self.address.eq(row_start + column_start + word),
             self.inside.eq(row_inside & column_inside),
             self.last.eq(window_ends & windows_end),
-            self.needed.eq(table(config.needed, y)),
-            self.released.eq(table(config.released, y)),
+            self.needed.eq(constant_table(config.needed, y)),
+            self.released.eq(constant_table(config.released, y)),
         ]
         return m
 
@@ -79,7 +79,7 @@ class WindowWalk(wiring.Component):
         size = config.rows_kept * self.row_words
         window_start = Signal(range(size), name="window_start")
         row_start = Signal(range(size), name="row_start", init=config.entries[0] * self.row_words)
-        distances = table([rows * self.row_words for rows in config.released], y)
+        distances = constant_table([rows * self.row_words for rows in config.released], y)
         wrapped = self._further(m, "next_start", "wrapped", window_start, distances)
 
         inside: Value = Const(1, 1)
@@ -98,8 +98,8 @@ class WindowWalk(wiring.Component):
         first, following_first = window_start, wrapped
         if any(config.entries):
             entries = [entry * self.row_words for entry in config.entries]
-            first = self._further(m, "entry", "first", window_start, table(entries, y))
-            later = table([*entries[1:], entries[0]], y)
+            first = self._further(m, "entry", "first", window_start, constant_table(entries, y))
+            later = constant_table([*entries[1:], entries[0]], y)
             following_first = self._further(m, "next_entry", "next_first", wrapped, later)
         with m.If(self.advance & row_ends & inside):
             if rows.dilation == 1:
@@ -167,7 +167,7 @@ class WindowWalk(wiring.Component):
         return word
 
 
-def table(values: Sequence[int], index: Value) -> Value:
+def constant_table(values: Sequence[int], index: Value) -> Value:
     """``values[index]``, a constant if all are equal."""
     if len(set(values)) == 1:
         return Const(values[0])

@@ -142,20 +142,20 @@ def after_reset(potential: Interval, neuron: Neuron) -> Interval:
     unit = 1 << neuron.fraction_bits
     half = unit // 2
     low, high = potential.low, potential.high
-    ends = reset(low, neuron), reset(high, neuron)
+    ends = membrane_after(low, neuron), membrane_after(high, neuron)
     lowest, highest = np.minimum(*ends), np.maximum(*ends)
     for below in (0, 1):
         # The first threshold in the interval, or the place just below one.
         burst = np.maximum(-(-(low + half + below) // unit), 1)
         place = burst * unit - half - below
         inside = (burst <= neuron.burst_ceiling) & (place <= high)
-        value = reset(place, neuron)
+        value = membrane_after(place, neuron)
         lowest = np.where(inside, np.minimum(lowest, value), lowest)
         highest = np.where(inside, np.maximum(highest, value), highest)
     return Interval(low=lowest, high=highest)
 
 
-def reset(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
+def membrane_after(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
     """V after one burst of potential M."""
     unit = 1 << neuron.fraction_bits
     count = np.minimum(np.maximum((potential + unit // 2) >> neuron.fraction_bits, 0), neuron.burst_ceiling)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn.datasets.recordings import EVENT, JITTER, Clock, Decoded, FaultError, check_inside, whole
+from snn.datasets.recordings import EVENT, JITTER, Clock, Decoded, FaultError, check_inside, whole_file
 
 SIZE = 128
 LARGEST_BYTES = 2**27
@@ -54,7 +54,7 @@ def read_dvs128(path: Path) -> Decoded:
     Raises:
         FaultError: it cannot be read, is empty or damaged, of another version or of another camera.
     """
-    content = whole(path, LARGEST_BYTES)
+    content = whole_file(path, LARGEST_BYTES)
     start = header_end(content)
     lines = content[:start]
     found = VERSION_LINE.search(lines)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qblif.errors import UserError
 from qblif.progress import counted
 from snn.datasets import aedat
-from snn.datasets.recordings import NMNIST_SIZE, Decoded, FaultError, read_nmnist, whole
+from snn.datasets.recordings import NMNIST_SIZE, Decoded, FaultError, read_nmnist, whole_file
 
 Split = Literal["train", "test"]
 Frames = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -118,7 +118,7 @@ def gestures_of(path: Path) -> list[Recording]:
 def read_text(path: Path) -> str:
     """A small text file; raises UserError if it cannot be read."""
     try:
-        return whole(path, LARGEST_TEXT).decode()
+        return whole_file(path, LARGEST_TEXT).decode()
     except (FaultError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -79,7 +79,7 @@ class Clock:
         return times
 
 
-def whole(path: Path, largest: int) -> bytes:
+def whole_file(path: Path, largest: int) -> bytes:
     """A file's content; raises FaultError if it cannot be read or has more than ``largest`` bytes."""
     try:
         status = path.stat()
@@ -108,7 +108,7 @@ def read_nmnist(path: Path) -> Decoded:
     Raises:
         FaultError: it cannot be read, is empty or damaged.
     """
-    content = whole(path, NMNIST_LARGEST)
+    content = whole_file(path, NMNIST_LARGEST)
     if len(content) % 5:
         raise FaultError(f"it is cut off: {len(content)} bytes are not a whole number of 5-byte events")
     raw = np.frombuffer(content, dtype=np.uint8).reshape(-1, 5)

@@ -15,7 +15,7 @@ from sim.cluster import check_library, shared_out
 from snn.workers import DEVICES
 from studies.burst.grid import Run, read_grid
 from studies.burst.report import write_document
-from studies.burst.results import Results
+from studies.burst.results import FinishedRuns
 from studies.burst.run import forget, perform
 
 HERE = Path(__file__).parent
@@ -23,14 +23,14 @@ GRID, SMOKE = HERE / "fashion_mnist.toml", HERE / "smoke.toml"
 WORK = Path("build/burst")
 
 
-def missing_runs(runs: list[Run], results: Results) -> list[Run]:
+def missing_runs(runs: list[Run], results: FinishedRuns) -> list[Run]:
     """The runs that are not done yet, each training once; all runs of one seed before those of the next."""
     unique = {run.key: run for run in reversed(runs)}
     missing = [run for run in runs if unique[run.key] is run and results.of(run) is None]
     return sorted(missing, key=lambda run: run.seed)
 
 
-def perform_all(runs: list[Run], results: Results, options: argparse.Namespace) -> None:
+def perform_all(runs: list[Run], results: FinishedRuns, options: argparse.Namespace) -> None:
     """Train and measure all missing runs."""
     missing = missing_runs(runs, results)
     threads = max(1, torch.get_num_threads() // options.workers)
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not runs:
             raise UserError(f"{grid} has no series {' or '.join(options.series)}")
     out = options.work_dir / "report" if options.out is None else options.out
-    results = Results(out)
+    results = FinishedRuns(out)
     if not options.report:
         make_folder(out)
         check_library(options.workers, options.scheduler)

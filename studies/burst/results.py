@@ -11,7 +11,7 @@ from studies.burst.measure import Figures
 FILE = "runs.json"
 
 
-class Results:
+class FinishedRuns:
     """Figures by the command of their training.
 
     Args:

@@ -16,7 +16,7 @@ from hw.neurons.bank import NeuronBank
 from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
-from hw.stages.readout import Readout
+from hw.stages.readout import ReadoutUnit
 from hw.stages.sliding_pooling import Combiner, SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.windows.config import WindowConfig
@@ -87,7 +87,7 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
     "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
     "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),
-    "readout": (lambda: Readout(CONFIG.readout, lanes_total=2), "currents", "results"),
+    "readout": (lambda: ReadoutUnit(CONFIG.readout, lanes_total=2), "currents", "results"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }
 """How to make each component, and its arriving and its leaving stream."""

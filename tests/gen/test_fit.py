@@ -12,7 +12,7 @@ from boards.catalogue import CATALOGUE, find_board
 from gen import plan as plan_command
 from gen.design import make_design, self_test_vectors
 from gen.fit import check_fit
-from gen.planning.plans import SHARE_OF_BOARD, evaluate, make_plan, with_samples
+from gen.planning.plans import SHARE_OF_BOARD, evaluate_plan, make_plan, with_samples
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
@@ -48,7 +48,7 @@ def test_every_way_out_of_a_refusal_leads_out(board, sizes, fps):
         make_plan(network, find_board(other), clock, "", {}, fps)
         ways += 1
     for slower in re.findall(r"--target-fps (\d+)", line):
-        found = evaluate(network, board, make_plan(network, board, clock, "", {}, float(slower)), {})
+        found = evaluate_plan(network, board, make_plan(network, board, clock, "", {}, float(slower)), {})
         assert clock * 1e6 / found.slowest >= float(slower)
         ways += 1
     assert ways
@@ -59,7 +59,7 @@ def test_every_way_out_of_a_refusal_leads_out(board, sizes, fps):
 
 def test_all_block_rams_may_be_used():
     network, board = resized((300, 64, 10), 4), find_board("icebreaker")
-    found = evaluate(network, board, make_plan(network, board, 21.0, "", {}), {})
+    found = evaluate_plan(network, board, make_plan(network, board, 21.0, "", {}), {})
     assert not found.excess(board, 1.0)
     assert found.total("bram") > SHARE_OF_BOARD * board.budget.bram
 
@@ -67,7 +67,7 @@ def test_all_block_rams_may_be_used():
 def test_where_nothing_stays_in_its_share_the_whole_chip_is_used():
     network, board = resized((300, 64, 10), 4), find_board("ulx3s_25f")
     small = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=2500))
-    found = evaluate(network, small, make_plan(network, small, 80.0, "", {}), {})
+    found = evaluate_plan(network, small, make_plan(network, small, 80.0, "", {}), {})
     assert "lut" in found.excess(small, SHARE_OF_BOARD)
     assert not found.excess(small, 1.0)
 
@@ -130,7 +130,7 @@ def test_logic_cells_are_counted_where_a_flip_flop_takes_the_place_of_a_lut():
         assert ("cells" in limits) == (board.family.name in ("ice40", "gowin"))
         assert ("lut" in limits) != ("cells" in limits)
     board = find_board("icebreaker")
-    found = evaluate(network := resized((64, 48, 10), 4), board, make_plan(network, board, 21.0, "", {}), {})
+    found = evaluate_plan(network := resized((64, 48, 10), 4), board, make_plan(network, board, 21.0, "", {}), {})
     assert found.total("lut") < found.total("cells") < found.total("lut") + found.total("ff")
     full = dataclasses.replace(board, budget=dataclasses.replace(board.budget, cells=int(found.total("lut")) + 1))
     assert set(found.excess(full, 1.0)) == {"cells"}
@@ -172,7 +172,7 @@ def test_the_self_test_holds_as_many_samples_as_fit(board, timesteps, samples):
     inputs = np.zeros((16, timesteps, 2, 16, 16), dtype=np.int64)
     plan = make_plan(network, board, board.default_clock_mhz, "", {}, None, inputs)
     assert plan.self_test_samples in samples
-    found = evaluate(network, board, plan, {}, inputs)
+    found = evaluate_plan(network, board, plan, {}, inputs)
     assert not found.excess(board, 1.0)
     one_more = with_samples(found, board, plan.self_test_samples + 1)
     beats = one_more.plan.self_test_samples * found.config.input.beats_per_inference
@@ -183,7 +183,7 @@ def test_where_not_even_one_sample_fits_there_is_no_self_test():
     network, board = resized((330, 64, 10), 4), find_board("icebreaker")
     inputs = np.zeros((16, 1, 330, 1, 1), dtype=np.int64)
     plan = make_plan(network, board, 21.0, "", {}, None, inputs)
-    found = evaluate(network, board, plan, {}, inputs)
+    found = evaluate_plan(network, board, plan, {}, inputs)
     assert plan.self_test_samples == 0
     assert not found.excess(board, 1.0)
     assert "bram" in with_samples(found, board, 1).excess(board, 1.0)
@@ -204,7 +204,7 @@ def test_what_synthesis_finds_too_big_names_a_rate_that_is_smaller(digits_checkp
     smaller = make_design(digits_checkpoint, "icebreaker", target_fps=rate)
 
     def cells(one):
-        return evaluate(one.network, one.board, one.plan, one.checkpoint.activity, one.inputs).total("cells")
+        return evaluate_plan(one.network, one.board, one.plan, one.checkpoint.activity, one.inputs).total("cells")
 
     assert cells(smaller) / cells(design) <= 5280 / 5798
     with pytest.raises(UserError, match="take a smaller network or a bigger board"):

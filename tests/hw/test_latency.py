@@ -14,7 +14,7 @@ from hw.neurons.bank import NeuronBank
 from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
-from hw.stages.readout import Readout
+from hw.stages.readout import ReadoutUnit
 from hw.stages.sliding_pooling import SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.top import NetworkTop
@@ -66,7 +66,7 @@ def cases():
     yield lambda: SlidingPoolingUnit(SLIDING), "arriving", "leaving", [1, 2]
     yield lambda: SkipQueue(SKIP), "arriving", "leaving", [1, 2]
     yield lambda: NeuronBank(HIDDEN.bank), "currents", "bursts", [1, 2, 3, 4]
-    yield lambda: Readout(CONFIG.readout, lanes_total=1), "currents", "results", [1]
+    yield lambda: ReadoutUnit(CONFIG.readout, lanes_total=1), "currents", "results", [1]
     yield lambda: ProjectionEngine(engine_of(HIDDEN)), "bursts", "currents", [1, 0]
     yield lambda: NetworkTop(CONFIG), "bursts", "results", [0, 0]
 

@@ -4,7 +4,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from hw.logic import at_most, encode
+from hw.logic import at_most, index_of
 
 
 class Functions(wiring.Component):
@@ -14,7 +14,7 @@ class Functions(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.index.eq(encode(self.bits))
+        m.d.comb += self.index.eq(index_of(self.bits))
         for most in range(4):
             m.d.comb += getattr(self, f"most_{most}").eq(at_most(self.bits, most))
         return m

@@ -1,6 +1,6 @@
 import pytest
 
-from hw.stages.readout import Readout, ReadoutConfig
+from hw.stages.readout import ReadoutConfig, ReadoutUnit
 from tests.hw.streams import PAUSES, through
 
 
@@ -12,7 +12,7 @@ def test_logits_and_first_maximum(memory, repeats, pauses):
         classes=4, repeats=repeats, bias=(5, -3, 0, 7), exponent=(0, 1, 2, 0), constants_memory=memory, bias_bits=4,
         exponent_bits=2, accumulator_bits=8, logit_bits=14,
     )  # fmt: skip
-    dut = Readout(config, lanes_total=6)
+    dut = ReadoutUnit(config, lanes_total=6)
     # The second inference has its largest logit twice: 12 * repeats for classes 1 and 2 once biases are equal.
     inferences = [[3, -9, 100, 1, 0, 0], [-128, 6, 3, -128, 9, 9], [-5, -5, -5, -5, 0, 0], [0, 0, 0, 0, 127, 127]]
     sums = [[value] for sums in inferences for value in sums]
@@ -31,7 +31,7 @@ def test_a_tie_goes_to_the_lowest_class():
         classes=3, repeats=1, bias=(0, 0, 0), exponent=(0, 0, 0), constants_memory="logic", bias_bits=1,
         exponent_bits=0, accumulator_bits=8, logit_bits=8,
     )  # fmt: skip
-    dut = Readout(config, lanes_total=3)
+    dut = ReadoutUnit(config, lanes_total=3)
     taken = through(dut, dut.currents, dut.results, [[1], [9], [9], [-4], [-4], [-4]], 6, (0.0, 0.0))
     winners = [dut.results.payload.shape().from_bits(word).winner for word in taken]
     assert (winners[2], winners[5]) == (1, 0)

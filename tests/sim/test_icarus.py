@@ -13,7 +13,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
 from sim.inferences import FULL_SPEED, Inferences, simulate
-from sim.simulator import build
+from sim.simulator import build_simulation
 from tests.networks import plan_for, random_bursts
 from tests.sim.test_run import needs_icarus
 
@@ -74,7 +74,7 @@ def test_a_padded_convolution(timesteps, tmp_path):
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)
     inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
-    simulation = build(config, "icarus", tmp_path, waves=False)
+    simulation = build_simulation(config, "icarus", tmp_path, waves=False)
     comparison = simulate(config, simulation, inferences, FULL_SPEED).comparison
     assert comparison.mismatches == 0, comparison.first
 
@@ -99,6 +99,6 @@ def test_shipped_networks_every_beat(name, zoo, tmp_path):
     bursts = encode(design.references.samples[:IMAGES], design.network.input)
     known = golden.run(design.network, bursts)
     assert (known.logits.numpy() == design.references.logits[:IMAGES]).all()
-    simulation = build(design.config, "icarus", tmp_path, waves=False)
+    simulation = build_simulation(design.config, "icarus", tmp_path, waves=False)
     comparison = simulate(design.config, simulation, Inferences(bursts=bursts, golden=known), FULL_SPEED).comparison
     assert comparison.mismatches == 0, comparison.first

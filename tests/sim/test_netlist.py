@@ -12,7 +12,7 @@ from qblif.errors import UserError
 from sim import netlist, run
 from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
-from sim.simulator import build
+from sim.simulator import build_simulation
 from tests.networks import plan_for, random_bursts, random_network
 from tests.sim.test_run import needs_icarus
 
@@ -31,7 +31,7 @@ def test_a_small_network(family, tmp_path):
     config = netlist_config(network, plan, family)
     bursts = random_bursts(network, 6)
     inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
-    simulation = build(config, "icarus", tmp_path, waves=False, netlist=family)
+    simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
     full = simulate(config, simulation, inferences, FULL_SPEED)
     assert full.comparison.mismatches == 0
     assert simulate(config, simulation, inferences, STALLED).comparison.mismatches == 0

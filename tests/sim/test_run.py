@@ -21,7 +21,7 @@ from qblif.streams import BurstStream
 from sim import inferences, run
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
-from sim.simulator import build
+from sim.simulator import build_simulation
 from snn.datasets.data import load
 from tests.networks import plan_for, population_at, random_bursts, random_convolutions, random_plan, weighted_at
 
@@ -72,7 +72,7 @@ def neuron_named(mismatch: str, stream: BurstStream) -> int:
 def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
     """The hardware is built of one network and compared with another that differs in one bias, or one weight."""
     design = make_design(digits_checkpoint, "icebreaker")
-    simulation = build(design.config, "verilator", work_dir, waves=False)
+    simulation = build_simulation(design.config, "verilator", work_dir, waves=False)
     images = load("digits", "test").first(12)
     population = population_at(design.network, 0)
     bias = population.bias.copy()
@@ -156,7 +156,7 @@ def test_a_pooling_alone_may_take_all_the_time():
 def test_what_is_recorded_for_coverage(digits_checkpoint, work_dir):
     """Bursts, membranes, logits as golden computes them, and every beat counted in the stream that it went through."""
     design = make_design(digits_checkpoint, "icebreaker")
-    simulation = build(design.config, "verilator", work_dir, waves=False)
+    simulation = build_simulation(design.config, "verilator", work_dir, waves=False)
     known = prepare(design, load("digits", "test").first(6))
     waiting = Mode(name="waiting", source_gap=100, sink_wait=5000)
     outcome = simulate(design.config, simulation, known, waiting)
@@ -176,7 +176,7 @@ def test_what_is_recorded_for_coverage(digits_checkpoint, work_dir):
 def simulate_again_and_again(design_of_board: str, checkpoint: Path, folder: Path, first: int) -> None:
     """Build a simulation in ``folder`` and run it ten times on images of one's own; raises when a beat is wrong."""
     design = make_design(checkpoint, design_of_board)
-    simulation = build(design.config, "verilator", folder, waves=False)
+    simulation = build_simulation(design.config, "verilator", folder, waves=False)
     for index in range(ROUNDS):
         images = load("digits", "test").range(first + 2 * index, first + 2 * index + 2)
         with simulation.run_folder() as runs:

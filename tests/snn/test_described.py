@@ -20,8 +20,9 @@ from qblif.network.nodes import InputSpec
 from snn import checkpoint, quantization
 from snn.bursts import Encoder, Flatten
 from snn.exactness import exact_below, plain_sums
-from snn.layers import Projection, QuantConv2d, QuantLinear, Readout, SpikingLayer
+from snn.layers import ReadoutLayer, SpikingLayer
 from snn.neuron import QBLIF
+from snn.projections import QuantConv2d, QuantLinear, QuantProjection
 from snn.quantization import check_exact
 from snn.tracing import traced
 
@@ -38,7 +39,7 @@ class Skipping(nn.Module):
         self.first = SpikingLayer(QuantConv2d(1, 4, 3, padding=1), QBLIF(2))
         self.second = SpikingLayer(QuantConv2d(4, 4, 3, padding=1), QBLIF(2))
         self.flatten = Flatten()
-        self.readout = Readout(QuantLinear(64, 5, batch_norm=False))
+        self.readout = ReadoutLayer(QuantLinear(64, 5, batch_norm=False))
         self.call = call or (lambda layer, x: layer(x, x))
         self.between = between or (lambda _, y: y)
         self.behind = behind or (lambda logits: logits)
@@ -109,7 +110,7 @@ BETWEEN = {
 @pytest.mark.parametrize("form", ["float", "integer"])
 def test_an_operation_between_layers_is_refused(what, form):
     model = Skipping(between=BETWEEN[what])
-    start = quantization.begin if form == "integer" else checkpoint.activity
+    start = quantization.begin if form == "integer" else checkpoint.measured_activity
     with pytest.raises(UserError, match=r"readout does not read what (second|a layer) gave") as caught:
         start(model, data()[0])
     assert "\n" not in str(caught.value)
@@ -176,7 +177,7 @@ def fine():
     torch.manual_seed(7)
     model = Skipping()
     for part in model.modules():
-        if isinstance(part, Projection):
+        if isinstance(part, QuantProjection):
             part.weight_bits = 12
     samples, labels = data()
     quantization.begin(model, samples)

@@ -17,9 +17,9 @@ from snn.architecture import ModelOptions
 from snn.bursts import Encoder, MaxPool2d, SumPool2d
 from snn.command import command_of, leak_of, parse
 from snn.datasets.data import load
-from snn.layers import QuantConv2d, QuantLinear
 from snn.models import make_model
 from snn.neuron import QBLIF
+from snn.projections import QuantConv2d, QuantLinear
 from snn.recipe import Recipe, model_options_of
 from snn.surrogate import Surrogate
 from tests.networks import population_at, weighted_at

@@ -16,9 +16,10 @@ from qblif.network.nodes import InputSpec, Leak
 from snn import checkpoint, quantization
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d
-from snn.layers import QuantConv2d, QuantLinear, Readout, SpikingLayer
+from snn.layers import ReadoutLayer, SpikingLayer
 from snn.models import make_model
 from snn.neuron import QBLIF
+from snn.projections import QuantConv2d, QuantLinear
 from snn.quantizers import choose_grid, quantize_weights
 
 
@@ -35,7 +36,7 @@ class Residual(nn.Module):
             shortcut=QuantConv2d(4, 6, 1, stride=2),
         )  # fmt: skip
         self.sum, self.maximum, self.flatten = SumPool2d(2), MaxPool2d(2), Flatten()
-        self.readout = Readout(QuantLinear(6, 5, batch_norm=False))
+        self.readout = ReadoutLayer(QuantLinear(6, 5, batch_norm=False))
 
     def forward(self, samples: Tensor) -> Tensor:
         stem = self.stem(self.encoder(samples))

@@ -5,8 +5,8 @@ from snn import train
 from snn.architecture import ModelOptions
 from snn.command import command_of, parse
 from snn.datasets.data import load
-from snn.layers import Projection
 from snn.models import make_model
+from snn.projections import QuantProjection
 from snn.recipe import Recipe, model_options_of, recipe_of
 
 FILE = """\
@@ -82,7 +82,7 @@ def test_first_weight_bits_are_those_of_the_layer_that_reads_the_input(model):
     bits = {
         name: part.weight_bits
         for name, part in make_model(model, options).named_modules()
-        if isinstance(part, Projection)
+        if isinstance(part, QuantProjection)
     }
     first, *others = bits
     assert first.startswith("hidden.0" if model == "mlp" else "stages.0")

@@ -17,8 +17,9 @@ from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec
 from snn import checkpoint, quantization
 from snn.bursts import Encoder, Flatten, MaxPool2d, SumPool2d
-from snn.layers import Projection, QuantConv2d, QuantLinear, Readout, SpikingLayer
+from snn.layers import ReadoutLayer, SpikingLayer
 from snn.neuron import QBLIF
+from snn.projections import QuantConv2d, QuantLinear, QuantProjection
 
 
 def encoder(coding="direct", timesteps=2):
@@ -36,7 +37,7 @@ def seeded():
 
 
 def head(inputs, classes=4):
-    return Readout(QuantLinear(inputs, classes, batch_norm=False))
+    return ReadoutLayer(QuantLinear(inputs, classes, batch_norm=False))
 
 
 def samples_for(model, count=24):
@@ -52,7 +53,7 @@ def written(model, tmp_path):
     torch.manual_seed(6)
     samples = samples_for(model)
     labels = torch.randint(0, 4, (len(samples),))
-    for projection in (module for module in model.modules() if isinstance(module, Projection)):
+    for projection in (module for module in model.modules() if isinstance(module, QuantProjection)):
         projection.momentum = 0.5  # statistics that follow in a few steps
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     for step in range(6):
@@ -66,7 +67,7 @@ def written(model, tmp_path):
     loaded = load_checkpoint(tmp_path / "model.pt")
     network = fold(loaded)
     ran = golden.run(network, encode(samples.numpy(), network.input))
-    readout = next(module for module in model.modules() if isinstance(module, Readout))
+    readout = next(module for module in model.modules() if isinstance(module, ReadoutLayer))
     with torch.no_grad():
         ours = model.eval()(samples).double() * 2.0 ** int(readout.fraction_bits)
     assert (ours == ran.logits.double()).all()

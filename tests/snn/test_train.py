@@ -11,8 +11,8 @@ from snn import checkpoint, quantization, train, training
 from snn.architecture import ModelOptions, Staged
 from snn.command import command_of, parse
 from snn.datasets.data import load
-from snn.layers import Projection
 from snn.models import make_model
+from snn.projections import QuantProjection
 from snn.recipe import Recipe
 from snn.training import Training, accuracy, write_log
 from snn.workers import Workers
@@ -135,7 +135,7 @@ def test_sums_that_float32_could_not_hold_are_refused():
     samples = torch.randint(0, 256, (16, 1, 14, 14), dtype=torch.uint8)
     assert isinstance(model, Staged)
     [projection] = model.readout.projections
-    assert isinstance(projection, Projection)
+    assert isinstance(projection, QuantProjection)
     weight = projection.weight
     with torch.no_grad():
         weight.uniform_(-1.0, 1.0)

@@ -20,7 +20,7 @@ from studies.burst import run
 from studies.burst.grid import read_grid
 from studies.burst.measure import activity_figures
 from studies.burst.report import Point, front, once
-from studies.burst.results import Results
+from studies.burst.results import FinishedRuns
 from tests.reference import scalar_run
 
 GRID = """
@@ -85,7 +85,7 @@ def test_the_grid_is_every_arm_value_and_seed(grid):
 
 def test_one_seed_of_everything_comes_before_the_next(grid, tmp_path):
     runs = read_grid(grid)
-    missing = burst.missing_runs(runs, Results(tmp_path))
+    missing = burst.missing_runs(runs, FinishedRuns(tmp_path))
     assert missing == [runs[0], runs[2], runs[4], runs[1], runs[3]]
 
 
@@ -222,15 +222,15 @@ def test_an_interrupted_run_keeps_its_training_and_those_before_it(grid, tmp_pat
     assert burst.main([*words, "--work-dir", str(broken)]) == 130
     monkeypatch.undo()
     first, second = read_grid(grid)[4:]
-    assert Results(broken / "report").of(first) is not None
-    assert Results(broken / "report").of(second) is None
+    assert FinishedRuns(broken / "report").of(first) is not None
+    assert FinishedRuns(broken / "report").of(second) is None
 
     epochs: list[int] = []
     monkeypatch.setattr(Training, "run_epoch", noting(Training.run_epoch, lambda self: epochs.append(self.epoch)))
     assert burst.main([*words, "--work-dir", str(broken)]) == 0
     assert epochs == [], "all that was missing is what follows the last epoch"
     for each in (first, second):
-        ours, theirs = (Results(folder / "report").of(each) for folder in (whole, broken))
+        ours, theirs = (FinishedRuns(folder / "report").of(each) for folder in (whole, broken))
         assert ours is not None
         assert theirs is not None
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
@@ -242,7 +242,7 @@ def test_a_training_is_kept_until_its_figures_are(grid, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Results, "add", interrupted)
+    monkeypatch.setattr(FinishedRuns, "add", interrupted)
     assert burst.main(words) == 130
     monkeypatch.undo()
     forgotten: list[object] = []
@@ -256,7 +256,7 @@ def test_a_training_is_kept_until_its_figures_are(grid, tmp_path, monkeypatch):
 
 
 def test_two_studies_keep_their_results_in_one_file(tmp_path):
-    one, other = Results(tmp_path), Results(tmp_path)
+    one, other = FinishedRuns(tmp_path), FinishedRuns(tmp_path)
     one.add({"command": "a", "accuracy": 0.5})
     other.add({"command": "b", "accuracy": 0.6})
     one.add({"command": "c", "accuracy": 0.7})

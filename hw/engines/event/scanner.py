@@ -7,7 +7,7 @@ from amaranth.utils import bits_for
 
 from hw.engines.event.config import ProjectionConfig
 from hw.layouts import bursts_layout
-from hw.logic import at_most, counter, encode, select
+from hw.logic import at_most, counter, index_of, select
 
 
 def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
@@ -85,8 +85,8 @@ class EventScanner(wiring.Component):
             with m.If(advance):
                 m.d.sync += [
                     ending[bank].eq(at_most(Cat(counts), 2)),
-                    event.banks[bank].row.eq(held_row + encode(channel)),
-                    event.banks[bank].plane.eq(encode(plane)),
+                    event.banks[bank].row.eq(held_row + index_of(channel)),
+                    event.banks[bank].plane.eq(index_of(plane)),
                     event.banks[bank].spike.eq(occupied.any()),
                 ]
                 for index, count in enumerate(counts):

@@ -22,7 +22,7 @@ from qblif import golden
 from qblif.network.file import network_sha256
 from qblif.protocol import BAUD_RATES, Identity
 from qblif.streams import BurstStream
-from sim.golden import evaluate
+from sim.golden import evaluate_network
 from snn.datasets.data import load
 from tests.boards.host.fake_device import COUNTERS, FakeDevice, Noise, OnTerminal
 from tests.searching import found_in
@@ -71,7 +71,7 @@ def run(terminal, capsys, *arguments):
 
 def test_bench(terminal, digits, digits_checkpoint, capsys):
     images = load("digits", "test").first(50)
-    right = evaluate(digits, images)["accuracy"]
+    right = evaluate_network(digits, images)["accuracy"]
     with terminal(noise=Noise(flipped=1e-3, dropped=1e-4, seed=3)) as port:
         code, output = run(port, capsys, "bench", "--data", "digits", "--count", 50, "--ckpt", digits_checkpoint)
     assert code == 0

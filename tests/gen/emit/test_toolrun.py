@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from boards.board import Command
+from boards.board import ToolRun
 from gen.emit.toolrun import ToolError, run_in_group, run_tool
 from qblif.errors import UserError
 
 
-def command(script: str, advice: str = "") -> Command:
-    return Command(purpose="place and route", tool="sh", arguments=("-c", script), log="log", advice=advice)
+def command(script: str, advice: str = "") -> ToolRun:
+    return ToolRun(purpose="place and route", tool="sh", arguments=("-c", script), log="log", advice=advice)
 
 
 def test_the_output_of_a_tool_goes_to_its_log(tmp_path):
@@ -38,7 +38,7 @@ def test_a_failure_is_its_last_words_and_the_way_out(tmp_path, script, said):
 
 def test_a_missing_tool_is_named(tmp_path):
     with pytest.raises(UserError, match="no_such_tool is not installed"):
-        run_tool(Command(purpose="x", tool="no_such_tool", arguments=(), log="log"), tmp_path)
+        run_tool(ToolRun(purpose="x", tool="no_such_tool", arguments=(), log="log"), tmp_path)
 
 
 TERMINABLE = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gen.frontend.fold import fold_layer, layer_integers
+from gen.frontend.fold import checked_integers, fold_layer
 from qblif.errors import UserError
 
 
@@ -93,9 +93,9 @@ def test_integers_are_at_most_one_beside_the_fold(what, by):
     stored["skip"]["weight"] = 3 + differ["skip"]
     if abs(by) > 1:
         with pytest.raises(UserError, match="layer hidden: the checkpoint's integers are not what its floats fold to"):
-            layer_integers(stored, "hidden", "qat")
+            checked_integers(stored, "hidden", "qat")
         return
-    taken = layer_integers(stored, "hidden", "qat")
+    taken = checked_integers(stored, "hidden", "qat")
     assert taken.weights[0].tolist() == [[2, -1 + differ["weights"]]]
     assert (taken.bias.tolist(), taken.skip) == ([5 + differ["bias"]], 3 + differ["skip"])
 

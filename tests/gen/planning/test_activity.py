@@ -1,13 +1,13 @@
 """Expected work from the mean activity, counted by hand."""
 
-from gen.planning.activity import Expectation, expected_accumulates
+from gen.planning.activity import KnownActivity, expected_accumulates
 from hw.configure import configure
 from tests.hw.test_rows_ahead import around
 from tests.networks import plan_for
 
 
 def expectation(network, planes):
-    return Expectation(network=network, activity={"input": [planes]})
+    return KnownActivity(network=network, activity={"input": [planes]})
 
 
 def test_a_convolution_adds_what_every_window_sees():
@@ -22,4 +22,4 @@ def test_a_pooling_takes_three_cycles_for_a_position_of_two_beats():
     network = around(4, 4, 2)
     config = configure(network, plan_for(network, inner={"lanes": 2, "cores": 1, "group": 2}))
     pooling = next(stage for stage in config.stages if stage.name == "pooled")
-    assert pooling.expected_cycles(Expectation(network=network, activity={})).neurons == 16 * 3
+    assert pooling.expected_cycles(KnownActivity(network=network, activity={})).neurons == 16 * 3

@@ -5,7 +5,7 @@ import pytest
 
 from boards.catalogue import find_board
 from gen.planning.cycles import predict
-from gen.planning.plans import evaluate, make_plan
+from gen.planning.plans import evaluate_plan, make_plan
 from hw.configure import configure
 from hw.engines.event.costs import passing_costs, sampled_cycles, window_costs
 from hw.engines.event.timing import ArrayTiming
@@ -109,7 +109,7 @@ KINDS = {
 def test_every_kind_of_network_as_planned(kind):
     network = sketched_network(KINDS[kind], classes=4)
     board = find_board("arty_a7")
-    fastest = evaluate(network, board, make_plan(network, board, 100.0, "", {}), {})
+    fastest = evaluate_plan(network, board, make_plan(network, board, 100.0, "", {}), {})
     check(network, fastest.plan, count=3)
     # At a third of that rate layers are folded.
     slower = make_plan(network, board, 100.0, "", {}, 1e8 / fastest.slowest / 3)

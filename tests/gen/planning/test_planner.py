@@ -6,8 +6,8 @@ import pytest
 
 from boards.catalogue import find_board
 from gen.design import make_design
-from gen.planning.activity import Expectation, expected_cycles
-from gen.planning.plans import SHARE_OF_BOARD, alternatives, evaluate, make_plan
+from gen.planning.activity import KnownActivity, expected_cycles
+from gen.planning.plans import SHARE_OF_BOARD, alternatives, evaluate_plan, make_plan
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
@@ -105,7 +105,7 @@ def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
     for name in ("icebreaker", "ulx3s_12f", "ulx3s_85f"):
         board = find_board(name)
         plan = make_plan(network, board, 24.0, "", {})
-        found = evaluate(network, board, plan, {})
+        found = evaluate_plan(network, board, plan, {})
         assert not found.excess(board, SHARE_OF_BOARD)
         assert slow is None or found.slowest <= slow
         slow = found.slowest
@@ -114,9 +114,9 @@ def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
 def test_without_a_wanted_rate_the_plan_is_easy_to_route():
     board = find_board("ulx3s_85f")
     network = random_network(1, sizes=(300, 200, 10))
-    found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
+    found = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}), {})
     assert 0.7 * board.family.easy_luts < found.total("lut") <= board.family.easy_luts
-    faster = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 1.1), {})
+    faster = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 1.1), {})
     assert faster.total("lut") > board.family.easy_luts
     assert not faster.excess(board, SHARE_OF_BOARD)
 
@@ -124,8 +124,8 @@ def test_without_a_wanted_rate_the_plan_is_easy_to_route():
 def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
     monkeypatch.setattr("boards.families.nextpnr.NextpnrFamily.easy_luts", 100)
     board, network = find_board("ulx3s_85f"), random_network(1, sizes=(20, 10, 4))
-    found = evaluate(network, board, make_plan(network, board, 80.0, "", {}), {})
-    slowest = evaluate(network, board, make_plan(network, board, 80.0, "", {}, 1.0), {})
+    found = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}), {})
+    slowest = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}, 1.0), {})
     assert 100 < slowest.total("lut") <= found.total("lut") <= 1.5 * slowest.total("lut")
     assert found.slowest < slowest.slowest / 2
 
@@ -133,8 +133,8 @@ def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
 @pytest.mark.parametrize("fps", [1e4, 5e4, 2e5])
 def test_a_wanted_rate_is_reached_by_a_smaller_design(fps):
     network, board = random_network(1, sizes=(100, 60, 10)), find_board("arty_a7")
-    fastest = evaluate(network, board, make_plan(network, board, 100.0, "", {}), {})
-    wanted = evaluate(network, board, make_plan(network, board, 100.0, "", {}, fps), {})
+    fastest = evaluate_plan(network, board, make_plan(network, board, 100.0, "", {}), {})
+    wanted = evaluate_plan(network, board, make_plan(network, board, 100.0, "", {}, fps), {})
     assert wanted.slowest <= 100e6 / fps
     assert wanted.total("lut") < fastest.total("lut")
 
@@ -145,7 +145,7 @@ def test_a_rate_out_of_reach_names_the_layer():
 
 
 def cycles_of(network, config, activity):
-    return expected_cycles(config, Expectation(network=network, activity=activity))
+    return expected_cycles(config, KnownActivity(network=network, activity=activity))
 
 
 def test_expected_cycles_follow_the_activity():
@@ -196,7 +196,7 @@ def test_a_network_that_fits_only_in_deep_tables_gets_them(monkeypatch):
 
     def deepest(luts: int) -> int:
         smaller = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=luts))
-        found = evaluate(network, smaller, make_plan(network, smaller, 80.0, "", {}), {})
+        found = evaluate_plan(network, smaller, make_plan(network, smaller, 80.0, "", {}), {})
         assert found.total("lut") <= luts
         return max(engine_of(layer).rows for layer in found.config.layers)
 

@@ -11,7 +11,7 @@ from amaranth.hdl import ClockDomain, Module
 from boards.catalogue import find_board
 from gen.emit.board_top import link_config
 from hw.configure import configure
-from hw.shell.device import Device
+from hw.shell.device import NetworkDevice
 from hw.shell.selftest import SelfTestVectors
 from qblif.network.coding import encode
 from qblif.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
@@ -45,7 +45,7 @@ class Bench:
         )
         if not self_test:
             vectors = SelfTestVectors(beats=[], logits=[])
-        self.device = Device(self.config, vectors, self.link, clock_hz=8000)
+        self.device = NetworkDevice(self.config, vectors, self.link, clock_hz=8000)
         self.line = bytearray()
 
     @property
