@@ -37,7 +37,7 @@ fuzz: venv
 	$(RUN) -m tests.fuzz.campaign
 
 formal: venv tools
-	$(RUN) -m tests.formal.prove --out docs/proofs.md
+	$(RUN) -m studies.formal --out docs/proofs.md
 
 exhaustive: venv
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_mlp.pt --data fashion_mnist --board ulx3s_85f --target-fps 200000

@@ -8,7 +8,7 @@ HARDWARE = (
     "tests/hw/test_top.py",
     "tests/hw",
     "tests/gen/planning/test_cycles.py",
-    "tests/formal",
+    "tests/studies/test_proofs.py",
     "tests/sim/test_run.py",
 )
 TESTED_WITH = {

@@ -39,6 +39,42 @@ class Sketch:
     seed: int = 1
 
 
+def dense_chain(
+    seed: int,
+    *,
+    sizes: tuple[int, ...] = (12, 8, 5),
+    timesteps: int = 3,
+    fraction_bits: int = 5,
+    burst_ceiling: int = 3,
+    weight_bits: int = 4,
+    input_bits: int = 2,
+    leak: tuple[int, int] = (1, 1),
+    reset: str = "soft",
+    coding: str = "direct",
+) -> Network:
+    """A chain of dense layers; the last of ``sizes`` is the number of classes."""
+    random = np.random.default_rng(seed)
+
+    def constants(channels: int) -> dict[str, IntArray]:
+        return {"bias": random.integers(-40, 60, channels), "exponent": random.integers(0, 3, channels)}
+
+    def neurons(channels: int) -> dict[str, Any]:
+        return {
+            "fraction_bits": fraction_bits,
+            "burst_ceiling": burst_ceiling,
+            "leak": Leak(multiplier=leak[0], shift=leak[1]),
+            "reset": reset,
+            **constants(channels),
+        }
+
+    builder = NetworkBuilder(random=random, shape=(sizes[0], 1, 1), neurons=neurons)
+    for index, channels in enumerate(sizes[1:-1]):
+        builder.dense(f"hidden_{index}", channels, weight_bits=weight_bits)
+    builder.classify(sizes[-1], weight_bits=weight_bits)
+    readout = Readout(fraction_bits=4, **constants(sizes[-1]))
+    return builder.network(timesteps=timesteps, coding=coding, input_bits=input_bits, readout=readout)
+
+
 def random_network(sketch: Sketch, classes: int = 10) -> Network:
     """The network of a sketch with a dense readout; equal sketches give equal networks."""
     random, bits = np.random.default_rng(sketch.seed), sketch.weight_bits

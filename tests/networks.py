@@ -2,24 +2,23 @@
 
 import dataclasses
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
 from hw.configure import input_stream
-from hw.engines.event.engine import EventEngine, EventPlan
+from hw.engines.event.engine import EventEngine
 from hw.plan import Plan
-from hw.stages.population import PopulationPlan, PopulationStage
-from hw.stages.readout import ReadoutPlan, ReadoutStage
-from hw.stages.stage import Stage, StagePlan
+from hw.stages.population import PopulationStage
+from hw.stages.readout import ReadoutStage
+from hw.stages.stage import Stage
 from qblif.network.graph import Network
 from qblif.network.nodes import Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from studies.network_builder import NetworkBuilder
-
-AnyPlan = TypeVar("AnyPlan", bound=StagePlan)
+from studies.plan_edits import altered
 
 
 def population_at(network: Network, place: int) -> Population:
@@ -36,12 +35,6 @@ def weighted_at(network: Network, place: int) -> Dense | Conv2d:
     return projection
 
 
-def engine_plan(stage: StagePlan) -> EventPlan:
-    """How the engine of a layer is built; of several the first."""
-    assert isinstance(stage, PopulationPlan | ReadoutPlan)
-    return stage.engine
-
-
 def engine_of(stage: Stage) -> EventEngine:
     """The engine of a layer; of several the one that the others wait for."""
     assert isinstance(stage, PopulationStage | ReadoutStage)
@@ -53,86 +46,6 @@ def population_stage(stage: Stage) -> PopulationStage:
     """A stage that is one of a population."""
     assert isinstance(stage, PopulationStage)
     return stage
-
-
-def random_network(
-    seed: int,
-    *,
-    sizes: tuple[int, ...] = (12, 8, 5),
-    timesteps: int = 3,
-    fraction_bits: int = 5,
-    burst_ceiling: int = 3,
-    weight_bits: int = 4,
-    input_bits: int = 2,
-    leak: tuple[int, int] = (1, 1),
-    reset: str = "soft",
-    coding: str = "direct",
-) -> Network:
-    """A chain of dense layers; the last of ``sizes`` is the number of classes."""
-    random = np.random.default_rng(seed)
-
-    def constants(channels):
-        return {"bias": random.integers(-40, 60, channels), "exponent": random.integers(0, 3, channels)}
-
-    def neurons(channels):
-        return {
-            "fraction_bits": fraction_bits,
-            "burst_ceiling": burst_ceiling,
-            "leak": Leak(multiplier=leak[0], shift=leak[1]),
-            "reset": reset,
-            **constants(channels),
-        }
-
-    builder = NetworkBuilder(random=random, shape=(sizes[0], 1, 1), neurons=neurons)
-    for index, channels in enumerate(sizes[1:-1]):
-        builder.dense(f"hidden_{index}", channels, weight_bits=weight_bits)
-    builder.classify(sizes[-1], weight_bits=weight_bits)
-    readout = Readout(fraction_bits=4, **constants(sizes[-1]))
-    return builder.network(timesteps=timesteps, coding=coding, input_bits=input_bits, readout=readout)
-
-
-def plan_for(network: Network, board: str = "arty_a7", /, **changes: dict[str, Any]) -> Plan:
-    """The planner's plan, with fields of single layers replaced: ``plan_for(net, hidden_0={"lanes": 4})``.
-
-    Where anything is replaced, layers have one bank unless ``changes`` says otherwise.
-    """
-    plan = make_plan(network, find_board(board), 100.0, "0" * 64, {})
-    if not changes:
-        return plan
-    channels = {target.name: target.shape[0] for target in network.targets}
-    stages = []
-    for stage in plan.stages:
-        if stage.name in channels:
-            fields = {"banks": 1, **changes.get(stage.name, {})}
-            lanes = fields.get("lanes", engine_plan(stage).lanes)
-            stage = altered(stage, **fields, folds=math.ceil(channels[stage.name] / lanes))
-        stages.append(stage)
-    return dataclasses.replace(plan, stages=tuple(stages))
-
-
-def altered(stage: AnyPlan, **fields: object) -> AnyPlan:
-    """The plan of a layer with some fields replaced, those of its parts as well."""
-    plan: Any = stage
-    own = {name for part in parts_of(stage) for name in fields if hasattr(part, name)}
-    replaced = {name: value for name, value in fields.items() if name not in own and hasattr(stage, name)}
-    for field in ("engine", "engines", "neurons"):
-        part = vars(stage).get(field)
-        if isinstance(part, tuple):
-            replaced[field] = tuple(with_fields(one, fields) for one in part)
-        elif part is not None:
-            replaced[field] = with_fields(part, fields)
-    return dataclasses.replace(plan, **replaced)
-
-
-def parts_of(stage: StagePlan) -> list[Any]:
-    """The parts that a plan of a layer has."""
-    found = [vars(stage).get(field) for field in ("engine", "engines", "neurons")]
-    return [one for part in found if part is not None for one in (part if isinstance(part, tuple) else (part,))]
-
-
-def with_fields(part: Any, fields: dict[str, object]) -> Any:
-    """A part of a plan with those of the fields replaced that it has."""
-    return dataclasses.replace(part, **{name: value for name, value in fields.items() if hasattr(part, name)})
 
 
 def random_plan(network: Network, seed: int) -> Plan:

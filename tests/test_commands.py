@@ -15,10 +15,9 @@ SECONDS = 1.0
 
 
 def commands() -> list[str]:
-    """What ``python -m`` runs: the modules with a main block, and those of the tests that Makefile names."""
+    """What ``python -m`` runs: the modules with a main block."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if GUARD in path.read_text()]
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in found]
-    return sorted([*names, "tests.formal.prove"])
+    return sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in found)
 
 
 def usage(name: str) -> str:

@@ -12,7 +12,8 @@ from gen import build
 from gen.emit.board_top import link_config
 from hw.configure import configure
 from hw.shell.selftest import SelfTestVectors
-from tests.networks import plan_for, random_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 
 CLOCK_PINS = {
     "arty_a7": "E3", "arty_a7_100": "E3", "arty_s7_25": "R2", "arty_s7_50": "R2", "cmod_a7_15": "L17",
@@ -29,13 +30,13 @@ ON_EVERY_FAMILY = ("ulx3s_12f", "ice40_hx8k", "tang_nano_9k")
 
 @pytest.fixture(scope="module")
 def config():
-    network = random_network(1)
+    network = dense_chain(1)
     return configure(network, plan_for(network))
 
 
 @pytest.mark.parametrize("board", CATALOGUE.values(), ids=CATALOGUE.keys())
 def test_files(board, config):
-    network = random_network(1)
+    network = dense_chain(1)
     link = link_config(board, board.family.clock_mhz(board, board.default_clock_mhz), network, config, "00" * 32)
     vectors = SelfTestVectors(beats=[0, 1], logits=[2] * 5)
     top = BoardTop(board, board.default_clock_mhz, config, vectors, link)

@@ -25,7 +25,8 @@ from qblif.network.file import load_network, save_network
 from qblif.network.graph import Network
 from qblif.network.references import ReferenceVectors
 from qblif.zoo import ZOO
-from tests.networks import random_convolutions, random_network, random_plan
+from studies.random_networks import dense_chain
+from tests.networks import random_convolutions, random_plan
 
 FOLDER = Path(__file__).resolve().parent
 HASHES = FOLDER / "hashes.json"
@@ -65,8 +66,8 @@ def draw() -> Iterator[str]:
             (FOLDER / f"{name}.json").write_text(make_design(path, board).plan.to_json())
             yield name
     networks = [random_convolutions(seed) for seed in range(1, 16)]
-    networks += [random_network(seed, sizes=(20, 12, 9, 5), leak=(3, 2), reset="hard") for seed in (1, 2)]
-    networks += [random_network(seed, sizes=(30, 16, 4), coding="events") for seed in (1, 2, 3)]
+    networks += [dense_chain(seed, sizes=(20, 12, 9, 5), leak=(3, 2), reset="hard") for seed in (1, 2)]
+    networks += [dense_chain(seed, sizes=(30, 16, 4), coding="events") for seed in (1, 2, 3)]
     for number, network in enumerate(networks, 1):
         name = f"random_{number:02}"
         save_network(FOLDER / f"{name}.safetensors", network, no_references(network))

@@ -29,16 +29,17 @@ from snn.datasets.data import Images
 from snn.models import make_model
 from snn.recipe import Recipe, recipe_of
 from snn.training import Training, restore_state, resume_file
+from studies.random_networks import dense_chain
 from tests.fuzz.campaign import Reader
 from tests.fuzz.data_readers import DATA_READERS
 from tests.fuzz.mutators import BYTES, CHECKPOINT, JSON, SAFETENSORS
-from tests.networks import random_convolutions, random_network
+from tests.networks import random_convolutions
 
 
 def networks(folder: Path) -> list[Path]:
     paths = []
     for seed in range(4):
-        network = random_convolutions(seed) if seed else random_network(1)
+        network = random_convolutions(seed) if seed else dense_chain(1)
         classes, shape = len(network.readout.bias), network.input.shape
         references = ReferenceVectors(
             samples=np.arange(2 * np.prod(shape)).astype(np.uint8).reshape(2, *shape),
@@ -53,7 +54,7 @@ def networks(folder: Path) -> list[Path]:
 def plans(folder: Path) -> list[Path]:
     paths = []
     for seed in range(2):
-        network = random_convolutions(8) if seed else random_network(1)
+        network = random_convolutions(8) if seed else dense_chain(1)
         paths.append(folder / f"{seed}.json")
         paths[-1].write_text(make_plan(network, find_board("arty_a7"), 100.0, "0" * 64, {}).to_json())
     return paths

@@ -18,8 +18,9 @@ from gen.reported import REPORT
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.network.file import load_network, network_sha256, save_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.gen.emit.test_patch import design_of
-from tests.networks import plan_for, random_network
 
 PROCESSES = multiprocessing.get_context("spawn")
 ROUNDS = 10
@@ -28,7 +29,7 @@ FILES = ("network.safetensors", "plan.json", "network.v")
 
 def build_again_and_again(seed: int, out: Path, checkpoint: Path) -> None:
     """Build one network at ``out``, ten times; its Verilog is written ten times, and made once."""
-    network = random_network(seed)
+    network = dense_chain(seed)
     design = design_of(network, "icebreaker", plan_for(network, "icebreaker"), checkpoint)
     text = network_verilog(design.config)
     with pytest.MonkeyPatch.context() as patch:
@@ -80,7 +81,7 @@ def test_two_commands_at_one_place(digits_checkpoint, tmp_path):
 
 @pytest.fixture
 def built_folder(digits_checkpoint, tmp_path):
-    network = random_network(1)
+    network = dense_chain(1)
     design = design_of(network, "icebreaker", plan_for(network, "icebreaker"), digits_checkpoint)
     build.run_build(design, tmp_path / "out", "rtl")
     return tmp_path / "out"

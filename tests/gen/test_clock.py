@@ -13,7 +13,7 @@ from gen.frontend.checkpoint import load_checkpoint
 from qblif.errors import UserError
 from qblif.network.coding import encode
 from qblif.network.references import ReferenceVectors
-from tests.networks import random_network
+from studies.random_networks import dense_chain
 from tests.reference import scalar_run
 from tests.searching import found_in
 
@@ -52,7 +52,7 @@ def tools(monkeypatch):
                 (folder / "top.fs").write_text("bits")
 
     def small_network(path):
-        network = random_network(1, sizes=(6, 4, 3))
+        network = dense_chain(1, sizes=(6, 4, 3))
         samples = np.zeros((1, *network.input.shape), dtype=np.uint8)
         logits = scalar_run(network, encode(samples, network.input)[0]).logits
         vectors = ReferenceVectors(samples=samples, logits=np.array([logits]), labels=np.zeros(1, dtype=np.int64))

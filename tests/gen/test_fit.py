@@ -17,12 +17,12 @@ from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
-from tests.networks import random_network
+from studies.random_networks import dense_chain
 from tests.searching import found_in
 
 
 def resized(sizes, bits):
-    return random_network(1, sizes=sizes, weight_bits=bits)
+    return dense_chain(1, sizes=sizes, weight_bits=bits)
 
 
 @pytest.mark.parametrize(

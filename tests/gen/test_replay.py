@@ -15,7 +15,8 @@ from qblif.network.nodes import InputSpec, Pooling, Readout
 from qblif.network.projections import Conv2d, Dense
 from qblif.network.references import ReferenceVectors
 from studies.network_builder import NetworkBuilder
-from tests.networks import population_at, random_bursts, random_convolutions, random_network
+from studies.random_networks import dense_chain
+from tests.networks import population_at, random_bursts, random_convolutions
 from tests.reference import scalar_run
 
 
@@ -119,12 +120,12 @@ def test_a_network_too_large_to_replay_is_refused_at_once():
     none = np.zeros(1, dtype=np.int64)
     readout = Readout(fraction_bits=1, bias=none, exponent=none)
     wide = Conv2d(source="input", target="hidden", weights=np.ones((1, 1, 2, 2), dtype=np.int64), weight_bits=2)
-    small = random_network(1, sizes=(1, 1, 1))
+    small = dense_chain(1, sizes=(1, 1, 1))
     hidden = dataclasses.replace(population_at(small, 0), name="hidden", shape=(1, 4095, 4095))
     pooled = Pooling(name="pooled", source="hidden", kind="sum", kernel=4095)
     last = Dense(source="pooled", target="readout", weights=np.ones((1, 1), dtype=np.int64), weight_bits=2)
     network = dataclasses.replace(
-        random_network(1, sizes=(1, 1, 1)),
+        dense_chain(1, sizes=(1, 1, 1)),
         input=spec,
         nodes=(hidden, pooled),
         projections=(wide, last),

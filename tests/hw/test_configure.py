@@ -10,12 +10,14 @@ from hw.engines.event.engine import window_config
 from hw.stages.population import padded
 from qblif.errors import UserError
 from qblif.network.projections import Conv2d, Dense
-from tests.networks import engine_of, engine_plan, plan_for, population_at, random_network
+from studies.plan_edits import engine_plan, plan_for
+from studies.random_networks import dense_chain
+from tests.networks import engine_of, population_at
 
 
 def test_a_line_buffer_holds_a_window_and_the_rows_that_come_meanwhile():
-    layer = engine_plan(plan_for(random_network(1)).stages[0])
-    source = dataclasses.replace(configure(random_network(1), plan_for(random_network(1))).input, height=6, width=4)
+    layer = engine_plan(plan_for(dense_chain(1)).stages[0])
+    source = dataclasses.replace(configure(dense_chain(1), plan_for(dense_chain(1))).input, height=6, width=4)
     weights = np.ones((2, 1, 3, 3), dtype=np.int64)
     wide = Conv2d(source="input", target="conv", weights=weights, weight_bits=2, stride=1, padding=1)
     # Windows of 3 rows; the last one leaves the 2 rows that it sees.
@@ -34,7 +36,7 @@ def test_channels_that_do_not_exist_come_last_and_are_zero():
 
 @pytest.mark.parametrize(("idle", "fine"), [(63, True), (64, False)])
 def test_lanes_that_no_neuron_uses_are_few(idle, fine):
-    network = random_network(1)
+    network = dense_chain(1)
     lanes = population_at(network, 0).shape[0] + idle
     plan = plan_for(network, hidden_0={"lanes": lanes, "cores": 1, "group": 1})
     if fine:

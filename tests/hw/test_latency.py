@@ -21,12 +21,14 @@ from hw.top import NetworkTop
 from hw.windows.receptive_field import ReceptiveField
 from qblif.network.window import make_window
 from qblif.streams import BurstStream
-from tests.hw.configs import dense_window, projection
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
+from studies.small_configs import dense_window, projection
 from tests.hw.streams import run
-from tests.networks import engine_of, plan_for, population_stage, random_network
+from tests.networks import engine_of, population_stage
 
 # One beat makes one sum, and one sum one beat, so that what is counted is latency alone.
-NETWORK = random_network(1, sizes=(2, 4, 1), timesteps=1)
+NETWORK = dense_chain(1, sizes=(2, 4, 1), timesteps=1)
 PLAN = plan_for(NETWORK, hidden_0={"lanes": 4, "cores": 4, "group": 4}, readout={"lanes": 1, "cores": 1, "group": 1})
 BEATS = dataclasses.replace(PLAN, input_group=2)
 CONFIG = configure(

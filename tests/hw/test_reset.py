@@ -12,8 +12,10 @@ from hw.shell.reset import RestartChain
 from hw.top import NetworkTop
 from qblif.network.graph import Network
 from qblif.streams import stream_beats
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.hw.streams import run
-from tests.networks import plan_for, random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import random_bursts, random_convolutions, random_plan
 from tests.reference import scalar_run
 
 
@@ -74,9 +76,9 @@ class Ends:
 
 SLOW = [pytest.mark.slow]
 NETWORKS: dict[str, tuple[Callable[[], Network], Callable[[Network], Plan]]] = {
-    "dense": (lambda: random_network(6, sizes=(4, 3, 2), timesteps=2), plan_for),
+    "dense": (lambda: dense_chain(6, sizes=(4, 3, 2), timesteps=2), plan_for),
     "two banks": (
-        lambda: random_network(3, sizes=(4, 4, 2), timesteps=1),
+        lambda: dense_chain(3, sizes=(4, 4, 2), timesteps=1),
         lambda network: plan_for(network, hidden_0={"lanes": 2, "cores": 1, "group": 2, "banks": 2}),
     ),
     "convolutions and a skip": (lambda: random_convolutions(2), lambda network: random_plan(network, 2)),

@@ -12,8 +12,8 @@ from hw.stages.queues import SLACK_ROWS
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
+from studies.plan_edits import plan_for
 from tests.hw.test_top import check
-from tests.networks import plan_for
 
 
 def rows_needed(network: Network, source: str, name: str, row: int) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from hw.engines.event.scanner import EventScanner
 from qblif.streams import BurstStream
-from tests.hw.configs import projection
+from studies.small_configs import projection
 from tests.hw.streams import PAUSES, put, run, through
 
 

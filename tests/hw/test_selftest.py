@@ -6,8 +6,10 @@ from hw.configure import configure
 from hw.shell.selftest import MOST_ANSWERED_AT_ONCE, SelfTest, SelfTestVectors
 from hw.top import NetworkTop
 from qblif.streams import beat_words, stream_beats
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.hw.streams import run
-from tests.networks import plan_for, random_bursts, random_network
+from tests.networks import random_bursts
 from tests.reference import scalar_run
 
 
@@ -15,7 +17,7 @@ from tests.reference import scalar_run
 @pytest.mark.parametrize("wrong", [None, 0, 11])
 def test_lights_up_only_for_the_right_logits(wrong, at_once, monkeypatch):
     monkeypatch.setattr("hw.shell.selftest.MOST_ANSWERED_AT_ONCE", at_once)
-    network = random_network(3, sizes=(10, 8, 4))
+    network = dense_chain(3, sizes=(10, 8, 4))
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)
     logits = [logit for inference in bursts for logit in scalar_run(network, inference).logits]

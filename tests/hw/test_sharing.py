@@ -5,10 +5,11 @@ from amaranth.hdl import Module
 
 from hw.configure import configure
 from hw.shell.sharing import NetworkShare
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.hw.streams import get, put, run
-from tests.networks import plan_for, random_network
 
-NETWORK = random_network(4, sizes=(8, 3), input_bits=2)
+NETWORK = dense_chain(4, sizes=(8, 3), input_bits=2)
 PLAN = plan_for(NETWORK)
 CONFIG = configure(NETWORK, PLAN)
 

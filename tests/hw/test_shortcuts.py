@@ -16,11 +16,12 @@ from hw.top import NetworkTop
 from qblif.errors import UserError
 from qblif.network.projections import Conv2d
 from qblif.streams import stream_beats
+from studies.plan_edits import altered, plan_for
 from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.streams import get, put, run
 from tests.hw.test_top import RANDOM, SEEDS, check
 from tests.hw.test_windows import check_every_way
-from tests.networks import altered, plan_for, population_stage, random_bursts, random_plan, random_shortcuts
+from tests.networks import population_stage, random_bursts, random_plan, random_shortcuts
 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])

@@ -9,8 +9,8 @@ from qblif.network.graph import Network
 from qblif.network.nodes import Leak, Pooling, Readout
 from qblif.streams import from_stream_beats, stream_beats
 from studies.network_builder import NetworkBuilder
+from studies.plan_edits import plan_for
 from tests.hw.streams import PAUSES, through
-from tests.networks import plan_for
 from tests.reference import pool
 
 CASES = {

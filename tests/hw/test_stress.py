@@ -14,8 +14,9 @@ from qblif import golden
 from qblif.network.graph import Network
 from qblif.network.projections import Skip
 from qblif.streams import beat_words, stream_beats
+from studies.random_networks import dense_chain
 from tests.hw.streams import run
-from tests.networks import random_bursts, random_convolutions, random_network, random_plan
+from tests.networks import random_bursts, random_convolutions, random_plan
 
 MOST_CYCLES = 20_000_000
 RESETS = 0.1
@@ -42,7 +43,7 @@ def stressed_network(seed: int) -> Network:
     network = random_convolutions(seed)
     if seed % 3 == 0:
         timesteps = (1, 2, 4, 8, 16)[seed // 3 % 5]
-        network = random_network(seed, sizes=(9, 6, 5, 3), timesteps=timesteps, reset=("soft", "hard")[seed % 2])
+        network = dense_chain(seed, sizes=(9, 6, 5, 3), timesteps=timesteps, reset=("soft", "hard")[seed % 2])
     return extreme(network, seed) if seed % 4 == 0 else network
 
 

@@ -6,7 +6,7 @@ import pytest
 from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.synapse_array import SynapseArray
 from qblif.streams import BurstStream
-from tests.hw.configs import projection
+from studies.small_configs import projection
 from tests.hw.streams import PAUSES, through
 
 

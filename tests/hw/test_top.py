@@ -18,17 +18,10 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.streams import stream_beats
+from studies.plan_edits import altered, engine_plan, plan_for
+from studies.random_networks import dense_chain
 from tests.hw.streams import get, put, run
-from tests.networks import (
-    altered,
-    engine_plan,
-    plan_for,
-    population_stage,
-    random_bursts,
-    random_convolutions,
-    random_network,
-    random_plan,
-)
+from tests.networks import population_stage, random_bursts, random_convolutions, random_plan
 from tests.reference import scalar_run
 
 
@@ -92,7 +85,7 @@ def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.6, 0.0), (0.0, 0.7), (0.3, 0.3)])
 def test_planned_network_under_stalls(pauses):
-    network = random_network(1, sizes=(20, 16, 8, 4))
+    network = dense_chain(1, sizes=(20, 16, 8, 4))
     check(network, plan_for(network), pauses=pauses)
 
 
@@ -107,23 +100,23 @@ def test_planned_network_under_stalls(pauses):
     ],
 )
 def test_lanes_folds_cores_and_groups(hidden_0, hidden_1, readout):
-    network = random_network(2, sizes=(10, 8, 6, 4), timesteps=3)
+    network = dense_chain(2, sizes=(10, 8, 6, 4), timesteps=3)
     check(network, plan_for(network, hidden_0=hidden_0, hidden_1=hidden_1, readout=readout))
 
 
 def test_direct_input_into_the_readout():
-    network = random_network(3, sizes=(9, 4), timesteps=3)
+    network = dense_chain(3, sizes=(9, 4), timesteps=3)
     check(network, plan_for(network))
 
 
 def test_events_input():
-    network = random_network(4, sizes=(9, 6, 4), timesteps=3, coding="events")
+    network = dense_chain(4, sizes=(9, 6, 4), timesteps=3, coding="events")
     check(network, plan_for(network, hidden_0={"lanes": 3, "cores": 1, "group": 3}))
 
 
 @pytest.mark.parametrize("density", [0.0, 1.0])
 def test_silent_and_saturated_inputs(density):
-    network = random_network(5, sizes=(9, 6, 4))
+    network = dense_chain(5, sizes=(9, 6, 4))
     check(network, plan_for(network), density=density)
 
 
@@ -141,7 +134,7 @@ def test_silent_and_saturated_inputs(density):
     lanes=st.integers(1, 9),
 )
 def test_random_networks(lanes, sizes, **options):
-    network = random_network(sizes=tuple(sizes), **options)
+    network = dense_chain(sizes=tuple(sizes), **options)
     changes = {name: {"lanes": lanes, "cores": 1, "group": 1} for name in (p.name for p in network.nodes)}
     check(network, plan_for(network, **changes), count=2, seed=options["seed"])
 
@@ -308,7 +301,7 @@ def test_a_skip_without_slack_never_stands_still_and_with_less_room_does(pauses)
 
 
 def test_a_second_projection_with_weights_is_refused():
-    network = random_network(7, sizes=(10, 8, 4))
+    network = dense_chain(7, sizes=(10, 8, 4))
     second = Dense(source="input", target="readout", weights=np.zeros((4, 10), dtype=np.int64), weight_bits=4)
     with pytest.raises(UserError, match="readout: hardware is generated for one dense or convolutional projection"):
         plan_for(dataclasses.replace(network, projections=(*network.projections, second)))
@@ -325,7 +318,7 @@ def test_a_skip_between_unlike_lanes_is_refused():
 
 
 def test_a_plan_that_does_not_divide_is_refused():
-    network = random_network(7, sizes=(10, 8, 4))
+    network = dense_chain(7, sizes=(10, 8, 4))
     plan = plan_for(network)
     broken = dataclasses.replace(plan, stages=(altered(plan.stages[0], group=3), plan.stages[1]))
     with pytest.raises(UserError, match="hidden_0"):
@@ -345,7 +338,7 @@ def test_a_pooled_input_into_the_readout(coding):
 
 
 def test_bursts_that_nothing_reads_are_refused():
-    network = random_network(1)
+    network = dense_chain(1)
     idle = dataclasses.replace(network.nodes[0], name="idle")
     weights = dataclasses.replace(network.projections[0], target="idle")
     changed = dataclasses.replace(network, nodes=(*network.nodes, idle), projections=(*network.projections, weights))

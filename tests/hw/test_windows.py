@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 
 from qblif.network.graph import Network
+from studies.plan_edits import plan_for
 from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.test_top import RANDOM, SEEDS, check
-from tests.networks import plan_for, random_plan, random_windows
+from tests.networks import random_plan, random_windows
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -17,7 +17,8 @@ from qblif.network.checks import NetworkError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Dense, Skip
-from tests.networks import plan_for, population_at, population_stage, weighted_at
+from studies.plan_edits import plan_for
+from tests.networks import population_at, population_stage, weighted_at
 from tests.reference import scalar_run, update
 
 FINEST = Leak(multiplier=65535, shift=16)

@@ -11,7 +11,8 @@ from qblif.network.file import load_network, network_bytes, network_sha256, save
 from qblif.network.nodes import InputSpec, Leak, Pooling
 from qblif.network.projections import Dense, Skip
 from qblif.network.references import ReferenceVectors
-from tests.networks import population_at, random_convolutions, random_network, random_windows
+from studies.random_networks import dense_chain
+from tests.networks import population_at, random_convolutions, random_windows
 
 
 def references_of(network, count=2):
@@ -24,7 +25,7 @@ def references_of(network, count=2):
     )
 
 
-NO_REFERENCES = references_of(random_network(1), 0)
+NO_REFERENCES = references_of(dense_chain(1), 0)
 
 
 def test_direct_coding_of_every_byte():
@@ -71,7 +72,7 @@ def test_convolutions_poolings_and_skips_saved_and_loaded_again(make, seed, tmp_
 
 
 def test_saved_and_loaded_again(tmp_path):
-    network = random_network(1)
+    network = dense_chain(1)
     path = tmp_path / "network.safetensors"
     save_network(path, network, NO_REFERENCES)
     loaded, references = load_network(path)
@@ -84,7 +85,7 @@ def test_saved_and_loaded_again(tmp_path):
 
 
 def test_the_hash_sees_a_single_weight():
-    assert network_sha256(random_network(1), NO_REFERENCES) != network_sha256(random_network(2), NO_REFERENCES)
+    assert network_sha256(dense_chain(1), NO_REFERENCES) != network_sha256(dense_chain(2), NO_REFERENCES)
 
 
 def older_bytes(content, version):
@@ -121,7 +122,7 @@ def test_the_name_of_a_network_outlives_the_version_of_its_file(digits_checkpoin
 
 
 def test_every_bit_that_says_something_is_checked(tmp_path):
-    network = random_network(1)
+    network = dense_chain(1)
     path = tmp_path / "network.safetensors"
     save_network(path, network, references_of(network))
     content, name = path.read_bytes(), network_sha256(network, references_of(network))
@@ -162,7 +163,7 @@ def test_every_bit_that_says_something_is_checked(tmp_path):
     ],
 )
 def test_changed_structures_are_refused(change, words, tmp_path):
-    network = random_network(1)
+    network = dense_chain(1)
     content = network_bytes(network, references_of(network))
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -179,7 +180,7 @@ def test_changed_structures_are_refused(change, words, tmp_path):
 @pytest.mark.parametrize("damage", [lambda _: b"", lambda b: b[:100], lambda b: b[:-5], lambda b: b"PK" + b])
 def test_damaged_files_are_refused(tmp_path, damage):
     path = tmp_path / "network.safetensors"
-    save_network(path, random_network(1), NO_REFERENCES)
+    save_network(path, dense_chain(1), NO_REFERENCES)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UserError, match=r"network\.safetensors"):
         load_network(path)
@@ -191,9 +192,9 @@ def test_damaged_files_are_refused(tmp_path, damage):
         lambda: Leak(multiplier=3, shift=1),
         lambda: Dense(source="input", target="readout", weights=np.array([[8]]), weight_bits=4),
         lambda: Dense(source="input", target="readout", weights=np.array([[0.5]]), weight_bits=4),
-        lambda: random_network(1, burst_ceiling=0),
-        lambda: random_network(1, timesteps=0),
-        lambda: random_network(1, reset="none"),
+        lambda: dense_chain(1, burst_ceiling=0),
+        lambda: dense_chain(1, timesteps=0),
+        lambda: dense_chain(1, reset="none"),
     ],
 )
 def test_impossible_parts_are_refused(make):

@@ -13,7 +13,8 @@ from qblif.network.nodes import Pooling, Population
 from qblif.streams import from_stream_beats, stream_beats
 from sim.cover_points import cover
 from sim.coverage import merge
-from tests.networks import population_at, random_bursts, random_convolutions, random_network, random_plan
+from studies.random_networks import dense_chain
+from tests.networks import population_at, random_bursts, random_convolutions, random_plan
 from tests.reference import current, scalar_run
 
 SEEDS = range(12)
@@ -169,7 +170,7 @@ def test_beats_become_bursts_again(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_proved_unreachable_is_reached_by_no_input(seed):
     """All 64 inputs of a layer of three neurons; the largest burst of each channel is reached, so bounds are exact."""
-    network = random_network(seed, sizes=(3, 3, 2), timesteps=1, fraction_bits=6, weight_bits=3, burst_ceiling=5)
+    network = dense_chain(seed, sizes=(3, 3, 2), timesteps=1, fraction_bits=6, weight_bits=3, burst_ceiling=5)
     inputs = np.array(list(itertools.product(range(4), repeat=3))).reshape(-1, 1, 3, 1, 1)
     points = covered(network, seed, inputs)[1]
     assert not [point for point in points if point.wrongly_unreachable]
@@ -183,13 +184,13 @@ def test_what_is_proved_unreachable_is_reached_by_no_input(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_called_unreachable_that_comes_at_a_later_timestep(seed):
-    network = random_network(seed, sizes=(3, 3, 2), timesteps=3, fraction_bits=6, weight_bits=3, leak=(1, 0))
+    network = dense_chain(seed, sizes=(3, 3, 2), timesteps=3, fraction_bits=6, weight_bits=3, leak=(1, 0))
     inputs = np.array(list(itertools.product(range(4), repeat=3))).reshape(-1, 1, 3, 1, 1)
     assert not [point for point in covered(network, seed, inputs)[1] if point.wrongly_unreachable]
 
 
 def test_something_is_unreachable_and_something_a_hole():
-    network = random_network(1, sizes=(4, 3, 2), timesteps=2, burst_ceiling=3)
+    network = dense_chain(1, sizes=(4, 3, 2), timesteps=2, burst_ceiling=3)
     population = population_at(network, 0)
     deaf = dataclasses.replace(population, bias=np.array([-10_000, 40, 40]))
     network = dataclasses.replace(network, nodes=(deaf,))
@@ -201,7 +202,7 @@ def test_something_is_unreachable_and_something_a_hole():
 
 
 def test_runs_add_up():
-    network = random_network(3)
+    network = dense_chain(3)
     inputs = random_bursts(network, 4)
     config, whole = covered(network, 3, inputs)
     parts = [cover(config, network, golden.run(network, part)) for part in (inputs[:1], inputs[1:])]

@@ -12,7 +12,8 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
 from sim.golden import main
-from tests.networks import random_bursts, random_convolutions, random_network
+from studies.random_networks import dense_chain
+from tests.networks import random_bursts, random_convolutions
 from tests.reference import ScalarRun, scalar_run
 
 
@@ -23,7 +24,7 @@ from tests.reference import ScalarRun, scalar_run
     coding=st.sampled_from(["direct", "events"]),
 )  # fmt: skip
 def test_every_intermediate(seed, **options):
-    network = random_network(seed, sizes=(7, 5, 4, 3), **options)
+    network = dense_chain(seed, sizes=(7, 5, 4, 3), **options)
     bursts = random_bursts(network, 3, seed)
     result = golden.run(network, bursts)
     for number, inference in enumerate(bursts):
@@ -50,7 +51,7 @@ def test_every_intermediate_of_convolutions_poolings_and_skips(seed):
 
 
 def test_accumulates_are_counted_plane_by_plane():
-    network = random_network(1, sizes=(4, 3, 2), input_bits=3)
+    network = dense_chain(1, sizes=(4, 3, 2), input_bits=3)
     bursts = np.array([7, 5, 1, 0]).reshape(1, 1, 4, 1, 1)
     result = golden.run(network, bursts)
     projection = network.projections[0]
@@ -83,7 +84,7 @@ def test_accumulates_of_a_convolution_count_every_window_that_sees_a_burst():
 
 
 def test_sums_that_float64_could_not_hold_are_refused():
-    network = random_network(1)
+    network = dense_chain(1)
     projection = network.projections[0]
     assert isinstance(projection, Dense)
     with pytest.raises(OverflowError):

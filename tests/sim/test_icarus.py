@@ -14,7 +14,8 @@ from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
 from sim.inferences import FULL_SPEED, Inferences, simulate
 from sim.simulator import build_simulation
-from tests.networks import plan_for, random_bursts
+from studies.plan_edits import plan_for
+from tests.networks import random_bursts
 from tests.sim.test_run import needs_icarus
 
 pytestmark = [needs_icarus, pytest.mark.icarus]

@@ -13,7 +13,9 @@ from sim import netlist, run
 from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build_simulation
-from tests.networks import plan_for, random_bursts, random_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
+from tests.networks import random_bursts
 from tests.sim.test_run import needs_icarus
 
 
@@ -24,7 +26,7 @@ from tests.sim.test_run import needs_icarus
 )
 def test_a_small_network(family, tmp_path):
     """Weights in block RAM, what is written in LUT RAM where the family has it."""
-    network = random_network(3, sizes=(12, 6, 4), timesteps=2)
+    network = dense_chain(3, sizes=(12, 6, 4), timesteps=2)
     fields: dict[str, Any] = {"lanes": 3, "cores": 1, "group": 3, "weight_memory": "block"}
     fields |= {"field_memory": "distributed", "membrane_memory": "distributed"}
     plan = plan_for(network, hidden_0=fields)

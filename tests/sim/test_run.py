@@ -23,7 +23,8 @@ from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import build_simulation
 from snn.datasets.data import load
-from tests.networks import plan_for, population_at, random_bursts, random_convolutions, random_plan, weighted_at
+from studies.plan_edits import plan_for
+from tests.networks import population_at, random_bursts, random_convolutions, random_plan, weighted_at
 
 ROUNDS = 10
 needs_icarus = pytest.mark.skipif(

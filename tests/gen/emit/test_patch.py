@@ -31,7 +31,9 @@ from qblif.network.references import ReferenceVectors
 from sim.board import build_board, virtual_board
 from snn import train
 from studies import patching
-from tests.networks import plan_for, population_at, random_convolutions, random_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
+from tests.networks import population_at, random_convolutions
 
 
 def design_of(network, board, plan, checkpoint):
@@ -56,7 +58,7 @@ def design_of(network, board, plan, checkpoint):
 @pytest.fixture(scope="module")
 def designs(digits_checkpoint):
     """Two networks of the same shape in the same hardware, which is an iCEBreaker's."""
-    networks = [random_network(seed) for seed in (1, 2)]
+    networks = [dense_chain(seed) for seed in (1, 2)]
     plan = make_plan(networks[0], find_board("icebreaker"), 21.0, "", {}, 1e4, patch_margin=2)
     return [design_of(network, "icebreaker", plan, digits_checkpoint) for network in networks]
 
@@ -159,7 +161,7 @@ def test_patched_there_and_back_again(built, designs, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("board", "clock"), [("icebreaker", 21.0), ("ulx3s_12f", 80.0)])
 def test_the_same_bitstream_as_with_the_words_synthesised(board, clock, digits_checkpoint, tmp_path, monkeypatch):
-    network = random_network(0, sizes=(12, 8, 16))
+    network = dense_chain(0, sizes=(12, 8, 16))
     plan = make_plan(network, find_board(board), clock, "", {}, 1e4, patch_margin=0)
     design = design_of(network, board, plan, digits_checkpoint)
     # Yosys would make logic of a column that is the same in all words, and so another netlist.
@@ -228,30 +230,30 @@ def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys
 
 
 def test_differences():
-    network = random_network(1)
+    network = dense_chain(1)
     hidden = population_at(network, 0)
 
     def found(changed):
         return list(differences(network, changed))
 
-    assert found(network) == found(random_network(2)) == []
+    assert found(network) == found(dense_chain(2)) == []
     readout = dataclasses.replace(network.readout, fraction_bits=9)
     assert found(dataclasses.replace(network, readout=readout)) == []
-    assert found(random_network(1, timesteps=2)) == ["it has 2 timesteps, and 3 were built"]
+    assert found(dense_chain(1, timesteps=2)) == ["it has 2 timesteps, and 3 were built"]
     leak = Leak(multiplier=3, shift=2)
     changes: dict[str, Any] = {"fraction_bits": 6, "burst_ceiling": 2, "leak": leak, "reset": "hard"}
     for name, value in changes.items():
         changed = dataclasses.replace(network, nodes=(dataclasses.replace(hidden, **{name: value}),))
         assert [name in line for line in found(changed)] == [True]
-    assert "weights is (7, 12), and (8, 12) was built" in "; ".join(found(random_network(1, sizes=(12, 7, 5))))
-    assert found(random_network(1, sizes=(12, 8, 8, 5))) == ["it has other layers or connections"]
+    assert "weights is (7, 12), and (8, 12) was built" in "; ".join(found(dense_chain(1, sizes=(12, 7, 5))))
+    assert found(dense_chain(1, sizes=(12, 8, 8, 5))) == ["it has other layers or connections"]
     skip = next(part for seed in range(20) for part in random_convolutions(seed).projections if part.kind == "skip")
     line = list(part_differences(dataclasses.replace(skip, weight=skip.weight + 1), skip))
     assert line == [f"{skip.source} -> {skip.target}: weight is {skip.weight + 1}, and {skip.weight} was built"]
 
 
 def test_an_ordinary_plan_is_not_patchable():
-    assert not plan_for(random_network(1), "icebreaker").patchable
+    assert not plan_for(dense_chain(1), "icebreaker").patchable
 
 
 @pytest.mark.slow

@@ -10,17 +10,18 @@ from gen.emit.board_top import board_top
 from gen.emit.rtl import check_tables, modules, network_verilog
 from hw.configure import configure
 from hw.top import NetworkTop
-from tests.networks import plan_for, random_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 
 
 @pytest.fixture(scope="module")
 def config():
-    network = random_network(1, sizes=(20, 12, 8, 4), leak=(3, 2))
+    network = dense_chain(1, sizes=(20, 12, 8, 4), leak=(3, 2))
     return configure(network, plan_for(network))
 
 
 def folded_config():
-    network = random_network(1, sizes=(20, 12, 8, 4), leak=(3, 2))
+    network = dense_chain(1, sizes=(20, 12, 8, 4), leak=(3, 2))
     folded = {"lanes": 6, "cores": 2, "group": 2}
     return configure(
         network, plan_for(network, hidden_0=folded, hidden_1={**folded, "lanes": 3, "cores": 1, "group": 3})

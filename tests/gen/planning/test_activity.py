@@ -2,8 +2,8 @@
 
 from gen.planning.activity import KnownActivity, expected_accumulates
 from hw.configure import configure
+from studies.plan_edits import plan_for
 from tests.hw.test_rows_ahead import around
-from tests.networks import plan_for
 
 
 def expectation(network, planes):

@@ -12,18 +12,11 @@ from hw.engines.event.timing import ArrayTiming
 from hw.top import NetworkTop
 from qblif import golden
 from qblif.streams import stream_beats
-from studies.random_networks import Sketch
+from studies.plan_edits import engine_plan, plan_for
+from studies.random_networks import Sketch, dense_chain
 from studies.random_networks import random_network as sketched_network
 from tests.hw.streams import get, put, run
-from tests.networks import (
-    engine_of,
-    engine_plan,
-    plan_for,
-    random_bursts,
-    random_convolutions,
-    random_network,
-    random_plan,
-)
+from tests.networks import engine_of, random_bursts, random_convolutions, random_plan
 
 
 def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0) -> None:
@@ -86,12 +79,12 @@ def test_a_hundred_random_convolutions(seed):
 def test_random_dense_networks(seed, density):
     random = np.random.default_rng(seed)
     sizes = tuple(int(size) for size in random.integers(2, 14, random.integers(2, 5)))
-    network = random_network(seed, sizes=sizes, coding=("direct", "events")[seed % 2], timesteps=1 + seed % 3)
+    network = dense_chain(seed, sizes=sizes, coding=("direct", "events")[seed % 2], timesteps=1 + seed % 3)
     check(network, random_plan(network, seed), seed=seed, density=density)
 
 
 def test_planned_network():
-    network = random_network(3, sizes=(40, 24, 10))
+    network = dense_chain(3, sizes=(40, 24, 10))
     check(network, plan_for(network))
 
 
@@ -125,7 +118,7 @@ class TakesEverySum:
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("make", [random_network, random_convolutions])
+@pytest.mark.parametrize("make", [dense_chain, random_convolutions])
 def test_a_scanner_that_never_waits_in_closed_form(make, seed):
     network = make(seed)
     bursts = random_bursts(network, 3, seed)

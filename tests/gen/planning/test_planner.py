@@ -12,17 +12,19 @@ from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.zoo import ZOO
-from tests.networks import engine_of, engine_plan, plan_for, random_convolutions, random_network
+from studies.plan_edits import engine_plan, plan_for
+from studies.random_networks import dense_chain
+from tests.networks import engine_of, random_convolutions
 
 
 def test_the_same_network_gets_the_same_plan():
-    one, other = (plan_for(random_network(1)) for _ in range(2))
+    one, other = (plan_for(dense_chain(1)) for _ in range(2))
     assert one == other
     assert one.sha256 == other.sha256
     assert dataclasses.replace(one, clock_mhz=50.0).sha256 != one.sha256
 
 
-@pytest.mark.parametrize("make", [random_network, random_convolutions])
+@pytest.mark.parametrize("make", [dense_chain, random_convolutions])
 def test_saved_and_loaded(tmp_path, make):
     plan = plan_for(make(8))
     path = tmp_path / "plan.json"
@@ -74,7 +76,7 @@ WIDTHS = ("bias", "exponent", "accumulator", "current", "potential", "membrane")
     ],
 )
 def test_damaged_plans_are_refused(tmp_path, change):
-    content = json.loads(plan_for(random_network(1)).to_json())
+    content = json.loads(plan_for(dense_chain(1)).to_json())
     change(content)
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(content))
@@ -92,7 +94,7 @@ def test_what_is_not_a_plan_is_refused(text, tmp_path):
 
 @pytest.mark.parametrize("neurons", [1, 3, 7, 10, 31, 75, 127, 128])
 def test_lanes_cover_the_neurons_with_few_to_spare(neurons):
-    network = random_network(1, sizes=(20, neurons, 10))
+    network = dense_chain(1, sizes=(20, neurons, 10))
     plan = plan_for(network)
     layer = engine_plan(plan.stage("hidden_0"))
     assert neurons <= layer.lanes * layer.folds < neurons + 4 * layer.folds
@@ -100,7 +102,7 @@ def test_lanes_cover_the_neurons_with_few_to_spare(neurons):
 
 
 def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
-    network = random_network(1, sizes=(64, 200, 10))
+    network = dense_chain(1, sizes=(64, 200, 10))
     slow = None
     for name in ("icebreaker", "ulx3s_12f", "ulx3s_85f"):
         board = find_board(name)
@@ -113,7 +115,7 @@ def test_without_a_wanted_rate_the_plan_stays_in_its_share_of_the_board():
 
 def test_without_a_wanted_rate_the_plan_is_easy_to_route():
     board = find_board("ulx3s_85f")
-    network = random_network(1, sizes=(300, 200, 10))
+    network = dense_chain(1, sizes=(300, 200, 10))
     found = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}), {})
     assert 0.7 * board.family.easy_luts < found.total("lut") <= board.family.easy_luts
     faster = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}, 80e6 / found.slowest * 1.1), {})
@@ -123,7 +125,7 @@ def test_without_a_wanted_rate_the_plan_is_easy_to_route():
 
 def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
     monkeypatch.setattr("boards.families.nextpnr.NextpnrFamily.easy_luts", 100)
-    board, network = find_board("ulx3s_85f"), random_network(1, sizes=(20, 10, 4))
+    board, network = find_board("ulx3s_85f"), dense_chain(1, sizes=(20, 10, 4))
     found = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}), {})
     slowest = evaluate_plan(network, board, make_plan(network, board, 80.0, "", {}, 1.0), {})
     assert 100 < slowest.total("lut") <= found.total("lut") <= 1.5 * slowest.total("lut")
@@ -132,7 +134,7 @@ def test_a_network_that_is_never_easy_to_route_has_a_plan(monkeypatch):
 
 @pytest.mark.parametrize("fps", [1e4, 5e4, 2e5])
 def test_a_wanted_rate_is_reached_by_a_smaller_design(fps):
-    network, board = random_network(1, sizes=(100, 60, 10)), find_board("arty_a7")
+    network, board = dense_chain(1, sizes=(100, 60, 10)), find_board("arty_a7")
     fastest = evaluate_plan(network, board, make_plan(network, board, 100.0, "", {}), {})
     wanted = evaluate_plan(network, board, make_plan(network, board, 100.0, "", {}, fps), {})
     assert wanted.slowest <= 100e6 / fps
@@ -141,7 +143,7 @@ def test_a_wanted_rate_is_reached_by_a_smaller_design(fps):
 
 def test_a_rate_out_of_reach_names_the_layer():
     with pytest.raises(UserError, match=r"layer (hidden_0|readout) cannot .* --target-fps"):
-        make_plan(random_network(1, sizes=(100, 60, 10)), find_board("arty_a7"), 100.0, "", {}, 9e7)
+        make_plan(dense_chain(1, sizes=(100, 60, 10)), find_board("arty_a7"), 100.0, "", {}, 9e7)
 
 
 def cycles_of(network, config, activity):
@@ -149,7 +151,7 @@ def cycles_of(network, config, activity):
 
 
 def test_expected_cycles_follow_the_activity():
-    network = random_network(1, sizes=(64, 8, 4), timesteps=3)
+    network = dense_chain(1, sizes=(64, 8, 4), timesteps=3)
     config = configure(network, plan_for(network, hidden_0={}, readout={}))
     quiet = cycles_of(network, config, {"input": [10.0], "hidden_0": [1.0, 1.0, 1.0]})
     busy = cycles_of(network, config, {"input": [100.0], "hidden_0": [8.0, 8.0, 8.0]})
@@ -171,7 +173,7 @@ def test_alternatives_are_a_pareto_front(seed):
 
 @pytest.mark.parametrize("neurons", [9, 11, 17, 18, 99])
 def test_every_network_gets_a_plan(neurons):
-    network = random_network(1, sizes=(16, neurons, neurons, neurons, 9))
+    network = dense_chain(1, sizes=(16, neurons, neurons, neurons, 9))
     board = find_board("icebreaker")
     roomy = dataclasses.replace(board, uart=None, budget=dataclasses.replace(board.budget, lut=3_000, bram=10_000))
     configure(network, make_plan(network, roomy, 24.0, "", {}))
@@ -191,7 +193,7 @@ def test_no_table_of_weights_is_deep_where_the_network_fits_without():
 
 
 def test_a_network_that_fits_only_in_deep_tables_gets_them(monkeypatch):
-    board, network = find_board("ulx3s_85f"), random_network(1, sizes=(300, 40, 4))
+    board, network = find_board("ulx3s_85f"), dense_chain(1, sizes=(300, 40, 4))
     monkeypatch.setattr("boards.families.ecp5.ECP5.deepest_table", 400)
 
     def deepest(luts: int) -> int:

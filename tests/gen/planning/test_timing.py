@@ -19,7 +19,7 @@ from hw.timing import REMEMBERED, PipelineClock
 from hw.windows.config import WindowConfig
 from qblif.network.window import make_window
 from qblif.streams import BurstStream, stream_beats
-from tests.hw.configs import projection
+from studies.small_configs import projection
 from tests.hw.streams import run
 from tests.hw.test_neuron_bank import CASES
 from tests.hw.test_pooling import stage

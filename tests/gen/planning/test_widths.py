@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from qblif import golden
 from qblif.network.bounds import Interval, after_reset, layer_bounds
 from qblif.network.projections import Skip
-from tests.networks import population_at, random_network, weighted_at
+from studies.random_networks import dense_chain
+from tests.networks import population_at, weighted_at
 from tests.reference import update
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("reset_kind", ["soft", "hard"])
 def test_no_input_leaves_the_bounds(seed, reset_kind):
-    network = random_network(
+    network = dense_chain(
         seed, sizes=(3, 3, 2), timesteps=2, coding="events", input_bits=1, burst_ceiling=2, reset=reset_kind
     )
     inputs = np.array(list(itertools.product((0, 1), repeat=6))).reshape(-1, 2, 3, 1, 1)
@@ -40,7 +41,7 @@ def test_no_input_leaves_the_bounds(seed, reset_kind):
 @pytest.mark.parametrize("bias", [-500, 0, 500])
 @pytest.mark.parametrize("reset_kind", ["soft", "hard"])
 def test_no_timestep_leaves_the_bounds(reset_kind, bias):
-    network = random_network(
+    network = dense_chain(
         3, sizes=(3, 3, 2), timesteps=2, coding="events", input_bits=1, burst_ceiling=2, reset=reset_kind
     )
     population = population_at(network, 0)
@@ -62,7 +63,7 @@ def test_no_timestep_leaves_the_bounds(reset_kind, bias):
 
 
 def test_partial_sums_are_tight():
-    network = random_network(9, sizes=(6, 4, 2), input_bits=2)
+    network = dense_chain(9, sizes=(6, 4, 2), input_bits=2)
     bounds = layer_bounds(network, population_at(network, 0)).partial
     weights = weighted_at(network, 0).weights
     assert (bounds.low == 3 * np.where(weights < 0, weights, 0).sum(axis=1)).all()
@@ -75,7 +76,7 @@ def test_partial_sums_are_tight():
     kind=st.sampled_from(["soft", "hard"]),
 )  # fmt: skip
 def test_membranes_after_reset_are_exact(low, span, ceiling, kind):
-    population = population_at(random_network(1, burst_ceiling=ceiling, reset=kind), 0)
+    population = population_at(dense_chain(1, burst_ceiling=ceiling, reset=kind), 0)
     potentials = np.arange(low, low + span + 1)
     membranes = np.array([update(population, potential, 0)[1] for potential in potentials.tolist()])
     bounds = after_reset(Interval(low=potentials[:1], high=potentials[-1:]), population)
@@ -90,7 +91,7 @@ def test_signed_bits(value, bits):
 @pytest.mark.parametrize(("first", "second"), [(-20, 7), (20, -7), (-3, -4), (5, 6)])
 def test_identity_skips_of_either_sign_are_bounded(first, second):
     """Every combination of bursts, by brute force."""
-    network = random_network(4, sizes=(2, 2, 2, 3), timesteps=1, input_bits=1, burst_ceiling=2)
+    network = dense_chain(4, sizes=(2, 2, 2, 3), timesteps=1, input_bits=1, burst_ceiling=2)
     skips = [Skip(source=source, target="hidden_1", weight=weight) for source, weight in
              (("hidden_0", first), ("input", second))]  # fmt: skip
     network = dataclasses.replace(network, projections=(*network.projections, *skips))
@@ -118,7 +119,7 @@ def test_identity_skips_of_either_sign_are_bounded(first, second):
 )
 def test_a_readout_accumulates_every_timestep_that_differs(sizes, coding, steps):
     """A direct input is added up once and counted T times; the bias is that of all timesteps."""
-    network = random_network(5, sizes=sizes, timesteps=3, coding=coding, input_bits=2)
+    network = dense_chain(5, sizes=sizes, timesteps=3, coding=coding, input_bits=2)
     readout, weights = network.readout, weighted_at(network, -1).weights
     bounds = layer_bounds(network, readout)
     lowest, highest = (3 * part.sum(axis=1) for part in (np.minimum(weights, 0), np.maximum(weights, 0)))

@@ -16,9 +16,11 @@ from hw.shell.selftest import SelfTestVectors
 from qblif.network.coding import encode
 from qblif.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
 from qblif.streams import beat_words, stream_beats
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.hw.link.line import answers, frame, receive, send
 from tests.hw.streams import run
-from tests.networks import plan_for, random_convolutions, random_network, random_plan
+from tests.networks import random_convolutions, random_plan
 from tests.reference import scalar_run
 
 DIVISOR = 4
@@ -98,7 +100,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    network = dense_chain(5, sizes=(11, 7, 5), input_bits=3)
     return Bench(network, plan_for(network))
 
 
@@ -113,8 +115,8 @@ def test_identity(bench):
 
 
 CASES = [
-    (lambda: random_network(5, sizes=(11, 7, 5), input_bits=3), 0),
-    (lambda: random_network(6, sizes=(9, 6, 3), input_bits=2, coding="events", timesteps=4), 1),
+    (lambda: dense_chain(5, sizes=(11, 7, 5), input_bits=3), 0),
+    (lambda: dense_chain(6, sizes=(9, 6, 3), input_bits=2, coding="events", timesteps=4), 1),
     (lambda: random_convolutions(2), 2),
     (lambda: random_convolutions(3), 3),
 ]
@@ -186,7 +188,7 @@ def test_reset_in_the_middle_of_an_inference(bench):
 def test_every_frame_is_answered_where_the_ring_is_full(monkeypatch):
     monkeypatch.setattr("hw.link.configuration.SMALLEST_BUFFER", 16)
     monkeypatch.setattr("hw.link.configuration.BUFFERED_FRAMES", 1)
-    network = random_network(5, sizes=(3, 2), input_bits=1)
+    network = dense_chain(5, sizes=(3, 2), input_bits=1)
     bench = Bench(network, plan_for(network))
     assert bench.link.buffer_bytes == 16
     # Each answer takes many times as long on the line as its request.
@@ -211,7 +213,7 @@ def test_garbage_never_spoils_the_next_answer(bench):
 
 
 def test_a_device_without_self_test_answers_its_host():
-    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    network = dense_chain(5, sizes=(11, 7, 5), input_bits=3)
     bench = Bench(network, plan_for(network), self_test=False)
     samples = bench.samples(3, seed=3)
     found = bench.talk((frame(Command.IDENTIFY, 200), 1), (bench.requests(samples, 201), 3))
@@ -222,7 +224,7 @@ def test_a_device_without_self_test_answers_its_host():
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_lights_without_a_host(wrong):
-    network = random_network(5, sizes=(11, 7, 5), input_bits=3)
+    network = dense_chain(5, sizes=(11, 7, 5), input_bits=3)
     bench = Bench(network, plan_for(network), self_test_wrong=wrong)
     seen = []
 
@@ -239,7 +241,7 @@ def test_lights_without_a_host(wrong):
 
 
 def test_too_few_cycles_a_bit_are_refused():
-    network = random_network(5, sizes=(11, 7, 5))
+    network = dense_chain(5, sizes=(11, 7, 5))
     link = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), SHA256)
     assert link is not None
     with pytest.raises(ValueError, match="3 cycles"):

@@ -11,15 +11,16 @@ from hw.configure import configure
 from hw.link.configuration import buffer_bytes, window
 from hw.link.receiver import FrameReceiver
 from qblif.protocol import Command, Error
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 from tests.hw.streams import get, run
-from tests.networks import plan_for, random_network
 
 SIZE = 21
 
 
 @pytest.fixture(scope="module")
 def link():
-    network = random_network(1, sizes=(40, 3), input_bits=4)
+    network = dense_chain(1, sizes=(40, 3), input_bits=4)
     config = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), "00" * 32)
     assert config is not None
     assert config.identity.inference_bytes == SIZE

@@ -52,7 +52,7 @@ class Statement:
 
     def __init__(self) -> None:
         self.module = Module()
-        # Reset stays 0: a proof begins with the initial values, and tests/formal/restarts.py is about resets.
+        # Reset stays 0: a proof begins with the initial values, and studies/formal/restarts.py is about resets.
         self.module.domains.sync = sync = ClockDomain("sync")
         self.inputs: list[Value] = [sync.clk]
 

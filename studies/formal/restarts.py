@@ -4,8 +4,8 @@ from functools import partial
 
 from amaranth.hdl import ResetInserter, Signal, Value
 
-from tests.formal.components import STAGES
-from tests.formal.proof import Proof, Statement
+from studies.formal.components import STAGES
+from studies.formal.proof import Proof, Statement
 
 
 def as_new(s: Statement, name: str) -> None:

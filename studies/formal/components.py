@@ -23,13 +23,14 @@ from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField
 from qblif.network.window import make_window
 from qblif.streams import BurstStream
-from tests.hw.configs import projection
-from tests.networks import plan_for, population_stage, random_network
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
+from studies.small_configs import projection
 
 BEATS = BurstStream(steps=1, beats=2, group=2, burst_bits=2)
 """Two beats of two channels."""
 IMAGE = BurstStream(height=3, width=3, steps=1, beats=1, group=1, burst_bits=1)
-NETWORK = random_network(7, sizes=(4, 2, 2), timesteps=2, fraction_bits=3)
+NETWORK = dense_chain(7, sizes=(4, 2, 2), timesteps=2, fraction_bits=3)
 CONFIG = configure(
     NETWORK, plan_for(NETWORK, hidden_0={"lanes": 2, "cores": 1, "group": 2}, readout={"lanes": 2, "cores": 1})
 )
@@ -72,7 +73,7 @@ def sliding(kind: Literal["sum", "max"] = "sum") -> SlidingPoolingStage:
     return SlidingPoolingStage(name="pool", source="input", kind=kind, stream=over.source, window=over, output=output)
 
 
-HIDDEN = population_stage(CONFIG.layers[0])
+NEURONS = CONFIG.populations[0][1]
 
 STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
@@ -83,7 +84,7 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "synapse array": (lambda: SynapseArray(scanned(1)), "events", "sums"),
     "synapse array, two banks": (lambda: SynapseArray(scanned(2)), "events", "sums"),
     "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),
-    "neuron bank": (lambda: NeuronBank(HIDDEN.bank), "currents", "bursts"),
+    "neuron bank": (lambda: NeuronBank(NEURONS), "currents", "bursts"),
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
     "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
     "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),

@@ -3,8 +3,8 @@
 import pytest
 from amaranth.hdl import Mux, Signal
 
-from tests.formal import layers, neurons, restarts, streams
-from tests.formal.proof import Proof, Statement, prove
+from studies.formal import layers, neurons, restarts, streams
+from studies.formal.proof import Proof, Statement, prove
 
 
 def cases(proofs: list[Proof]) -> list:

@@ -1,6 +1,6 @@
 """Prove everything and write the table of what is proved and how.
 
-python -m tests.formal.prove [--out docs/proofs.md]
+python -m studies.formal [--out docs/proofs.md]
 """
 
 import argparse
@@ -13,9 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from qblif.errors import command_line
 from qblif.progress import step
-from tests.formal import layers, neurons, restarts, streams
-from tests.formal.proof import Proof, Verdict, prove, solver_folder
+from studies.formal import layers, neurons, restarts, streams
+from studies.formal.proof import Proof, Verdict, prove, solver_folder
 
 PROOFS = [*neurons.PROOFS, *streams.PROOFS, *layers.PROOFS, *restarts.PROOFS]
 HEAD = """# What is proved
@@ -24,7 +25,7 @@ HEAD = """# What is proved
 ({versions}), and writes this table. *Unbounded*: by k-induction, for runs of any length; else
 for every run of the given length after power-on, or from any state of the registers. Inputs, pauses and stalls are the
 solver's choice; each proof also shows that its assumptions leave the interesting cases reachable. The circuits are in
-`tests/formal/`.
+`studies/formal/`.
 
 | property | what holds | settings | how |
 | --- | --- | --- | --- |
@@ -39,9 +40,13 @@ def row(proof: Proof) -> str:
     return f"| {proof.name} | {proof.claim} | {settings} | {how} |"
 
 
+@command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; exit code 1 means that something is not proved."""
-    parser = argparse.ArgumentParser(prog="python -m tests.formal.prove", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.formal",
+        description="Prove the properties of the components, and write the table of what is proved.",
+    )
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     parser.add_argument("--jobs", type=int, default=2, help="proofs at a time (default 2)")
     options = parser.parse_args(arguments)

@@ -8,8 +8,8 @@ from amaranth.hdl import Value
 from hw.engines.event.handover import Handover
 from hw.neurons.skip_queue import SkipQueue
 from hw.stream_register import StreamRegister
-from tests.formal.components import SKIP, STAGES
-from tests.formal.proof import Proof, Statement
+from studies.formal.components import SKIP, STAGES
+from studies.formal.proof import Proof, Statement
 
 
 def stage(s: Statement, name: str) -> tuple[Any, Any, Any]:
@@ -33,6 +33,7 @@ def waits_unchanged(s: Statement, stream: Any) -> Value:
 
 
 def stable(s: Statement, name: str) -> None:
+    """A beat that waits is offered again, unchanged."""
     component, arriving, leaving = stage(s, name)
     if name == "fork":
         # A fork hands on what arrives in the same cycle, so it can only be as good as that.

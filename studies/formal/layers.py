@@ -15,9 +15,8 @@ from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField
 from qblif.network.bounds import layer_bounds
-from tests.formal.components import HIDDEN, IMAGE, NETWORK, pooling, scanned, window
-from tests.formal.proof import Proof, Statement
-from tests.networks import population_at
+from studies.formal.components import IMAGE, NETWORK, NEURONS, pooling, scanned, window
+from studies.formal.proof import Proof, Statement
 
 WIDE = signed(24)
 
@@ -199,7 +198,7 @@ def fired(s: Statement, config: NeuronConfig) -> None:
     step = s.name((came >> 1) % config.timesteps, 2)
     own = taken & (came[0] == neuron)
     sums = bank.currents.payload[0]
-    partial = layer_bounds(NETWORK, population_at(NETWORK, 0)).partial
+    partial = layer_bounds(NETWORK, NETWORK.populations[0]).partial
     s.assume((sums >= entry(partial.low, neuron)) & (sums <= entry(partial.high, neuron)))
     state = Signal(WIDE)
     constant, exponent = entry(config.bias, neuron), entry(config.exponent, neuron).as_unsigned()
@@ -277,7 +276,7 @@ PROOFS = [
     Proof(
         name="neuron bank: membranes",
         claim="every neuron's bursts are the integer form's over its own timesteps, whatever waits in between",
-        circuits={"": lambda s: fired(s, HIDDEN.bank)},
+        circuits={"": lambda s: fired(s, NEURONS)},
         unbounded=False,
         depth=17,
         reach=22,

@@ -1,4 +1,4 @@
-"""Configurations of single components for tests."""
+"""Configurations of single components, for tests and proofs."""
 
 import numpy as np
 

@@ -12,8 +12,9 @@ from hw.neurons.core import NeuronCore
 from qblif.network.bounds import layer_bounds
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
-from tests.formal.proof import Proof, Statement
-from tests.networks import plan_for, population_at, population_stage, random_network
+from studies.formal.proof import Proof, Statement
+from studies.plan_edits import plan_for
+from studies.random_networks import dense_chain
 
 WIDE = 40
 """Bits in which nothing of these small networks can overflow."""
@@ -21,7 +22,7 @@ WIDE = 40
 
 def network(**options: Any) -> Network:
     """One population behind twelve inputs."""
-    return random_network(7, sizes=(12, 4, 3), **options)
+    return dense_chain(7, sizes=(12, 4, 3), **options)
 
 
 NETWORKS = {
@@ -36,7 +37,7 @@ NETWORKS = {
 
 def neurons(source: Network) -> NeuronConfig:
     """What the population's neuron bank is built from."""
-    return population_stage(configure(source, plan_for(source)).layers[0]).bank
+    return configure(source, plan_for(source)).populations[0][1]
 
 
 def with_skips(config: NeuronConfig) -> NeuronConfig:
@@ -109,12 +110,14 @@ class IntegerForm:
 
 
 def burst(s: Statement, config: NeuronConfig) -> None:
+    """The core's burst is that of the integer form."""
     form = IntegerForm(s, config)
     for count in {0, 1, config.burst_ceiling}:
         s.witness(form.holds & (form.core.burst == count))
 
 
 def membrane(s: Statement, config: NeuronConfig) -> None:
+    """The core's next membrane is that of the integer form, if it fits."""
     form = IntegerForm(s, config)
     stored = form.holds & fits(form.membrane, config.membrane_bits)
     s.claim(~stored | (form.core.next_membrane == form.membrane))
@@ -123,6 +126,7 @@ def membrane(s: Statement, config: NeuronConfig) -> None:
 
 
 def soft_reset(s: Statement, config: NeuronConfig) -> None:
+    """Burst and next membrane together are the potential."""
     form = IntegerForm(s, config)
     stored = form.holds & fits(form.membrane, config.membrane_bits)
     s.claim(~stored | (form.potential == form.core.next_membrane + (form.core.burst << config.fraction_bits)))
@@ -137,6 +141,7 @@ def ceiling(s: Statement, config: NeuronConfig) -> None:
 
 
 def saturation(s: Statement, config: NeuronConfig) -> None:
+    """The burst is clamped at K and at 0 exactly where the potential says so."""
     form = IntegerForm(s, config)
     half, unit = 1 << config.fraction_bits - 1, 1 << config.fraction_bits
     full = form.potential >= config.burst_ceiling * unit - half
@@ -147,6 +152,7 @@ def saturation(s: Statement, config: NeuronConfig) -> None:
 
 
 def standing_still(s: Statement, config: NeuronConfig) -> None:
+    """The outputs of a stalled core do not change."""
     core = IntegerForm(s, config).core
     stopped = s.kept(~core.advance, 1)
     outputs = (core.burst, core.next_membrane)
@@ -157,7 +163,7 @@ def standing_still(s: Statement, config: NeuronConfig) -> None:
 
 def widths(s: Statement, source: Network) -> None:
     """One neuron in a loop with its membrane over T timesteps; then it begins again, so T steps are all there is."""
-    population = population_at(source, 0)
+    population = source.populations[0]
     config, bounds, wide = neurons(source), layer_bounds(source, population), signed(WIDE)
     channel = s.chosen(range(population.shape[0]), "channel")
     s.assume(channel < population.shape[0])
@@ -183,7 +189,7 @@ def widths(s: Statement, source: Network) -> None:
     s.witness(last & ~fits(potential, config.potential_bits - 1))
 
 
-def at(settings: dict, build: Callable) -> dict[str, Callable[[Statement], None]]:
+def at(settings: dict[str, Any], build: Callable[..., None]) -> dict[str, Callable[[Statement], None]]:
     """``build`` at every setting."""
 
     def built(setting: object) -> Callable[[Statement], None]:

@@ -1,0 +1,66 @@
+"""Plans with single fields replaced, for networks that are to be built in a certain way."""
+
+import dataclasses
+import math
+from typing import Any, TypeVar
+
+from boards.catalogue import find_board
+from gen.planning.plans import make_plan
+from hw.engines.event.engine import EventPlan
+from hw.plan import Plan
+from hw.stages.population import PopulationPlan
+from hw.stages.readout import ReadoutPlan
+from hw.stages.stage import StagePlan
+from qblif.network.graph import Network
+
+AnyPlan = TypeVar("AnyPlan", bound=StagePlan)
+
+
+def engine_plan(stage: StagePlan) -> EventPlan:
+    """How the engine of a layer is built; of several the first."""
+    assert isinstance(stage, PopulationPlan | ReadoutPlan)
+    return stage.engine
+
+
+def plan_for(network: Network, board: str = "arty_a7", /, **changes: dict[str, Any]) -> Plan:
+    """The planner's plan, with fields of single layers replaced: ``plan_for(net, hidden_0={"lanes": 4})``.
+
+    Where anything is replaced, layers have one bank unless ``changes`` says otherwise.
+    """
+    plan = make_plan(network, find_board(board), 100.0, "0" * 64, {})
+    if not changes:
+        return plan
+    channels = {target.name: target.shape[0] for target in network.targets}
+    stages = []
+    for stage in plan.stages:
+        if stage.name in channels:
+            fields = {"banks": 1, **changes.get(stage.name, {})}
+            lanes = fields.get("lanes", engine_plan(stage).lanes)
+            stage = altered(stage, **fields, folds=math.ceil(channels[stage.name] / lanes))
+        stages.append(stage)
+    return dataclasses.replace(plan, stages=tuple(stages))
+
+
+def altered(stage: AnyPlan, **fields: object) -> AnyPlan:
+    """The plan of a layer with some fields replaced, those of its parts as well."""
+    plan: Any = stage
+    own = {name for part in parts_of(stage) for name in fields if hasattr(part, name)}
+    replaced = {name: value for name, value in fields.items() if name not in own and hasattr(stage, name)}
+    for field in ("engine", "engines", "neurons"):
+        part = vars(stage).get(field)
+        if isinstance(part, tuple):
+            replaced[field] = tuple(with_fields(one, fields) for one in part)
+        elif part is not None:
+            replaced[field] = with_fields(part, fields)
+    return dataclasses.replace(plan, **replaced)
+
+
+def parts_of(stage: StagePlan) -> list[Any]:
+    """The parts that a plan of a layer has."""
+    found = [vars(stage).get(field) for field in ("engine", "engines", "neurons")]
+    return [one for part in found if part is not None for one in (part if isinstance(part, tuple) else (part,))]
+
+
+def with_fields(part: Any, fields: dict[str, object]) -> Any:
+    """A part of a plan with those of the fields replaced that it has."""
+    return dataclasses.replace(part, **{name: value for name, value in fields.items() if hasattr(part, name)})
