@@ -17,6 +17,7 @@ from qblif.network.file import load_network, network_sha256
 
 TRIES = 3
 """How often the files are copied again because another build replaced the folder in the meantime."""
+PLAN = "plan.json"
 MOMENT = 0.05
 """Pause in seconds, many times longer than the gap between the two renames that replace a folder."""
 
@@ -38,7 +39,7 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             copy.mkdir()
             try:
                 before = identity(folder)
-                for name in names:
+                for name in dict.fromkeys((*names, PLAN)):
                     with suppress(FileNotFoundError):
                         shutil.copyfile(folder / name, copy / name)
                 if identity(folder) == before:
@@ -53,10 +54,21 @@ def one_build(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         (copy / REPORT).write_bytes(before[-1])
         try:
             check_unchanged(folder, copy)
+            check_consistent(copy)
             yield copy
         except UserError as error:
             error.args = (str(error).replace(str(copy), str(folder)),)
             raise
+
+
+def check_consistent(folder: Path) -> None:
+    """Raise UserError unless report and plan of a build, if it has one, name the same board and clock."""
+    report = read_report(folder, ("board", "clock_mhz", "files"))
+    if PLAN not in report["files"]:
+        return
+    plan = load_plan(folder / PLAN)
+    if (report["board"], report["clock_mhz"]) != (plan.board, plan.clock_mhz):
+        raise UserError(f"{folder / REPORT} names another board or clock than {PLAN}; build again")
 
 
 def identity(folder: Path) -> tuple[int, int, bytes]:
@@ -75,7 +87,7 @@ def built_hardware(folder: Path) -> Hardware:
         UserError: a file is missing or damaged, or plan or network are not the ones that the report describes.
     """
     report = read_report(folder, ("plan_sha256", "network_sha256"))
-    plan, (network, references) = load_plan(folder / "plan.json"), load_network(folder / "network.safetensors")
+    plan, (network, references) = load_plan(folder / PLAN), load_network(folder / "network.safetensors")
     sha256 = network_sha256(network, references)
     for name, found in (("plan", plan.sha256), ("network", sha256)):
         if found != report[f"{name}_sha256"]:

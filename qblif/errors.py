@@ -20,6 +20,7 @@ from typing import NoReturn, Protocol
 EXIT_USER_ERROR = 2
 EXIT_NO_BITSTREAM_TOOL = 3
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
@@ -60,10 +61,17 @@ def command_line(main: CommandLine) -> CommandLine:
     def wrapper(arguments: list[str] | None = None) -> int:
         try:
             with terminated():
-                return main(arguments)
+                try:
+                    return main(arguments)
+                finally:
+                    sys.stdout.flush()
         except UserError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return EXIT_USER_ERROR
+        except BrokenPipeError:
+            # The reader of the output has gone, as with "| head"; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BROKEN_PIPE
         except OSError as error:
             if error.errno not in STORAGE_ERRORS:
                 raise

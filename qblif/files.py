@@ -27,11 +27,15 @@ RENAMES = 100
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a partial file to write; it replaces ``path`` if the block succeeds, and is removed otherwise.
 
+    A link stays, and the file that it leads to is replaced. A device or a pipe stays as well and gets the content.
+
     Raises:
         UserError: the folder of ``path`` cannot be written to, or the disk is full.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=PARTIAL)
+        path = path.resolve()
+        folder = None if path.exists() and not path.is_file() else path.parent
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{path.name}.", suffix=PARTIAL)
         os.close(handle)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -40,7 +44,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         # mkstemp makes private files; the result gets the permissions of any other new file.
         partial.chmod(0o666 & ~current_umask())
-        partial.replace(path)
+        if path.exists() and not path.is_file():
+            path.write_bytes(partial.read_bytes())
+        else:
+            partial.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:

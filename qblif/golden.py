@@ -24,13 +24,16 @@ EXACT = 2**53
 BATCH = 500
 COLUMNS_AT_ONCE = 2**23
 """Elements of unfolded windows that are in memory at a time, unless a single timestep has more."""
-MOST_COLUMNS = 2**25
-MOST_VALUES = 2**25
-MOST_PRODUCTS = 2**35
-"""Limits of a replay, far beyond any board: unfolded windows of one timestep, and bursts and products of one
-inference."""
+MOST_COLUMNS = 2**24
+MOST_VALUES = 2**21
+MOST_PRODUCTS = 2**33
+"""Limits of a replay, beyond any board: windows of one timestep, and bursts and products of one inference. A file at
+these limits takes seconds and a few hundred megabytes."""
 REPLAYED_PRODUCTS = 2**33
-"""Total products of a replay; large networks replay fewer references, but at least one."""
+REPLAYED_VALUES = 2**22
+"""Limits of all references together; of larger networks fewer references are replayed, but at least one."""
+VALUES_AT_ONCE = 2**21
+"""Bursts in memory at a time, for a batch of several inferences."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +87,8 @@ def replay(network: Network, references: ReferenceVectors) -> IntArray:
     values, products = size(network)
     require(values <= MOST_VALUES, f"{values:,} bursts per inference are more than {MOST_VALUES:,}")
     require(products <= MOST_PRODUCTS, f"{products:,} additions per inference are more than {MOST_PRODUCTS:,}")
-    samples, count = references.samples[: max(1, REPLAYED_PRODUCTS // products)], at_once(network)
+    replayed = max(1, min(REPLAYED_PRODUCTS // products, REPLAYED_VALUES // values))
+    samples, count = references.samples[:replayed], at_once(network)
     parts = [
         run(network, encode(samples[start : start + count], network.input)).logits.numpy()
         for start in range(0, len(samples), count)
@@ -94,7 +98,7 @@ def replay(network: Network, references: ReferenceVectors) -> IntArray:
 
 def at_once(network: Network) -> int:
     """Number of inferences whose activations fit into a few hundred megabytes."""
-    return max(1, min(BATCH, MOST_VALUES // 8 // size(network)[0]))
+    return max(1, min(BATCH, VALUES_AT_ONCE // size(network)[0]))
 
 
 def size(network: Network) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from boards.tools import find_tool
 from qblif.errors import UserError, command_line
+from qblif.files import write_whole
 from snn.datasets.fetch import cache_folder, fetch_debian
 
 SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     library = next(root.glob("lib/*/ivl"), root / "lib" / "ivl")
     for name, option in (("iverilog", "-B"), ("vvp", "-M")):
         path = Path(sys.executable).parent / name
-        path.write_text(SCRIPT.format(program=root / "bin" / name, option=option, library=library))
+        write_whole(path, SCRIPT.format(program=root / "bin" / name, option=option, library=library))
         path.chmod(0o755)
     return 0
 

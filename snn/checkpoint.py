@@ -57,7 +57,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
     quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
     events = measured_activity(model, samples if counted is None else counted)
     samples, labels = samples[:REFERENCES], labels[:REFERENCES]
-    with in_mode(model, training=False), traced(model) as steps:
+    with in_mode(model, training=False), traced(model, samples) as steps:
         logits = model(samples)
     encoder = sole_encoder(model)
     check_graph(steps, logits)
@@ -198,8 +198,9 @@ def measured_activity(model: nn.Module, samples: Tensor, batch: int = 50) -> dic
     """Mean set bit-planes per sample that each node sends, per timestep: the events that the hardware will see."""
     totals: dict[str, Tensor] = {}
     for start in range(0, len(samples), batch):
-        with in_mode(model, training=False), traced(model) as steps:
-            model(samples[start : start + batch])
+        part = samples[start : start + batch]
+        with in_mode(model, training=False), traced(model, part) as steps:
+            model(part)
         for source in {source.node: source for step in steps for source in step.sources}.values():
             planes = set_planes(source.counts.long(), source.ceiling).flatten(2).sum(2).sum(1)
             totals[source.node] = totals.get(source.node, torch.zeros_like(planes)) + planes

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from qblif.errors import UserError
 from qblif.network.nodes import Leak
 from snn.quantizers import floor_through, scale_gradient
 from snn.ranges import check_choice, check_range
@@ -55,6 +56,8 @@ class QBLIF(nn.Module):
         check_range("burst_bits", burst_bits)
         if burst_ceiling is not None:
             check_range("burst_ceiling", burst_ceiling)
+        if not isinstance(leak, Leak | None):
+            raise UserError(f"leak {leak!r} is not a Leak; Leak(multiplier=1, shift=1) is 1/2")
         check_choice("reset", reset, ("soft", "hard"))
         check_range("threshold", threshold)
         self.burst_ceiling = 2**burst_bits - 1 if burst_ceiling is None else burst_ceiling

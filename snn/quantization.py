@@ -41,7 +41,7 @@ def begin(model: nn.Module, samples: Tensor, fraction_bits: Mapping[str, int] | 
         if isinstance(module, Layer):
             module.choosing = True
             module.given_fraction_bits = None if fraction_bits is None else fraction_bits[name]
-    with in_mode(model, training=False), traced(model) as steps:
+    with in_mode(model, training=False), traced(model, samples) as steps:
         model(samples)
     for step in steps:
         if isinstance(step.module, SpikingLayer | ReadoutLayer):

@@ -65,14 +65,13 @@ def sources_of(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, A
     return [value for value in bound.arguments.values() if isinstance(value, Bursts)]
 
 
-def version(bursts: Bursts) -> int:
-    """How often the counts were changed in place; views share one count."""
-    return 0 if bursts.counts.is_inference() else bursts.counts._version
+Given = dict[str, list[tuple[Bursts, Tensor]]]
+"""What each node produced, as itself and flattened, with a copy of its counts."""
 
 
-def unchanged(source: Bursts, given: dict[str, list[tuple[Bursts, int]]]) -> bool:
+def unchanged(source: Bursts, given: Given) -> bool:
     """Whether ``source`` is what its node produced, and nothing has changed it since."""
-    return any(same(source, one) and version(source) == known for one, known in given.get(source.node, []))
+    return any(same(source, one) and torch.equal(source.counts, copy) for one, copy in given.get(source.node, []))
 
 
 def same(one: Bursts, other: Bursts) -> bool:
@@ -87,27 +86,40 @@ def same(one: Bursts, other: Bursts) -> bool:
     return torch.equal(a.flatten(2), b.flatten(2))
 
 
-@contextmanager
-def traced(model: nn.Module) -> Iterator[list[Call]]:
-    """While open, every forward pass of ``model`` appends its steps, in order, to the yielded list.
+def check_encoder_call(arguments: tuple[Any, ...], named: dict[str, Any], samples: Tensor, *, first: bool) -> None:
+    """Raise UserError unless the encoder is called once, with the model's samples."""
+    [given] = [*arguments, *named.values()]
+    same_memory = given is samples or given.data_ptr() == samples.data_ptr()
+    if not (first and same_memory and torch.equal(given.flatten(1), samples.flatten(1))):
+        raise UserError(
+            "the encoder does not read the model's samples, once and as they are, and no hardware changes them; "
+            "prepare the data before the model"
+        )
 
-    A layer that is called several times is a step with its own name each time. A forward pass raises UserError if a
-    layer reads anything but bursts that the encoder, a layer or a pooling produced, at most flattened.
+
+@contextmanager
+def traced(model: nn.Module, samples: Tensor) -> Iterator[list[Call]]:
+    """While open, a forward pass of ``model`` over ``samples`` appends its steps, in order, to the yielded list.
+
+    A layer that is called several times is a step with its own name each time. The forward pass raises UserError if
+    the encoder reads anything but the samples or is called twice, or if a layer reads anything but bursts that the
+    encoder, a layer or a pooling produced, at most flattened.
     """
     steps: list[Call] = []
     names = node_names(model)
     taken, called = {InputSpec.name, *names.values()}, set[nn.Module]()
-    given: dict[str, list[tuple[Bursts, int]]] = {}
+    given: Given = {}
 
     def record(
         module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Bursts | Tensor
     ) -> Bursts | Tensor | None:
         if isinstance(module, Encoder) and isinstance(output, Bursts):
-            given[output.node] = [(output, version(output))]
+            check_encoder_call(arguments, named, samples, first=output.node not in given)
+            given[output.node] = [(output, output.counts.clone())]
         if isinstance(module, Flatten) and isinstance(output, Bursts):
             source = sources_of(module, arguments, named)[0]
             if unchanged(source, given):
-                given[output.node].append((output, version(output)))
+                given[output.node].append((output, output.counts.clone()))
         if not isinstance(module, Traced):
             return None
         # torch's functions on bursts create separate poolings, which are not a part of the model.
@@ -124,7 +136,7 @@ def traced(model: nn.Module) -> Iterator[list[Call]]:
                 )
         if isinstance(output, Bursts):
             output = replace(output, node=name)
-            given[name] = [(output, version(output))]
+            given[name] = [(output, output.counts.clone())]
         steps.append(Call(name=name, module=module, sources=sources, output=output))
         return output
 

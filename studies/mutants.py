@@ -12,11 +12,13 @@ HARDWARE = (
     "tests/sim/test_run.py",
 )
 TESTED_WITH = {
-    "walk": "receptive_field",
-    "graph": "bounds",
-    "file": "network",
-    "core": "neuron_core",
-    "bank": "neuron_bank",
+    "walk": ("receptive_field",),
+    "graph": ("bounds",),
+    "bounds": ("bounds", "widths"),
+    "file": ("network",),
+    "core": ("neuron_core",),
+    "bank": ("neuron_bank",),
+    "projections": ("window",),
 }
 """Modules whose test file has another name, ``test_VALUE.py``."""
 LINK = ("tests/hw/link",)
@@ -45,8 +47,8 @@ class Mutant:
 
 def planted(package: str, component: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
     """A mistake in a component of ``package``: in the file of that name, or otherwise in the one that holds ``old``."""
-    name = f"test_{TESTED_WITH.get(component, component)}.py"
-    first = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob(name)))
+    names = [f"test_{name}.py" for name in TESTED_WITH.get(component, (component,))]
+    first = tuple(str(path.relative_to(ROOT)) for name in names for path in sorted((ROOT / "tests").rglob(name)))
     file = str(holding(package, component, old).relative_to(ROOT))
     return Mutant(what=f"{component}: {what}", file=file, old=old, new=new, tests=(*first, *tests))
 

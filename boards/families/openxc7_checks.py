@@ -64,19 +64,25 @@ def check_pins(xdc: str, fasm: str, directions: dict[str, str], package_pins: Pa
     try:
         with package_pins.open(newline="") as file:
             sites = {row["pin"]: (row["tile"], row["site"]) for row in csv.DictReader(file)}
-        places = {port: sites[pin["LOC"]] for port, pin in wanted.items()}
     except (OSError, KeyError) as error:
         raise UserError(
             f"{package_pins} does not say where every pin is ({error}); install the database again"
         ) from error
+    for port in directions:
+        for needed in ("LOC", "IOSTANDARD"):
+            if needed not in wanted.get(port, {}):
+                raise UserError(f"port {port} would be dead: {openxc7.CONSTRAINTS} gives it no {needed}")
+        if wanted[port]["LOC"] not in sites:
+            raise UserError(f"{package_pins} does not know pin {wanted[port]['LOC']}; install the database again")
     features: dict[str, list[str]] = {}
     for buffer, feature in re.findall(r"^([LR]IOB\d+_\w+\.IOB_Y[01])\.(\S+)", fasm, re.MULTILINE):
         features.setdefault(buffer, []).append(feature)
-    for port, pin in wanted.items():
-        tile, site = places[port]
+    for port, direction in directions.items():
+        pin = wanted[port]
+        tile, site = sites[pin["LOC"]]
         buffer = f"{tile}.IOB_Y{int(site.rpartition('Y')[2]) % 2}"
         standard = pin["IOSTANDARD"]
-        for kind in NEEDED.get(directions[port], ("IN", "DRIVE", "SLEW")):
+        for kind in NEEDED.get(direction, ("IN", "DRIVE", "SLEW")):
             form = re.compile(rf"(?:\w+_)?{re.escape(standard)}(?:_\w+)?\.{kind}(?:\.\w+)?")
             if not any(form.fullmatch(feature) for feature in features.get(buffer, ())):
                 raise UserError(

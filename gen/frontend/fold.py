@@ -29,7 +29,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.network.references import ReferenceVectors
-from qblif.reading import brief
+from qblif.reading import brief, shown
 
 MALFORMED = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """The errors that torch and numpy raise for values that contradict each other."""
@@ -79,6 +79,9 @@ def fold(checkpoint: Checkpoint) -> Network:
                 nodes.append(population(layer, name, folded))
         if readout is None:
             raise UserError(f"{checkpoint.path}: the checkpoint has no readout")
+        unknown = checkpoint.activity.keys() - {spec.name, *(node.name for node in nodes)}
+        if unknown:
+            raise UserError(f"{checkpoint.path}: activity of {shown(min(unknown))}, which is not a node")
         return Network(
             timesteps=checkpoint.timesteps,
             input=spec,

@@ -224,6 +224,18 @@ def test_a_dead_pin_is_named(gone, pin, tmp_path):
         check_pins(TWO_PINS.replace("E3", "Z9"), EXCERPT, directions, pins)
 
 
+@pytest.mark.usefixtures("databases")
+def test_a_port_without_constraints_is_named(tmp_path):
+    pins = tmp_path / "database/artix7/xc7a35tcsg324-1/package_pins.csv"
+    directions = {"clock": "input", "tx": "output"}
+    without = TWO_PINS.replace("set_property IOSTANDARD LVCMOS33 [get_ports tx]\n", "")
+    for xdc, fasm, port in (("", EXCERPT, "clock"), ("", "", "clock"), (without, EXCERPT, "tx")):
+        with pytest.raises(UserError, match=f"port {port} would be dead"):
+            check_pins(xdc, fasm, directions, pins)
+    with pytest.raises(UserError, match="port reset would be dead"):
+        check_pins(TWO_PINS, EXCERPT, {**directions, "reset": "input"}, pins)
+
+
 def test_what_is_no_pin_constraint_stays_out():
     text = (
         'set_property LOC E3 [get_ports "clock"]\nset_property IOSTANDARD "LVCMOS33" [get_ports "clock"]\n'

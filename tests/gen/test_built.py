@@ -94,12 +94,12 @@ def test_a_build_that_is_replaced_meanwhile_is_noticed(built_folder, monkeypatch
         copies.append(source)
         if len(copies) == 2:
             report = json.loads((built_folder / REPORT).read_text())
-            (built_folder / REPORT).write_text(json.dumps(report | {"clock_mhz": 1}))
+            (built_folder / REPORT).write_text(json.dumps(report | {"cycles_expected": 1.0}))
         copyfile(source, target)
 
     monkeypatch.setattr(built.shutil, "copyfile", replaced)
     with one_build(built_folder, FILES) as copy:
-        assert json.loads((copy / REPORT).read_text())["clock_mhz"] == 1
+        assert json.loads((copy / REPORT).read_text())["cycles_expected"] == 1.0
     assert len(copies) == 2 * len(FILES)
 
     def always(source: Path, target: Path) -> None:
@@ -128,6 +128,21 @@ def test_files_of_two_builds_are_refused(built_folder):
             built_hardware(copy)
     (built_folder / REPORT).unlink()
     with pytest.raises(UserError, match="not a build folder"), one_build(built_folder, FILES):
+        pass
+
+
+@pytest.mark.parametrize("change", [{"clock_mhz": 999.9}, {"board": "ulx3s_85f"}, {"files": None}, {"files": {}}])
+def test_an_edited_report_is_refused(change, built_folder):
+    report = json.loads((built_folder / REPORT).read_text())
+    for key, value in change.items():
+        if value is None:
+            del report[key]
+        else:
+            report[key] = value
+    (built_folder / REPORT).write_text(json.dumps(report))
+    if change == {"files": {}}:
+        (built_folder / "plan.json").write_text("another")
+    with pytest.raises(UserError, match="build again"), one_build(built_folder, FILES):
         pass
 
 

@@ -61,7 +61,22 @@ def loader(tmp_path, monkeypatch):
 def test_the_loader_is_called(board, options, expected, built, loader):
     folder, arguments = built(board), loader()
     assert flash.main(["--board", board, str(folder), *options]) == 0
-    assert arguments() == [*expected, str(folder / "top.bit")]
+    *others, bitstream = arguments()
+    assert others == expected
+    assert Path(bitstream).name == "top.bit"
+    assert not Path(bitstream).exists(), "what is loaded is a copy that no other build replaces"
+
+
+def test_a_bitstream_that_is_replaced_meanwhile_is_not_loaded(built, loader, monkeypatch, fails):
+    folder, copyfile = built("ulx3s_85f"), flash.shutil.copyfile
+
+    def replaced(source, target):
+        source.write_text("bits of another build")
+        copyfile(source, target)
+
+    loader()
+    monkeypatch.setattr(flash.shutil, "copyfile", replaced)
+    assert "was replaced by another build" in fails(flash.main, "--board", "ulx3s_85f", folder)
 
 
 @pytest.mark.parametrize(

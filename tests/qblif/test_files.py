@@ -1,5 +1,9 @@
 import errno
 import multiprocessing
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +34,34 @@ def test_a_failure_leaves_the_old_file(tmp_path):
         partial.write_text(f"half of the n{1 // 0}")
     assert target.read_text() == "old"
     assert leftovers(tmp_path) == []
+
+
+def test_links_and_devices_stay(tmp_path):
+    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    write_whole(target, "old")
+    link.symlink_to(target)
+    write_whole(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    read: list[str] = []
+    reader.start()
+    write_whole(pipe, "through the pipe")
+    reader.join(10)
+    assert read == ["through the pipe"]
+    assert pipe.is_fifo()
+    write_whole(Path("/dev/null"), "nothing")
+    assert Path("/dev/null").is_char_device()
+    assert leftovers(tmp_path) == ["link", "pipe"]
+
+
+def test_a_reader_that_has_gone_is_not_an_error():
+    for command in ("qblif.command --help", "gen.build --list-boards", "sim.golden --help"):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m {command} | true"], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == "", command
 
 
 def test_a_full_disk_is_one_line(tmp_path):

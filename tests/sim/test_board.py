@@ -17,6 +17,7 @@ from boards.host.serial_pipe import SerialPipe
 from gen import build
 from gen.frontend.checkpoint import load_checkpoint
 from gen.frontend.fold import fold
+from gen.reported import file_hashes
 from qblif import golden
 from qblif.network.coding import encode
 from sim import board as sim_board
@@ -36,8 +37,8 @@ CYCLES_PER_BYTE = 80
 def build_folder(folder: Path, **changes: object) -> Path:
     folder.mkdir(exist_ok=True)
     report = {"board": "ulx3s_12f", "clock_mhz": CLOCK_MHZ, "cycles_expected": 10.0, **changes}
-    (folder / "report.json").write_text(json.dumps(report))
     (folder / "top.v").write_text(TOP)
+    (folder / "report.json").write_text(json.dumps({"files": file_hashes(folder), **report}))
     return folder
 
 

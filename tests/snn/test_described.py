@@ -33,7 +33,7 @@ MKLDNN: Any = torch.backends.mkldnn
 class Skipping(nn.Module):
     """Two convolutions with an identity skip, and a readout; ``between`` and ``behind`` are what a user may add."""
 
-    def __init__(self, call=None, between=None, behind=None) -> None:
+    def __init__(self, call=None, between=None, behind=None, in_front=None) -> None:
         super().__init__()
         self.encoder = Encoder(InputSpec(shape=(1, 4, 4), coding="direct", bits=4), 3)
         self.first = SpikingLayer(QuantConv2d(1, 4, 3, padding=1), QBLIF(2))
@@ -43,9 +43,10 @@ class Skipping(nn.Module):
         self.call = call or (lambda layer, x: layer(x, x))
         self.between = between or (lambda _, y: y)
         self.behind = behind or (lambda logits: logits)
+        self.in_front = in_front or (lambda encoder, samples: encoder(samples))
 
     def forward(self, samples: Tensor) -> Tensor:
-        first = self.first(self.encoder(samples))
+        first = self.first(self.in_front(self.encoder, samples))
         second = self.call(self.second, first)
         return self.behind(self.readout(self.flatten(self.between(first, second))))
 
@@ -92,7 +93,13 @@ def changed_in_place(_, bursts):
     return bursts
 
 
+def changed_behind_torch(_, bursts):
+    bursts.counts.data.mul_(2)
+    return bursts
+
+
 BETWEEN = {
+    "in place, and torch does not count it": changed_behind_torch,
     "in place": changed_in_place,
     "scaled": lambda _, y: replace(y, counts=y.counts * 2),
     "the same for these inputs alone": lambda _, y: replace(y, counts=y.counts.clamp(max=y.ceiling)),
@@ -114,6 +121,22 @@ def test_an_operation_between_layers_is_refused(what, form):
     with pytest.raises(UserError, match=r"readout does not read what (second|a layer) gave") as caught:
         start(model, data()[0])
     assert "\n" not in str(caught.value)
+
+
+IN_FRONT = {
+    "inverted": lambda encoder, samples: encoder(255 - samples),
+    "the same for these samples alone": lambda encoder, samples: encoder(samples.clamp(max=255)),
+    "turned": lambda encoder, samples: encoder(samples.transpose(2, 3)),
+    "twice": lambda encoder, samples: (encoder(samples), encoder(samples))[1],
+}
+
+
+@pytest.mark.parametrize("what", list(IN_FRONT))
+@pytest.mark.parametrize("form", ["float", "integer"])
+def test_an_operation_in_front_of_the_encoder_is_refused(what, form):
+    model = Skipping(in_front=IN_FRONT[what])
+    with pytest.raises(UserError, match="the encoder does not read the model's samples"):
+        quantization.begin(model, data()[0]) if form == "integer" else checkpoint.describe(model, *data())
 
 
 @pytest.mark.parametrize("behind", [lambda logits: logits * 2, lambda logits: logits.flip(1), lambda _: torch.zeros(5)])
@@ -233,8 +256,9 @@ def test_sums_are_held_against_the_type_that_they_are_in(default, kind):
         torch.manual_seed(1)
         model = Skipping().to(kind)
         quantization.begin(model, data()[0])
-        with traced(model.eval()) as steps:
-            model(data()[0])
+        samples, _ = data()
+        with traced(model.eval(), samples) as steps:
+            model(samples)
         step = next(step for step in steps if step.name == "second")
         assert isinstance(step.module, SpikingLayer)
         # So many timesteps that the sums reach 2^30 units, which float64 holds and float32 does not.

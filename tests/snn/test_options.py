@@ -1,7 +1,7 @@
 """What models and trainings can be asked for: refused where it is made, in one line, or reachable from everywhere."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -51,6 +51,7 @@ WRONG = {
     "burst_ceiling 256 ": lambda: QBLIF(burst_ceiling=256),
     "reset 'none'": lambda: QBLIF(reset=odd("none")),
     "threshold nan ": lambda: QBLIF(threshold=math.nan),
+    "leak 0.5 is not a Leak": lambda: QBLIF(leak=cast(Leak, 0.5)),
     "leak 5/2^2": lambda: QBLIF(leak=Leak(multiplier=5, shift=2)),
     "leak -1/2^2": lambda: ModelOptions(input_shape=(1, 8, 8), leak=(-1, 2)).neuron(),
     "surrogate 'relu'": lambda: Surrogate(name="relu"),

@@ -20,6 +20,7 @@ from gen.emit.memory_images import RTLIL, MemoryImage, memory_images, with_place
 from gen.emit.patch import differences, part_differences, patch_files
 from gen.frontend.checkpoint import load_checkpoint
 from gen.planning.plans import make_plan
+from gen.reported import file_hash
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif import golden
@@ -203,6 +204,9 @@ def test_refusals(digits_checkpoint, fashion_checkpoint, tmp_path, fails, capsys
     good = ["--patch", built, "--ckpt", digits_checkpoint]
     assert "not a patchable design with a bitstream" in fails(build.main, *good)
     (built / MEMORIES).write_text("[]")
+    report = json.loads((built / "report.json").read_text())
+    report["files"][MEMORIES] = file_hash(built / MEMORIES)
+    (built / "report.json").write_text(json.dumps(report))
     assert "--patch goes with" in fails(build.main, *good, "--board", "icebreaker")
     assert "--patch goes with" in fails(build.main, "--patch", built)
     assert "not a build folder" in fails(build.main, "--patch", tmp_path, "--ckpt", digits_checkpoint)

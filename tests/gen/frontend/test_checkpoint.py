@@ -72,6 +72,7 @@ CHANGES = {
     "leak": lambda c: c["layers"][0].update(leak=[1]),
     "shape": lambda c: c["layers"][0].update(shape=[31, 1, 1]),
     "activity": lambda c: c.update(activity={"input": [float("nan")]}),
+    "which is not a node": lambda c: c["activity"].update(nowhere=[1.0]),
     "test_accuracy": lambda c: c["training"].update(test_accuracy="high"),
     "'1'": lambda c: c.update(version="1"),
     "single number": lambda c: c["layers"][0].update(scale=torch.zeros(2)),
