@@ -66,7 +66,11 @@ class QuantProjection(nn.Module):
         return UserError(f"{type(self).__name__} takes {expected}, not {tuple(bursts.shape[2:])}; {advice}")
 
     def float_current(self, bursts: Bursts) -> Tensor:
-        """Currents of the training form; with batch statistics while training."""
+        """Currents of the training form; with batch statistics while training. Raises UserError if float types are
+        mixed."""
+        held, given = self.weight.dtype, bursts.counts.dtype
+        if held != given and not torch.is_autocast_enabled(self.weight.device.type):
+            raise UserError(f"{type(self).__name__} holds {held} and gets {given}; make the model float() as a whole")
         current = self.apply_weight(bursts.counts * bursts.scale, self.weight)
         if self.gain is None:
             return current + per_channel(self.shift, current)

@@ -68,6 +68,16 @@ def test_the_files_are_a_function_of_the_checkpoint_alone(until, zoo, tmp_path):
     assert not [file for file in differing if file.suffix != ".log"]
 
 
+@pytest.mark.slow
+def test_the_command_that_a_user_types_first(fashion_checkpoint, tmp_path):
+    """Board and checkpoint alone: once 33,000 LUTs, fifteen minutes, and a clock that was missed."""
+    out = tmp_path / "out"
+    assert build.main(["--board", "ulx3s_85f", "--ckpt", str(fashion_checkpoint), "--out", str(out)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["fmax_mhz"] >= report["clock_mhz"] == 80
+    assert (out / report["bitstream"]).is_file()
+
+
 def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     out = tmp_path / "icebreaker"
     arguments = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--target-fps", "20000", "--out", str(out)]

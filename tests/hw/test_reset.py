@@ -129,5 +129,5 @@ def test_a_restart_in_any_cycle_of_an_inference(name):
                 struck.append(length)
                 return
 
-    run(dut, drive)
+    run(dut, drive, cycles=2_000_000)
     assert struck[0] > len(expected)

@@ -245,6 +245,13 @@ def test_modules_of_half_precision_are_refused(kind):
         checkpoint.describe(model, *data())
 
 
+def test_mixed_float_types_are_one_line():
+    model = Skipping()
+    model.readout.half()
+    with pytest.raises(UserError, match=r"QuantLinear holds torch.float16 and gets torch.float32"):
+        checkpoint.describe(model, *data())
+
+
 @pytest.mark.parametrize("default", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @torch.no_grad()
