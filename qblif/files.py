@@ -33,9 +33,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         UserError: the folder of ``path`` cannot be written to, or the disk is full.
     """
     try:
-        path = path.resolve()
-        folder = None if path.exists() and not path.is_file() else path.parent
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{path.name}.", suffix=PARTIAL)
+        target = path.resolve()
+        replaced = target.is_file() or not target.exists()
+        folder = target.parent if replaced else None
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f"{target.name}.", suffix=PARTIAL)
         os.close(handle)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -44,10 +45,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         # mkstemp makes private files; the result gets the permissions of any other new file.
         partial.chmod(0o666 & ~current_umask())
-        if path.exists() and not path.is_file():
-            path.write_bytes(partial.read_bytes())
+        if replaced:
+            partial.replace(target)
         else:
-            partial.replace(path)
+            target.write_bytes(partial.read_bytes())
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:

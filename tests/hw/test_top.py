@@ -149,7 +149,7 @@ SEEDS = st.integers(0, 10**9)
 RANDOM: dict[str, Any] = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=20, **RANDOM)
+@settings(max_examples=8, **RANDOM)
 @given(seed=SEEDS)
 def test_random_networks_of_every_kind(seed):
     check_random(seed)
