@@ -1,64 +1,39 @@
 """Pooling over windows that tile the source, computed while the stream passes: one row of results is kept."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Self
 
-import numpy as np
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data, wiring
 
-from hw.coverage import ComputedRun, CoverPoint
-from hw.engines.engine import Engine, Expectation
+from hw.engines.engine import Expectation
 from hw.features import Features
 from hw.layouts import bursts_layout
 from hw.logic import counter
 from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
-from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.stages.pooled import UNIT, PooledPlan, PooledStage, pooling_ports, shared
+from hw.stages.stage import Room, StageCycles, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer, PipelineClock
 from qblif.network.checks import IntArray
 from qblif.network.nodes import Pooling
-from qblif.network.window import Window
-from qblif.streams import BurstStream
-
-UNIT = "pooling"
-"""The part of the stage in the top level."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolingPlan(StagePlan):
+class PoolingPlan(PooledPlan):
     """How a pooling is built; ``memory``: memory style of one row of unfinished windows."""
 
     type: ClassVar[str] = "pooling"
-    name: str
-    memory: MemoryStyle
-
-    def memories(self) -> dict[str, MemoryStyle]:
-        return {"windows": self.memory}
-
-    def tables(self) -> dict[str, MemoryStyle]:
-        return {}
-
-    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        return dataclasses.replace(self, memory=styles["windows"])
+    held: ClassVar[str] = "windows"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolingStage(Stage):
-    """The configuration of a :class:`PoolingUnit`; ``stream`` comes in, ``output`` leaves."""
+class PoolingStage(PooledStage):
+    """The configuration of a :class:`PoolingUnit`."""
 
     type: ClassVar[str] = PoolingPlan.type
-    name: str
-    source: str
-    kind: Literal["sum", "max"]
-    window: Window
-    stream: BurstStream
-    output: BurstStream
     memory: MemoryStyle
-    engines: tuple[Engine, ...] = ()
 
     @classmethod
     def builds(cls, node: object) -> bool:
@@ -66,33 +41,11 @@ class PoolingStage(Stage):
 
     @classmethod
     def derived(cls, node: Pooling, plan: PoolingPlan, around: Surroundings) -> Self:
-        stream = around.streams[node.source]
-        _, height, width = around.network.shape(node.name)
-        return cls(
-            name=node.name,
-            source=node.source,
-            kind=node.kind,
-            window=node.window,
-            stream=stream,
-            output=BurstStream(
-                height=height,
-                width=width,
-                folds=stream.folds,
-                steps=stream.steps,
-                beats=stream.beats,
-                group=stream.group,
-                burst_bits=around.network.burst_ceiling(node.name).bit_length(),
-            ),
-            memory=plan.memory,
-        )
+        return cls(**shared(node, around), memory=plan.memory)
 
     @classmethod
     def proposals(cls, node: Pooling, room: Room) -> Iterator[PoolingPlan]:
         yield PoolingPlan(name=node.name, memory="block")
-
-    @property
-    def edges(self) -> tuple[Edge, ...]:
-        return (Edge(source=self.source, target=self.name, inlet=0),)
 
     @property
     def latency(self) -> int:
@@ -112,7 +65,7 @@ class PoolingStage(Stage):
         return under(self.part(UNIT), inventory(self.partial_results))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        return {"windows": self.partial_results.shape}
+        return {PoolingPlan.held: self.partial_results.shape}
 
     def features(self) -> Features:
         return Features(
@@ -136,46 +89,8 @@ class PoolingStage(Stage):
         assert reader is not None
         return StageTiming(inlets=(PoolingTiming(self, reader),))
 
-    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
-        return pooled_windows(self.name, self.kind, self.window, run.bursts[self.source])
-
-    def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        unit = site.add(self.part(UNIT), PoolingUnit(self))
-        site.connect(arriving[0], unit.arriving)
-        site.watch(f"arriving_{self.name}", unit.arriving)
-        return unit.leaving
-
-
-def pooled_windows(name: str, kind: str, window: Window, bursts: IntArray) -> list[CoverPoint]:
-    """Cover points: where in a window the maximum was, and whether only there; whether any bursts arrived in rows and
-    columns that no window reads.
-
-    Args:
-        name: name of the pooling.
-        kind: sum or max.
-        window: its window.
-        bursts: the bursts of its source, (inferences, steps, C, H, W).
-    """
-    count, positions = len(bursts), np.moveaxis(bursts, (3, 4), (1, 2))
-    points = []
-    if kind == "max":
-        windows = np.stack([view.reshape(count, -1) for view in window.views(positions)], axis=2)
-        largest = windows.max(axis=2)
-        at_largest = windows == largest[:, :, np.newaxis]
-        alone = (at_largest.sum(axis=2) == 1)[:, :, np.newaxis] & at_largest
-        tied = (at_largest.sum(axis=2) > 1) & (largest > 0)
-        hits = np.concatenate([alone.sum(axis=1), np.stack([tied.sum(axis=1), (largest == 0).sum(axis=1)], 1)], 1)
-        places = np.ndindex(window.rows.kernel, window.columns.kernel)
-        bins = [f"row {row}, column {column} alone" for row, column in places]
-        points.append(CoverPoint(place=name, kind="maxima", bins=(*bins, "tied", "all 0"), hits=hits))
-    height, width = bursts.shape[3:]
-    rows, columns = window.rows.looks(height) == 0, window.columns.looks(width) == 0
-    dropped = {"a row": bursts[..., rows, :], "a column": bursts[..., columns]}
-    dropped = {name: part for name, part in dropped.items() if part.size}
-    if dropped:
-        hits = np.stack([(part > 0).reshape(count, -1).sum(axis=1) for part in dropped.values()], axis=1)
-        points.append(CoverPoint(place=name, kind="dropped", bins=tuple(dropped), hits=hits))
-    return points
+    def unit(self) -> "PoolingUnit":
+        return PoolingUnit(self)
 
 
 def pooled_rows(before: RowsAhead, kernel: int) -> RowsAhead:
@@ -207,12 +122,7 @@ class PoolingUnit(wiring.Component):
 
     def __init__(self, config: PoolingStage) -> None:
         self.config = config
-        super().__init__(
-            {
-                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
-                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
-            }
-        )
+        super().__init__(pooling_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

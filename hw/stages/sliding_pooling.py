@@ -2,64 +2,45 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
-from hw.coverage import ComputedRun, CoverPoint
-from hw.engines.engine import Engine, Expectation
+from hw.engines.engine import Expectation
 from hw.features import Features
-from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.memory import Inventory, MemoryShape, inventory, under
 from hw.rows_ahead import RowsAhead
-from hw.stages.pooling import pooled_windows
-from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.stages.pooled import UNIT, PooledPlan, PooledStage, pooling_ports, shared
+from hw.stages.stage import Room, StageCycles, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField, ReceptiveFieldTiming
 from qblif.network.checks import IntArray
 from qblif.network.nodes import Pooling
-from qblif.streams import BurstStream
 
-UNIT, FIELD = "pooling", "receptive_field"
-"""The part of the stage in the top level, and its line buffer."""
+FIELD = "receptive_field"
+"""The line buffer in the stage's unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidingPoolingPlan(StagePlan):
+class SlidingPoolingPlan(PooledPlan):
     """How such a pooling is built; ``memory``: memory style of the line buffer."""
 
     type: ClassVar[str] = "sliding_pooling"
-    name: str
-    memory: MemoryStyle
-
-    def memories(self) -> dict[str, MemoryStyle]:
-        return {"field": self.memory}
-
-    def tables(self) -> dict[str, MemoryStyle]:
-        return {}
-
-    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        return dataclasses.replace(self, memory=styles["field"])
+    held: ClassVar[str] = "field"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidingPoolingStage(Stage):
-    """The configuration of a :class:`SlidingPoolingUnit`; ``stream`` comes in, ``output`` leaves."""
+class SlidingPoolingStage(PooledStage):
+    """The configuration of a :class:`SlidingPoolingUnit`; ``field``: its line buffer."""
 
     type: ClassVar[str] = SlidingPoolingPlan.type
-    name: str
-    source: str
-    kind: Literal["sum", "max"]
-    stream: BurstStream
-    window: WindowConfig
-    output: BurstStream
-    engines: tuple[Engine, ...] = ()
+    field: WindowConfig
 
     @classmethod
     def builds(cls, node: object) -> bool:
@@ -71,47 +52,35 @@ class SlidingPoolingStage(Stage):
         # The line buffer reads a window once per timestep. Here every beat of a position counts as a timestep, so that
         # the places of a window arrive one after another.
         beat_by_beat = dataclasses.replace(stream, folds=1, steps=stream.beats_per_position, beats=1)
-        window = WindowConfig(source=beat_by_beat, window=node.window, folds=1, rows_kept=0, memory=plan.memory)
-        output = dataclasses.replace(
-            stream,
-            height=window.height,
-            width=window.width,
-            burst_bits=around.network.burst_ceiling(node.name).bit_length(),
-        )
-        return cls(
-            name=node.name, source=node.source, kind=node.kind, stream=stream, window=window.kept(), output=output
-        )
+        field = WindowConfig(source=beat_by_beat, window=node.window, folds=1, rows_kept=0, memory=plan.memory)
+        return cls(**shared(node, around), field=field.kept())
 
     @classmethod
     def proposals(cls, node: Pooling, room: Room) -> Iterator[SlidingPoolingPlan]:
         yield SlidingPoolingPlan(name=node.name, memory="block")
 
     @property
-    def edges(self) -> tuple[Edge, ...]:
-        return (Edge(source=self.source, target=self.name, inlet=0),)
-
-    @property
     def latency(self) -> int:
         return ReceptiveField.latency + Combiner.latency
 
     def memories(self) -> Inventory:
-        return under(f"{self.part(UNIT)}.{FIELD}", inventory(self.window.field_memory))
+        return under(f"{self.part(UNIT)}.{FIELD}", inventory(self.field.field_memory))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        return {"field": self.window.field_memory.shape}
+        return {SlidingPoolingPlan.held: self.field.field_memory.shape}
 
     def features(self) -> Features:
         return Features(
             stage=1,
             field=1,
-            field_padding=int(self.window.window.padded),
+            field_padding=int(self.window.padded),
             pooling=self.output.group * self.output.burst_bits,
             stream=self.stream.group * self.stream.burst_bits,
         )
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
         before = found.get(self.source)
-        return None if before is None else self.window.rows_ahead(before)
+        return None if before is None else self.field.rows_ahead(before)
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         return StageCycles(arrival=self.stream.beats_per_inference, array=0, neurons=self.beats_read)
@@ -119,26 +88,20 @@ class SlidingPoolingStage(Stage):
     @property
     def beats_read(self) -> int:
         """Cycles per inference in which windows are read, plus the idle cycles between rows of windows."""
-        beats = self.output.beats_per_inference * self.window.window.area
-        return beats + self.window.height * ReceptiveField.row_gap
+        beats = self.output.beats_per_inference * self.window.area
+        return beats + self.field.height * ReceptiveField.row_gap
 
     def most_cycles(self) -> int:
         return self.stream.beats_per_inference + self.beats_read
 
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         assert reader is not None
-        area, results = self.window.window.area, self.window.width * self.stream.beats_per_position
+        area, results = self.window.area, self.field.width * self.stream.beats_per_position
         rows = itertools.repeat([(area - 1, LONG_AGO, 1)] * results)
-        return StageTiming(inlets=(ReceptiveFieldTiming(self.window, CombinerTiming(reader), rows),))
+        return StageTiming(inlets=(ReceptiveFieldTiming(self.field, CombinerTiming(reader), rows),))
 
-    def coverage(self, run: ComputedRun) -> list[CoverPoint]:
-        return pooled_windows(self.name, self.kind, self.window.window, run.bursts[self.source])
-
-    def assemble(self, site: Site, arriving: Sequence[Any]) -> Any:
-        unit = site.add(self.part(UNIT), SlidingPoolingUnit(self))
-        site.connect(arriving[0], unit.arriving)
-        site.watch(f"arriving_{self.name}", unit.arriving)
-        return unit.leaving
+    def unit(self) -> "SlidingPoolingUnit":
+        return SlidingPoolingUnit(self)
 
 
 class SlidingPoolingUnit(wiring.Component):
@@ -154,12 +117,7 @@ class SlidingPoolingUnit(wiring.Component):
 
     def __init__(self, config: SlidingPoolingStage) -> None:
         self.config = config
-        super().__init__(
-            {
-                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
-                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
-            }
-        )
+        super().__init__(pooling_ports(config))
 
     @property
     def latency(self) -> int:
@@ -167,7 +125,7 @@ class SlidingPoolingUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules[FIELD] = field = ReceptiveField(self.config.window)
+        m.submodules[FIELD] = field = ReceptiveField(self.config.field)
         m.submodules.combiner = combiner = Combiner(self.config)
         connect(m, flipped(self.arriving), field.arriving)
         connect(m, field.leaving, combiner.arriving)
@@ -190,12 +148,7 @@ class Combiner(wiring.Component):
 
     def __init__(self, config: SlidingPoolingStage) -> None:
         self.config = config
-        super().__init__(
-            {
-                "arriving": In(stream.Signature(bursts_layout(config.stream.group, config.stream.burst_bits))),
-                "leaving": Out(stream.Signature(bursts_layout(config.output.group, config.output.burst_bits))),
-            }
-        )
+        super().__init__(pooling_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -204,7 +157,7 @@ class Combiner(wiring.Component):
         combined = Signal.like(so_far)
         free = ~self.leaving.valid | self.leaving.ready
         taken = self.arriving.valid & self.arriving.ready
-        place, last = counter(m, "place", config.window.window.area, taken)
+        place, last = counter(m, "place", config.window.area, taken)
         m.d.comb += self.arriving.ready.eq(~last | free)
         for index in range(config.stream.group):
             burst, before = self.arriving.payload[index], so_far[index]

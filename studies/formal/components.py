@@ -70,7 +70,9 @@ def sliding(kind: Literal["sum", "max"] = "sum") -> SlidingPoolingStage:
     bits = 3 if kind == "sum" else 1
     over = window(2, 1, 1)
     output = dataclasses.replace(over.source, height=over.height, width=over.width, burst_bits=bits)
-    return SlidingPoolingStage(name="pool", source="input", kind=kind, stream=over.source, window=over, output=output)
+    return SlidingPoolingStage(
+        name="pool", source="input", kind=kind, stream=over.source, window=over.window, field=over, output=output
+    )
 
 
 NEURONS = CONFIG.populations[0][1]

@@ -50,7 +50,8 @@ SLIDING = SlidingPoolingStage(
     source="input",
     kind="sum",
     stream=SOURCE,
-    window=dense_window(SOURCE, 1, kept=True),
+    window=make_window(1, name="pool"),
+    field=dense_window(SOURCE, 1, kept=True),
     output=SOURCE,
 )
 SKIP = SkipConfig(source="input", stream=SOURCE, weight=1, depth=4, memory="block")
