@@ -98,8 +98,10 @@ class WindowConfig:
     def entries(self) -> tuple[int, ...]:
         """Distance from :meth:`first_row` to the first source row that a window actually reads, for each row of
         windows: a dilated window may step over the first rows of the source."""
+        height, dilation = self.source.height, self.rows.dilation
         tops = [self.rows.start(y) for y in range(self.height)]
-        return tuple(top % self.rows.dilation if top < 0 else 0 for top in tops)
+        # A window that steps over the whole source reads no row of it.
+        return tuple(top % dilation if top < 0 and top % dilation < height else 0 for top in tops)
 
     def kept(self) -> Self:
         """The same windows with the line buffer that they need: room for the rows of the largest window, and for as

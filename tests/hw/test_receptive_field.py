@@ -48,6 +48,8 @@ CASES: list[tuple] = [
     ((8, 4), (4, 2), (1, 2), (3, 0), 1, {"folds": 1, "steps": 1, "beats": 1}, (3, 1)),
     ((2, 3), (3, 3), 1, 3, 1, {"folds": 1, "steps": 1, "beats": 1}, 3),
     ((9, 3), (2, 1), (3, 1), (5, 0), 1, {"folds": 1, "steps": 1, "beats": 1}, (4, 1)),
+    ((1, 3), (2, 1), 1, (2, 0), 1, {"folds": 1, "steps": 1, "beats": 1}, (4, 1)),
+    ((2, 2), (2, 2), (1, 2), (4, 4), 2, {"folds": 1, "steps": 1, "beats": 2}, (6, 5)),
 ]
 """Source, kernel, stride, padding, folds, stream and dilation."""
 
