@@ -1,5 +1,7 @@
 """The resource model against synthesis."""
 
+import statistics
+
 import pytest
 
 from gen.planning.resources import constants
@@ -7,8 +9,13 @@ from studies import resources
 
 
 @pytest.fixture(scope="module")
-def measured():
-    return [(specimen, row) for specimen, row in resources.measured_specimens() if row["shipped"]]
+def everything():
+    return resources.measured_specimens()
+
+
+@pytest.fixture(scope="module")
+def measured(everything):
+    return [(specimen, row) for specimen, row in everything if row["shipped"]]
 
 
 def test_shipped_networks_were_measured_on_both_families(measured):
@@ -31,12 +38,24 @@ def test_the_model_is_within_its_tolerance(measured, resource):
         assert abs(ratio - 1) <= resources.TOLERANCE, (row["family"], row["name"], ratio)
 
 
-def test_the_committed_constants_are_those_that_fit_gives():
-    found = resources.measured_specimens()
-    for family in ("xilinx7", "ecp5"):
-        rows = [(specimen, row) for specimen, row in found if row["family"] == family]
-        for resource in ("lut", "ff"):
-            assert resources.fit(rows, resource) == pytest.approx(constants(family)[resource], rel=1e-3)
+@pytest.mark.parametrize("family", ["xilinx7", "ecp5"])
+def test_the_committed_constants_are_those_that_fit_gives(family, everything):
+    rows = [(specimen, row) for specimen, row in everything if row["family"] == family]
+    for resource in ("lut", "ff"):
+        assert resources.fit(rows, resource) == pytest.approx(constants(family)[resource], rel=1e-3)
+
+
+@pytest.mark.parametrize("resource", ["lut", "ff"])
+@pytest.mark.parametrize("family", ["xilinx7", "ecp5"])
+def test_designs_that_the_fit_has_not_seen(family, resource, everything):
+    """What to expect of a new network: every design in turn, under a fit to all the others."""
+    rows = [(specimen, row) for specimen, row in everything if row["family"] == family]
+    errors = []
+    for left_out in rows:
+        costs = resources.fit([other for other in rows if other is not left_out], resource)
+        errors.append(abs(resources.predicted(costs, left_out[0]) / left_out[1][resource] - 1))
+    assert max(errors) <= 0.2
+    assert statistics.median(errors) <= 0.06
 
 
 @pytest.mark.slow
