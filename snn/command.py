@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m snn.train",
         description="Train a QB-LIF network: a float phase, then quantization-aware training on the integer form "
         "that the hardware computes. The checkpoint carries the integers; gen.build turns it into hardware.",
-        epilog="Ctrl-C is safe: after every epoch OUT.resume is saved, and --resume goes on from it. With torchrun "
+        epilog="Ctrl-C is safe: after every epoch OUT.resume is saved, and --resume continues from it. With torchrun "
         "(torchrun --nproc-per-node 4 -m snn.train ...) every batch is shared out to the processes.",
     )
     add = result.add_argument
@@ -76,7 +76,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
         help="T; frames that the events of a recording are binned into (default %(default)s)",
     )
     add("--burst-bits", type=int, default=2, help="b; a burst counts to 2^b - 1 (default %(default)s)")
-    add("--burst-ceiling", type=int, help="K, to which a burst counts, where that is not 2^b - 1")
+    add("--burst-ceiling", type=int, help="largest burst count K, if it is not 2^b - 1")
     add(
         "--leak",
         type=leak_of,
@@ -84,7 +84,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
         help="share of the membrane that a timestep leaves: A/2^P, A/B or a decimal (default %(default)s)",
     )
     add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
-    add("--first-weight-bits", type=int, help="those of the layer that reads the input (default --weight-bits)")
+    add("--first-weight-bits", type=int, help="weight bits of the layer that reads the input (default --weight-bits)")
     add("--input-bits", type=int, default=4, help="bits of an input burst (default %(default)s)")
     add(
         "--reset",
@@ -105,7 +105,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         default=0.5,
-        help="where the first burst begins, in scales; only 0.5 has hardware (default %(default)s)",
+        help="potential of the first burst, in units of the scale; hardware supports only 0.5 (default %(default)s)",
     )
 
 
@@ -187,7 +187,7 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: a GPU where torch finds one (default %(default)s)",
     )
-    add("--resume", action="store_true", help="go on from OUT.resume")
+    add("--resume", action="store_true", help="continue from OUT.resume")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -303,7 +303,7 @@ def way_on(training: Training) -> str:
     if training.saved == 0:
         return "no epoch was complete, so there is nothing to go on from"
     kept = f"{training.saved} of {training.recipe.epochs} epochs are kept"
-    return f"{kept}; the same command with --resume goes on from there"
+    return f"{kept}; the same command with --resume continues from there"
 
 
 @contextmanager

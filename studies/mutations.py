@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; exit code 1 means that a bug was not found."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.mutations",
-        description="Plant bugs one at a time and see which the tests find. An interrupted run goes on where it was.",
+        description="Plant bugs one at a time and see which the tests find. An interrupted run continues where it was.",
     )
     parser.add_argument("--out", type=Path, help="write the table to this Markdown file")
     parser.add_argument("--only", default="", help="only mutants whose description contains this")
