@@ -1,5 +1,6 @@
 """The bugs that :mod:`studies.mutations` plants: realistic mistakes in the hardware and the generator."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,18 +47,33 @@ class Mutant:
 
 
 def planted(package: str, component: str, what: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
-    """A mistake in a component of ``package``: in the file of that name, or otherwise in the one that holds ``old``."""
+    """A mistake in a component of ``package``: in the file of that name, else in the one that contains ``old``."""
     names = [f"test_{name}.py" for name in TESTED_WITH.get(component, (component,))]
-    first = tuple(str(path.relative_to(ROOT)) for name in names for path in sorted((ROOT / "tests").rglob(name)))
+    first = tuple(path for name in names for path in test_files().get(name, ()))
     file = str(holding(package, component, old).relative_to(ROOT))
     return Mutant(what=f"{component}: {what}", file=file, old=old, new=new, tests=(*first, *tests))
 
 
+@functools.cache
+def test_files() -> dict[str, list[str]]:
+    """The test files by name."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        found.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    return found
+
+
+@functools.cache
+def texts(package: str) -> dict[Path, str]:
+    """The files of a package, those of the host link apart."""
+    files = sorted((ROOT / package).rglob("*.py"))
+    return {path: path.read_text() for path in files if "link" not in path.parts}
+
+
 def holding(package: str, component: str, text: str) -> Path:
-    """The file of a package to plant a mistake in; raises ValueError unless there is exactly one."""
-    files = [path for path in sorted((ROOT / package).rglob("*.py")) if "link" not in path.parts]
-    named = [path for path in files if path.stem == component and text in path.read_text()]
-    [found] = named or [path for path in files if text in path.read_text()]
+    """The file of a package in which a mistake is planted; raises ValueError unless it is exactly one."""
+    files = [path for path, content in texts(package).items() if text in content]
+    [found] = [path for path in files if path.stem == component] or files
     return found
 
 
@@ -180,7 +196,13 @@ MUTANTS = (
     hardware("walk", "columns step without dilation", "current + columns.dilation * unit", "current + unit"),
     hardware("walk", "rows step without dilation", "source_row + rows.dilation", "source_row + 1"),
     hardware(
-        "config", "a dilated window enters at the source's edge", "top % self.rows.dilation if top < 0 else 0", "0"
+        "config",
+        "a dilated window enters at the source's edge",
+        "top % dilation if top < 0 and top % dilation < height else 0",
+        "0",
+    ),
+    hardware(
+        "config", "a window that reads no row enters behind the ring", "top < 0 and top % dilation < height", "top < 0"
     ),
     hardware("config", "a dilated window is as high as it has rows", "+ self.rows.span,", "+ self.rows.kernel,"),
     hardware("sliding_pooling", "a window begins with the one before", "Mux(place == 0, burst, more)", "more"),
