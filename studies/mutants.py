@@ -19,6 +19,7 @@ TESTED_WITH = {
     "file": ("network",),
     "core": ("neuron_core",),
     "bank": ("neuron_bank",),
+    "config": ("receptive_field",),
     "projections": ("window",),
 }
 """Modules whose test file has another name, ``test_VALUE.py``."""
