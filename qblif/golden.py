@@ -186,7 +186,7 @@ def advance(current: Tensor, population: Population, timesteps: int) -> Iterator
     for step in range(timesteps):
         leaked = (population.leak.multiplier * membrane) >> population.leak.shift
         potential = leaked + current[:, step if current.shape[1] > 1 else 0]
-        count = ((potential + (1 << fraction - 1)) >> fraction).clamp(0, population.burst_ceiling)
+        count = ((potential + population.rounding_constant) >> fraction).clamp(0, population.burst_ceiling)
         soft = potential - (count << fraction)
         membrane = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
         yield potential, count, membrane

@@ -33,7 +33,6 @@ from snn.tracing import Call, traced
 FORMAT = "qblif-checkpoint"
 VERSION = 1
 REFERENCES = 16
-HARDWARE_THRESHOLD = 0.5
 MOST_BYTES = 512 * MEBIBYTE
 """Largest file, whether gen can read it or not: a teacher may be larger than any board can hold."""
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, UserError, ValueError)
@@ -123,8 +122,6 @@ def describe_step(step: Call, quantized: bool) -> dict[str, Any]:
     layer: dict[str, Any] = {"kind": "readout", "name": "readout"}
     if isinstance(module, SpikingLayer):
         assert isinstance(step.output, Bursts)
-        if module.neuron.threshold != HARDWARE_THRESHOLD:
-            raise UserError(f"{step.name}: only neurons whose threshold is {HARDWARE_THRESHOLD} have an integer form")
         shape = list(step.output.counts.shape[2:])
         layer = {
             "kind": "population",
@@ -139,6 +136,9 @@ def describe_step(step: Call, quantized: bool) -> dict[str, Any]:
     if not quantized:
         scale = layer.get("scale", torch.ones(()))
         layer["fraction_bits"], layer["exponent"] = module.grid(step.sources, scale)
+    if isinstance(module, SpikingLayer):
+        bits = layer["fraction_bits"]
+        layer |= unless_usual(rounding=(module.neuron.rounding(bits), 2 ** (bits - 1)))
     incoming = module.incoming(step.sources)
     layer["projections"] = [describe_projection(projection, source) for projection, source in incoming]
     identity = step.sources[1] if len(step.sources) > len(incoming) else None

@@ -105,7 +105,7 @@ def add_model_options(to: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         default=0.5,
-        help="potential of the first burst, in units of the scale; hardware supports only 0.5 (default %(default)s)",
+        help="potential of the first burst, in scales: 0.5 for QB-LIF, 1 for LIF neurons (default %(default)s)",
     )
 
 

@@ -25,7 +25,7 @@ class QBLIF(nn.Module):
 
     The burst, its learnable scale and the fold are from arXiv 2604.25688; rounding, leak and reset are our reading.
     K = 1 is the binary neuron, ``learn_scale=False`` the fixed-burst neuron. With a ``threshold`` theta other than 1/2
-    the count is ``clip(floor(H[t] / s + 1 - theta), 0, K)``; this is a control for studies, without hardware.
+    the count is ``clip(floor(H[t] / s + 1 - theta), 0, K)``; the integer form rounds theta to its grid.
 
     Args:
         burst_bits: b; the ceiling is K = 2^b - 1 unless ``burst_ceiling`` gives K itself.
@@ -91,21 +91,29 @@ class QBLIF(nn.Module):
         if fraction_bits is None and self.neurons == 0:
             self.initialise(current)
         scale = self.scale if fraction_bits is None else None
+        threshold = self.threshold
+        if fraction_bits is not None:
+            threshold = 1 - self.rounding(fraction_bits) * 2.0**-fraction_bits
         arriving = current.unbind(0)
         potential, counts = arriving[0], list[Tensor]()
         for step in range(timesteps):
             if step:
                 membrane = self._after_reset(potential, counts[-1], scale)
                 potential = self._leaked(membrane, fraction_bits) + arriving[step if len(arriving) > 1 else 0]
-            counts.append(burst_count(self._in_scales(potential, scale), self.burst_ceiling, self.surrogate))
+            counts.append(burst_count(self._in_scales(potential, scale, threshold), self.burst_ceiling, self.surrogate))
         return torch.stack(counts)
+
+    def rounding(self, fraction_bits: int) -> int:
+        """r of the integer form, (M + r) >> F, for this threshold."""
+        unit = 2**fraction_bits
+        return min(math.floor((1 - self.threshold) * unit + 0.5), unit - 1)
 
     # One pass over a layer's values takes as long as the neurons' arithmetic, so passes without effect are skipped.
 
-    def _in_scales(self, potential: Tensor, scale: Tensor | None) -> Tensor:
-        """u, scaled so that the first burst begins at 1/2; a ``scale`` of None means 1."""
+    def _in_scales(self, potential: Tensor, scale: Tensor | None, threshold: float) -> Tensor:
+        """u, shifted so that the first burst begins at 1/2; a ``scale`` of None means 1."""
         u = potential if scale is None else potential / scale
-        return u if self.threshold == 0.5 else u - (self.threshold - 0.5)
+        return u if threshold == 0.5 else u - (threshold - 0.5)
 
     def _after_reset(self, potential: Tensor, count: Tensor, scale: Tensor | None) -> Tensor:
         """V[t] from H[t] and n[t]."""

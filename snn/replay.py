@@ -85,6 +85,7 @@ def integer_network(content: dict[str, Any]) -> Network:
                     burst_ceiling=layer["burst_ceiling"],
                     leak=Leak(multiplier=layer["leak"][0], shift=layer["leak"][1]),
                     reset=layer["reset"],
+                    **those_of(layer, "rounding"),
                     **constants,
                 )
             )

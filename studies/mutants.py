@@ -107,7 +107,7 @@ def link(module: str, what: str, old: str, new: str, *, equivalent: str = "") ->
 
 MUTANTS = (
     hardware("core", "half a unit too little is rounded", "(1 << fraction - 1)", "(1 << fraction - 2)"),
-    hardware("core", "rounding left out", "(potential + (1 << fraction - 1)) >> fraction", "potential >> fraction"),
+    hardware("core", "rounding left out", "(potential + config.rounding) >> fraction", "potential >> fraction"),
     hardware("core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
     hardware("core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
     hardware("core", "leak shifts one place too far", ">> config.leak.shift", ">> (config.leak.shift + 1)"),

@@ -51,6 +51,7 @@ def dense_chain(
     leak: tuple[int, int] = (1, 1),
     reset: str = "soft",
     coding: str = "direct",
+    rounding: int | None = None,
 ) -> Network:
     """A chain of dense layers; the last of ``sizes`` is the number of classes."""
     random = np.random.default_rng(seed)
@@ -64,6 +65,7 @@ def dense_chain(
             "burst_ceiling": burst_ceiling,
             "leak": Leak(multiplier=leak[0], shift=leak[1]),
             "reset": reset,
+            "rounding": rounding,
             **constants(channels),
         }
 

@@ -85,7 +85,7 @@ def above_firing(network: Network, name: str, bursts: dict[str, Tensor]) -> Tens
         return bursts[name]
     current = golden.currents(network, node, bursts)
     potentials = [potential for potential, _, _ in golden.advance(current, node, network.timesteps)]
-    return (torch.stack(potentials, dim=1) - (1 << node.fraction_bits - 1) + 1).clamp(min=0)
+    return (torch.stack(potentials, dim=1) - (1 << node.fraction_bits) + node.rounding_constant + 1).clamp(min=0)
 
 
 def search(network: Network, start: IntArray, objective: Objective, seed: int) -> IntArray:

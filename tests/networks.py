@@ -139,6 +139,12 @@ class Draw:
             **self.constants(channels),
         }
 
+    def family(self, channels: int) -> dict:
+        """The same, with any rounding constant: the half of QB-LIF, at a unit, above it, or anywhere between."""
+        drawn = self.neurons(channels)
+        anywhere = self.whole(-1, 2 ** drawn["fraction_bits"])
+        return {**drawn, "rounding": self.pick(None, 0, -1, anywhere)}
+
 
 def random_convolutions(seed: int) -> Network:
     """A small random network of convolutions, poolings, identity skips and dense layers, every option drawn."""
@@ -256,7 +262,7 @@ def random_windows(seed: int) -> Network:
             builder.skip(start, draw.whole(-20, 40))
 
     shape = (draw.whole(1, 5), draw.whole(3, 9), draw.whole(3, 9))
-    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=draw.neurons)
+    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=draw.family)
     if draw.chance(0.2):
         pool("first")
     for index in range(draw.whole(1, 3)):

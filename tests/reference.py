@@ -52,7 +52,8 @@ def update(neuron: Population | NeuronConfig, current: int, membrane: int) -> tu
     """Burst and next membrane of one neuron after one timestep."""
     unit = 2**neuron.fraction_bits
     potential = neuron.leak.multiplier * membrane // 2**neuron.leak.shift + current
-    count = min(max((potential + unit // 2) // unit, 0), neuron.burst_ceiling)
+    rounding = unit // 2 if neuron.rounding is None else neuron.rounding
+    count = min(max((potential + rounding) // unit, 0), neuron.burst_ceiling)
     if neuron.reset == "hard":
         return count, 0 if count > 0 else potential
     return count, potential - count * unit

@@ -46,7 +46,7 @@ FLOATS = ("weight", "gain", "shift", "mean", "variance", "epsilon", "source_scal
 REFERENCES = ("samples", "labels", "logits")
 TARGET = ("kind", "name", "fraction_bits", "exponent", "projections")
 LAYERS = {
-    "population": (*TARGET, "shape", "burst_ceiling", "leak", "reset", "scale", "skip"),
+    "population": (*TARGET, "shape", "burst_ceiling", "leak", "reset", "rounding", "scale", "skip"),
     "readout": TARGET,
     "pooling": ("kind", "name", "source", "pooling", "kernel", "stride", "padding"),
 }

@@ -142,6 +142,7 @@ def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Populat
         reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
         bias=folded.bias,
         exponent=integer_tensor(layer, "exponent", name, 1),
+        rounding=get(layer, "rounding", int, name) if "rounding" in layer else None,
     )
 
 

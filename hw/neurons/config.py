@@ -42,7 +42,8 @@ class SkipConfig(QueueConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronConfig:
-    """The configuration of a :class:`hw.neurons.bank.NeuronBank`; ``bias`` and ``exponent`` are (folds * lanes,)."""
+    """The configuration of a :class:`hw.neurons.bank.NeuronBank`; ``rounding`` is r, as
+    :class:`qblif.network.nodes.Population` has it; ``bias`` and ``exponent`` are (folds * lanes,)."""
 
     lanes: int
     folds: int
@@ -50,6 +51,7 @@ class NeuronConfig:
     group: int
     timesteps: int
     fraction_bits: int
+    rounding: int
     burst_ceiling: int
     leak: Leak
     reset: Literal["soft", "hard"]

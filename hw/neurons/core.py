@@ -22,7 +22,7 @@ class NeuronCore(wiring.Component):
         cycle 0   take ``sum`` and ``first``; skipped = sum of weight * burst over the identity skips
               1   current   = (sum << exponent) + bias + skipped      takes ``constants``
               2   potential = (a * V >> p) + current, V = 0 if first  takes ``membrane``
-              3   burst     = clamp((potential + 2^(F-1)) >> F, 0, K)
+              3   burst     = clamp((potential + r) >> F, 0, K)
               4   gives ``burst`` and ``next_membrane``:
                       potential - (burst << F)      soft reset
                       0 if burst > 0 else potential hard reset
@@ -74,7 +74,7 @@ class NeuronCore(wiring.Component):
         scaled = taken_sum << self.constants.exponent if config.exponent_bits else taken_sum
         leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift
         rounded = Signal(range(-(2**config.potential_bits >> fraction) - 1, (2**config.potential_bits >> fraction) + 2))
-        m.d.comb += rounded.eq((potential + (1 << fraction - 1)) >> fraction)
+        m.d.comb += rounded.eq((potential + config.rounding) >> fraction)
         with m.If(self.advance):
             m.d.sync += [
                 taken_sum.eq(self.sum),

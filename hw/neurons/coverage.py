@@ -14,9 +14,9 @@ def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[Co
     population = run.network.node(name)
     assert isinstance(population, Population)
     bounds, potentials, membranes = layer_bounds(run.network, population), run.potentials[name], run.membranes[name]
-    half, unit = 1 << population.fraction_bits - 1, 1 << population.fraction_bits
-    saturated = population.burst_ceiling * unit + half
-    clamped = np.stack([total(potentials < -half), total(potentials >= saturated)], axis=1)
+    rounding, unit = population.rounding_constant, 1 << population.fraction_bits
+    saturated = (population.burst_ceiling + 1) * unit - rounding
+    clamped = np.stack([total(potentials < -rounding), total(potentials >= saturated)], axis=1)
     fired = (run.bursts[name] > 0).sum(axis=(1, 3, 4))
     dead = bursts_of(bounds.potential, population).high == 0
     channels = tuple(str(channel) for channel in range(population.shape[0]))
@@ -28,7 +28,7 @@ def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[Co
             kind="clamps",
             bins=("at 0", "at K"),
             hits=clamped,
-            unreachable=unclamped(bounds, -half, saturated),
+            unreachable=unclamped(bounds, -rounding, saturated),
         ),
         CoverPoint(place=name, kind="channels", bins=channels, hits=fired, unreachable=silent),
         CoverPoint(

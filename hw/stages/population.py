@@ -163,6 +163,7 @@ class PopulationStage(Stage):
             group=neurons.group,
             timesteps=network.timesteps,
             fraction_bits=node.fraction_bits,
+            rounding=node.rounding_constant,
             burst_ceiling=node.burst_ceiling,
             leak=node.leak,
             reset=node.reset,

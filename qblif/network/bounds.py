@@ -66,6 +66,8 @@ class Neuron(Protocol):
     @property
     def leak(self) -> "Leak": ...
     @property
+    def rounding_constant(self) -> int: ...
+    @property
     def reset(self) -> Literal["soft", "hard"]: ...
 
 
@@ -139,15 +141,14 @@ def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int) -> NeuronBo
 
 def after_reset(potential: Interval, neuron: Neuron) -> Interval:
     """Exact bounds of V over all M in an interval: V is a sawtooth of M, with extremes at the ends and thresholds."""
-    unit = 1 << neuron.fraction_bits
-    half = unit // 2
+    unit, rounding = 1 << neuron.fraction_bits, neuron.rounding_constant
     low, high = potential.low, potential.high
     ends = membrane_after(low, neuron), membrane_after(high, neuron)
     lowest, highest = np.minimum(*ends), np.maximum(*ends)
     for below in (0, 1):
         # The first threshold in the interval, or the place just below one.
-        burst = np.maximum(-(-(low + half + below) // unit), 1)
-        place = burst * unit - half - below
+        burst = np.maximum(-(-(low + rounding + below) // unit), 1)
+        place = burst * unit - rounding - below
         inside = (burst <= neuron.burst_ceiling) & (place <= high)
         value = membrane_after(place, neuron)
         lowest = np.where(inside, np.minimum(lowest, value), lowest)
@@ -158,7 +159,8 @@ def after_reset(potential: Interval, neuron: Neuron) -> Interval:
 def membrane_after(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
     """V after one burst of potential M."""
     unit = 1 << neuron.fraction_bits
-    count = np.minimum(np.maximum((potential + unit // 2) >> neuron.fraction_bits, 0), neuron.burst_ceiling)
+    rounded = (potential + neuron.rounding_constant) >> neuron.fraction_bits
+    count = np.minimum(np.maximum(rounded, 0), neuron.burst_ceiling)
     if neuron.reset == "soft":
         return potential - count * unit
     return np.where(count > 0, 0, potential)
@@ -221,10 +223,10 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
 
 def bursts_of(potential: Interval, neuron: Neuron) -> Interval:
     """Bounds of the bursts of every channel whose potentials are in ``potential``."""
-    half, fraction = 1 << neuron.fraction_bits - 1, neuron.fraction_bits
+    rounding, fraction = neuron.rounding_constant, neuron.fraction_bits
     return Interval(
-        low=np.clip((potential.low + half) >> fraction, 0, neuron.burst_ceiling),
-        high=np.clip((potential.high + half) >> fraction, 0, neuron.burst_ceiling),
+        low=np.clip((potential.low + rounding) >> fraction, 0, neuron.burst_ceiling),
+        high=np.clip((potential.high + rounding) >> fraction, 0, neuron.burst_ceiling),
     )
 
 

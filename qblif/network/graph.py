@@ -6,7 +6,7 @@ our reading, see docs/design.md). It holds only integers, is immutable, and is c
 Per population with ``F`` fraction bits, ceiling ``K``, leak ``(a, p)`` and per-channel bias and exponent ``e``::
 
     M[t] = (a * V[t-1] >> p) + (sum_j w_j * n_j[t] << e) + bias        V[0] = 0
-    n[t] = clamp((M[t] + 2^(F-1)) >> F, 0, K)
+    n[t] = clamp((M[t] + r) >> F, 0, K)                                r = 2^(F-1) for QB-LIF
     V[t] = M[t] - (n[t] << F)   (soft reset)    or    0 if n[t] > 0 else M[t]   (hard reset)
 
 The readout sums ``(sum_j w_j * n_j[t] << e) + bias`` over all timesteps; the class is its first maximum.

@@ -58,7 +58,13 @@ class Leak:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """QB-LIF neurons of one layer. ``bias`` and ``exponent`` are int64 arrays of shape (channels,)."""
+    """Spiking neurons of one layer.
+
+    Attributes:
+        rounding: r of ``n = (M + r) >> F``: the first burst begins at ``2^F - r``. None is ``2^(F-1)``, the half of
+            QB-LIF; 0 fires at a whole unit, -1 only above it.
+        bias, exponent: int64, (channels,).
+    """
 
     fires: ClassVar[bool] = True
     name: str
@@ -69,6 +75,7 @@ class Population:
     reset: Literal["soft", "hard"]
     bias: IntArray
     exponent: IntArray
+    rounding: int | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -77,6 +84,17 @@ class Population:
         require(is_whole(ceiling, 1, 255), f"{self.name}: burst ceiling {shown(ceiling)} is not 1 to 255")
         require(self.reset in ("soft", "hard"), f"{self.name}: unknown reset {shown(self.reset)}")
         freeze_channel_constants(self, self.shape[0])
+        if self.rounding is not None:
+            most = 2**self.fraction_bits - 1
+            fine = is_whole(self.rounding, -1, most)
+            require(fine, f"{self.name}: rounding constant {shown(self.rounding)} is not -1 to {most}")
+            if self.rounding == 2 ** (self.fraction_bits - 1):
+                object.__setattr__(self, "rounding", None)
+
+    @property
+    def rounding_constant(self) -> int:
+        """r, as an integer."""
+        return 2 ** (self.fraction_bits - 1) if self.rounding is None else self.rounding
 
 
 @dataclass(frozen=True, kw_only=True)

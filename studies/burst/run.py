@@ -69,7 +69,7 @@ def perform(
             "scales": scales(training.tested),
             "weights": sum(p.numel() for p in training.tested.parameters() if p.dim() > 1),
         }
-        if training.recipe.qat_epochs and options.threshold == checkpoint.HARDWARE_THRESHOLD:
+        if training.recipe.qat_epochs:
             checkpoint.save_atomically(content_of(training, options, score), out)
             figures |= integer_figures(training, out)
     return figures | {"threads": threads, "seconds": round(time.monotonic() - begin, 1)}

@@ -204,7 +204,7 @@ def fired(s: Statement, config: NeuronConfig) -> None:
     constant, exponent = entry(config.bias, neuron), entry(config.exponent, neuron).as_unsigned()
     leaked = s.name((config.leak.multiplier * state) >> config.leak.shift, WIDE)
     potential = s.name(Mux(step == 0, 0, leaked) + (sums << exponent[:3]) + constant, WIDE)
-    rounded = s.name((potential + (1 << config.fraction_bits - 1)) >> config.fraction_bits, WIDE)
+    rounded = s.name((potential + config.rounding) >> config.fraction_bits, WIDE)
     count = s.name(Mux(rounded < 0, 0, Mux(rounded > config.burst_ceiling, config.burst_ceiling, rounded)), 3)
     with s.module.If(own):
         s.module.d.sync += state.eq(potential - (count << config.fraction_bits))

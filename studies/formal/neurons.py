@@ -32,6 +32,9 @@ NETWORKS = {
     "F 1, K 1, leak 1/2, hard": network(fraction_bits=1, burst_ceiling=1, reset="hard"),
     "F 4, K 2, forgetting, hard": network(fraction_bits=4, burst_ceiling=2, leak=(0, 1), reset="hard"),
     "F 6, K 3, leak 5/8, hard, 2-bit weights": network(fraction_bits=6, leak=(5, 3), reset="hard", weight_bits=2),
+    "F 5, K 1, leak 1/2, soft, r 0": network(burst_ceiling=1, rounding=0),
+    "F 4, K 3, leak 3/4, hard, r -1": network(fraction_bits=4, leak=(3, 2), reset="hard", rounding=-1),
+    "F 4, K 3, leak 1/2, soft, r 15": network(fraction_bits=4, rounding=15),
 }
 
 
@@ -100,7 +103,7 @@ class IntegerForm:
         self.potential, defined = step(potential), step(defined)
         s.claim(~defined | (registers["settled"] == self.potential))
 
-        rounded = s.name((self.potential + (1 << config.fraction_bits - 1)) >> config.fraction_bits, wide)
+        rounded = s.name((self.potential + config.rounding) >> config.fraction_bits, wide)
         self.burst = clamp(rounded, config.burst_ceiling)
         after = self.potential - (self.burst << config.fraction_bits)
         self.membrane = s.name(after if config.reset == "soft" else Mux(self.burst > 0, 0, self.potential), wide)
@@ -143,10 +146,10 @@ def ceiling(s: Statement, config: NeuronConfig) -> None:
 def saturation(s: Statement, config: NeuronConfig) -> None:
     """The burst is clamped at K and at 0 exactly where the potential says so."""
     form = IntegerForm(s, config)
-    half, unit = 1 << config.fraction_bits - 1, 1 << config.fraction_bits
-    full = form.potential >= config.burst_ceiling * unit - half
+    rounding, unit = config.rounding, 1 << config.fraction_bits
+    full = form.potential >= config.burst_ceiling * unit - rounding
     s.claim(~form.holds | (full == (form.core.burst == config.burst_ceiling)))
-    s.claim(~form.holds | ((form.potential < half) == (form.core.burst == 0)))
+    s.claim(~form.holds | ((form.potential < unit - rounding) == (form.core.burst == 0)))
     s.witness(form.holds & (form.core.burst == config.burst_ceiling))
     s.witness(form.holds & (form.potential < 0))
 
@@ -176,7 +179,7 @@ def widths(s: Statement, source: Network) -> None:
     s.assume((total >= own(bounds.partial.low)) & (total <= own(bounds.partial.high)))
     current = s.name((total << own(population.exponent, unsigned(3))) + own(population.bias), wide)
     potential = s.name(((config.leak.multiplier * state) >> config.leak.shift) + current, wide)
-    fired = clamp((potential + (1 << config.fraction_bits - 1)) >> config.fraction_bits, config.burst_ceiling)
+    fired = clamp((potential + config.rounding) >> config.fraction_bits, config.burst_ceiling)
     after = potential - (fired << config.fraction_bits) if config.reset == "soft" else Mux(fired > 0, 0, potential)
     step = Signal(range(source.timesteps))
     last = step == source.timesteps - 1
@@ -201,7 +204,7 @@ def at(settings: dict[str, Any], build: Callable[..., None]) -> dict[str, Callab
 PROOFS = [
     Proof(
         name="neuron core: burst",
-        claim="n = clamp((M + 2^(F-1)) >> F, 0, K) of M = ((a V) >> p) + (sum << e) + bias + skips, for all inputs",
+        claim="n = clamp((M + r) >> F, 0, K) of M = ((a V) >> p) + (sum << e) + bias + skips, for all inputs",
         circuits=at(SETTINGS, burst),
         unbounded=True,
         depth=2,
@@ -229,7 +232,7 @@ PROOFS = [
     ),
     Proof(
         name="neuron core: saturation",
-        claim="the counter is at K just where M >= (K - 1/2) 2^F, at 0 just where M < 2^(F-1), and never wraps",
+        claim="the counter is at K just where M >= K 2^F - r, at 0 just where M < 2^F - r, and never wraps",
         circuits=at(SETTINGS, saturation),
         unbounded=True,
         depth=2,

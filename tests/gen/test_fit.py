@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_logic_cells_are_counted_where_a_flip_flop_takes_the_place_of_a_lut():
 def event_network(timesteps):
     """One convolution and a readout behind event frames of 2x16x16."""
     random = np.random.default_rng(0)
-    constants = {"bias": np.zeros(4, dtype=np.int64), "exponent": np.zeros(4, dtype=np.int64)}
+    constants: dict[str, Any] = {"bias": np.zeros(4, dtype=np.int64), "exponent": np.zeros(4, dtype=np.int64)}
     hidden = Population(
         name="conv", shape=(4, 7, 7), fraction_bits=4, burst_ceiling=3, leak=Leak(multiplier=1, shift=1), reset="soft",
         **constants,

@@ -14,7 +14,8 @@ POSITIONS = 3
 STEPS = 4
 """Timesteps, of one fold or several, over which the throughput is measured."""
 CONFIG = NeuronConfig(
-    lanes=6, folds=2, cores=2, group=2, timesteps=3, fraction_bits=4, burst_ceiling=3, leak=Leak(), reset="soft",
+    lanes=6, folds=2, cores=2, group=2, timesteps=3, fraction_bits=4, rounding=8, burst_ceiling=3, leak=Leak(),
+    reset="soft",
     bias=(9, -4, 30, 0, 21, -17, 5, 2, 63, -64, 11, 8), exponent=(2, 0, 1, 0, 0, 2, 1, 1, 0, 0, 2, 0), skips=(),
     membrane_memory="logic", constants_memory="logic", bias_bits=7, exponent_bits=2, accumulator_bits=7,
     current_bits=12, potential_bits=14, membrane_bits=14,

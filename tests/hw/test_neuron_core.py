@@ -15,7 +15,8 @@ SKIP = SkipConfig(
     source="input", stream=BurstStream(group=1, burst_bits=2, beats=1, steps=1), weight=37, depth=1, memory="block"
 )
 CONFIG = NeuronConfig(
-    lanes=1, folds=1, cores=1, group=1, timesteps=1, fraction_bits=4, burst_ceiling=3, leak=Leak(), reset="soft",
+    lanes=1, folds=1, cores=1, group=1, timesteps=1, fraction_bits=4, rounding=8, burst_ceiling=3, leak=Leak(),
+    reset="soft",
     bias=(63, -64), exponent=(2, 0), skips=(), membrane_memory="logic", constants_memory="logic", bias_bits=7,
     exponent_bits=2, accumulator_bits=10, current_bits=13, potential_bits=16, membrane_bits=14,
 )  # fmt: skip
@@ -24,8 +25,11 @@ VARIANTS = [
     dataclasses.replace(CONFIG, reset="hard"),
     dataclasses.replace(CONFIG, leak=Leak(multiplier=3, shift=2)),
     dataclasses.replace(CONFIG, leak=Leak(multiplier=0, shift=1), burst_ceiling=1),
-    dataclasses.replace(CONFIG, leak=Leak(multiplier=1, shift=0), fraction_bits=1, burst_ceiling=7),
-    dataclasses.replace(CONFIG, fraction_bits=12, exponent=(0, 0), exponent_bits=0),
+    dataclasses.replace(CONFIG, leak=Leak(multiplier=1, shift=0), fraction_bits=1, rounding=1, burst_ceiling=7),
+    dataclasses.replace(CONFIG, fraction_bits=12, rounding=2048, exponent=(0, 0), exponent_bits=0),
+    dataclasses.replace(CONFIG, rounding=0),
+    dataclasses.replace(CONFIG, rounding=-1, reset="hard", burst_ceiling=1),
+    dataclasses.replace(CONFIG, rounding=15),
     dataclasses.replace(CONFIG, skips=(SKIP, dataclasses.replace(SKIP, weight=-7)), current_bits=14, potential_bits=17),
 ]
 

@@ -28,7 +28,7 @@ def potentials(network, population, bursts):
         for t in range(network.timesteps):
             leaked = (population.leak.multiplier * membrane) // 2**population.leak.shift
             potential = leaked + current(network, population, bursts, t, c, y, x)
-            burst = min(max((potential + unit // 2) // unit, 0), population.burst_ceiling)
+            burst = min(max((potential + population.rounding_constant) // unit, 0), population.burst_ceiling)
             membrane = potential - burst * unit if population.reset == "soft" or burst == 0 else 0
             yield t, potential, membrane
 
@@ -36,8 +36,9 @@ def potentials(network, population, bursts):
 def counted_neurons(network, population, run, count: Counter) -> None:
     name, unit = population.name, 2**population.fraction_bits
     for t, potential, membrane in potentials(network, population, run.bursts):
-        count[name, "clamps", "at 0"] += 2 * potential < -unit
-        count[name, "clamps", "at K"] += 2 * potential >= (2 * population.burst_ceiling + 1) * unit
+        rounding = population.rounding_constant
+        count[name, "clamps", "at 0"] += potential < -rounding
+        count[name, "clamps", "at K"] += potential >= (population.burst_ceiling + 1) * unit - rounding
         if t < network.timesteps - 1 and population.leak.multiplier:
             count[name, "carried membranes", "negative"] += membrane < 0
             count[name, "carried membranes", "positive"] += membrane > 0

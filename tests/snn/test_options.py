@@ -129,7 +129,6 @@ def test_refused_at_the_command_line(option, values, tmp_path, fails):
 def test_what_has_no_integer_form_is_refused_before_it_is_trained(tmp_path, fails, monkeypatch):
     monkeypatch.setattr(train, "train", None)
     words = ["--data", "digits", "--out", tmp_path / "model.pt", "--hidden", 6]
-    assert "threshold is 0.5" in fails(train.main, *words, "--threshold", 1)
     assert "exact below" in fails(train.main, *words, "--weight-bits", 16, "--input-bits", 8)
 
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gen.frontend.checkpoint import load_checkpoint
-from gen.frontend.fold import fold, references
+from gen.frontend.fold import fold, read_network, references
 from qblif import golden
-from qblif.errors import UserError
 from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec, Leak
 from snn import checkpoint, quantization
@@ -21,6 +20,7 @@ from snn.models import make_model
 from snn.neuron import QBLIF
 from snn.projections import QuantConv2d, QuantLinear
 from snn.quantizers import choose_grid, quantize_weights
+from tests.reference import scalar_run
 
 
 class Residual(nn.Module):
@@ -98,12 +98,28 @@ def test_identical_logits_from_model_and_golden(make, tmp_path):
     assert len(set(result.logits.flatten().tolist())) > 5, "all logits alike would prove nothing"
 
 
-def test_a_threshold_without_hardware_is_refused():
-    model = make_model("mlp", ModelOptions(input_shape=(1, 6, 6), burst_bits=1, threshold=1.0))
-    samples = torch.randint(0, 256, (8, 1, 6, 6), dtype=torch.uint8)
+@pytest.mark.parametrize("threshold", [1.0, 0.75, 0.3, 0.0])
+@pytest.mark.parametrize("bits", [1, 2])
+def test_every_threshold_has_an_integer_form(threshold, bits, tmp_path):
+    """The threshold of LIF neurons is a whole unit; others are rounded to the grid."""
+    torch.manual_seed(4)
+    options = ModelOptions(input_shape=(1, 6, 6), burst_bits=bits, threshold=threshold)
+    model = make_model("mlp", options)
+    samples = torch.randint(0, 256, (32, 1, 6, 6), dtype=torch.uint8)
     quantization.begin(model, samples)
-    with pytest.raises(UserError, match=r"hidden_0.*threshold"):
-        checkpoint.describe(model, samples, torch.zeros(8, dtype=torch.long))
+    content = checkpoint.describe(model, samples, torch.zeros(32, dtype=torch.long))
+    checkpoint.save_atomically(content, tmp_path / "model.pt")
+    _, network, _ = read_network(tmp_path / "model.pt")
+    [population] = network.populations
+    unit = 2**population.fraction_bits
+    assert abs(population.rounding_constant - (1 - threshold) * unit) <= (0.5 if threshold else 1)
+    result = golden.run(network, encode(samples.numpy(), network.input))
+    grid = 2.0**network.readout.fraction_bits
+    with torch.no_grad():
+        assert (model.eval()(samples).double() * grid == result.logits.double()).all()
+    assert (result.bursts[population.name] > 0).any()
+    inference = scalar_run(network, encode(samples.numpy(), network.input)[0])
+    assert inference.logits == result.logits[0].tolist()
 
 
 def test_gradients_reach_every_parameter_in_the_integer_form():

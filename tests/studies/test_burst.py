@@ -162,8 +162,7 @@ def test_runs_are_made_once_and_reported(grid, tmp_path, monkeypatch, capsys):
         rows = list(csv.DictReader(file))
     assert [row["arm"] for row in rows] == ["binary", "binary", "full", "full"]
     assert all(float(row["accuracy"]) > 0.3 for row in rows)
-    assert all(float(row["fastest_cycles"]) > 0 for row in rows[:2])
-    assert not any(row["fastest_cycles"] for row in rows[2:])
+    assert all(float(row["fastest_cycles"]) > 0 for row in rows)
     document = (work / "report" / "README.md").read_text()
     assert "| full | binary |" in document
     assert (work / "report" / "accuracy_against_cost.svg").is_file()
