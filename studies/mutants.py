@@ -106,7 +106,12 @@ def link(module: str, what: str, old: str, new: str, *, equivalent: str = "") ->
 
 
 MUTANTS = (
-    hardware("core", "half a unit too little is rounded", "(1 << fraction - 1)", "(1 << fraction - 2)"),
+    hardware(
+        "core",
+        "one too little is added before the shift",
+        "(potential + config.rounding) >> fraction",
+        "(potential + config.rounding - 1) >> fraction",
+    ),
     hardware("core", "rounding left out", "(potential + config.rounding) >> fraction", "potential >> fraction"),
     hardware("core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
     hardware("core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
