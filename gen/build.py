@@ -102,7 +102,8 @@ def step_rtl(build: Build) -> None:
     check_tables(text, design.config)
     for layer in design.config.layers:
         for engine, projection in zip(layer.engines, design.network.weighted_projections(layer.name), strict=True):
-            if (engine.stored_weights(projection.full_weights.shape) != projection.full_weights).any():
+            weights = projection.full_weights
+            if (engine.stored_weights(weights.shape) != weights).any():
                 raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
 
 

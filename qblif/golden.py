@@ -160,14 +160,7 @@ def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
 
 def unfolded(images: Tensor, window: Window) -> Tensor:
     """The values that every window reads from images (count, C, H, W): (count, C * places, windows)."""
-    rows, across = window.rows, window.columns
-    return torch.nn.functional.unfold(
-        images,
-        (rows.kernel, across.kernel),
-        dilation=(rows.dilation, across.dilation),
-        padding=(rows.padding, across.padding),
-        stride=(rows.stride, across.stride),
-    )
+    return torch.nn.functional.unfold(images, window.kernel, window.dilation, window.padding, window.stride)
 
 
 def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:

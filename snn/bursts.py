@@ -145,16 +145,6 @@ class Pool2d(nn.Module):
         name = type(self).__name__
         self.node = Pooling(name=name, source=name, kind=self.kind, kernel=kernel, stride=stride, padding=padding)
 
-    @property
-    def sizes(self) -> dict[str, Any]:
-        """Kernel, stride and padding in the form that torch's functions take."""
-        rows, columns = self.node.window.rows, self.node.window.columns
-        return {
-            "kernel_size": (rows.kernel, columns.kernel),
-            "stride": (rows.stride, columns.stride),
-            "padding": (rows.padding, columns.padding),
-        }
-
     def windows(self, bursts: Bursts) -> Tensor:
         """Counts as images, (steps * batch, C, H, W); raises UserError if they are not images."""
         if not isinstance(bursts, Bursts) or bursts.counts.dim() != 5:
@@ -175,8 +165,9 @@ class SumPool2d(Pool2d):
     kind = "sum"
 
     def forward(self, bursts: Bursts) -> Bursts:
-        area = self.node.window.area
-        counts = nn.functional.avg_pool2d(self.windows(bursts), **self.sizes, divisor_override=1)
+        images, window = self.windows(bursts), self.node.window
+        area = window.area
+        counts = nn.functional.avg_pool2d(images, window.kernel, window.stride, window.padding, divisor_override=1)
         counts = counts.unflatten(0, bursts.counts.shape[:2])
         return replace(bursts, counts=counts, scale=bursts.scale / area, ceiling=bursts.ceiling * area)
 
@@ -187,5 +178,6 @@ class MaxPool2d(Pool2d):
     kind = "max"
 
     def forward(self, bursts: Bursts) -> Bursts:
-        counts = nn.functional.max_pool2d(self.windows(bursts), **self.sizes)
+        window = self.node.window
+        counts = nn.functional.max_pool2d(self.windows(bursts), window.kernel, window.stride, window.padding)
         return replace(bursts, counts=counts.unflatten(0, bursts.counts.shape[:2]))

@@ -19,6 +19,7 @@ from qblif.archive import check_tensors, load_archive
 from qblif.errors import UserError
 from qblif.files import write_whole
 from qblif.network.checks import IntArray
+from qblif.network.window import shortest
 from qblif.reading import MEBIBYTE, brief
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder
@@ -172,8 +173,9 @@ def describe_projection(projection: QuantProjection, source: Bursts) -> dict[str
         },
     }
     if isinstance(projection, QuantConv2d):
-        part |= {"stride": plain(projection.stride), "padding": plain(projection.padding)}
-        part |= unless_usual(dilation=(projection.dilation, 1), groups=(projection.groups, 1))
+        window = projection.window
+        part |= {"stride": plain(shortest(window.stride)), "padding": plain(shortest(window.padding))}
+        part |= unless_usual(dilation=(shortest(window.dilation), 1), groups=(projection.groups, 1))
     return part
 
 

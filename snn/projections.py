@@ -4,7 +4,6 @@ QuantLinear and QuantConv2d are the two kinds; the layers that own them are in :
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -157,30 +156,26 @@ class QuantConv2d(QuantProjection):
         if inputs % groups or outputs % groups:
             raise UserError(f"groups {groups} do not divide {inputs} and {outputs} channels")
         window = make_window(kernel, stride, padding, dilation, name="QuantConv2d")
-        rows, columns = window.rows, window.columns
-        weight = torch.empty(outputs, inputs // groups, rows.kernel, columns.kernel)
+        weight = torch.empty(outputs, inputs // groups, *window.kernel)
         nn.init.kaiming_uniform_(weight, a=5**0.5)
         super().__init__(weight, weight_bits=weight_bits, batch_norm=batch_norm, affine=affine)
         self.window, self.groups = window, groups
-        self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.sizes: dict[str, Any] = {
-            "stride": (rows.stride, columns.stride),
-            "padding": (rows.padding, columns.padding),
-            "dilation": (rows.dilation, columns.dilation),
-        }
 
     def apply_weight(self, bursts: Tensor, weight: Tensor) -> Tensor:
         inputs = self.weight.shape[1] * self.groups
         if bursts.dim() != 5 or bursts.shape[2] != inputs:
             raise self.misfit(f"({inputs}, H, W) neurons", bursts, "convolutions stand before Flatten()")
-        images = bursts.flatten(0, 1)
+        images, window = bursts.flatten(0, 1), self.window
         if self.training:
-            current = nn.functional.conv2d(images, weight, groups=self.groups, **self.sizes)
+            current = nn.functional.conv2d(
+                images, weight, None, window.stride, window.padding, window.dilation, self.groups
+            )
         else:
             # Fast convolution algorithms transform their operands and round; a plain sum of products does not.
-            columns = nn.functional.unfold(images, weight.shape[2:], **self.sizes).unflatten(1, (self.groups, -1))
-            sums = weight.flatten(1).unflatten(0, (self.groups, -1)) @ columns
-            current = sums.flatten(1, 2).unflatten(2, self.window.windows(*images.shape[2:]))
+            columns = nn.functional.unfold(images, window.kernel, window.dilation, window.padding, window.stride)
+            grouped = columns.unflatten(1, (self.groups, -1))
+            sums = weight.flatten(1).unflatten(0, (self.groups, -1)) @ grouped
+            current = sums.flatten(1, 2).unflatten(2, window.windows(*images.shape[2:]))
         return current.unflatten(0, bursts.shape[:2])
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from qblif.errors import UserError
+from qblif.network.window import per_axis
 from snn.bursts import Bursts, Flatten, MaxPool2d, SumPool2d
 
 WAY_OUT = (
@@ -52,21 +53,15 @@ def dropout(
     return drop
 
 
-def pair(value: Any) -> tuple[int, int]:
-    """Height and width from a value that torch takes as one number or two."""
-    height, width = value if isinstance(value, tuple | list) else (value, value)
-    return height, width
-
-
 def pooled(
     kind: type[SumPool2d | MaxPool2d], bursts: Bursts, kernel: Any, stride: Any = None, padding: Any = 0
 ) -> Bursts:
     """Pooling in integers; raises UserError for windows that have no hardware."""
-    height, width = pair(kernel)
-    step = pair(stride or kernel)
+    height, width = per_axis(kernel)
+    step = per_axis(stride or kernel)
     if (height, width) == step == (1, 1):
         return bursts
-    pooled = kind((height, width), stride=step, padding=pair(padding))(bursts)
+    pooled = kind((height, width), stride=step, padding=per_axis(padding))(bursts)
     assert isinstance(pooled, Bursts)
     return pooled
 
@@ -86,12 +81,12 @@ def average_pool(
     divisor_override: int | None = None,
 ) -> Bursts:
     """torch.nn.functional.avg_pool2d."""
-    height, width = pair(kernel_size)
+    height, width = per_axis(kernel_size)
     if ceil_mode:
         raise refuse("ceil_mode", SumPool2d)
     if divisor_override not in (None, height * width):
         raise refuse("divisor_override", SumPool2d)
-    if not count_include_pad and pair(padding) != (0, 0):
+    if not count_include_pad and per_axis(padding) != (0, 0):
         raise refuse("count_include_pad=False", SumPool2d)
     return pooled(SumPool2d, bursts, kernel_size, stride, padding)
 
@@ -107,7 +102,7 @@ def max_pool(
 ) -> Bursts:
     """torch.nn.functional.max_pool2d."""
     for option, given in {
-        "dilation": pair(dilation) != (1, 1),
+        "dilation": per_axis(dilation) != (1, 1),
         "ceil_mode": ceil_mode,
         "return_indices": return_indices,
     }.items():
@@ -121,7 +116,7 @@ def adaptive_pool(kind: type[SumPool2d | MaxPool2d]) -> Callable[..., Bursts]:
 
     def adaptive(bursts: Bursts, output_size: Any, return_indices: bool = False) -> Bursts:
         sizes = tuple(bursts.counts.shape[3:])
-        wanted = tuple(size or own for size, own in zip(pair(output_size), sizes, strict=False))
+        wanted = tuple(size or own for size, own in zip(per_axis(output_size), sizes, strict=False))
         alike = len(sizes) == 2 and all(own % size == 0 for own, size in zip(sizes, wanted, strict=True))
         if not alike:
             raise refuse("windows of several sizes", kind)

@@ -10,7 +10,7 @@ from qblif.network.checks import IntArray, Shape
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Projection, Skip
-from qblif.network.window import PerAxis
+from qblif.network.window import PerAxis, per_axis
 
 
 @dataclass(kw_only=True)
@@ -70,11 +70,10 @@ class NetworkBuilder:
         """A convolution into the population ``name``, which is created if it does not exist."""
         source = self.source if source is None else source
         inputs, height, width = self.shapes[source]
-        down, across = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         projection = Conv2d(
             source=source,
             target=name,
-            weights=self.weights(weight_bits, channels, inputs // groups, down, across),
+            weights=self.weights(weight_bits, channels, inputs // groups, *per_axis(kernel)),
             weight_bits=weight_bits,
             stride=stride,
             padding=padding,

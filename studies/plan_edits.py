@@ -8,8 +8,6 @@ from boards.catalogue import find_board
 from gen.planning.plans import make_plan
 from hw.engines.event.engine import EventPlan
 from hw.plan import Plan
-from hw.stages.population import PopulationPlan
-from hw.stages.readout import ReadoutPlan
 from hw.stages.stage import StagePlan
 from qblif.network.graph import Network
 
@@ -18,8 +16,7 @@ AnyPlan = TypeVar("AnyPlan", bound=StagePlan)
 
 def engine_plan(stage: StagePlan) -> EventPlan:
     """How the engine of a layer is built; of several the first."""
-    assert isinstance(stage, PopulationPlan | ReadoutPlan)
-    return stage.engine
+    return next(part for part in parts_of(stage) if isinstance(part, EventPlan))
 
 
 def plan_for(network: Network, board: str = "arty_a7", /, **changes: dict[str, Any]) -> Plan:

@@ -23,8 +23,8 @@ def weighted(network: Network) -> list[Dense | Conv2d]:
 
 
 def weight_bits(network: Network) -> int:
-    """Bits of all weights of a network together."""
-    return sum(part.weights.size * part.weight_bits for part in weighted(network))
+    """Bits of all weights of a network together, the zeros between groups included."""
+    return sum(part.weights.size * part.groups * part.weight_bits for part in weighted(network))
 
 
 def block_ram_bits(board: Board) -> float:

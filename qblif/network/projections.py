@@ -1,6 +1,7 @@
 """Projections of the integer network: dense, convolution and identity skip. Needs only numpy."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -80,7 +81,7 @@ class Conv2d:
         kernel = (self.weights.shape[2], self.weights.shape[3])
         return make_window(kernel, self.stride, self.padding, self.dilation, name=self.target)
 
-    @property
+    @cached_property
     def full_weights(self) -> IntArray:
         """(target channels, source channels, kernel height, kernel width), with 0 between different groups."""
         if self.groups == 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +14,14 @@ PerAxis = int | tuple[int, int]
 MOST_PADDING = 255
 
 
-def per_axis(value: PerAxis) -> tuple[int, int]:
-    """The numbers for rows and for columns."""
-    return value if isinstance(value, tuple) else (value, value)
+def per_axis(value: Any) -> tuple[int, int]:
+    """The numbers for rows and for columns, of one number or of two in a tuple or list."""
+    return tuple(value) if isinstance(value, list | tuple) else (value, value)
 
 
-def shortest(value: object) -> object:
+def shortest(value: Any) -> Any:
     """The canonical form of a :data:`PerAxis`: one number if both are the same, otherwise a tuple of two."""
-    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    pair = per_axis(value)
     same = len(pair) == 2 and type(pair[0]) is type(pair[1]) and pair[0] == pair[1]
     return pair[0] if same else pair
 
@@ -75,6 +76,26 @@ class Window:
     columns: Axis
 
     @property
+    def kernel(self) -> tuple[int, int]:
+        """Places per column and per row."""
+        return self.rows.kernel, self.columns.kernel
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Strides from row to row and from column to column."""
+        return self.rows.stride, self.columns.stride
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Rows of padding above and below, and columns of padding on either side."""
+        return self.rows.padding, self.columns.padding
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Dilations from row to row and from column to column."""
+        return self.rows.dilation, self.columns.dilation
+
+    @property
     def area(self) -> int:
         """Number of places in the window."""
         return self.rows.kernel * self.columns.kernel
@@ -82,7 +103,7 @@ class Window:
     @property
     def padded(self) -> bool:
         """Whether it may reach into padding."""
-        return self.rows.padding > 0 or self.columns.padding > 0
+        return any(self.padding)
 
     def windows(self, height: int, width: int) -> tuple[int, int]:
         """Number of rows of windows and of windows per row, over ``height`` times ``width`` positions."""
@@ -109,11 +130,13 @@ def make_window(
     kernel: PerAxis, stride: PerAxis = 1, padding: PerAxis = 0, dilation: PerAxis = 1, *, name: str
 ) -> Window:
     """The window of the node or layer ``name``; raises NetworkError if the numbers do not make a valid window."""
-    limits = {"kernel": (1, LARGEST_EXTENT), "stride": (1, LARGEST_EXTENT), "padding": (0, MOST_PADDING)}
     axes: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    for quantity, value in given.items():
-        least, most = limits.get(quantity, (1, LARGEST_EXTENT))
+    for quantity, value, least, most in (
+        ("kernel", kernel, 1, LARGEST_EXTENT),
+        ("stride", stride, 1, LARGEST_EXTENT),
+        ("padding", padding, 0, MOST_PADDING),
+        ("dilation", dilation, 1, LARGEST_EXTENT),
+    ):
         pair = per_axis(value)
         fine = len(pair) == 2 and all(is_whole(number, least, most) for number in pair)
         require(fine, f"{name}: {quantity} {shown(value)} is not {least} to {most}, or two such numbers")

@@ -94,7 +94,7 @@ def built(digits_checkpoint, tmp_path_factory):
 
 @pytest.fixture
 def run(built, digits_checkpoint, tmp_path, monkeypatch):
-    """Make the bitstream of that build's netlist again, less what is no block RAM."""
+    """Make the bitstream of that build's netlist again, without the cells that are not block RAM."""
 
     def netlist_again(own):
         for name in ("openxc7.sh", "openxc7.xdc"):

@@ -14,10 +14,13 @@ from gen import plan as plan_command
 from gen.design import make_design, self_test_vectors
 from gen.fit import check_fit
 from gen.planning.plans import SHARE_OF_BOARD, evaluate_plan, make_plan, with_samples
+from gen.planning.refusal import weight_bits
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
+from studies.network_builder import NetworkBuilder
+from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
 from tests.searching import found_in
 
@@ -100,6 +103,24 @@ def test_what_does_not_fit_is_refused_quickly(name, board, zoo, fails):
     refused_within_seconds(zoo, name, board, fails)
 
 
+def test_zeros_between_groups_are_weights_that_a_chip_has_to_keep():
+    """A depthwise layer of 256 channels has 2,304 weights, and takes the room of 589,824."""
+
+    def neurons(channels):
+        none = np.zeros(channels, dtype=np.int64)
+        return {"fraction_bits": 4, "burst_ceiling": 1, "leak": Leak(), "reset": "soft", "bias": none, "exponent": none}
+
+    builder = NetworkBuilder(random=np.random.default_rng(1), shape=(256, 3, 3), neurons=neurons)
+    builder.convolve("depthwise", 256, 3, groups=256)
+    builder.classify(2)
+    none = np.zeros(2, dtype=np.int64)
+    readout = Readout(fraction_bits=4, bias=none, exponent=none)
+    network = builder.network(timesteps=1, coding="direct", input_bits=1, readout=readout)
+    assert weight_bits(network) == 4 * (256 * 256 * 9 + 2 * 256)
+    with pytest.raises(UserError, match="its weights are 2,361,344 bits"):
+        plan_for(network, "icebreaker")
+
+
 def cell(kind, **connections):
     return {"type": kind, "connections": {port: [bit] for port, bit in connections.items()}}
 
@@ -111,7 +132,7 @@ def test_flip_flops_of_a_gowin_that_take_a_place_of_their_own(tmp_path):
         cell("DFFCE", D=10, Q=12),  # that LUT has only one place for a flip-flop
         cell("ALU", I0=3, SUM=13, COUT=14),
         cell("DFF", D=13, Q=15),  # behind the sum of a carry cell
-        cell("DFF", D=14, Q=16),  # a carry is no sum
+        cell("DFF", D=14, Q=16),  # a carry is not a sum
         cell("DFF", D=15, Q=17),  # of a shift register
         cell("LUT1", I0=4, F=18),
         cell("SDPB", DO=19),

@@ -1,11 +1,13 @@
-"""Several weighted projections into one population: every beat, exact cycles, and queues that are deep enough."""
+"""Several weighted projections into one population: their adder, and queues that are deep enough.
+
+tests/hw/test_windows.py runs random networks of them.
+"""
 
 import dataclasses
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
-from hypothesis import given, settings
 
 from hw.configuration import TopConfig
 from hw.configure import configure
@@ -17,11 +19,8 @@ from qblif.errors import UserError
 from qblif.network.projections import Conv2d
 from qblif.streams import stream_beats
 from studies.plan_edits import altered, plan_for
-from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.streams import get, put, run
-from tests.hw.test_top import RANDOM, SEEDS, check
-from tests.hw.test_windows import check_every_way
-from tests.networks import population_stage, random_bursts, random_plan, random_shortcuts
+from tests.networks import population_stage, random_bursts, random_shortcuts
 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])
@@ -44,25 +43,6 @@ def test_currents_of_one_neuron_are_added(pauses):
     run(top, *(producer(index) for index in range(3)), consumer)
     words = [sum((int(one) & 0xFFF) << (12 * core) for core, one in enumerate(beat)) for beat in sums.sum(axis=0)]
     assert seen == words
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_random_shortcuts_under_stalls(seed):
-    network = random_shortcuts(seed)
-    check(network, random_plan(network, seed), count=2)
-
-
-@pytest.mark.parametrize("seed", range(6, 12))
-def test_cycles_of_random_shortcuts_are_exact(seed):
-    network = random_shortcuts(seed)
-    check_cycles(network, random_plan(network, seed), count=3)
-
-
-@pytest.mark.slow
-@settings(max_examples=200, **RANDOM)
-@given(seed=SEEDS)
-def test_two_hundred_random_shortcuts(seed):
-    check_every_way(random_shortcuts(seed), seed)
 
 
 def outer_of(config: TopConfig) -> PopulationStage:
