@@ -18,7 +18,6 @@ from hw.plan import Plan, load_plan
 from hw.shell.selftest import SelfTestVectors
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
-from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.network.file import network_sha256
@@ -59,7 +58,7 @@ class Hardware:
         return min(
             getattr(fixed, field) - needed
             for target, fixed in fixed_layers(self.plan, self.network)
-            for field, needed in asdict(proved_widths(layer_bounds(self.network, target))).items()
+            for field, needed in asdict(proved_widths(self.network, target, self.plan.schedule)).items()
             if field != "exponent"
         )
 
@@ -219,7 +218,7 @@ def fixed_layers(plan: Plan, network: Network) -> Iterator[tuple[Target, Widths]
 def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[str, str, int, int]]:
     """Every register or constant that the plan makes too narrow: layer, field, width in the plan, least width."""
     for target, fixed in fixed_layers(plan, network):
-        for field, needed in asdict(proved_widths(layer_bounds(network, target))).items():
+        for field, needed in asdict(proved_widths(network, target, plan.schedule)).items():
             if getattr(fixed, field) < needed:
                 yield target.name, field, getattr(fixed, field), needed
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Literal, cast
 
 from hw.neurons.config import NeuronConfig
+from hw.schedule import Schedule
 from hw.stages.readout import ReadoutConfig, ReadoutStage
 from hw.stages.stage import Edge, Stage
 from qblif.streams import BurstStream
@@ -14,10 +15,26 @@ INPUT = "input"
 
 @dataclass(frozen=True, kw_only=True)
 class TopConfig:
-    """The whole network: input stream and all stages in topological order, the readout last."""
+    """The whole network.
+
+    Attributes:
+        input: the input's stream.
+        stages: all stages in topological order, the readout last.
+        mode: ``window`` or ``stream``, as in :class:`qblif.network.graph.Network`.
+        schedule: the order of the timesteps.
+        frames: frames of the input stream for each result.
+    """
 
     input: BurstStream
     stages: tuple[Stage, ...]
+    mode: Literal["window", "stream"] = "window"
+    schedule: Schedule = "position_major"
+    frames: int = 1
+
+    @property
+    def beats_per_result(self) -> int:
+        """Beats of the input stream for each result."""
+        return self.input.beats_per_inference * self.frames
 
     @property
     def layers(self) -> tuple[Stage, ...]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hw.memory import MemoryStyle
+from hw.schedule import SCHEDULES, Schedule
 from hw.stages.registry import PLANS
 from hw.stages.stage import StagePlan
 from qblif.errors import UserError
 from qblif.reading import brief, read_json, shown
 
-VERSION = 5
+VERSION = 6
 LONGEST_NAME = 100
 MOST_PARTS = 1024
 MOST_SELF_TEST_SAMPLES = 16
@@ -25,6 +26,7 @@ class Plan:
     """The plan of a whole network, for one board and clock.
 
     Attributes:
+        schedule: the order of the timesteps.
         input_group: channels per beat of the input stream.
         stages: the plans of all nodes of the network, in order.
         self_test_samples: reference inputs that the self-test on the chip holds; 0 for none.
@@ -33,6 +35,7 @@ class Plan:
     board: str
     clock_mhz: float
     network_sha256: str
+    schedule: Schedule
     input_group: int
     stages: tuple[StagePlan, ...]
     self_test_samples: int = MOST_SELF_TEST_SAMPLES
@@ -41,6 +44,8 @@ class Plan:
         for text in (self.board, self.network_sha256):
             if not isinstance(text, str) or len(text) > LONGEST_NAME:
                 raise ValueError(f"{shown(text)} is not the name of a board or of a network")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule {shown(self.schedule)} is not {' or '.join(SCHEDULES)}")
         if type(self.input_group) is not int or not 1 <= self.input_group <= 256:
             raise ValueError(f"input_group {shown(self.input_group)} is not 1 to 256")
         if type(self.clock_mhz) not in (int, float) or not 0 < self.clock_mhz < 1000:

@@ -2,7 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
-from qblif.network.bounds import MOST_BITS, LayerBounds
+from hw.schedule import Schedule, bounds_under
+from qblif.network.bounds import MOST_BITS
+from qblif.network.graph import Network
+from qblif.network.nodes import Target
 
 WIDEST_REGISTER = MOST_BITS
 """Bits. Any sum of a network needs at most 51; the rest is margin for patchable designs."""
@@ -15,18 +18,22 @@ class Widths:
     """Bits of the registers and constants of a layer; all are signed except the exponent.
 
     Attributes:
-        bias: a bias (readout: of all timesteps together).
+        bias: a bias (position-major readout: of all timesteps together).
         exponent: an exponent; 0 bits if all are 0.
         accumulator: every partial sum of a synapse array.
-        current: ``(sum << e) + bias`` plus skips (readout: a logit).
-        potential: M, before reset (readout: a logit).
-        membrane: V, after reset (readout: a logit).
+        current: ``(sum << e) + bias`` plus skips (position-major readout: a logit).
+        summed: J before its limits, where there is a synaptic current.
+        synaptic: J.
+        potential: M, before reset (readout: L before its limits).
+        membrane: V, after reset (readout: L, a logit).
     """
 
     bias: int
     exponent: int
     accumulator: int
     current: int
+    summed: int
+    synaptic: int
     potential: int
     membrane: int
 
@@ -37,16 +44,19 @@ class Widths:
                 raise ValueError(f"a width of {bits!r} bits for {field} is not {least} to {most}")
 
 
-def proved_widths(bounds: LayerBounds, margin: int = 0) -> Widths:
-    """The smallest widths, plus ``margin`` bits.
+def proved_widths(network: Network, target: Target, schedule: Schedule, margin: int = 0) -> Widths:
+    """The smallest widths of a layer, plus ``margin`` bits.
 
     An exponent that is larger by one makes a sum one bit wider, so an exponent may be larger by the margin.
     """
+    bounds = bounds_under(network, target, schedule)
     return Widths(
         bias=bounds.bias.bits + margin,
         exponent=(bounds.largest_exponent + margin).bit_length(),
         accumulator=bounds.partial.bits + margin,
         current=bounds.current.bits + margin,
+        summed=bounds.summed.bits + margin,
+        synaptic=bounds.synaptic.bits + margin,
         potential=bounds.potential.bits + margin,
         membrane=bounds.membrane.bits + margin,
     )

@@ -5,7 +5,7 @@ bound below 2^53 is checked, so every result is exact. Everything else is int64.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from qblif.network.checks import IntArray, require
 from qblif.network.coding import encode
 from qblif.network.graph import Network
-from qblif.network.nodes import Pooling, Population, Readout
+from qblif.network.nodes import Leak, Limits, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Projection, Skip
 from qblif.network.references import ReferenceVectors
 from qblif.network.window import Window
@@ -42,40 +42,133 @@ class Activations:
 
     Attributes:
         bursts: per node, (batch, steps, C, H, W).
-        membranes: per population, V after the last timestep, (batch, C, H, W).
-        logits: L, (batch, classes).
+        states: per population, its state after each timestep, (batch, T, fields, C, H, W): V and, for neurons with a
+            synaptic current, J.
+        sums: the readout's result after each timestep, (batch, T, classes): L, or the largest L so far.
     """
 
     bursts: dict[str, Tensor]
-    membranes: dict[str, Tensor]
-    logits: Tensor
+    states: dict[str, Tensor]
+    sums: Tensor
+
+    @property
+    def membranes(self) -> dict[str, Tensor]:
+        """Per population, V after the last timestep, (batch, C, H, W)."""
+        return {name: states[:, -1, 0] for name, states in self.states.items()}
+
+    @property
+    def logits(self) -> Tensor:
+        """The result after the last timestep, (batch, classes)."""
+        return self.sums[:, -1]
 
     @property
     def classes(self) -> Tensor:
         """First class with the largest logit, (batch,)."""
         return self.logits.argmax(dim=1)
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Activations]", dim: int) -> "Activations":
+        """Activations of several parts: batches after batches (``dim`` 0) or timesteps after timesteps (1)."""
+
+        def joined(values: "Sequence[dict[str, Tensor]]") -> dict[str, Tensor]:
+            return {name: torch.cat([one[name] for one in values], dim) for name in values[0]}
+
+        return cls(
+            bursts=joined([part.bursts for part in parts]),
+            states=joined([part.states for part in parts]),
+            sums=torch.cat([part.sums for part in parts], dim),
+        )
+
 
 def run(network: Network, bursts: IntArray) -> Activations:
-    """Run the integer form.
+    """Run the integer form from rest.
 
     Args:
         network: the network.
-        bursts: input bursts as :func:`qblif.network.coding.encode` gives them, (batch, steps, C, H, W).
+        bursts: input bursts as :func:`qblif.network.coding.encode` gives them, (batch, steps, C, H, W); any number of
+            steps for a network in ``stream`` mode.
 
     Raises:
         OverflowError: a sum could leave the range in which float64 is exact.
     """
-    spikes: dict[str, Tensor] = {network.input.name: torch.from_numpy(np.array(bursts))}
-    membranes: dict[str, Tensor] = {}
-    for node in network.nodes:
-        if isinstance(node, Pooling):
-            spikes[node.name] = pool(spikes[node.source], node)
+    return GoldenModel(network).advance(bursts)
+
+
+class GoldenModel:
+    """The integer form of a network with its state, which :meth:`advance` moves on.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to rest: V, J, L and recurrent bursts are 0."""
+        self.states: dict[str, Tensor] = {}
+        self.delayed: dict[str, Tensor] = {}
+        self.integral: Tensor | None = None
+        self.largest: Tensor | None = None
+
+    def advance(self, bursts: IntArray) -> Activations:
+        """The next timesteps; ``bursts`` as in :func:`run`. A direct input stands for all timesteps of a sample."""
+        network, arriving = self.network, torch.from_numpy(np.array(bursts))
+        recurrent = {one.source: one.target for one in network.projections if one.recurrent}
+        constant = network.input.coding == "direct"
+        steps = network.timesteps if constant else arriving.shape[1]
+        if not recurrent or steps == 1:
+            return self._block(arriving, steps)
+        parts = [self._block(arriving if constant else arriving[:, t : t + 1], 1) for t in range(steps)]
+        joined = Activations.joined(parts, 1)
+        return replace(joined, bursts={**joined.bursts, network.input.name: arriving}) if constant else joined
+
+    def _block(self, arriving: Tensor, steps: int) -> Activations:
+        """Timesteps that are computed node by node; just one if a projection is recurrent."""
+        network, batch = self.network, len(arriving)
+        spikes = {network.input.name: arriving}
+        states: dict[str, Tensor] = {}
+        for population in network.populations:
+            if population.name not in self.states:
+                fields = 1 if population.current_leak is None else 2
+                self.states[population.name] = torch.zeros((batch, fields, *population.shape), dtype=torch.int64)
+        before = {}
+        for name in {one.source for one in network.projections if one.recurrent}:
+            nothing = torch.zeros((batch, 1, *network.shape(name)), dtype=torch.int64)
+            before[name] = self.delayed.get(name, nothing)
+        for node in network.nodes:
+            if isinstance(node, Pooling):
+                spikes[node.name] = pool(spikes[node.source], node)
+            else:
+                entering = currents(network, node, spikes, before)
+                fired = list(advance(entering, node, steps, self.states[node.name]))
+                spikes[node.name] = torch.stack([step.burst for step in fired], dim=1)
+                states[node.name] = torch.stack([step.state for step in fired], dim=1)
+                self.states[node.name] = fired[-1].state
+        self.delayed = {name: spikes[name] for name in before}
+        total = currents(network, network.readout, spikes).flatten(2).expand(-1, steps, -1)
+        return Activations(bursts=spikes, states=states, sums=self._integrated(total))
+
+    def _integrated(self, total: Tensor) -> Tensor:
+        """The readout's result after every timestep, of currents (batch, steps, classes)."""
+        readout = self.network.readout
+        last = torch.zeros_like(total[:, 0]) if self.integral is None else self.integral
+        if readout.plain:
+            sums = total.cumsum(1) + last.unsqueeze(1)
         else:
-            spikes[node.name], membranes[node.name] = fire(currents(network, node, spikes), node, network.timesteps)
-    total = currents(network, network.readout, spikes)
-    logits = total.sum(dim=1) * (network.timesteps // total.shape[1])
-    return Activations(bursts=spikes, membranes=membranes, logits=logits.flatten(1))
+            results = []
+            for current in total.unbind(1):
+                last = limited(leaked(last, readout.leak) + current, readout.limits)
+                results.append(last)
+            sums = torch.stack(results, dim=1)
+        self.integral = sums[:, -1]
+        if not readout.maximum:
+            return sums
+        best = sums.cummax(1).values
+        best = best if self.largest is None else torch.maximum(best, self.largest.unsqueeze(1))
+        self.largest = best[:, -1]
+        return best
 
 
 def replay(network: Network, references: ReferenceVectors) -> IntArray:
@@ -120,14 +213,26 @@ def size(network: Network) -> tuple[int, int]:
     return values, products
 
 
-def currents(network: Network, target: Population | Readout, spikes: dict[str, Tensor]) -> Tensor:
-    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 if nothing depends on time."""
+def currents(
+    network: Network,
+    target: Population | Readout,
+    spikes: Mapping[str, Tensor],
+    delayed: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """``(sum << e) + bias`` plus skips, (batch, steps, C, H, W); steps is 1 if nothing depends on time.
+
+    ``delayed``: what the sources of recurrent projections sent one timestep earlier; by default, taken from ``spikes``,
+    which then holds all timesteps from rest on.
+    """
     sums, skipped = [], []
     for projection in network.projections_into(target.name):
+        source = spikes[projection.source] if not projection.recurrent else None
+        if source is None:
+            source = one_later(spikes[projection.source]) if delayed is None else delayed[projection.source]
         if isinstance(projection, Skip):
-            skipped.append(spikes[projection.source] * projection.weight)
+            skipped.append(source * projection.weight)
         else:
-            sums.append(project(projection, spikes[projection.source], network.burst_ceiling(projection.source)))
+            sums.append(project(projection, source, network.burst_ceiling(projection.source)))
     steps = max(part.shape[1] for part in (*sums, *skipped))
     total = torch.stack([part.expand(-1, steps, -1, -1, -1) for part in sums]).sum(0)
     exponent, bias = (torch.from_numpy(np.array(v)).view(-1, 1, 1) for v in (target.exponent, target.bias))
@@ -135,6 +240,11 @@ def currents(network: Network, target: Population | Readout, spikes: dict[str, T
     for part in skipped:
         result = result + part
     return result
+
+
+def one_later(bursts: Tensor) -> Tensor:
+    """Bursts (batch, steps, C, H, W) delayed by one timestep; none arrive at the first."""
+    return torch.cat([torch.zeros_like(bursts[:, :1]), bursts[:, :-1]], dim=1)
 
 
 def project(projection: Dense | Conv2d, bursts: Tensor, ceiling: int) -> Tensor:
@@ -163,26 +273,49 @@ def unfolded(images: Tensor, window: Window) -> Tensor:
     return torch.nn.functional.unfold(images, window.kernel, window.dilation, window.padding, window.stride)
 
 
-def fire(current: Tensor, population: Population, timesteps: int) -> tuple[Tensor, Tensor]:
-    """Bursts (batch, T, C, H, W) and the last membranes of currents (batch, T or 1, C, H, W)."""
-    bursts, membrane = [], torch.zeros_like(current[:, 0])
-    for _, count, after in advance(current, population, timesteps):
-        bursts.append(count)
-        membrane = after
-    return torch.stack(bursts, dim=1), membrane
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NeuronStep:
+    """Potential M and burst n of one timestep, (batch, C, H, W), and the state after it, (batch, fields, C, H, W)."""
+
+    potential: Tensor
+    burst: Tensor
+    state: Tensor
+
+    @property
+    def membrane(self) -> Tensor:
+        """V, (batch, C, H, W)."""
+        return self.state[:, 0]
 
 
-def advance(current: Tensor, population: Population, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Potential M, burst n and membrane V of every timestep, (batch, C, H, W) each; currents as in :func:`fire`."""
-    fraction = population.fraction_bits
-    membrane = torch.zeros_like(current[:, 0])
+def advance(
+    current: Tensor, population: Population, timesteps: int, state: Tensor | None = None
+) -> Iterator[NeuronStep]:
+    """Every timestep of a population, from rest or from a ``state``; currents (batch, T or 1, C, H, W)."""
+    membrane = torch.zeros_like(current[:, 0]) if state is None else state[:, 0]
+    synaptic = torch.zeros_like(membrane) if state is None else state[:, -1]
     for step in range(timesteps):
-        leaked = (population.leak.multiplier * membrane) >> population.leak.shift
-        potential = leaked + current[:, step if current.shape[1] > 1 else 0]
-        count = ((potential + population.rounding_constant) >> fraction).clamp(0, population.burst_ceiling)
-        soft = potential - (count << fraction)
-        membrane = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
-        yield potential, count, membrane
+        arriving = current[:, step if current.shape[1] > 1 else 0]
+        if population.current_leak is not None:
+            synaptic = limited(leaked(synaptic, population.current_leak) + arriving, population.current_limits)
+            arriving = synaptic
+        potential = leaked(membrane, population.leak) + arriving
+        rounded = (potential + population.rounding_constant) >> population.fraction_bits
+        count = rounded.clamp(0, population.burst_ceiling)
+        soft = potential - (count << population.fraction_bits)
+        after = soft if population.reset == "soft" else torch.where(count > 0, 0, potential)
+        membrane = limited(after, population.membrane_limits)
+        fields = [membrane] if population.current_leak is None else [membrane, synaptic]
+        yield NeuronStep(potential=potential, burst=count, state=torch.stack(fields, dim=1))
+
+
+def leaked(values: Tensor, leak: Leak | None) -> Tensor:
+    """``(a * V) >> p``; None leaks nothing."""
+    return values if leak is None else (leak.multiplier * values) >> leak.shift
+
+
+def limited(values: Tensor, limits: Limits | None) -> Tensor:
+    """Values clamped to limits, if there are any."""
+    return values if limits is None else values.clamp(*limits)
 
 
 def pool(bursts: Tensor, pooling: Pooling) -> Tensor:

@@ -20,7 +20,7 @@ import math
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from qblif.errors import UserError
 from qblif.network.checks import IntArray, Shape, require
 from qblif.network.coding import encode
-from qblif.network.nodes import InputSpec
+from qblif.network.nodes import CODINGS, Coding, InputSpec
 from qblif.streams import BurstStream, stream_beats
 
 MAGIC = b"QBLF"
@@ -40,7 +40,6 @@ WINNER_BYTES = 2
 ANSWER = 0x80
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
 """Baud rates of a link; a driver without a given rate tries them in turn."""
-CODINGS = ("direct", "events")
 LARGEST_REQUEST = 2**22
 """Bytes of one inference's bursts; they take fourteen seconds at the highest rate."""
 LARGEST_ANSWER = 2**20
@@ -108,7 +107,7 @@ class Identity:
 
     network_sha256: bytes
     shape: Shape
-    coding: Literal["direct", "events"]
+    coding: Coding
     bits: int
     timesteps: int
     stream: BurstStream
@@ -218,7 +217,7 @@ class Identity:
         return cls(
             network_sha256=sha256,
             shape=(shape[0], shape[1], shape[2]),
-            coding="events" if CODINGS[coding] == "events" else "direct",
+            coding=CODINGS[coding],
             bits=bits,
             timesteps=timesteps,
             stream=BurstStream(height=height, width=width, steps=steps, beats=beats, group=group, burst_bits=bits),

@@ -25,8 +25,8 @@ def computed(network: Network, activations: Activations) -> ComputedRun:
         name = population.name
         current = currents(network, population, activations.bursts)
         steps = list(advance(current, population, network.timesteps))
-        potentials[name] = torch.stack([potential for potential, _, _ in steps], dim=1).numpy()
-        membranes[name] = torch.stack([membrane for _, _, membrane in steps], dim=1).numpy()
+        potentials[name] = torch.stack([step.potential for step in steps], dim=1).numpy()
+        membranes[name] = torch.stack([step.membrane for step in steps], dim=1).numpy()
     return ComputedRun(
         network=network,
         bursts={name: values.numpy() for name, values in activations.bursts.items()},

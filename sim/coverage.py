@@ -53,15 +53,16 @@ def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path
             beats = complete_inferences(beats, (0, stage.output.beats_per_inference, stage.output.group))
             known = from_stream_beats(beats, network.shape(stage.name), stage.output)
             bursts[stage.name] = torch.from_numpy(known)
-    membranes = {}
+    states = {}
     for name, neurons, stream in config.populations:
         log = read_log(folder / f"membranes_{name}.log")
         values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
         values = complete_inferences(values, (0, stream.height, stream.width, neurons.lanes * neurons.folds))
         channels = network.shape(name)[0]
-        membranes[name] = torch.from_numpy(values[..., :channels].transpose(0, 3, 1, 2).copy())
+        last = torch.from_numpy(values[..., :channels].transpose(0, 3, 1, 2).copy())
+        states[name] = last[:, np.newaxis, np.newaxis]
     logits, _, _ = unpack_results(read_log(folder / "results.log"), config.readout)
-    return Activations(bursts=bursts, membranes=membranes, logits=torch.from_numpy(logits))
+    return Activations(bursts=bursts, states=states, sums=torch.from_numpy(logits)[:, np.newaxis])
 
 
 def flow_points(config: TopConfig, folder: Path) -> list[CoverPoint]:

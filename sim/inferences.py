@@ -61,8 +61,8 @@ class Inferences:
             bursts=self.bursts[:count],
             golden=Activations(
                 bursts={name: values[:count] for name, values in known.bursts.items()},
-                membranes={name: values[:count] for name, values in known.membranes.items()},
-                logits=known.logits[:count],
+                states={name: values[:count] for name, values in known.states.items()},
+                sums=known.sums[:count],
             ),
         )
 

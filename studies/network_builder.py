@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -89,6 +89,19 @@ class NetworkBuilder:
         self._connect(name, neurons, weight_bits)
         self.populate(name, (neurons, 1, 1))
 
+    def recur(self, source: str, target: str, *, kernel: PerAxis | None = None, weight_bits: int = 4) -> None:
+        """The bursts of ``source`` enter ``target`` a timestep later: through a convolution that keeps the height and
+        width, or, without a ``kernel``, all to all."""
+        channels, inputs = self.shapes[target][0], self.shapes[source]
+        part: dict[str, Any] = {"source": source, "target": target, "weight_bits": weight_bits, "recurrent": True}
+        if kernel is None:
+            weights = self.weights(weight_bits, channels, int(np.prod(inputs)))
+            self.projections.append(Dense(**part, weights=weights))
+        else:
+            rows, columns = per_axis(kernel)
+            weights = self.weights(weight_bits, channels, inputs[0], rows, columns)
+            self.projections.append(Conv2d(**part, weights=weights, padding=(rows // 2, columns // 2)))
+
     def pool(
         self, name: str, kind: str, kernel: PerAxis = 2, *, stride: PerAxis | None = None, padding: PerAxis = 0
     ) -> None:
@@ -110,7 +123,15 @@ class NetworkBuilder:
         weights = self.weights(weight_bits, neurons, int(np.prod(self.at)))
         self.projections.append(Dense(source=self.source, target=target, weights=weights, weight_bits=weight_bits))
 
-    def network(self, *, timesteps: int, coding: str, input_bits: int, readout: Readout) -> Network:
+    def network(
+        self,
+        *,
+        timesteps: int,
+        coding: str,
+        input_bits: int,
+        readout: Readout,
+        mode: Literal["window", "stream"] = "window",
+    ) -> Network:
         """The whole network."""
         spec: Any = {"shape": self.shape, "coding": coding, "bits": input_bits}
         return Network(
@@ -119,4 +140,5 @@ class NetworkBuilder:
             nodes=tuple(self.nodes),
             projections=tuple(self.projections),
             readout=readout,
+            mode=mode,
         )

@@ -56,7 +56,7 @@ def dense_chain(
     """A chain of dense layers; the last of ``sizes`` is the number of classes."""
     random = np.random.default_rng(seed)
 
-    def constants(channels: int) -> dict[str, IntArray]:
+    def constants(channels: int) -> dict[str, Any]:
         return {"bias": random.integers(-40, 60, channels), "exponent": random.integers(0, 3, channels)}
 
     def neurons(channels: int) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def above_firing(network: Network, name: str, bursts: dict[str, Tensor]) -> Tens
     if not isinstance(node, Population):
         return bursts[name]
     current = golden.currents(network, node, bursts)
-    potentials = [potential for potential, _, _ in golden.advance(current, node, network.timesteps)]
+    potentials = [step.potential for step in golden.advance(current, node, network.timesteps)]
     return (torch.stack(potentials, dim=1) - (1 << node.fraction_bits) + node.rounding_constant + 1).clamp(min=0)
 
 

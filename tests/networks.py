@@ -276,3 +276,60 @@ def random_windows(seed: int) -> Network:
     readout = Readout(fraction_bits=4, **draw.constants(classes))
     timesteps, coding, bits = draw.pick(1, 2, 3), draw.pick("direct", "events"), draw.pick(1, 2, 3)
     return builder.network(timesteps=timesteps, coding=coding, input_bits=bits, readout=readout)
+
+
+def random_temporal(seed: int) -> Network:
+    """A small network of the whole family over time: any neuron, synaptic currents, limits of every state, recurrent
+    projections from a population or a later one, leaky readouts and running maxima, windows and streams."""
+    draw = Draw(seed)
+    mode = draw.pick("window", "window", "stream")
+    endless = mode == "stream"
+
+    def limits(most: int) -> tuple[int, int]:
+        return -draw.whole(0, most), draw.whole(1, most)
+
+    def leak() -> Leak:
+        multiplier, shift = draw.pick((1, 1), (3, 2), (0, 1), (7, 3), *(() if endless else ((1, 0), (4, 2))))
+        return Leak(multiplier=multiplier, shift=shift)
+
+    def neurons(channels: int) -> dict:
+        drawn = {**draw.family(channels), "leak": leak(), "exponent": draw.random.integers(0, 2, channels)}
+        if draw.chance(0.4):
+            drawn["current_leak"] = leak()
+            drawn["current_limits"] = draw.pick(None, limits(100))
+        if draw.chance(0.3):
+            drawn["membrane_limits"] = limits(60)
+        if endless and draw.chance(0.2):
+            drawn |= {"leak": Leak(multiplier=1, shift=0), "membrane_limits": limits(60)}
+        return drawn
+
+    images = draw.chance(0.6)
+    shape = (draw.whole(1, 4), draw.whole(2, 7), draw.whole(2, 7)) if images else (draw.whole(1, 9), 1, 1)
+    builder = NetworkBuilder(random=draw.random, shape=shape, neurons=neurons)
+    for index in range(draw.whole(1, 3)):
+        name = f"hidden_{index}"
+        if images and min(builder.at[1:]) > 1 and draw.chance(0.8):
+            kernel = draw.pick(1, 3, (1, 3)) if min(builder.at[1:]) > 2 else draw.pick(1, 2)
+            builder.convolve(name, draw.whole(1, 5), kernel, padding=draw.pick(0, 1))
+            if draw.chance(0.4):
+                builder.recur(name, name, kernel=draw.pick(1, 3, (3, 1)))
+            if min(builder.at[1:]) > 1 and draw.chance(0.3):
+                builder.pool(f"pool_{index}", draw.pick("sum", "max"))
+        else:
+            builder.dense(name, draw.whole(1, 7))
+            if draw.chance(0.5):
+                builder.recur(name, name)
+    spiking = [node.name for node in builder.nodes if isinstance(node, Population)]
+    if len(spiking) > 1 and draw.chance(0.4) and builder.shapes[spiking[0]][1:] == (1, 1):
+        builder.recur(spiking[1], spiking[0])
+    classes = draw.whole(2, 5)
+    builder.classify(classes)
+    options: dict = {"limits": draw.pick(None, limits(200)), "leak": draw.pick(None, leak())}
+    if endless and options["leak"] is None and options["limits"] is None:
+        options["leak"] = Leak()
+    bias, exponent = draw.random.integers(-8, 8, classes), np.zeros(classes, dtype=np.int64)
+    readout = Readout(fraction_bits=4, bias=bias, exponent=exponent, maximum=draw.chance(0.3), **options)
+    coding = draw.pick("events", "frames", *(() if endless else ("direct",)))
+    return builder.network(
+        timesteps=draw.whole(1, 6), coding=coding, input_bits=draw.pick(1, 2), readout=readout, mode=mode
+    )

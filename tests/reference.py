@@ -6,17 +6,28 @@ import numpy as np
 
 from hw.neurons.config import NeuronConfig
 from qblif.network.graph import Network
-from qblif.network.nodes import Pooling, Population
+from qblif.network.nodes import Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 
 
 @dataclass
 class ScalarRun:
-    """One inference: bursts of every node (steps, C, H, W), last membranes of every population (C, H, W), logits."""
+    """One inference: bursts of every node (steps, C, H, W), states of every population after every timestep
+    (T, fields, C, H, W), and the readout's result after every timestep."""
 
     bursts: dict[str, np.ndarray]
-    membranes: dict[str, np.ndarray]
-    logits: list[int]
+    states: dict[str, np.ndarray]
+    results: list[list[int]]
+
+    @property
+    def membranes(self) -> dict[str, np.ndarray]:
+        """Last membranes of every population (C, H, W)."""
+        return {name: states[-1, 0] for name, states in self.states.items()}
+
+    @property
+    def logits(self) -> list[int]:
+        """The result at the end."""
+        return self.results[-1]
 
 
 def both(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -30,6 +41,8 @@ def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: 
     for projection in network.projections_into(target.name):
         steps = bursts[projection.source]
         source = steps[t if len(steps) > 1 else 0]
+        if projection.recurrent:
+            source = steps[t - 1] if t else np.zeros_like(steps[0])
         if isinstance(projection, Skip):
             skipped += projection.weight * int(source[c, y, x])
         elif isinstance(projection, Dense):
@@ -48,28 +61,46 @@ def current(network: Network, target, bursts: dict[str, np.ndarray], t: int, c: 
     return total * 2 ** int(target.exponent[c]) + int(target.bias[c]) + skipped
 
 
+def leaked(value: int, leak: Leak) -> int:
+    """A state after its leak, rounded down."""
+    return leak.multiplier * value // 2**leak.shift
+
+
+def limited(value: int, limits: tuple[int, int] | None) -> int:
+    """A state inside its limits."""
+    return value if limits is None else min(max(value, limits[0]), limits[1])
+
+
 def update(neuron: Population | NeuronConfig, current: int, membrane: int) -> tuple[int, int]:
     """Burst and next membrane of one neuron after one timestep."""
     unit = 2**neuron.fraction_bits
-    potential = neuron.leak.multiplier * membrane // 2**neuron.leak.shift + current
+    potential = leaked(membrane, neuron.leak) + current
     rounding = unit // 2 if neuron.rounding is None else neuron.rounding
     count = min(max((potential + rounding) // unit, 0), neuron.burst_ceiling)
-    if neuron.reset == "hard":
-        return count, 0 if count > 0 else potential
-    return count, potential - count * unit
+    cleared = neuron.reset == "hard" and count > 0
+    after = 0 if cleared else potential
+    if neuron.reset == "soft":
+        after = potential - count * unit
+    return count, limited(after, neuron.membrane_limits)
 
 
-def fire(network: Network, population: Population, bursts: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Bursts (T, C, H, W) and last membranes (C, H, W) of one population."""
-    fired = np.zeros((network.timesteps, *population.shape), dtype=np.int64)
-    last = np.zeros(population.shape, dtype=np.int64)
-    for c, y, x in np.ndindex(*population.shape):
-        membrane = 0
-        for t in range(network.timesteps):
-            entering = current(network, population, bursts, t, c, y, x)
-            fired[t, c, y, x], membrane = update(population, entering, membrane)
-        last[c, y, x] = membrane
-    return fired, last
+def advance(neuron: Population | NeuronConfig, current: int, state: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """Burst and next membrane and synaptic current of one neuron; the latter stays 0 without a synaptic current."""
+    membrane, synaptic = state
+    if neuron.current_leak is not None:
+        synaptic = limited(leaked(synaptic, neuron.current_leak) + current, neuron.current_limits)
+        current = synaptic
+    count, membrane = update(neuron, current, membrane)
+    return count, (membrane, synaptic)
+
+
+def integrate(readout: Readout, entering: list[int]) -> list[int]:
+    """The result of one class after every timestep."""
+    total, results = 0, list[int]()
+    for value in entering:
+        total = limited((total if readout.leak is None else leaked(total, readout.leak)) + value, readout.limits)
+        results.append(max([total, *results[-1:]]) if readout.maximum else total)
+    return results
 
 
 def pool(network: Network, pooling: Pooling, source: np.ndarray) -> np.ndarray:
@@ -89,13 +120,28 @@ def pool(network: Network, pooling: Pooling, source: np.ndarray) -> np.ndarray:
 
 def scalar_run(network: Network, bursts: np.ndarray) -> ScalarRun:
     """One inference of any network from its input bursts (steps, C, H, W)."""
-    result = ScalarRun(bursts={network.input.name: np.asarray(bursts)}, membranes={}, logits=[])
-    for node in network.nodes:
-        if isinstance(node, Pooling):
-            result.bursts[node.name] = pool(network, node, result.bursts[node.source])
-        else:
-            result.bursts[node.name], result.membranes[node.name] = fire(network, node, result.bursts)
-    for c in range(len(network.readout.bias)):
-        parts = [current(network, network.readout, result.bursts, t, c, 0, 0) for t in range(network.timesteps)]
-        result.logits.append(sum(parts))
+    bursts = np.asarray(bursts)
+    steps = network.timesteps if network.input.coding == "direct" else len(bursts)
+    result = ScalarRun(bursts={network.input.name: bursts}, states={}, results=[])
+    for population in network.populations:
+        fields = 1 if population.current_leak is None else 2
+        result.bursts[population.name] = np.zeros((steps, *population.shape), dtype=np.int64)
+        result.states[population.name] = np.zeros((steps, fields, *population.shape), dtype=np.int64)
+    for t in range(steps):
+        for node in network.nodes:
+            if isinstance(node, Pooling):
+                result.bursts[node.name] = pool(network, node, result.bursts[node.source])
+                continue
+            states = result.states[node.name]
+            for place in np.ndindex(*node.shape):
+                before = [int(value) for value in states[(t - 1, slice(None), *place)]] if t else [0, 0]
+                entering = current(network, node, result.bursts, t, *place)
+                count, after = advance(node, entering, (before[0], before[-1]))
+                result.bursts[node.name][(t, *place)] = count
+                states[(t, slice(None), *place)] = after[: states.shape[1]]
+    classes = [
+        integrate(network.readout, [current(network, network.readout, result.bursts, t, c, 0, 0) for t in range(steps)])
+        for c in range(len(network.readout.bias))
+    ]
+    result.results = [list(each) for each in zip(*classes, strict=True)]
     return result

@@ -4,6 +4,7 @@ import dataclasses
 
 from hw.configure import input_stream
 from hw.plan import Plan
+from hw.schedule import Schedule, steps_per_frame
 from hw.stages.registry import stage_of
 from hw.stages.stage import Stage, StagePlan, Surroundings, divisors
 from qblif.network.graph import Network
@@ -20,13 +21,14 @@ class Draft:
 
     Args:
         network: the network to plan.
+        schedule: the order of the timesteps.
 
     Attributes:
         stages: the stages so far.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, schedule: Schedule) -> None:
+        self.network, self.schedule = network, schedule
         self.stages: list[Stage] = []
         self._input_group = 1
         self._plans: dict[str, StagePlan] = {}
@@ -47,7 +49,7 @@ class Draft:
         if origin in self._decided:
             return [self._decided[origin]]
         if origin == self.network.input.name:
-            stream = input_stream(self.network, 1)
+            stream = input_stream(self.network, 1, self.schedule)
             if stream.height * stream.width > 1:
                 return [group for group in divisors(stream.channels) if group <= WIDEST_GROUP]
             return [group for group in INPUT_GROUPS if group <= max(1, stream.channels)]
@@ -68,18 +70,34 @@ class Draft:
     def derived(self, plan: StagePlan, streams: dict[str, BurstStream]) -> Stage:
         """The stage that ``plan`` gives after the stages so far."""
         node = self.network.staged(plan.name)
-        around = Surroundings(network=self.network, streams=streams, before=self.stages)
-        return stage_of(node).derived(node, plan, around)
+        known = streams | self._recurrent_streams(plan)
+        around = Surroundings(network=self.network, schedule=self.schedule, streams=known, before=self.stages)
+        return stage_of(node, self.schedule).derived(node, plan, around)
+
+    def _recurrent_streams(self, plan: StagePlan) -> dict[str, BurstStream]:
+        """Streams of the sources of recurrent projections into the stage of ``plan``: its own, and those of later
+        stages, for which the narrowest beats are assumed until they are planned."""
+        found = {}
+        for projection in self.network.projections_into(plan.name):
+            if projection.recurrent:
+                node = self.network.staged(projection.source)
+                chosen = plan if projection.source == plan.name else self._plans.get(projection.source)
+                found[node.name] = (
+                    narrowest_stream(self.network, node.name, self.schedule)
+                    if chosen is None
+                    else stage_of(node, self.schedule).output_of(node, chosen, self.network, self.schedule)
+                )
+        return found
 
     def streams(self) -> dict[str, BurstStream]:
         """Every stream so far."""
-        streams = {self.network.input.name: input_stream(self.network, self._input_group)}
+        streams = {self.network.input.name: input_stream(self.network, self._input_group, self.schedule)}
         return streams | {stage.name: stage.output for stage in self.stages if stage.output is not None}
 
     def stream(self, source: str, group: int) -> BurstStream:
         """The stream of ``source`` if its beats had ``group`` channels."""
         if source == self.network.input.name:
-            return input_stream(self.network, group)
+            return input_stream(self.network, group, self.schedule)
         stream = self.streams()[source]
         return dataclasses.replace(stream, group=group, beats=stream.beats * stream.group // group)
 
@@ -89,7 +107,21 @@ class Draft:
             board=board,
             clock_mhz=clock_mhz,
             network_sha256=sha256,
+            schedule=self.schedule,
             input_group=self._input_group,
             stages=tuple(self._plans.values()),
             self_test_samples=self_test_samples,
         )
+
+
+def narrowest_stream(network: Network, name: str, schedule: Schedule) -> BurstStream:
+    """The stream of a population with one channel per beat."""
+    channels, height, width = network.shape(name)
+    return BurstStream(
+        height=height,
+        width=width,
+        steps=steps_per_frame(network, name, schedule),
+        beats=channels,
+        group=1,
+        burst_bits=network.burst_ceiling(name).bit_length(),
+    )

@@ -16,11 +16,11 @@ from gen.planning.activity import Activity, KnownActivity
 from gen.planning.draft import WIDEST_GROUP, Draft
 from gen.planning.resources import StageResources, memory_features, stage_resources
 from hw.memory import MemoryShape, MemoryStyle
+from hw.schedule import Schedule
 from hw.stages.registry import StagedNode, stage_of
 from hw.stages.stage import Room, Stage, StagePlan
 from hw.widths import WIDEST_REGISTER, Widths, proved_widths
 from qblif.errors import UserError
-from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
@@ -76,6 +76,7 @@ class Planner:
         inputs: bursts of some inputs, see :class:`gen.planning.activity.KnownActivity`.
         patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
             width is this many bits more than this network needs; None for a design that need not be patched.
+        schedule: the order of the timesteps.
 
     Attributes:
         deepest: words of the deepest table of weights in block RAM that is allowed unless a layer needs a deeper one.
@@ -88,11 +89,12 @@ class Planner:
         activity: Activity,
         inputs: IntArray | None = None,
         patch_margin: int | None = None,
+        schedule: Schedule = "position_major",
     ) -> None:
         self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
-        self.patch_margin = patch_margin
+        self.patch_margin, self.schedule = patch_margin, schedule
         self.deepest = board.family.deepest_table
-        self.widths = {} if patch_margin is None else fixed_widths(network, patch_margin)
+        self.widths = {} if patch_margin is None else fixed_widths(network, patch_margin, schedule)
         self.channels = {target.name: target.shape[0] for target in network.targets}
         # Cached because a search asks for it again and again; it does not depend on the price factors.
         self.forms: dict[tuple[object, ...], Form] = {}
@@ -143,7 +145,7 @@ class Planner:
 
     def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
         """One pass from input to readout; ``lanes``: the numbers of lanes that each layer may have."""
-        draft = Draft(self.network)
+        draft = Draft(self.network, self.schedule)
         for node in (*self.network.nodes, self.network.readout):
             self._add(draft, node, limit, lanes.get(node.name, []))
         return draft
@@ -193,7 +195,7 @@ class Planner:
             skipped=[draft.decided_group(skip.source) or 0 for skip in self.network.skips_into(node.name)],
             widths=self.widths.get(node.name),
         )
-        for plan in stage_of(node).proposals(node, room):
+        for plan in stage_of(node, self.schedule).proposals(node, room):
             key = (*room.streams, stream, plan)
             if key not in self.known:
                 self.known[key] = self._choice(key, draft, plan, streams)
@@ -257,19 +259,19 @@ class Planner:
         return linked
 
 
-def fixed_widths(network: Network, margin: int) -> dict[str, Widths]:
+def fixed_widths(network: Network, margin: int, schedule: Schedule) -> dict[str, Widths]:
     """Widths of each layer that stay fixed when other weights are patched in: ``margin`` bits more than this network
     needs. Raises UserError if a register becomes too wide."""
     found = {}
     for target in network.targets:
-        needed = proved_widths(layer_bounds(network, target))
+        needed = proved_widths(network, target, schedule)
         widest = max(dataclasses.asdict(needed).values()) + margin
         if widest > WIDEST_REGISTER:
             raise UserError(
                 f"layer {target.name}: --width-margin {margin} makes a register of {widest} bits; {WIDEST_REGISTER} is "
                 f"most, so take {max(0, margin - widest + WIDEST_REGISTER)}"
             )
-        found[target.name] = proved_widths(layer_bounds(network, target), margin)
+        found[target.name] = proved_widths(network, target, schedule, margin)
     return found
 
 

@@ -9,7 +9,7 @@ from amaranth.lib import data
 from hw.layouts import bursts_layout
 from hw.memory import MemoryDeclaration, MemoryStyle
 from hw.neurons.constants import constants_declaration
-from qblif.network.nodes import Leak
+from qblif.network.nodes import Leak, Limits
 from qblif.streams import BurstStream
 
 
@@ -66,6 +66,9 @@ class NeuronConfig:
     current_bits: int
     potential_bits: int
     membrane_bits: int
+    current_leak: Leak | None = None
+    membrane_limits: Limits | None = None
+    current_limits: Limits | None = None
 
     @property
     def burst_bits(self) -> int:

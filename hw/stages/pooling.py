@@ -13,6 +13,7 @@ from hw.layouts import bursts_layout
 from hw.logic import counter
 from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
+from hw.schedule import Schedule
 from hw.stages.pooled import UNIT, PooledPlan, PooledStage, pooling_ports, shared
 from hw.stages.stage import Room, StageCycles, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer, PipelineClock
@@ -36,7 +37,7 @@ class PoolingStage(PooledStage):
     memory: MemoryStyle
 
     @classmethod
-    def builds(cls, node: object) -> bool:
+    def builds(cls, node: object, schedule: Schedule) -> bool:
         return isinstance(node, Pooling) and node.tiles
 
     @classmethod

@@ -22,6 +22,7 @@ from hw.neurons.coverage import neuron_points
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
+from hw.schedule import Schedule, steps_per_frame
 from hw.stages.queues import main_engine, side_queue, skip_config
 from hw.stages.stage import (
     Edge,
@@ -37,8 +38,8 @@ from hw.stages.stage import (
 from hw.timing import Consumer, CurrentConsumer
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
-from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
+from qblif.network.graph import Network
 from qblif.network.nodes import Population
 from qblif.streams import BurstStream
 
@@ -132,7 +133,7 @@ class PopulationStage(Stage):
     output: BurstStream
 
     @classmethod
-    def builds(cls, node: object) -> bool:
+    def builds(cls, node: object, schedule: Schedule) -> bool:
         return isinstance(node, Population)
 
     @classmethod
@@ -144,18 +145,10 @@ class PopulationStage(Stage):
                 f"layer {node.name}: {lanes} lanes, beats of {neurons.group} channels and {neurons.cores} neuron cores "
                 f"do not divide each other"
             )
-        widths = proved_widths(layer_bounds(network, node)) if plan.widths is None else plan.widths
+        widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
         engines = engines_of(node, plan, around, widths.accumulator)
         main = main_engine(node.name, engines, around)
-        output = BurstStream(
-            height=node.shape[1],
-            width=node.shape[2],
-            folds=folds,
-            steps=network.timesteps,
-            beats=lanes // neurons.group,
-            group=neurons.group,
-            burst_bits=node.burst_ceiling.bit_length(),
-        )
+        output = cls.output_of(node, plan, network, around.schedule)
         bank = NeuronConfig(
             lanes=lanes,
             folds=folds,
@@ -188,6 +181,18 @@ class PopulationStage(Stage):
             if engine is not engines[main]
         )
         return cls(name=node.name, engines=engines, main=main, queues=queues, bank=bank, output=output)
+
+    @classmethod
+    def output_of(cls, node: Population, plan: PopulationPlan, network: Network, schedule: Schedule) -> BurstStream:
+        return BurstStream(
+            height=node.shape[1],
+            width=node.shape[2],
+            folds=plan.engine.folds,
+            steps=steps_per_frame(network, node.name, schedule),
+            beats=plan.engine.lanes // plan.neurons.group,
+            group=plan.neurons.group,
+            burst_bits=node.burst_ceiling.bit_length(),
+        )
 
     @classmethod
     def proposals(cls, node: Population, room: Room) -> Iterator[PopulationPlan]:

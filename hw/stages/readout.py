@@ -21,6 +21,7 @@ from hw.logic import counter, times_constant
 from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.constants import constants_declaration, constants_features, constants_memory
 from hw.rows_ahead import RowsAhead
+from hw.schedule import Schedule
 from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
 from hw.timing import Consumer
 from hw.widths import Widths, proved_widths
@@ -67,7 +68,7 @@ class ReadoutStage(Stage):
     output: None = None
 
     @classmethod
-    def builds(cls, node: object) -> bool:
+    def builds(cls, node: object, schedule: Schedule) -> bool:
         return isinstance(node, Readout)
 
     @classmethod
@@ -75,7 +76,7 @@ class ReadoutStage(Stage):
         network = around.network
         projection = network.weighted_projection(node.name)
         source = around.streams[projection.source]
-        widths = proved_widths(layer_bounds(network, node)) if plan.widths is None else plan.widths
+        widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
         engine = event_engine(
             projection,
             plan.engine,
@@ -176,7 +177,7 @@ def class_points(name: str, run: ComputedRun) -> list[CoverPoint]:
     classes = np.arange(logits.shape[1])
     won = logits.argmax(axis=1)[:, np.newaxis] == classes
     tied = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    bounds = layer_bounds(run.network, run.network.readout).current
+    bounds = layer_bounds(run.network, run.network.readout).membrane
     losers = {
         str(label): "another class's logit is larger for every input, by interval analysis"
         for label in classes

@@ -1,5 +1,6 @@
 """The kinds of stages: which kind a node of the network becomes, and the name of its plan."""
 
+from hw.schedule import Schedule
 from hw.stages.pooling import PoolingPlan, PoolingStage
 from hw.stages.population import PopulationPlan, PopulationStage
 from hw.stages.readout import ReadoutPlan, ReadoutStage
@@ -16,6 +17,6 @@ PLANS: dict[str, type[StagePlan]] = {
 """Each plan class, by the name of its type in JSON."""
 
 
-def stage_of(node: StagedNode) -> type[Stage]:
-    """The kind of stage that a node becomes."""
-    return next(stage for stage in STAGES if stage.builds(node))
+def stage_of(node: StagedNode, schedule: Schedule) -> type[Stage]:
+    """The kind of stage that a node becomes under a schedule."""
+    return next(stage for stage in STAGES if stage.builds(node, schedule))

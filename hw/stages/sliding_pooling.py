@@ -15,6 +15,7 @@ from hw.features import Features
 from hw.logic import counter
 from hw.memory import Inventory, MemoryShape, inventory, under
 from hw.rows_ahead import RowsAhead
+from hw.schedule import Schedule
 from hw.stages.pooled import UNIT, PooledPlan, PooledStage, pooling_ports, shared
 from hw.stages.stage import Room, StageCycles, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer
@@ -43,7 +44,7 @@ class SlidingPoolingStage(PooledStage):
     field: WindowConfig
 
     @classmethod
-    def builds(cls, node: object) -> bool:
+    def builds(cls, node: object, schedule: Schedule) -> bool:
         return isinstance(node, Pooling) and not node.tiles
 
     @classmethod

@@ -18,6 +18,7 @@ from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
 from hw.neurons.config import NeuronConfig
 from hw.rows_ahead import RowsAhead
+from hw.schedule import Schedule
 from hw.timing import Consumer
 from hw.widths import Widths
 from qblif.network.checks import IntArray
@@ -109,11 +110,13 @@ class Surroundings:
 
     Attributes:
         network: the network.
-        streams: the streams of all nodes before it, by name.
+        schedule: the order of the timesteps.
+        streams: the streams of all nodes before it, and of the sources of recurrent projections, by name.
         before: the stages before it, in order.
     """
 
     network: Network
+    schedule: Schedule
     streams: Mapping[str, BurstStream]
     before: Sequence["Stage"]
 
@@ -194,13 +197,19 @@ class Stage(ABC):
 
     @classmethod
     @abstractmethod
-    def builds(cls, node: object) -> bool:
-        """Whether a node of the network becomes this kind of stage."""
+    def builds(cls, node: object, schedule: Schedule) -> bool:
+        """Whether a node of the network becomes this kind of stage under a schedule."""
 
     @classmethod
     @abstractmethod
     def derived(cls, node: Any, plan: Any, around: Surroundings) -> Self:
         """The stage of a node of the network under a plan; raises UserError if the plan does not fit."""
+
+    @classmethod
+    def output_of(cls, node: Any, plan: Any, network: Network, schedule: Schedule) -> BurstStream:
+        """The stream that leaves the stage of a node under a plan; not implemented by stages whose stream depends on
+        the one that arrives."""
+        raise NotImplementedError
 
     @classmethod
     @abstractmethod

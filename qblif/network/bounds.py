@@ -1,59 +1,29 @@
 """Interval analysis of the integer form: bounds of sums, potentials and membranes, in exact integers.
 
 All bounds hold for all inputs (every source neuron anywhere from 0 to its ceiling at every timestep) and for every
-order in which events can arrive. Nothing is estimated. This module needs only numpy.
+order in which events can arrive. Nothing is estimated. Over a window the bounds are computed timestep by timestep; over
+endless time they are found in closed form (:mod:`qblif.network.endless`). This module needs only numpy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qblif.network.checks import require
+from qblif.network.endless import endless_integral, endless_membrane
+from qblif.network.intervals import Interval
+from qblif.network.nodes import Leak
+
 if TYPE_CHECKING:
     from qblif.network.graph import Network
-    from qblif.network.nodes import Leak, Population, Target
+    from qblif.network.nodes import Limits, Population, Readout, Target
 
 MOST_BITS = 62
 """Largest signed width that anything in a network may need, including the product of leak and membrane
 (docs/design.md)."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Interval:
-    """Closed integer bounds, one pair per channel: ``low`` and ``high`` of shape (channels,).
-
-    The arrays are int64, or hold Python integers (dtype object) if int64 could wrap.
-    """
-
-    low: NDArray[Any]
-    high: NDArray[Any]
-
-    @property
-    def bits(self) -> int:
-        """Smallest signed width that holds every value."""
-        return max(signed_bits(int(self.low.min())), signed_bits(int(self.high.max())))
-
-    @property
-    def reach(self) -> int:
-        """The largest distance of any value from 0."""
-        return max(abs(int(self.low.min())), abs(int(self.high.max())))
-
-    @property
-    def hull(self) -> "Interval":
-        """One interval that contains those of all channels, in Python integers."""
-        low, high = int(self.low.min()), int(self.high.max())
-        return Interval(low=np.array([low], dtype=object), high=np.array([high], dtype=object))
-
-    def union(self, other: "Interval") -> "Interval":
-        """Bounds of the values of both intervals."""
-        return Interval(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
-
-
-def signed_bits(value: int) -> int:
-    """Smallest two's complement width of ``value``."""
-    return (value if value >= 0 else ~value).bit_length() + 1
 
 
 class Neuron(Protocol):
@@ -69,6 +39,12 @@ class Neuron(Protocol):
     def rounding_constant(self) -> int: ...
     @property
     def reset(self) -> Literal["soft", "hard"]: ...
+    @property
+    def current_leak(self) -> "Leak | None": ...
+    @property
+    def membrane_limits(self) -> "Limits | None": ...
+    @property
+    def current_limits(self) -> "Limits | None": ...
 
 
 def partial_sums(network: "Network", target: "Target") -> Interval:
@@ -105,38 +81,110 @@ def current(network: "Network", target: "Target") -> Interval:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NeuronBounds:
-    """Bounds of M, of V and of the product ``a * V`` at any timestep."""
+    """Bounds at any timestep.
 
+    Attributes:
+        summed: J before its limits; the arriving current for neurons without a synaptic current.
+        synaptic: J.
+        potential: M.
+        membrane: V.
+        product: ``a * V`` and, with a synaptic current, ``a * J``.
+    """
+
+    summed: Interval
+    synaptic: Interval
     potential: Interval
     membrane: Interval
     product: Interval
 
+    def union(self, other: "NeuronBounds") -> "NeuronBounds":
+        """Bounds of the values of both."""
+        return NeuronBounds(**{name: getattr(self, name).union(getattr(other, name)) for name in vars(self)})
 
-def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int) -> NeuronBounds:
-    """Bounds over ``timesteps`` steps of neurons that receive ``current``."""
-    # |V| <= |M|, and |M| grows by at most the current's reach per timestep.
-    largest = current.reach * timesteps * max(1, neuron.leak.multiplier)
+
+def neuron_bounds(current: Interval, neuron: Neuron, timesteps: int | None) -> NeuronBounds:
+    """Bounds of neurons that receive ``current``, over ``timesteps`` steps from rest; None for endless time.
+
+    Raises:
+        NetworkError: there are no bounds over endless time.
+    """
+    if timesteps is None:
+        return endless_bounds(current.exact, neuron)
+    leaks = [neuron.leak, *([] if neuron.current_leak is None else [neuron.current_leak])]
+    # |V| <= |M|, and |M| grows by at most the reach of what it receives per timestep; |J| likewise.
+    largest = current.reach * timesteps ** len(leaks) * max(1, *(leak.multiplier for leak in leaks))
     if max(largest, neuron.burst_ceiling + 1 << neuron.fraction_bits) >= 2 ** (MOST_BITS - 1):
-        current = Interval(low=current.low.astype(object), high=current.high.astype(object))
-    zero = np.zeros_like(current.low)
-    membrane = membranes = products = Interval(low=zero, high=zero)
-    potentials: Interval | None = None
+        current = current.exact
+    rest = Interval(low=np.zeros_like(current.low), high=np.zeros_like(current.high))
+    synaptic = membrane = rest
+    found: NeuronBounds | None = None
     for _ in range(timesteps):
-        product = Interval(
-            low=membrane.low * neuron.leak.multiplier,
-            high=membrane.high * neuron.leak.multiplier,
-        )
-        potential = Interval(
-            low=(product.low >> neuron.leak.shift) + current.low,
-            high=(product.high >> neuron.leak.shift) + current.high,
-        )
-        before, membrane = membrane, after_reset(potential, neuron)
-        products, membranes = products.union(product), membranes.union(membrane)
-        potentials = potential if potentials is None else potentials.union(potential)
-        if (membrane.low == before.low).all() and (membrane.high == before.high).all():
+        step = neuron_step(current, neuron, synaptic, membrane)
+        found = step if found is None else found.union(step)
+        if synaptic.equals(step.synaptic) and membrane.equals(step.membrane):
             break  # all further timesteps repeat this one
-    assert potentials is not None
-    return NeuronBounds(potential=potentials, membrane=membranes, product=products)
+        synaptic, membrane = step.synaptic, step.membrane
+    assert found is not None
+    return replace(found, membrane=found.membrane.union(rest))
+
+
+def endless_bounds(current: Interval, neuron: Neuron) -> NeuronBounds:
+    """Bounds over endless time: a closed form, proved by induction; raises NetworkError if there are none."""
+    rest = Interval(low=np.zeros_like(current.low), high=np.zeros_like(current.high))
+    synaptic = rest
+    if neuron.current_leak is not None:
+        synaptic = endless_integral(current, neuron.current_leak, neuron.current_limits, "its synaptic current")
+    first = neuron_step(current, neuron, synaptic, rest)
+    membrane = endless_membrane(first.synaptic, neuron)
+    step = neuron_step(current, neuron, synaptic, membrane)
+    inductive = membrane.contains(step.membrane) and (neuron.current_leak is None or synaptic.contains(step.synaptic))
+    require(inductive, "its bounds over endless time are not inductive; declare limits of its states")
+    return replace(step, membrane=membrane)
+
+
+def neuron_step(current: Interval, neuron: Neuron, synaptic: Interval, membrane: Interval) -> NeuronBounds:
+    """Bounds after one timestep that begins with J in ``synaptic`` and V in ``membrane``."""
+    product = membrane.times(neuron.leak.multiplier)
+    summed = limited = current
+    if neuron.current_leak is not None:
+        product = product.union(synaptic.times(neuron.current_leak.multiplier))
+        summed = synaptic.leaked(neuron.current_leak) + current
+        limited = summed.limited(neuron.current_limits)
+    potential = membrane.leaked(neuron.leak) + limited
+    after = after_reset(potential, neuron).limited(neuron.membrane_limits)
+    return NeuronBounds(summed=summed, synaptic=limited, potential=potential, membrane=after, product=product)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegralBounds:
+    """Bounds at any timestep of a readout's L: before its limits, after them, and times the leak's multiplier."""
+
+    summed: Interval
+    limited: Interval
+    product: Interval
+
+
+def integral_bounds(current: Interval, readout: "Readout", timesteps: int | None) -> IntegralBounds:
+    """Bounds of L of a readout that receives ``current``, as in :func:`neuron_bounds`."""
+    leak = Leak(multiplier=1, shift=0) if readout.leak is None else readout.leak
+    if readout.plain and timesteps is not None:
+        total = current.times(timesteps)
+        return IntegralBounds(summed=total, limited=total, product=total)
+    current = current.exact
+    rest = Interval(low=np.zeros_like(current.low), high=np.zeros_like(current.high))
+    if timesteps is None:
+        state = endless_integral(current, leak, readout.limits, "its sum")
+        summed = state.leaked(leak) + current
+        return IntegralBounds(summed=summed, limited=state, product=state.times(leak.multiplier))
+    state = sums = states = products = rest
+    for _ in range(timesteps):
+        before, summed = state, state.leaked(leak) + current
+        state = summed.limited(readout.limits)
+        sums, states = sums.union(summed), states.union(state)
+        products = products.union(before.times(leak.multiplier))
+        if state.equals(before):
+            break  # all further timesteps repeat this one
+    return IntegralBounds(summed=sums, limited=states, product=products)
 
 
 def after_reset(potential: Interval, neuron: Neuron) -> Interval:
@@ -170,14 +218,20 @@ def membrane_after(potential: NDArray[Any], neuron: Neuron) -> NDArray[Any]:
 class LayerBounds:
     """Bounds inside one layer, per channel, and the widths of its constants.
 
-    ``partial``: sums of the events of one accumulation, after any of them in any order;
-    ``current``: ``(sum << e) + bias`` plus skips (readout: L); ``potential``: M at any timestep; ``membrane``: V.
-    The readout has neither potential nor membrane; both fields repeat its current.
-    ``bias``: bias of one timestep (readout: of all timesteps); ``largest_exponent``: maximum over all channels.
+    Attributes:
+        partial: sums of the events of one accumulation, after any of them in any order.
+        current: ``(sum << e) + bias`` plus skips.
+        summed, synaptic: J before and after its limits; the current for neurons without a synaptic current.
+        potential: M at any timestep (readout: L before its limits).
+        membrane: V (readout: L).
+        bias: the bias.
+        largest_exponent: maximum over all channels.
     """
 
     partial: Interval
     current: Interval
+    summed: Interval
+    synaptic: Interval
     potential: Interval
     membrane: Interval
     bias: Interval
@@ -185,7 +239,7 @@ class LayerBounds:
 
 
 def layer_bounds(network: "Network", target: "Target") -> LayerBounds:
-    """All bounds of one layer; computed once per network."""
+    """All bounds of one layer in which every timestep is accumulated on its own; computed once per network."""
     known = KNOWN_BOUNDS.setdefault(network, {})
     if target.name not in known:
         known[target.name] = bounds_of(network, target)
@@ -193,31 +247,45 @@ def layer_bounds(network: "Network", target: "Target") -> LayerBounds:
 
 
 def bounds_of(network: "Network", target: "Target") -> LayerBounds:
-    """All bounds of one layer."""
-    partial, entering, bias = partial_sums(network, target), current(network, target), target.bias
-    largest_exponent = int(target.exponent.max())
-    if not target.fires:
-        # The array adds up all timesteps; a direct input, which is the same at every timestep, is added only once.
-        steps = max(network.steps(projection.source) for projection in network.projections_into(target.name))
-        partial = Interval(low=partial.low * steps, high=partial.high * steps)
-        bias = bias * network.timesteps
-        logits = Interval(low=entering.low * network.timesteps, high=entering.high * network.timesteps)
-        return LayerBounds(
-            partial=partial,
-            current=logits,
-            potential=logits,
-            membrane=logits,
-            bias=Interval(low=bias, high=bias),
-            largest_exponent=largest_exponent,
-        )
-    neurons = neuron_bounds(entering, cast("Population", target), network.timesteps)
-    return LayerBounds(
-        partial=partial,
+    """As :func:`layer_bounds`; raises NetworkError if a product with a leak's multiplier is too wide, or if there are
+    no bounds over endless time."""
+    entering, timesteps = current(network, target), None if network.mode == "stream" else network.timesteps
+    known = LayerBounds(
+        partial=partial_sums(network, target),
         current=entering,
+        summed=entering,
+        synaptic=entering,
+        potential=entering,
+        membrane=entering,
+        bias=Interval(low=target.bias, high=target.bias),
+        largest_exponent=int(target.exponent.max()),
+    )
+    if not target.fires:
+        readout = integral_bounds(entering, cast("Readout", target), timesteps)
+        return replace(known, potential=readout.summed, membrane=readout.limited)
+    neurons = neuron_bounds(entering, cast("Population", target), timesteps)
+    return replace(
+        known,
+        summed=neurons.summed,
+        synaptic=neurons.synaptic,
         potential=neurons.potential,
         membrane=neurons.membrane,
+    )
+
+
+def merged_bounds(network: "Network", readout: "Readout") -> LayerBounds:
+    """Bounds of a readout whose engine adds up all timesteps; a direct input, which is the same at every timestep, is
+    added only once. ``current`` is L, and the bias that of all timesteps together."""
+    bounds = layer_bounds(network, readout)
+    steps = max(network.steps(projection.source) for projection in network.projections_into(readout.name))
+    bias, logits = readout.bias * network.timesteps, bounds.current.times(network.timesteps)
+    return replace(
+        bounds,
+        partial=bounds.partial.times(steps),
+        current=logits,
+        potential=logits,
+        membrane=logits,
         bias=Interval(low=bias, high=bias),
-        largest_exponent=largest_exponent,
     )
 
 

@@ -26,16 +26,19 @@ from qblif.network.references import ReferenceVectors
 from qblif.reading import MEBIBYTE, brief, parse_json, read_whole, shown
 
 FORMAT = "qblif-network"
-VERSION = 4
+VERSION = 5
 """Version 1 calls the type of a part its kind, which a pooling's own kind then replaces; versions 1 and 2 have no
-sha256; version 4 adds groups, dilation, windows whose rows and columns differ, and poolings with stride and padding."""
+sha256; version 4 adds groups, dilation, windows whose rows and columns differ, and poolings with stride and padding;
+version 5 adds recurrent projections, synaptic currents, limits, leaky readouts, frames as input, and streams."""
 NAMED = 2
 """The version whose bytes are hashed: networks keep their hashes when the file format gets a new version."""
 MOST_BYTES = 96 * MEBIBYTE
 """12 million weights of 8 bytes, more than any board holds."""
 MOST_HEADER = 4 * MEBIBYTE
 MOST_PARTS = 1024
-TOP = ("format", "version", "timesteps", "input", "nodes", "projections", "readout")
+TOP = ("format", "version", "timesteps", "mode", "input", "nodes", "projections", "readout")
+LEAKS = {"leak", "current_leak"}
+TUPLES = {"shape", "membrane_limits", "current_limits", "limits"}
 TYPES = {
     "input": InputSpec,
     "population": Population,
@@ -75,6 +78,7 @@ def serialised(network: Network, references: ReferenceVectors, frame: dict[str, 
     structure = {
         "format": FORMAT,
         "timesteps": network.timesteps,
+        **({} if network.mode == "window" else {"mode": network.mode}),
         "input": describe(network.input, "input"),
         "nodes": [describe(node, node.name) for node in network.nodes],
         "projections": [
@@ -148,11 +152,11 @@ def network_from(
             if f"{label}.{field.name}" in left:
                 arguments[field.name] = left.pop(f"{label}.{field.name}")
         check_keys(arguments, [field.name for field in fields(cls)], label)
-        if "leak" in arguments:
-            multiplier, shift = arguments["leak"]
-            arguments["leak"] = Leak(multiplier=multiplier, shift=shift)
-        if "shape" in arguments:
-            arguments["shape"] = tuple(arguments["shape"])
+        for leak in LEAKS & arguments.keys():
+            multiplier, shift = arguments[leak]
+            arguments[leak] = Leak(multiplier=multiplier, shift=shift)
+        for numbers in TUPLES & arguments.keys():
+            arguments[numbers] = tuple(arguments[numbers])
         return cls(**arguments)
 
     nodes, projections = structure["nodes"], structure["projections"]
@@ -160,6 +164,7 @@ def network_from(
         raise ValueError(f"nodes and projections are not lists of at most {MOST_PARTS} parts")
     network = Network(
         timesteps=structure["timesteps"],
+        mode=structure.get("mode", "window"),
         input=build(structure["input"], "input"),
         nodes=tuple(build(node, node["name"]) for node in nodes),
         projections=tuple(build(part, f"projection{i}") for i, part in enumerate(projections)),

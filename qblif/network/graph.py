@@ -15,23 +15,32 @@ This module needs only numpy.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from qblif.errors import UserError
-from qblif.network.bounds import MOST_BITS, bursts_of, current, layer_bounds, neuron_bounds
-from qblif.network.checks import LARGEST, MOST_TIMESTEPS, Shape, is_whole, require
+from qblif.network.bounds import MOST_BITS, bursts_of, current, integral_bounds, layer_bounds, neuron_bounds
+from qblif.network.checks import LARGEST, MOST_TIMESTEPS, NetworkError, Shape, is_whole, require
 from qblif.network.nodes import InputSpec, Node, Pooling, Population, Readout, Target
 from qblif.network.projections import Conv2d, Dense, Projection, Skip, projected_shape
 from qblif.reading import shown
 
+TOO_LARGE = "its sums could reach beyond 2^50; weights, biases or exponents are too large"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """A whole network. ``nodes`` are in topological order; every projection's source comes before its target.
+    """A whole network. ``nodes`` are in topological order; every projection's source comes before its target, except
+    those of recurrent projections.
+
+    Attributes:
+        timesteps: T, the length of a sample; in ``stream`` mode only that of a reference recording.
+        mode: ``window``: every sample begins at rest and has one result. ``stream``: timesteps come without end, state
+            is kept until a reset, and every timestep has a result.
 
     Raises:
-        NetworkError: names clash, a source is missing or comes too late, or shapes do not match.
+        NetworkError: names clash, a source is missing or comes too late, shapes do not match, or a state has no bounds.
     """
 
     timesteps: int
@@ -39,8 +48,12 @@ class Network:
     nodes: tuple[Population | Pooling, ...]
     projections: tuple[Projection, ...]
     readout: Readout
+    mode: Literal["window", "stream"] = "window"
 
     def __post_init__(self) -> None:
+        require(self.mode in ("window", "stream"), f"unknown mode {shown(self.mode)}")
+        fine = self.mode == "window" or self.input.coding != "direct"
+        require(fine, "the input of a stream differs at every timestep, so its coding is events or frames, not direct")
         fine = is_whole(self.timesteps, 1, MOST_TIMESTEPS)
         require(fine, f"timesteps {shown(self.timesteps)} are not 1 to {MOST_TIMESTEPS}")
         known: dict[str, Shape] = {self.input.name: self.input.shape}
@@ -50,14 +63,11 @@ class Network:
         for projection in self.projections:
             require(projection.target in known, f"projection into unknown node {shown(projection.target)}")
         require(bool(self.readout.bias.size), "the readout has no classes")
-        for node in (*self.nodes, self.readout):
-            if not isinstance(node, Pooling):
-                require(
-                    self._reach(node) < LARGEST,
-                    f"{node.name}: its sums could reach beyond 2^50; weights, biases or exponents are too large",
-                )
-            if isinstance(node, Population):
-                self._check_leak(node)
+        for projection in self.projections:
+            if projection.recurrent:
+                self._check_recurrent(projection, known)
+        for target in self.targets:
+            self._check_bounds(target)
 
     def _checked_shape(self, node: Population | Pooling | Readout, known: dict[str, Shape]) -> Shape:
         if isinstance(node, Pooling):
@@ -66,10 +76,10 @@ class Network:
             pooled = (channels, *node.window.windows(height, width))
             require(min(pooled) >= 1, f"{node.name}: nothing is left of {known[node.source]} after pooling")
             return pooled
-        incoming = list(self.projections_into(node.name))
+        incoming = [projection for projection in self.projections_into(node.name) if not projection.recurrent]
         require(
             any(not isinstance(projection, Skip) for projection in incoming),
-            f"{node.name}: no dense or convolutional projection leads into it",
+            f"{node.name}: no dense or convolutional projection leads into it from a node before it",
         )
         require(
             not (isinstance(node, Readout) and any(isinstance(projection, Skip) for projection in incoming)),
@@ -82,8 +92,19 @@ class Network:
             require(shape == node.shape, f"{projection.source} -> {node.name}: gives shape {shape}, not {node.shape}")
         return node.shape
 
+    def _check_recurrent(self, projection: Projection, known: dict[str, Shape]) -> None:
+        """Raise NetworkError unless a recurrent projection leads from a population into itself or an earlier one."""
+        names = [node.name for node in (*self.nodes, self.readout)]
+        label = f"{shown(projection.source)} -> {projection.target}"
+        spiking = [node.name for node in self.populations]
+        fine = projection.source in spiking and projection.target in spiking
+        fine = fine and names.index(projection.source) >= names.index(projection.target)
+        require(fine, f"{label}: a recurrent projection leads from a population into itself or one before it")
+        shape = projected_shape(projection, known[projection.source])
+        require(shape == known[projection.target], f"{label}: gives shape {shape}, not {known[projection.target]}")
+
     def _reach(self, target: Target) -> int:
-        """Upper bound of every sum in ``target`` over all timesteps."""
+        """Upper bound of what enters ``target`` in one timestep, and of every partial sum of it."""
         reach = int(np.abs(target.bias).max())
         for projection in self.projections_into(target.name):
             if isinstance(projection, Skip):
@@ -91,17 +112,28 @@ class Network:
             else:
                 fan_in = int(np.abs(projection.weights.reshape(len(projection.weights), -1)).sum(axis=1).max())
                 reach += fan_in * self.burst_ceiling(projection.source) << int(target.exponent.max())
-        return reach * self.timesteps
+        return reach
 
-    def _check_leak(self, population: Population) -> None:
-        """Raise NetworkError if the product of leak and membrane does not fit in :data:`MOST_BITS` bits."""
-        if self._reach(population) * population.leak.multiplier < 2 ** (MOST_BITS - 1):
-            return
-        bits = neuron_bounds(current(self, population).hull, population, self.timesteps).product.bits
+    def _check_bounds(self, target: Target) -> None:
+        """Raise NetworkError if a sum of the layer could leave the range of exact arithmetic, or a state has no
+        bounds."""
+        merged = self.timesteps if self.mode == "window" and isinstance(target, Readout) and target.plain else 1
+        require(self._reach(target) * merged < LARGEST, f"{target.name}: {TOO_LARGE}")
+        entering, steps = current(self, target).hull, None if self.mode == "stream" else self.timesteps
+        try:
+            if isinstance(target, Readout):
+                readout = integral_bounds(entering, target, steps)
+                sums, product = [readout.summed], readout.product
+            else:
+                neurons = neuron_bounds(entering, target, steps)
+                sums, product = [neurons.summed, neurons.potential], neurons.product
+        except NetworkError as error:
+            raise NetworkError(f"{target.name}: {error}") from None
+        require(max(one.reach for one in sums) < LARGEST, f"{target.name}: {TOO_LARGE}")
         require(
-            bits <= MOST_BITS,
-            f"{population.name}: its membrane times the leak's multiplier needs {bits} bits, and {MOST_BITS} is most; "
-            f"take a multiplier below {population.leak.multiplier}, fewer timesteps or smaller biases",
+            product.bits <= MOST_BITS,
+            f"{target.name}: its state times the leak's multiplier needs {product.bits} bits, and {MOST_BITS} is most; "
+            f"take a smaller multiplier, fewer timesteps or smaller biases",
         )
 
     def projections_into(self, target: str) -> Iterator[Projection]:
@@ -113,8 +145,9 @@ class Network:
         return [projection for projection in self.projections_into(target) if isinstance(projection, Skip)]
 
     def weighted_projections(self, target: str) -> list[Dense | Conv2d]:
-        """The projections with weights that end in ``target``."""
-        return [projection for projection in self.projections_into(target) if not isinstance(projection, Skip)]
+        """The projections with weights that end in ``target``; recurrent ones come last."""
+        found = [projection for projection in self.projections_into(target) if not isinstance(projection, Skip)]
+        return sorted(found, key=lambda projection: projection.recurrent)
 
     def weighted_projection(self, target: str) -> Dense | Conv2d:
         """The only projection with weights that ends in ``target``; raises UserError if there are more."""

@@ -1,10 +1,11 @@
 """Nodes of the integer network: input, populations, poolings and the readout. Needs only numpy."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from qblif.network.checks import (
     ADDED,
+    LARGEST,
     LARGEST_BIAS,
     MOST_FRACTION_BITS,
     IntArray,
@@ -18,6 +19,12 @@ from qblif.network.checks import (
 from qblif.network.window import PerAxis, Window, make_window, shortest
 from qblif.reading import shown
 
+Coding = Literal["direct", "events", "frames"]
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+
+Limits = tuple[int, int]
+"""The lowest and the highest value of a state; 0 is between them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
@@ -25,15 +32,16 @@ class InputSpec:
 
     ``direct``: an unsigned byte x becomes ``floor(x * (2^bits - 1) / 255 + 1/2)``, the same at every timestep.
     ``events``: binned event counts per timestep, clipped to ``2^bits - 1``.
+    ``frames``: unsigned bytes that differ at every timestep, coded as ``direct`` codes them.
     """
 
     name: ClassVar[str] = "input"
     shape: Shape
-    coding: Literal["direct", "events"]
+    coding: Coding
     bits: int
 
     def __post_init__(self) -> None:
-        require(self.coding in ("direct", "events"), f"unknown input coding {shown(self.coding)}")
+        require(self.coding in CODINGS, f"unknown input coding {shown(self.coding)}")
         require(is_whole(self.bits, 1, 8), f"input bits must be 1 to 8, not {shown(self.bits)}")
         require_shape(self.shape, "input")
 
@@ -55,6 +63,11 @@ class Leak:
             f"leak {shown(self.multiplier)}/2^{shown(self.shift)} is outside 0 to 1 or finer than 2^-16",
         )
 
+    @property
+    def keeps(self) -> bool:
+        """Whether beta is 1, so that nothing leaks."""
+        return self.multiplier == 2**self.shift
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
@@ -64,6 +77,8 @@ class Population:
         rounding: r of ``n = (M + r) >> F``: the first burst begins at ``2^F - r``. None is ``2^(F-1)``, the half of
             QB-LIF; 0 fires at a whole unit, -1 only above it.
         bias, exponent: int64, (channels,).
+        current_leak: leak of the synaptic current J; None for neurons without one, in which J is X.
+        membrane_limits, current_limits: limits of V after the reset, and of J before it enters M; None for no limits.
     """
 
     fires: ClassVar[bool] = True
@@ -76,6 +91,9 @@ class Population:
     bias: IntArray
     exponent: IntArray
     rounding: int | None = field(default=None, metadata=ADDED)
+    current_leak: Leak | None = field(default=None, metadata=ADDED)
+    membrane_limits: Limits | None = field(default=None, metadata=ADDED)
+    current_limits: Limits | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -90,6 +108,10 @@ class Population:
             require(fine, f"{self.name}: rounding constant {shown(self.rounding)} is not -1 to {most}")
             if self.rounding == 2 ** (self.fraction_bits - 1):
                 object.__setattr__(self, "rounding", None)
+        check_limits(self.membrane_limits, f"{self.name}: membrane limits")
+        check_limits(self.current_limits, f"{self.name}: current limits")
+        fine = self.current_limits is None or self.current_leak is not None
+        require(fine, f"{self.name}: limits of a synaptic current, but no leak of one")
 
     @property
     def rounding_constant(self) -> int:
@@ -141,16 +163,35 @@ class Pooling:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Readout:
-    """Sums its currents over all timesteps and never fires. ``bias`` and ``exponent``: int64, (classes,)."""
+    """Sums its currents over all timesteps and never fires.
+
+    Attributes:
+        bias, exponent: int64, (classes,).
+        leak: leak of the sum L, ``L[t] = leak(L[t-1]) + X[t]``; None for a plain sum.
+        limits: limits of L; None for no limits.
+        maximum: the result is the largest L so far, class by class, instead of the last.
+    """
 
     name: ClassVar[str] = "readout"
     fires: ClassVar[bool] = False
     fraction_bits: int
     bias: IntArray
     exponent: IntArray
+    leak: Leak | None = field(default=None, metadata=ADDED)
+    limits: Limits | None = field(default=None, metadata=ADDED)
+    maximum: bool = field(default=False, metadata=ADDED)
 
     def __post_init__(self) -> None:
         freeze_channel_constants(self, len(self.bias))
+        check_limits(self.limits, f"{self.name}: limits")
+        require(type(self.maximum) is bool, f"{self.name}: maximum {shown(self.maximum)} is not true or false")
+        if self.leak is not None and self.leak.keeps:
+            object.__setattr__(self, "leak", None)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it only sums, so that the order of the timesteps does not matter."""
+        return self.leak is None and self.limits is None and not self.maximum
 
     @property
     def shape(self) -> Shape:
@@ -161,6 +202,14 @@ Node = InputSpec | Population | Pooling
 
 
 Target = Population | Readout
+
+
+def check_limits(limits: Limits | None, label: str) -> None:
+    """Raise NetworkError unless ``limits`` are None, or two integers with 0 between them."""
+    if limits is not None:
+        fine = isinstance(limits, tuple) and len(limits) == 2
+        fine = fine and is_whole(limits[0], -LARGEST, 0) and is_whole(limits[1], 0, LARGEST)
+        require(fine, f"{label} {shown(limits)} are not two integers with 0 between them")
 
 
 def freeze_channel_constants(target: Target, channels: int) -> None:

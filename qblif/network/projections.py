@@ -23,7 +23,12 @@ from qblif.reading import shown
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dense:
-    """All-to-all projection. ``weights``: int64, (target channels, source C*H*W) with the source in (C, H, W) order."""
+    """All-to-all projection.
+
+    Attributes:
+        weights: int64, (target channels, source C*H*W) with the source in (C, H, W) order.
+        recurrent: the source is its target or comes after it, and its bursts are those of the previous timestep.
+    """
 
     kind: ClassVar[Literal["dense"]] = "dense"
     groups: ClassVar[int] = 1
@@ -31,6 +36,7 @@ class Dense:
     target: str
     weights: IntArray
     weight_bits: int
+    recurrent: bool = field(default=False, metadata=ADDED)
 
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=2)
@@ -53,6 +59,7 @@ class Conv2d:
         weights: int64, (target channels, source channels / groups, kernel height, kernel width).
         stride, padding, dilation: one number, or one each for rows and columns.
         groups: equal parts of the source's and of the target's channels; each target part reads one source part.
+        recurrent: as in :class:`Dense`.
     """
 
     kind: ClassVar[Literal["conv2d"]] = "conv2d"
@@ -64,6 +71,7 @@ class Conv2d:
     padding: PerAxis = 0
     dilation: PerAxis = field(default=1, metadata=ADDED)
     groups: int = field(default=1, metadata=ADDED)
+    recurrent: bool = field(default=False, metadata=ADDED)
 
     def __post_init__(self) -> None:
         freeze_weights(self, dimensions=4)
@@ -98,6 +106,7 @@ class Skip:
     """Identity connection: every neuron's burst enters the neuron in the same place, times the integer ``weight``."""
 
     kind: ClassVar[Literal["skip"]] = "skip"
+    recurrent: ClassVar[bool] = False
     source: str
     target: str
     weight: int
@@ -120,6 +129,8 @@ def freeze_weights(projection: Dense | Conv2d, dimensions: int) -> None:
     limit = 2 ** (projection.weight_bits - 1)
     in_range = bool((weights >= -limit).all() and (weights < limit).all())
     require(in_range, f"{label}: a weight does not fit {projection.weight_bits} bits")
+    recurrent = projection.recurrent
+    require(type(recurrent) is bool, f"{label}: recurrent {shown(recurrent)} is not true or false")
     object.__setattr__(projection, "weights", weights)
 
 

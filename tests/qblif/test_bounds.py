@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hw.configure import configure
 from hw.neurons.core import NeuronCore
 from qblif import golden
-from qblif.network.bounds import Interval, layer_bounds, neuron_bounds, signed_bits
+from qblif.network.bounds import layer_bounds, merged_bounds, neuron_bounds
 from qblif.network.checks import NetworkError
 from qblif.network.graph import Network
+from qblif.network.intervals import Interval, signed_bits
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Dense, Skip
 from studies.plan_edits import plan_for
@@ -209,7 +210,7 @@ def test_sums_over_all_timesteps_are_bounded():
             continue
         wide = dataclasses.replace(network, readout=readout)
         assert int(golden.run(wide, np.zeros((1, 1, 1, 1, 1), dtype=np.int64)).logits) == 1024 * bias
-        assert layer_bounds(wide, readout).current.high[0] == 1024 * (bias + 1)
+        assert merged_bounds(wide, readout).current.high[0] == 1024 * (bias + 1)
 
 
 @pytest.mark.parametrize("bias", [2**40, -(2**40), 2**63 - 1, -(2**63)])

@@ -87,7 +87,7 @@ def test_what_a_device_can_be_is_taken(changed):
         ({"magic": b"QBLG"}, "not a QB-LIF device"),
         ({"version": 2}, "speaks version 2"),
         ({"window": 0}, "requests at a time: 0, not 1 to 255"),
-        ({"coding": 7}, "input coding 7, not 0 to 1"),
+        ({"coding": 7}, "input coding 7, not 0 to 2"),
         ({"bits": 0}, "input bits: 0, not 1 to 8"),
         ({"bits": 9}, "input bits: 9, not 1 to 8"),
         ({"channels": 0}, "an input dimension: 0"),

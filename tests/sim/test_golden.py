@@ -13,7 +13,7 @@ from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
 from sim.golden import main
 from studies.random_networks import dense_chain
-from tests.networks import random_bursts, random_convolutions
+from tests.networks import random_bursts, random_convolutions, random_temporal
 from tests.reference import ScalarRun, scalar_run
 
 
@@ -35,8 +35,10 @@ def same(result: golden.Activations, number: int, expected: ScalarRun) -> None:
     """Every burst, last membrane and logit of one inference, and its class."""
     for name, bursts in expected.bursts.items():
         assert result.bursts[name][number].tolist() == bursts.tolist()
-    for name, membranes in expected.membranes.items():
-        assert result.membranes[name][number].tolist() == membranes.tolist()
+    for name, states in expected.states.items():
+        assert result.states[name][number].tolist() == states.tolist()
+        assert result.membranes[name][number].tolist() == states[-1, 0].tolist()
+    assert result.sums[number].tolist() == expected.results
     assert result.logits[number].tolist() == expected.logits
     assert int(result.classes[number]) == expected.logits.index(max(expected.logits))
 
@@ -48,6 +50,30 @@ def test_every_intermediate_of_convolutions_poolings_and_skips(seed):
     result = golden.run(network, bursts)
     for number, inference in enumerate(bursts):
         same(result, number, scalar_run(network, inference))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_state_of_the_whole_family(seed):
+    network = random_temporal(seed)
+    bursts = random_bursts(network, 2, seed)
+    result = golden.run(network, bursts)
+    for number, inference in enumerate(bursts):
+        same(result, number, scalar_run(network, inference))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_stream_goes_on_where_it_was_until_a_reset(seed):
+    network = next(one for one in map(random_temporal, range(100 * seed, 100 * seed + 100)) if one.mode == "stream")
+    random = np.random.default_rng(seed)
+    frames = random.integers(0, network.input.burst_ceiling + 1, (2, 12, *network.input.shape))
+    whole, model = golden.run(network, frames), golden.GoldenModel(network)
+    for _ in range(2):
+        parts = [model.advance(frames[:, start:end]) for start, end in ((0, 1), (1, 2), (2, 7), (7, 12))]
+        joined = golden.Activations.joined(parts, 1)
+        assert joined.sums.tolist() == whole.sums.tolist()
+        for name, states in whole.states.items():
+            assert joined.states[name].tolist() == states.tolist()
+        model.reset()
 
 
 def test_accumulates_are_counted_plane_by_plane():

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qblif import golden
-from qblif.network.bounds import Interval, after_reset, layer_bounds
+from qblif.network.bounds import after_reset, layer_bounds, merged_bounds
+from qblif.network.intervals import Interval
 from qblif.network.projections import Skip
 from studies.random_networks import dense_chain
 from tests.networks import population_at, weighted_at
@@ -34,7 +35,7 @@ def test_no_input_leaves_the_bounds(seed, reset_kind):
     assert (bounds.membrane.low <= membranes).all()
     assert (membranes <= bounds.membrane.high).all()
     logits = result.logits.numpy()
-    readout = layer_bounds(network, network.readout).current
+    readout = merged_bounds(network, network.readout).current
     assert ((readout.low <= logits) & (logits <= readout.high)).all()
 
 
@@ -121,7 +122,7 @@ def test_a_readout_accumulates_every_timestep_that_differs(sizes, coding, steps)
     """A direct input is added up once and counted T times; the bias is that of all timesteps."""
     network = dense_chain(5, sizes=sizes, timesteps=3, coding=coding, input_bits=2)
     readout, weights = network.readout, weighted_at(network, -1).weights
-    bounds = layer_bounds(network, readout)
+    bounds = merged_bounds(network, readout)
     lowest, highest = (3 * part.sum(axis=1) for part in (np.minimum(weights, 0), np.maximum(weights, 0)))
     assert bounds.partial.low.tolist() == (steps * lowest).tolist()
     assert bounds.partial.high.tolist() == (steps * highest).tolist()
