@@ -15,6 +15,7 @@ from gen.planning.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import Plan, load_plan
+from hw.schedule import SCHEDULES, Schedule
 from hw.shell.selftest import SelfTestVectors
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError
@@ -98,6 +99,13 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
         type=float,
         help="the smallest design that does so many inferences per second (default the fastest that is easy to route)",
     )
+    add(
+        "--schedule",
+        choices=SCHEDULES,
+        help="order of the timesteps: position_major finishes a position's timesteps before the next position; "
+        "time_major takes one timestep of all neurons after another (default: what the network needs and the board has "
+        "room for)",
+    )
     add("--plan", type=Path, help="use this plan.json instead of making a plan")
     add(
         "--patchable",
@@ -126,6 +134,7 @@ def design_of(options: argparse.Namespace) -> Design:
         target_fps=options.target_fps,
         plan_file=options.plan,
         patch_margin=patch_margin(options),
+        schedule=options.schedule,
     )
 
 
@@ -145,6 +154,7 @@ def make_design(
     target_fps: float | None = None,
     plan_file: Path | None = None,
     patch_margin: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Design:
     """Read the checkpoint, fold it and plan it for the board.
 
@@ -155,6 +165,7 @@ def make_design(
         target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
         plan_file: a saved plan to use instead of making one.
         patch_margin: see :class:`gen.planning.planner.Planner`.
+        schedule: wanted order of the timesteps.
 
     Raises:
         UserError: any problem with these that the user can fix.
@@ -169,9 +180,9 @@ def make_design(
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences per second")
         inputs = reference_inputs(network, vectors)
-        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, inputs, patch_margin)
+        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, inputs, patch_margin, schedule)
     else:
-        for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin)):
+        for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin), ("--schedule", schedule)):
             if value is not None:
                 raise UserError(f"{option} makes a new plan; leave out --plan or {option}")
         plan = load_plan(plan_file)

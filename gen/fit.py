@@ -61,6 +61,7 @@ def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int 
         design.inputs,
         design.width_margin,
         plan.self_test_samples,
+        plan.schedule,
     )
     fitting = [
         one.slowest

@@ -19,7 +19,7 @@ from boards.board import Board
 from gen.design import Design, add_plan_options, design_of, patch_margin
 from gen.planning.activity import KnownActivity, expected_accumulates
 from gen.planning.cycles import PredictedCycles, predict
-from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate_plan
+from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate_plan, schedule_reason
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import whole_file, write_whole
 from qblif.network.checks import IntArray
@@ -84,10 +84,11 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
         if stage.engines:
             figures = stage.figures()
             row |= {field: figures[field] for field in ("lanes", "folds", "banks", "cores", "group", "weight_memory")}
-            expectation = KnownActivity(network=design.network, activity=design.checkpoint.activity)
-            array, done = cycles.array, expected_accumulates(stage, expectation)
+            known, schedule = design.checkpoint.activity, design.plan.schedule
+            expectation = KnownActivity(network=design.network, activity=known, schedule=schedule)
+            array, done = cycles.array, expected_accumulates(stage, expectation) * candidate.config.frames
             if exact is not None:
-                worked = max(exact.cycles.worked[worker] for worker in stage.workers)
+                worked = max(exact.cycles.worked.get(worker, 0) for worker in stage.workers)
                 array, done = worked / exact.count, exact.accumulates[stage.name]
             busy = done / (sum(engine.lanes * engine.banks for engine in stage.engines) * between)
             row |= {"cycles": max(array, cycles.neurons), "busy": busy}
@@ -202,13 +203,16 @@ def main(arguments: list[str] | None = None) -> int:
     with step("alternatives"):
         margin = patch_margin(options)
         samples = design.plan.self_test_samples
-        front = alternatives(design.network, board, clock, design.sha256, activity, design.inputs, margin, samples)
+        front = alternatives(
+            design.network, board, clock, design.sha256, activity, design.inputs, margin, samples, design.plan.schedule
+        )
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean
     kind = "expected" if exact is None else f"exact, {exact.count} images"
     words = f"{cycles:.1f} cycles ({kind}), {clock * 1e6 / cycles:,.0f} inferences/s at {clock:g} MHz"
     output = Console(width=None if sys.stdout.isatty() else 140)
     output.print(layer_table(rows, chosen, board, words))
+    output.print(schedule_reason(design.network, design.plan.schedule))
     output.print(front_table(front, board, clock))
     if options.picture is not None:
         draw(front, chosen, board, options.picture)
@@ -220,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
             "clock_mhz": clock,
             "plan_sha256": design.plan.sha256,
             "network_sha256": design.sha256,
+            "schedule": design.plan.schedule,
             "cycles_expected": chosen.slowest,
             "cycles_exact_mean": None if exact is None else exact.cycles.mean,
             "bottleneck": chosen.bottleneck,

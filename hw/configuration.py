@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, cast
 
+import numpy as np
+
 from hw.neurons.config import NeuronConfig
 from hw.schedule import Schedule
 from hw.stages.readout import ReadoutConfig, ReadoutStage
 from hw.stages.stage import Edge, Stage
+from qblif.network.checks import IntArray
 from qblif.streams import BurstStream
 
 INPUT = "input"
@@ -35,6 +38,15 @@ class TopConfig:
     def beats_per_result(self) -> int:
         """Beats of the input stream for each result."""
         return self.input.beats_per_inference * self.frames
+
+    def framed(self, bursts: IntArray) -> IntArray:
+        """Bursts of a node, (samples, steps, C, H, W), as the frames in which they pass through the hardware: whole
+        samples, or, time-major, single timesteps. A direct input is sent again for every timestep."""
+        if self.schedule == "position_major":
+            return bursts
+        steps = bursts.shape[1]
+        repeated = np.repeat(bursts, self.frames // steps if steps < self.frames else 1, axis=1)
+        return repeated.reshape(-1, 1, *bursts.shape[2:])
 
     @property
     def layers(self) -> tuple[Stage, ...]:
@@ -68,6 +80,16 @@ class TopConfig:
     def stream(self, name: str) -> BurstStream:
         """The stream that leaves the node called ``name``; raises KeyError."""
         return self.streams[name]
+
+    @property
+    def loops(self) -> tuple[Edge, ...]:
+        """The edges that lead from a stage to itself or to one before it."""
+        known = {INPUT}
+        found = []
+        for stage in self.stages:
+            found += [edge for edge in stage.edges if edge.source not in known]
+            known.add(stage.name)
+        return tuple(found)
 
     def readers(self, name: str) -> tuple[Edge, ...]:
         """The inlets that read the stream of ``name``."""

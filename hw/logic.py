@@ -73,3 +73,12 @@ def times_constant(value: Value, constant: int) -> Value:
     for term in terms[1:]:
         total = total + term
     return total
+
+
+def first_frame(m: Module, frame_ends: Value, frames: int) -> Signal:
+    """1 during the first of every ``frames`` frames; if they are 0, only during the first one after a reset."""
+    first = Signal(init=1, name="first_frame")
+    following = counter(m, "frame", frames, frame_ends)[1] if frames else Const(0, 1)
+    with m.If(frame_ends):
+        m.d.sync += first.eq(following)
+    return first

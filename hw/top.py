@@ -3,7 +3,7 @@
 from typing import Any
 
 from amaranth.hdl import Module, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.configuration import INPUT, TopConfig
@@ -91,7 +91,9 @@ class NetworkTop(wiring.Component):
             self.restarting.eq(restart.busy),
             self.sources_reset.eq(restart.sources),
         ]
-        branches = self._branches(m, INPUT, self._entrance(m, restart.busy), restart.resets[0])
+        # A recurrent stream leads to a stage before its source, so its reader is connected before it exists.
+        branches = {edge: stream.Signature(beat_layout(self.config, edge)).create() for edge in self.config.loops}
+        branches |= self._branches(m, INPUT, self._entrance(m, restart.busy), restart.resets[0])
         for index, stage in enumerate(self.config.stages):
             site = StageSite(self, m, restart.resets[index])
             leaving = stage.assemble(site, [branches[edge] for edge in stage.edges])
@@ -100,7 +102,11 @@ class NetworkTop(wiring.Component):
             if self.taps:
                 tap = getattr(self, f"tap_{stage.name}")
                 m.d.comb += [tap.transferred.eq(leaving.valid & leaving.ready), tap.bursts.eq(leaving.payload)]
-            branches |= self._branches(m, stage.name, leaving, restart.resets[index])
+            for edge, branch in self._branches(m, stage.name, leaving, restart.resets[index]).items():
+                if edge in branches:
+                    connect(m, branch, flipped(branches[edge]))
+                else:
+                    branches[edge] = branch
         return m
 
     def _entrance(self, m: Module, closed: Value) -> Any:
@@ -129,6 +135,12 @@ class NetworkTop(wiring.Component):
             connect(m, bursts, fork.arriving)
             streams = [fork.leaving[index] for index in range(len(readers))]
         return dict(zip(readers, streams, strict=True))
+
+
+def beat_layout(config: TopConfig, edge: Edge) -> data.ArrayLayout:
+    """The payload of a stream between two stages."""
+    sent = config.stream(edge.source)
+    return bursts_layout(sent.group, sent.burst_bits)
 
 
 class StageSite:

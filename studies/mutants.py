@@ -130,10 +130,10 @@ MUTANTS = (
     hardware(
         "bank",
         "membranes are read a stage too late",
-        "stages[NeuronCore.membrane_latency - 1].slot",
-        "stages[NeuronCore.membrane_latency].slot",
+        "stages[NeuronCore.state_latency - 1].slot",
+        "stages[NeuronCore.state_latency].slot",
     ),
-    hardware("bank", "no pause between timesteps", "pause = max(0, self.write_latency - slots)", "pause = 0"),
+    hardware("bank", "no pause between timesteps", "if config.pause:", "if False:"),
     hardware("bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
     hardware("bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
     hardware("bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
@@ -438,8 +438,8 @@ MUTANTS = (
     hardware(
         "timing",
         "neurons do not wait for their reader",
-        "clock.wait(self.accepted + NeuronCore.latency, self.taken)",
-        "clock.wait(self.accepted + NeuronCore.latency, LONG_AGO)",
+        "clock.wait(self.accepted + self.config.burst_latency, self.taken)",
+        "clock.wait(self.accepted + self.config.burst_latency, LONG_AGO)",
     ),
     hardware(
         "timing",

@@ -11,6 +11,7 @@ from gen.planning.plans import make_plan
 from hw.configure import input_stream
 from hw.engines.event.engine import EventEngine
 from hw.plan import Plan
+from hw.schedule import Schedule
 from hw.stages.population import PopulationStage
 from hw.stages.readout import ReadoutStage
 from hw.stages.stage import Stage
@@ -48,7 +49,7 @@ def population_stage(stage: Stage) -> PopulationStage:
     return stage
 
 
-def random_plan(network: Network, seed: int) -> Plan:
+def random_plan(network: Network, seed: int, schedule: Schedule | None = None) -> Plan:
     """A plan that the planner would hardly make: lanes, cores, groups, banks and memories drawn at random."""
     random = np.random.default_rng(seed)
 
@@ -56,7 +57,7 @@ def random_plan(network: Network, seed: int) -> Plan:
         found = [d for d in range(1, number + 1) if number % d == 0 and d % multiple_of == 0]
         return int(found[random.integers(len(found))])
 
-    planned = make_plan(network, find_board("arty_a7"), 100.0, "0" * 64, {})
+    planned = make_plan(network, find_board("arty_a7"), 100.0, "0" * 64, {}, schedule=schedule)
     skips = {p.target: network.origin(p.source) for p in network.projections if isinstance(p, Skip)}
     widths = input_stream(network, 1).channels
     groups: dict[str, int] = {"input": divisor(widths)}
@@ -67,7 +68,8 @@ def random_plan(network: Network, seed: int) -> Plan:
         if target is None:
             layers.append(layer)
             continue
-        sources = [network.origin(one.source) for one in network.weighted_projections(target.name)]
+        weighted = network.weighted_projections(target.name)
+        sources = [network.origin(one.source) for one in weighted if not one.recurrent]
         count = int(random.integers(1, target.shape[0] + 1))
         cores, group = 1, 1
         if target.name in skips:
@@ -87,10 +89,11 @@ def random_plan(network: Network, seed: int) -> Plan:
                 folds=folds,
                 cores=cores,
                 group=group,
-                banks=divisor(math.gcd(*(groups[source] for source in sources))),
+                banks=1 if len(sources) < len(weighted) else divisor(math.gcd(*(groups[one] for one in sources))),
                 weight_memory=weights,
                 constants_memory=constants,
                 skip_memory=styles["field_memory"],
+                state_memory=styles["membrane_memory"],
                 **styles,
             )
         )

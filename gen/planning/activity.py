@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hw.configuration import TopConfig
+from hw.schedule import Schedule, steps_per_frame
 from hw.stages.stage import Stage, StageCycles
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
@@ -27,20 +28,23 @@ class KnownActivity:
         inputs: bursts of some inputs, (count, steps, C, H, W). With them the cycles of layers that read the input are
             those of these inputs, scaled to the mean activity: the spikes of pictures come in clusters, which
             independent events do not model.
+        schedule: the order of the timesteps.
         known: cache of cycles on these inputs, by everything they depend on.
     """
 
     network: Network
     activity: Activity
     inputs: IntArray | None = None
+    schedule: Schedule = "position_major"
     known: KnownCycles = field(default_factory=dict)
 
     def densities(self, node: str) -> list[float]:
-        """Mean set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
+        """Mean set bit-planes of one neuron of ``node`` at each timestep of a frame."""
         neurons = math.prod(self.network.shape(node))
         guess = UNKNOWN_SHARE * self.network.burst_ceiling(node).bit_length()
         known = self.activity.get(node, [])
-        return [known[step] / neurons if step < len(known) else guess for step in range(self.network.steps(node))]
+        found = [known[step] / neurons if step < len(known) else guess for step in range(self.network.steps(node))]
+        return [sum(found) / len(found)] if self.schedule == "time_major" else found
 
     def sampled(self, node: str, key: tuple[object, ...], cycles: Callable[[IntArray], float]) -> float | None:
         """The result of ``cycles`` for the known inputs, cached under ``key`` (equal keys must give equal results);
@@ -48,7 +52,8 @@ class KnownActivity:
         if node != self.network.input.name or self.inputs is None:
             return None
         if key not in self.known:
-            self.known[key] = cycles(self.inputs)
+            frames = steps_per_frame(self.network, node, self.schedule)
+            self.known[key] = cycles(self.inputs.reshape(-1, frames, *self.inputs.shape[2:]))
         return self.known[key]
 
     def scale(self, node: str) -> float:
@@ -65,8 +70,8 @@ class KnownActivity:
 
 
 def expected_cycles(config: TopConfig, expectation: KnownActivity) -> dict[str, StageCycles]:
-    """Expected cycles of every stage."""
-    return {stage.name: stage.expected_cycles(expectation) for stage in config.stages}
+    """Expected cycles of every stage for each result."""
+    return {stage.name: stage.expected_cycles(expectation).times(config.frames) for stage in config.stages}
 
 
 def expected_accumulates(stage: Stage, expectation: KnownActivity) -> float:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from boards.board import Board
 from gen.planning.activity import Activity, KnownActivity
-from gen.planning.draft import WIDEST_GROUP, Draft
+from gen.planning.draft import WIDEST_GROUP, Draft, narrowest_stream
 from gen.planning.resources import StageResources, memory_features, stage_resources
 from hw.memory import MemoryShape, MemoryStyle
-from hw.schedule import Schedule
+from hw.schedule import Schedule, frames_per_result
 from hw.stages.registry import StagedNode, stage_of
 from hw.stages.stage import Room, Stage, StagePlan
 from hw.widths import WIDEST_REGISTER, Widths, proved_widths
@@ -99,7 +99,8 @@ class Planner:
         # Cached because a search asks for it again and again; it does not depend on the price factors.
         self.forms: dict[tuple[object, ...], Form] = {}
         self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
-        self.expectation = KnownActivity(network=network, activity=activity, inputs=inputs)
+        self.frames = frames_per_result(network, schedule)
+        self.expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
         self.known: dict[tuple[object, ...], Choice] = {}
         self.styles: dict[MemoryShape, MemoryStyle] = {}
         self.weights: Weights = {}
@@ -176,7 +177,8 @@ class Planner:
         if chooses:
             draft.decide_group(source, best_group)
             for projection in self.network.weighted_projections(node.name)[1:]:
-                draft.decide_group(projection.source, draft.streams()[projection.source].group)
+                if not projection.recurrent:
+                    draft.decide_group(projection.source, draft.streams()[projection.source].group)
         draft.add(best.plan, best.stage)
 
     def _choices(
@@ -187,8 +189,12 @@ class Planner:
         streams[self.network.sources(node.name)[0]] = stream
         room = Room(
             network=self.network,
-            streams=[streams[one.source] for one in self.network.weighted_projections(node.name)],
-            limit=limit,
+            schedule=self.schedule,
+            streams=[
+                streams.get(one.source, narrowest_stream(self.network, one.source, self.schedule))
+                for one in self.network.weighted_projections(node.name)
+            ],
+            limit=limit / self.frames,
             lanes=lanes,
             most_banks=MOST_BANKS,
             widest_beat=WIDEST_GROUP,
@@ -210,7 +216,7 @@ class Planner:
             memories = stage.choosable_memories()
             if self.patch_margin is not None:
                 memories = {name: memory for name, memory in memories.items() if memory.writable}
-            cycles = stage.expected_cycles(self.expectation).bottleneck
+            cycles = stage.expected_cycles(self.expectation).bottleneck * self.frames
             self.forms[key] = Form(plan=plan, memories=memories, cycles=cycles)
         form = self.forms[key]
         styles = {name: self.cheapest_memory(memory) for name, memory in form.memories.items()}

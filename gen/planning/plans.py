@@ -4,6 +4,7 @@ import dataclasses
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from boards.board import Board
 from gen.planning.activity import Activity, KnownActivity, expected_cycles
@@ -14,6 +15,7 @@ from gen.planning.resources import StageResources, link_resources, self_test_res
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
+from hw.schedule import Schedule, needs_time_major
 from hw.stages.stage import StageCycles
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
@@ -98,6 +100,7 @@ def make_plan(
     target_fps: float | None = None,
     inputs: IntArray | None = None,
     patch_margin: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Plan:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences per second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
@@ -113,11 +116,49 @@ def make_plan(
         target_fps: see above.
         inputs: bursts of the reference inputs; the self-test holds as many of them as fit.
         patch_margin: see :class:`gen.planning.planner.Planner`.
+        schedule: the order of the timesteps; None for position-major, unless the network needs time-major or a network
+            with many timesteps fits the board only so.
 
     Raises:
         UserError: no plan fits or is fast enough; the message says what is missing, and names ways out that were tried.
     """
-    planner = Planner(network, board, activity, inputs, patch_margin)
+    needed = needs_time_major(network)
+    if needed is not None and schedule == "position_major":
+        raise UserError(f"the network cannot be position-major: {needed}; leave out --schedule")
+    first: Schedule = "position_major" if needed is None else "time_major"
+    planned = partial(
+        make_scheduled_plan, network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin
+    )
+    if schedule is not None or needed is not None or network.input.coding == "direct" or network.timesteps == 1:
+        return planned(schedule or first)
+    try:
+        return planned(first)
+    except UserError as error:
+        with suppress(UserError):
+            return planned("time_major")
+        raise error
+
+
+def schedule_reason(network: Network, schedule: Schedule) -> str:
+    """Why the planner chose a schedule."""
+    if schedule == "position_major":
+        return "position-major: a position's timesteps follow each other, so few neurons have to keep their state"
+    return f"time-major: {needs_time_major(network) or 'position-major it does not fit this board'}"
+
+
+def make_scheduled_plan(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    target_fps: float | None,
+    inputs: IntArray | None,
+    patch_margin: int | None,
+    schedule: Schedule,
+) -> Plan:
+    """As :func:`make_plan`, under one schedule."""
+    planner = Planner(network, board, activity, inputs, patch_margin, schedule)
     search = Search(planner, clock_mhz, sha256)
     if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
         raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
@@ -212,7 +253,8 @@ class Search:
 
     def fits_elsewhere(self, network: Network, board: Board) -> bool:
         """Whether the slowest design of another network, or on another board, fits there."""
-        planner = Planner(network, board, self.planner.activity, self.planner.inputs, self.planner.patch_margin)
+        known = self.planner
+        planner = Planner(network, board, known.activity, known.inputs, known.patch_margin, known.schedule)
         planner.deepest = math.inf
         found = Search(planner, self.clock_mhz, self.sha256)._within(math.inf, RELIABLE_SHARE)
         return not found.excess(board, RELIABLE_SHARE)
@@ -241,7 +283,7 @@ class Search:
     def _candidate(self, limit: float, weights: Weights) -> Candidate:
         draft = self.planner.draft(limit, weights)
         found = candidate(self.planner, draft, self.clock_mhz, self.sha256, self.samples)
-        most = max(1, min(self.samples, self.planner.deepest // found.config.input.beats_per_inference))
+        most = max(1, min(self.samples, self.planner.deepest // found.config.beats_per_result))
         for count in range(int(most), -1 if self.board.uart else 0, -1):
             found = with_samples(found, self.board, count)
             if "bram" not in found.excess(self.board, 1.0):
@@ -265,7 +307,8 @@ def evaluate_plan(
     network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
 ) -> Candidate:
     """The expected needs of a plan; ``activity`` and ``inputs`` as in :class:`Expectation`."""
-    return estimate(board, plan, KnownActivity(network=network, activity=activity, inputs=inputs))
+    expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=plan.schedule)
+    return estimate(board, plan, expectation)
 
 
 def estimate(board: Board, plan: Plan, expectation: KnownActivity) -> Candidate:
@@ -298,12 +341,13 @@ def alternatives(
     inputs: IntArray | None = None,
     patch_margin: int | None = None,
     samples: int = MOST_SELF_TEST_SAMPLES,
+    schedule: Schedule = "position_major",
 ) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
 
-    ``samples``: the number of self-test samples in each of them.
+    ``samples``: the number of self-test samples in each of them; ``schedule``: the order of the timesteps.
     """
-    planner = Planner(network, board, activity, inputs, patch_margin)
+    planner = Planner(network, board, activity, inputs, patch_margin, schedule)
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
     if found[0].excess(board, 1.0):
         planner.deepest = math.inf

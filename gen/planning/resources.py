@@ -77,7 +77,7 @@ def self_test_resources(family: Family, config: TopConfig, samples: int) -> Stag
     """Resources of the on-chip self-test with ``samples`` reference inputs; nothing for 0 samples."""
     if not samples:
         return part_resources(family, "self-test", Features(), [])
-    beats, logits = samples * config.input.beats_per_inference, samples * config.readout.classes
+    beats, logits = samples * config.beats_per_result, samples * config.readout.classes
     found = [samples_memory(config, beats).shape, expected_memory(config, logits).shape]
     return part_resources(family, "self-test", Features(self_test=1), found)
 

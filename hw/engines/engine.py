@@ -18,7 +18,7 @@ class Expectation(Protocol):
     """The bursts expected before an input is known; see :class:`gen.planning.activity.KnownActivity`."""
 
     def densities(self, node: str) -> list[float]:
-        """Mean number of set bit-planes of one neuron of ``node`` at each timestep that its stream carries."""
+        """Mean number of set bit-planes of one neuron of ``node`` at each timestep of a frame."""
 
     def sampled(self, node: str, key: tuple[object, ...], cycles: Callable[[IntArray], float]) -> float | None:
         """The result of ``cycles`` for the known inputs; None for a node whose bursts are not known. Equal keys give

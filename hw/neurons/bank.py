@@ -1,14 +1,15 @@
 """Neuron bank: M neuron cores, the membranes and constants of P neurons, and the packing of bursts into beats."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import bursts_layout, sums_layout
-from hw.logic import counter
+from hw.logic import counter, first_frame
 from hw.neurons.config import NeuronConfig
 from hw.neurons.constants import constants_memory
 from hw.neurons.core import NeuronCore
@@ -17,23 +18,46 @@ from hw.timing import LONG_AGO, Consumer, PipelineClock
 
 
 class MembraneTap(wiring.Signature):
-    """Tap of membranes as they are written back; ``last_step`` marks those after the last timestep. Not a stream."""
+    """Tap of states as they are written back; ``last_step`` marks those after the last timestep, or, time-major, all
+    of them. Not a stream."""
 
-    def __init__(self, cores: int, bits: int) -> None:
-        super().__init__(
-            {"written": Out(1), "last_step": Out(1), "membranes": Out(data.ArrayLayout(signed(bits), cores))}
-        )
+    def __init__(self, config: NeuronConfig) -> None:
+        states = data.ArrayLayout(config.state_layout, config.cores)
+        super().__init__({"written": Out(1), "last_step": Out(1), "membranes": Out(states)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """The neurons that a bank takes next.
+
+    Attributes:
+        first, last: whether this is the first or the last timestep of a sample.
+        address: the word of their states.
+        row, next_row: the rows of their constants, and of those of the neurons after them.
+        ends: these are the last neurons before the states are needed again.
+    """
+
+    first: Value
+    last: Value
+    address: Value
+    row: Value
+    next_row: Value
+    ends: Value
 
 
 class NeuronBank(wiring.Component):
-    """Updates the neurons of one layer in the order fold -> timestep -> neuron, M neighbouring neurons per cycle.
+    """Updates the neurons of one layer, M neighbouring neurons per cycle.
 
-    Only one fold is processed at a time, so the bank stores only P membranes. A neuron's membrane is written back
-    ``write_latency`` = 4 cycles after its sum is taken and read again at the next timestep; if P / M is less
-    than ``write_latency``, the bank waits the difference after each timestep.
+    Position-major, the order is position -> fold -> timestep -> neuron, and only the states of the P neurons of one
+    fold are stored. Time-major, it is timestep -> position -> fold -> neuron, and the states of all neurons are. At
+    rest a state is not read: a flag marks the first timestep, so no memory has to be cleared.
 
-    Throughput: ``max(P / M, 4)`` cycles per timestep and fold. Latency: ``latency`` = 5 cycles from the sums that
-    complete a beat to the beat. While a beat is not taken, bursts of the next one stall the whole bank.
+    A neuron's state is written back ``config.write_latency`` cycles after its sum is taken and read again at the next
+    timestep; if it is needed earlier, the bank pauses.
+
+    Throughput: ``max(P / M, write_latency)`` cycles per timestep and fold position-major; ``P / M`` time-major, or the
+    same maximum for the whole frame. Latency: ``latency``, 5 cycles for the plain neuron, from the sums that complete a
+    beat to the beat. While a beat is not taken, bursts of the next one stall the whole bank.
 
     Ports:
         currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.engines.event.handover.Handover` sends them.
@@ -42,22 +66,23 @@ class NeuronBank(wiring.Component):
         tap: :class:`MembraneTap`.
     """
 
-    latency = NeuronCore.latency + 1
-    write_latency = 4
-
     def __init__(self, config: NeuronConfig) -> None:
         self.config = config
         super().__init__(
             {
                 "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
                 "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
-                "tap": Out(MembraneTap(config.cores, config.membrane_bits)),
+                "tap": Out(MembraneTap(config)),
                 **{
                     skip_port(index): In(stream.Signature(bursts_layout(skip.stream.group, skip.stream.burst_bits)))
                     for index, skip in enumerate(config.skips)
                 },
             }
         )
+
+    @property
+    def latency(self) -> int:
+        return bank_latency(self.config)
 
     @property
     def skips(self) -> list[Any]:
@@ -67,44 +92,40 @@ class NeuronBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        slots = config.slots
-        pause = max(0, self.write_latency - slots)
-
-        # Position of the neurons that are taken next; in a bank with few slots, a pause follows each timestep.
+        # Position of the neurons that are taken next; if states are needed early, a pause follows each timestep.
         advance = Signal()
         taken = Signal()
         pausing = Signal()
-        slot, slots_end = counter(m, "slot", slots, taken)
-        step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
-        first_row, following_first_row = self._first_rows(m, slots, taken & slots_end & steps_end)
-        row = first_row + slot
-        next_row = Mux(slots_end, Mux(steps_end, following_first_row, first_row), row + 1)
-        constants, begun = constants_memory(m, config, advance=advance, taken=taken, row=row, next_row=next_row)
+        turn = self._time_major(m, taken) if config.schedule == "time_major" else self._position_major(m, taken)
+        constants, begun = constants_memory(
+            m, config, advance=advance, taken=taken, row=turn.row, next_row=turn.next_row
+        )
         complete, skipped = self._skips(m, taken)
         m.d.comb += [
             self.currents.ready.eq(advance & ~pausing & complete & begun),
             taken.eq(self.currents.valid & self.currents.ready),
         ]
-        if pause:
-            with m.If(taken & slots_end):
+        if config.pause:
+            with m.If(taken & turn.ends):
                 m.d.sync += pausing.eq(1)
-            with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
+            with m.If(counter(m, "paused", config.pause, advance & pausing)[1] & advance & pausing):
                 m.d.sync += pausing.eq(0)
 
         # Data that travels with a neuron through the pipeline, one entry per stage.
-        stages = [Signal(data.StructLayout({"valid": 1, "last_step": 1, "slot": range(slots)}), name="stage_0")]
-        m.d.comb += [stages[0].valid.eq(taken), stages[0].last_step.eq(steps_end), stages[0].slot.eq(slot)]
-        for index in range(1, self.write_latency + 1):
+        depth = config.membranes.depth
+        stages = [Signal(data.StructLayout({"valid": 1, "last_step": 1, "slot": range(depth)}), name="stage_0")]
+        m.d.comb += [stages[0].valid.eq(taken), stages[0].last_step.eq(turn.last), stages[0].slot.eq(turn.address)]
+        for index in range(1, config.write_latency + 1):
             stages.append(Signal.like(stages[0], name=f"stage_{index}"))
             with m.If(advance):
                 m.d.sync += stages[index].eq(stages[index - 1])
-        written = stages[self.write_latency]
+        written = stages[config.write_latency]
 
         m.submodules[config.membranes.name] = membranes = config.membranes.memory()
         read, write = membranes.read_port(), membranes.write_port()
         m.d.comb += [
             read.en.eq(advance),
-            read.addr.eq(stages[NeuronCore.membrane_latency - 1].slot),
+            read.addr.eq(stages[NeuronCore.state_latency - 1].slot),
             write.en.eq(advance & written.valid),
             write.addr.eq(written.slot),
             self.tap.written.eq(write.en),
@@ -117,15 +138,44 @@ class NeuronBank(wiring.Component):
             m.d.comb += [
                 core.advance.eq(advance),
                 core.sum.eq(self.currents.payload[index]),
-                core.first.eq(step == 0),
+                core.first.eq(turn.first),
                 *(core.skips[f"skip_{number}"].eq(burst) for number, burst in enumerate(skipped[index])),
                 core.constants.eq(constants[index]),
-                core.membrane.eq(read.data[index]),
-                write.data[index].eq(core.next_membrane),
-                counts[index].eq(core.burst),
             ]
-        self._pack(m, counts, written.valid, advance)
+            before, after = read.data[index], write.data[index]
+            if config.current_leak is None:
+                m.d.comb += [core.membrane.eq(before), after.eq(core.next_membrane)]
+            else:
+                m.d.comb += [
+                    core.membrane.eq(before.membrane),
+                    core.synaptic.eq(before.synaptic),
+                    after.membrane.eq(core.next_membrane),
+                    after.synaptic.eq(core.next_synaptic),
+                ]
+            m.d.comb += counts[index].eq(core.burst)
+        self._pack(m, counts, stages[config.burst_latency].valid, advance)
         return m
+
+    def _position_major(self, m: Module, taken: Signal) -> Turn:
+        """The order fold -> timestep -> neuron, for one position after another."""
+        config = self.config
+        slot, slots_end = counter(m, "slot", config.slots, taken)
+        step, steps_end = counter(m, "step", config.timesteps, taken & slots_end)
+        first_row, following_first_row = self._first_rows(m, config.slots, taken & slots_end & steps_end)
+        row = first_row + slot
+        next_row = Mux(slots_end, Mux(steps_end, following_first_row, first_row), row + 1)
+        return Turn(first=step == 0, last=steps_end, address=slot, row=row, next_row=next_row, ends=slots_end)
+
+    def _time_major(self, m: Module, taken: Signal) -> Turn:
+        """The order timestep -> position -> fold -> neuron."""
+        config = self.config
+        address, frame_ends = counter(m, "address", config.membranes.depth, taken)
+        slot, slots_end = counter(m, "slot", config.slots, taken)
+        first_row, following_first_row = self._first_rows(m, config.slots, taken & slots_end)
+        row = first_row + slot
+        next_row = Mux(slots_end, following_first_row, row + 1)
+        first = first_frame(m, taken & frame_ends, 0 if config.endless else config.timesteps)
+        return Turn(first=first, last=Const(1), address=address, row=row, next_row=next_row, ends=frame_ends)
 
     def _skips(self, m: Module, taken: Signal) -> tuple[Value, list[list[Value]]]:
         """Whether every skip offers the bursts of the neurons that are taken next, and these bursts for each core.
@@ -175,6 +225,11 @@ class NeuronBank(wiring.Component):
                     m.d.sync += beat.payload[index].eq(counts[index % config.cores])
 
 
+def bank_latency(config: NeuronConfig) -> int:
+    """Cycles from the sums that complete a beat to the beat."""
+    return config.burst_latency + 1
+
+
 def skip_port(index: int) -> str:
     """Name of the port of an identity skip."""
     return f"skip_{index}"
@@ -186,7 +241,7 @@ class NeuronBankTiming:
     def __init__(self, config: NeuronConfig, repeats: int, skips: Sequence[SkipTiming], reader: Consumer) -> None:
         self.config, self.repeats, self.skips, self.reader = config, repeats, skips, reader
         self.clock = PipelineClock()
-        self.pause = max(0, NeuronBank.write_latency - config.slots)
+        self.turned = 0
         self.parts = config.group // config.cores
         self.widths = [skip.stream.group // config.cores for skip in config.skips]
         self.accepted = LONG_AGO
@@ -200,20 +255,21 @@ class NeuronBankTiming:
         for _ in range(self.repeats):
             for first in range(0, self.config.slots, self.parts):
                 self._beat(valid, first)
-            self.resumes = self.accepted + 1 + self.pause
+            self.turned = (self.turned + 1) % self.config.turns
+            self.resumes = self.accepted + 1 + (0 if self.turned else self.config.pause)
         return self.clock.wall(self.accepted)
 
     def _beat(self, valid: int, first: int) -> None:
         """The neurons of one beat; it leaves a cycle after the last of them."""
         clock = self.clock
         self._accept(valid, first)
-        clock.wait(self.accepted + NeuronCore.latency, self.taken)
+        clock.wait(self.accepted + self.config.burst_latency, self.taken)
         if self.skips:
             for slot in range(first + 1, first + self.parts):
                 self._accept(valid, slot)
         else:
             self.accepted += self.parts - 1
-        self.taken = self.reader.offer(clock.wall(self.accepted + NeuronCore.latency) + 1)
+        self.taken = self.reader.offer(clock.wall(self.accepted + self.config.burst_latency) + 1)
 
     def _accept(self, valid: int, slot: int) -> None:
         """The cores take the sums of one slot."""

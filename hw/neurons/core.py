@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.logic import plane_sum, times_constant, tree
 from hw.neurons.config import NeuronConfig
 from hw.neurons.constants import constants_layout
+from qblif.network.nodes import Leak, Limits
 
 
 def skips_layout(config: NeuronConfig) -> data.StructLayout:
@@ -27,29 +28,35 @@ class NeuronCore(wiring.Component):
                       potential - (burst << F)      soft reset
                       0 if burst > 0 else potential hard reset
 
-    Only the burst saturates: the widths of ``config`` are proved for its weights, so nothing else can overflow.
-    Throughput: one neuron per cycle. Latency: ``latency`` = 4 cycles from ``sum`` to ``burst``. ``membrane`` is taken
-    ``membrane_latency`` = 2 cycles after ``sum``, and ``constants`` ``constants_latency`` = 1 cycle after it.
+    A synaptic current (docs/design.md, LIF family) adds a cycle between 1 and 2, ``J = (a_s * J >> p_s) + current``,
+    which takes ``synaptic`` and replaces the current; its limits add another. Limits of the membrane add a cycle at the
+    end, before ``next_membrane``.
+
+    Only the burst saturates, and the states at their limits: the widths of ``config`` are proved for its weights, so
+    nothing else can overflow. Throughput: one neuron per cycle. Latency: ``config.burst_latency`` cycles from ``sum``
+    to ``burst``, ``config.write_latency`` to ``next_membrane``. The state is taken ``state_latency`` = 2 cycles after
+    ``sum``, and ``constants`` ``constants_latency`` = 1 cycle after it.
     """
 
-    latency = 4
-    membrane_latency = 2
+    state_latency = 2
     constants_latency = 1
 
     def __init__(self, config: NeuronConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "advance": In(1),
-                "sum": In(signed(config.accumulator_bits)),
-                "first": In(1),
-                "skips": In(skips_layout(config)),
-                "constants": In(constants_layout(config)),
-                "membrane": In(signed(config.membrane_bits)),
-                "burst": Out(unsigned(config.burst_bits)),
-                "next_membrane": Out(signed(config.membrane_bits)),
-            }
-        )
+        ports = {
+            "advance": In(1),
+            "sum": In(signed(config.accumulator_bits)),
+            "first": In(1),
+            "skips": In(skips_layout(config)),
+            "constants": In(constants_layout(config)),
+            "membrane": In(signed(config.membrane_bits)),
+            "burst": Out(unsigned(config.burst_bits)),
+            "next_membrane": Out(signed(config.membrane_bits)),
+        }
+        if config.current_leak is not None:
+            ports["synaptic"] = In(signed(config.synaptic_bits))
+            ports["next_synaptic"] = Out(signed(config.synaptic_bits))
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -72,7 +79,8 @@ class NeuronCore(wiring.Component):
             current_in = current_in + skipped
 
         scaled = taken_sum << self.constants.exponent if config.exponent_bits else taken_sum
-        leaked = times_constant(self.membrane, config.leak.multiplier) >> config.leak.shift
+        entering, membrane, first = self._synaptic(m, current, self.membrane, first_2)
+        leaked = leaked_value(membrane, config.leak)
         rounded = Signal(range(-(2**config.potential_bits >> fraction) - 1, (2**config.potential_bits >> fraction) + 2))
         m.d.comb += rounded.eq((potential + config.rounding) >> fraction)
         with m.If(self.advance):
@@ -81,12 +89,55 @@ class NeuronCore(wiring.Component):
                 first_1.eq(self.first),
                 current.eq(scaled + current_in),
                 first_2.eq(first_1),
-                potential.eq(current + Mux(first_2, 0, leaked)),
+                potential.eq(entering + Mux(first, 0, leaked)),
                 self.burst.eq(Mux(rounded < 0, 0, Mux(rounded > ceiling, ceiling, rounded))),
                 settled.eq(potential),
             ]
-        if config.reset == "soft":
-            m.d.comb += self.next_membrane.eq(settled - (self.burst << fraction))
+        left = settled - (self.burst << fraction)
+        if config.reset == "hard":
+            left = Mux(self.burst.any(), 0, settled)
+        if config.membrane_limits is None:
+            m.d.comb += self.next_membrane.eq(left)
         else:
-            m.d.comb += self.next_membrane.eq(Mux(self.burst.any(), 0, settled))
+            with m.If(self.advance):
+                m.d.sync += self.next_membrane.eq(limited_value(left, config.membrane_limits))
         return m
+
+    def _synaptic(self, m: Module, current: Value, membrane: Value, first: Value) -> tuple[Value, Value, Value]:
+        """What enters the membrane, and the membrane and ``first`` at the same time: the synaptic current, or, for
+        neurons without one, the arriving current."""
+        config = self.config
+        if config.current_leak is None:
+            return current, membrane, first
+
+        def later(value: Value, name: str, cycles: int = 1) -> Value:
+            for cycle in range(cycles):
+                after = Signal.like(value, name=f"{name}_{cycle}", reset_less=True)
+                with m.If(self.advance):
+                    m.d.sync += after.eq(value)
+                value = after
+            return value
+
+        summed = Signal(signed(config.summed_bits), reset_less=True)
+        with m.If(self.advance):
+            m.d.sync += summed.eq(current + Mux(first, 0, leaked_value(self.synaptic, config.current_leak)))
+        synaptic, cycles = summed, 1
+        if config.current_limits is not None:
+            synaptic = Signal(signed(config.synaptic_bits), reset_less=True)
+            with m.If(self.advance):
+                m.d.sync += synaptic.eq(limited_value(summed, config.current_limits))
+            cycles = 2
+        left = config.write_latency - self.state_latency - cycles
+        m.d.comb += self.next_synaptic.eq(later(synaptic, "synaptic_held", left))
+        return synaptic, later(membrane, "membrane_held", cycles), later(first, "first_held", cycles)
+
+
+def leaked_value(state: Value, leak: Leak) -> Value:
+    """``(a * V) >> p``."""
+    return times_constant(state, leak.multiplier) >> leak.shift
+
+
+def limited_value(value: Value, limits: Limits) -> Value:
+    """``value`` clamped to ``limits``."""
+    low, high = limits
+    return Mux(value < low, low, Mux(value > high, high, value))

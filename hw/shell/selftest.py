@@ -73,7 +73,6 @@ class SelfTest(wiring.Component):
 
     def __init__(self, config: TopConfig, vectors: SelfTestVectors) -> None:
         self.vectors = vectors
-        self.beats_per_inference = config.input.beats_per_inference
         self.config = config
         super().__init__(
             {
@@ -111,7 +110,7 @@ class SelfTest(wiring.Component):
             connect(m, fetched, flipped(self.bursts))
         fetching = Signal()
         next_beat, all_offered = counter(m, "next_beat", len(beats), fetching)
-        beat, _ = counter(m, "beat", self.beats_per_inference, fetching)
+        beat, _ = counter(m, "beat", self.config.beats_per_result, fetching)
         m.d.comb += [
             read.en.eq(~fetched.valid | fetched.ready),
             fetching.eq(read.en & ((beat != 0) | self.allowed)),

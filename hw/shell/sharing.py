@@ -68,7 +68,7 @@ class NetworkShare(wiring.Component):
         in_flight = Signal(range(MOST_IN_FLIGHT + 1))
         m.d.comb += [
             taken.eq(self.bursts.valid & self.bursts.ready),
-            begins.eq(taken & (counter(m, "beat", self.config.input.beats_per_inference, taken)[0] == 0)),
+            begins.eq(taken & (counter(m, "beat", self.config.beats_per_result, taken)[0] == 0)),
             ends.eq(self.results.valid & self.results.ready & self.results.payload.last),
             self.active.eq(in_flight != 0),
             self.test_may_begin.eq(~self.linked & ~self.link_bursts.valid),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
@@ -15,15 +16,16 @@ from hw.engines.engine import Engine, Expectation, numbered
 from hw.engines.event.engine import EventPlan, event_engine
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
-from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming
-from hw.neurons.config import NeuronConfig, QueueConfig
+from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming, bank_latency
+from hw.neurons.config import FrameBufferConfig, NeuronConfig, QueueConfig
 from hw.neurons.constants import constants_features
 from hw.neurons.coverage import neuron_points
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
+from hw.neurons.frame_buffer import WAITING, FrameBuffer, FrameBufferTiming
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
 from hw.schedule import Schedule, steps_per_frame
-from hw.stages.queues import main_engine, side_queue, skip_config
+from hw.stages.queues import frame_buffer, main_engine, side_queue, skip_config
 from hw.stages.stage import (
     Edge,
     Room,
@@ -120,7 +122,8 @@ class PopulationStage(Stage):
     Attributes:
         engines: the engines that compute its currents, which are added.
         main: the number of the engine that all others wait for: its source depends on theirs.
-        queues: the queues in front of the other engines, in order.
+        queues: the queues in front of the other engines, in order; engines of recurrent projections come last.
+        delays: the buffers in front of the engines of recurrent projections, in order.
         bank: the neurons that compute its bursts, which leave as ``output``.
     """
 
@@ -129,6 +132,7 @@ class PopulationStage(Stage):
     engines: tuple[Engine, ...]
     main: int
     queues: tuple[QueueConfig, ...]
+    delays: tuple[FrameBufferConfig, ...]
     bank: NeuronConfig
     output: BurstStream
 
@@ -147,19 +151,27 @@ class PopulationStage(Stage):
             )
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
         engines = engines_of(node, plan, around, widths.accumulator)
-        main = main_engine(node.name, engines, around)
+        recurrent = sum(projection.recurrent for projection in network.weighted_projections(node.name))
+        forward = engines[: len(engines) - recurrent]
+        main = main_engine(node.name, forward, around)
         output = cls.output_of(node, plan, network, around.schedule)
         bank = NeuronConfig(
+            schedule=around.schedule,
             lanes=lanes,
             folds=folds,
+            positions=node.shape[1] * node.shape[2],
             cores=neurons.cores,
             group=neurons.group,
             timesteps=network.timesteps,
+            endless=network.mode == "stream",
             fraction_bits=node.fraction_bits,
             rounding=node.rounding_constant,
             burst_ceiling=node.burst_ceiling,
             leak=node.leak,
             reset=node.reset,
+            current_leak=node.current_leak,
+            membrane_limits=node.membrane_limits,
+            current_limits=node.current_limits,
             bias=padded(node.bias, lanes * folds),
             exponent=padded(node.exponent, lanes * folds),
             skips=tuple(
@@ -172,15 +184,18 @@ class PopulationStage(Stage):
             exponent_bits=widths.exponent,
             accumulator_bits=widths.accumulator,
             current_bits=widths.current,
+            summed_bits=widths.summed,
+            synaptic_bits=widths.synaptic,
             potential_bits=widths.potential,
             membrane_bits=widths.membrane,
         )
         queues = tuple(
             side_queue(engine, engines[main], output.height, neurons.skip_memory, around)
-            for engine in engines
+            for engine in forward
             if engine is not engines[main]
         )
-        return cls(name=node.name, engines=engines, main=main, queues=queues, bank=bank, output=output)
+        delays = tuple(frame_buffer(engine, neurons.skip_memory, around) for engine in engines[len(forward) :])
+        return cls(name=node.name, engines=engines, main=main, queues=queues, delays=delays, bank=bank, output=output)
 
     @classmethod
     def output_of(cls, node: Population, plan: PopulationPlan, network: Network, schedule: Schedule) -> BurstStream:
@@ -200,9 +215,9 @@ class PopulationStage(Stage):
         for lanes in room.lanes:
             folds = math.ceil(channels / lanes)
             # The fewest neuron cores with which the neurons stay under the limit.
-            turns = height * width * folds * room.network.timesteps
+            turns = height * width * folds * room.steps(node.name)
             possible = [cores for cores in divisors(math.gcd(lanes, *room.skipped)) if cores <= room.widest_beat]
-            able = [cores for cores in possible if turns * (max(4, lanes // cores) + 1) <= room.limit]
+            able = [cores for cores in possible if turns * (max(room.shortest_turn, lanes // cores) + 1) <= room.limit]
             cores = able[0] if able else possible[-1]
             for banks in itertools.product(*room.banks):
                 yield PopulationPlan(
@@ -231,19 +246,24 @@ class PopulationStage(Stage):
         return self.bank
 
     @property
+    def looping_workers(self) -> tuple[str, ...]:
+        return self.workers[len(self.engines) - len(self.delays) :]
+
+    @property
     def edges(self) -> tuple[Edge, ...]:
         sources = (self.engine.source, *(waiting.source for waiting in self._waiting().values()))
         return tuple(Edge(source=source, target=self.name, inlet=inlet) for inlet, source in enumerate(sources))
 
     @property
     def latency(self) -> int:
-        return self.engine.latency + NeuronBank.latency
+        return self.engine.latency + bank_latency(self.bank)
 
     def memories(self) -> Inventory:
         yield from self.engine_memories()
         yield from under(self.part(NEURONS), inventory(self.bank.constants, self.bank.membranes))
         for name, waiting in self._waiting().items():
-            yield from under(self.part(name), inventory(waiting.queue))
+            memories = inventory(waiting.queue)
+            yield from under(self.part(name), under(WAITING, memories) if waiting in self.delays else memories)
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
         found = {
@@ -263,25 +283,26 @@ class PopulationStage(Stage):
             exponent=bank.cores * bank.current_bits * bank.exponent_bits,
             beat=bank.group * bank.burst_bits,
             skip=sum(bank.cores * (bank.current_bits + skip.stream.burst_bits) for skip in bank.skips),
-            bank_adder=len(self.queues) * bank.cores * bank.accumulator_bits,
+            bank_adder=(len(self.engines) - 1) * bank.cores * bank.accumulator_bits,
         )
         return features + constants_features(bank)
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
-        paths = [engine.rows_ahead(found[engine.source]) for engine in self.engines if engine.source in found]
+        forward = self.engines[: len(self.engines) - len(self.delays)]
+        paths = [engine.rows_ahead(found[engine.source]) for engine in forward if engine.source in found]
         paths += [found[skip.source] for skip in self.bank.skips if skip.source in found]
         return furthest(paths) if paths else None
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         cycles, bank, output = [one.expected_cycles(expectation) for one in self.engines], self.bank, self.output
-        windows = output.height * output.width * bank.folds
-        turn = max(bank.slots, NeuronBank.write_latency)
-        loads = windows * bank.timesteps / self.engine.repeats
-        return StageCycles(
-            arrival=max(one.arrival for one in cycles),
-            array=max(one.array for one in cycles),
-            neurons=windows * bank.timesteps * turn + loads,
-        )
+        windows = output.height * output.width * bank.folds * output.steps
+        turn = max(bank.slots, bank.write_latency // bank.turns)
+        loads = windows / self.engine.repeats
+        neurons, array = windows * turn + loads, max(one.array for one in cycles)
+        if self.delays:
+            # A frame's recurrent currents need all bursts of the previous frame.
+            array += neurons + self.latency
+        return StageCycles(arrival=max(one.arrival for one in cycles), array=array, neurons=neurons)
 
     def most_cycles(self) -> int:
         return sum(engine.most_cycles() for engine in self.engines)
@@ -289,11 +310,17 @@ class PopulationStage(Stage):
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         assert reader is not None
         skips = [SkipTiming(skip) for skip in self.bank.skips]
-        sides = [Side(SkipTiming(queue)) for queue in self.queues]
+        waiting = [*map(SkipTiming, self.queues), *map(FrameBufferTiming, self.delays)]
+        sides = [Side(queue) for queue in waiting]
         bank = NeuronBankTiming(self.bank, self.engine.repeats, skips, reader)
         rings: list[CurrentConsumer] = [*sides]
         rings.insert(self.main, CurrentsTiming(sides, bank) if sides else bank)
-        started = [engine.timing(ring, bursts[engine.source]) for engine, ring in zip(self.engines, rings, strict=True)]
+        forward = len(self.engines) - len(self.delays)
+        seen = [bursts[engine.source] for engine in self.engines[:forward]]
+        seen += [one_frame_later(bursts[delay.source], delay.frames) for delay in self.delays]
+        started = [
+            engine.timing(ring, arrived) for engine, ring, arrived in zip(self.engines, rings, seen, strict=True)
+        ]
         inputs = [arrival for arrival, _ in started]
         main = inputs.pop(self.main)
         for side, arrival in zip(sides, inputs, strict=True):
@@ -310,7 +337,7 @@ class PopulationStage(Stage):
         site.watch(f"arriving_{self.name}", rings[self.main].bursts)
         bank = site.add(self.part(NEURONS), NeuronBank(self.bank))
         currents = rings[0].currents
-        if self.queues:
+        if len(rings) > 1:
             adder = CurrentAdder(len(rings), self.bank.cores, self.bank.accumulator_bits)
             site.add(self.part("currents"), adder)
             for index, ring in enumerate(rings):
@@ -320,7 +347,7 @@ class PopulationStage(Stage):
         sides = [ring.bursts for ring in rings if ring is not rings[self.main]]
         readers = (*sides, *bank.skips)
         for bursts, (name, config), reader in zip(arriving[1:], self._waiting().items(), readers, strict=True):
-            queue = site.add(self.part(name), SkipQueue(config))
+            queue = site.add(self.part(name), FrameBuffer(config) if config in self.delays else SkipQueue(config))
             site.connect(bursts, queue.arriving)
             site.connect(queue.leaving, reader)
             site.watch(f"{name}_arriving_{self.name}", queue.arriving)
@@ -329,8 +356,9 @@ class PopulationStage(Stage):
         return bank.bursts
 
     def _waiting(self) -> dict[str, QueueConfig]:
-        """The queues of other engines, then those of skips, by name."""
-        queues = {f"queue_{index}": queue for index, queue in enumerate(self.queues)}
+        """The queues of other engines, the buffers of recurrent ones, then the queues of skips, by name."""
+        queues: dict[str, QueueConfig] = {f"queue_{index}": queue for index, queue in enumerate(self.queues)}
+        queues |= {f"delay_{index}": delay for index, delay in enumerate(self.delays)}
         return queues | {f"skip_{index}": skip for index, skip in enumerate(self.bank.skips)}
 
     def flows(self) -> Iterator[str]:
@@ -340,7 +368,7 @@ class PopulationStage(Stage):
             yield f"{name}_leaving_{self.name}"
 
     def taps(self) -> dict[str, wiring.Member]:
-        membranes = Out(MembraneTap(self.bank.cores, self.bank.membrane_bits))
+        membranes = Out(MembraneTap(self.bank))
         return super().taps() | {f"membranes_{self.name}": membranes}
 
     def figures(self) -> dict[str, Any]:
@@ -363,6 +391,7 @@ def engines_of(
             f"layer {node.name}: {len(projections)} projections with weights lead into it, and the plan has "
             f"{len(plan.engines)} engines, or not the same lanes and folds for all; make a new plan"
         )
+    steps = steps_per_frame(around.network, node.name, around.schedule)
     return tuple(
         event_engine(
             projection,
@@ -371,11 +400,19 @@ def engines_of(
             layer=node.name,
             cores=plan.neurons.cores,
             merged_steps=1,
-            repeats=around.network.timesteps // around.streams[projection.source].steps,
+            repeats=steps // around.streams[projection.source].steps,
             accumulator_bits=accumulator_bits,
         )
         for projection, one in zip(projections, plan.engines, strict=True)
     )
+
+
+def one_frame_later(bursts: IntArray, frames: int) -> IntArray:
+    """The frames (count, 1, C, H, W) that leave a frame buffer; every ``frames`` of them begin at rest, 0 means that
+    only the first one does."""
+    later = np.concatenate([np.zeros_like(bursts[:1]), bursts[:-1]])
+    later[:: frames or len(later)] = 0
+    return later
 
 
 def padded(values: IntArray, length: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hw.engines.engine import Engine
 from hw.memory import MemoryStyle
-from hw.neurons.config import QueueConfig, SkipConfig
+from hw.neurons.config import FrameBufferConfig, QueueConfig, SkipConfig
 from hw.rows_ahead import RowsAhead
 from hw.stages.stage import Stage, Surroundings
 from qblif.errors import UserError
@@ -16,7 +16,8 @@ SLACK_ROWS = 2
 
 
 def main_engine(layer: str, engines: Sequence[Engine], around: Surroundings) -> int:
-    """The number of the engine that all others wait for: its source depends on theirs.
+    """The number of the engine that all others wait for: its source depends on theirs. ``engines``: those of
+    projections that are not recurrent.
 
     Raises:
         UserError: no engine's source depends on all others, or some engines hand on each sum once and others once per
@@ -79,6 +80,22 @@ def side_queue(engine: Engine, main: Engine, rows: int, memory: MemoryStyle, aro
     lead = max(ahead(row) - engine.rows_done(row) for row in range(rows))
     stream = engine.stream
     return QueueConfig(source=engine.source, stream=stream, depth=queue_depth(lead, stream), memory=memory)
+
+
+def frame_buffer(engine: Engine, memory: MemoryStyle, around: Surroundings) -> FrameBufferConfig:
+    """The buffer in front of the engine of a recurrent projection.
+
+    It has room for two frames: its source sends frame t + 1 only after the engine's population has used frame t - 1
+    completely, so at most a rest of one frame and the whole of the next wait.
+    """
+    stream, network = engine.stream, around.network
+    return FrameBufferConfig(
+        source=engine.source,
+        stream=stream,
+        depth=2 * stream.beats_per_inference,
+        memory=memory,
+        frames=0 if network.mode == "stream" else network.timesteps,
+    )
 
 
 def rows_behind(source: str, main: Engine, around: Surroundings) -> RowsAhead | None:

@@ -69,7 +69,7 @@ class ReadoutStage(Stage):
 
     @classmethod
     def builds(cls, node: object, schedule: Schedule) -> bool:
-        return isinstance(node, Readout)
+        return isinstance(node, Readout) and schedule == "position_major"
 
     @classmethod
     def derived(cls, node: Readout, plan: ReadoutPlan, around: Surroundings) -> Self:
@@ -163,9 +163,13 @@ class ReadoutStage(Stage):
         [engine] = self.add_engines(site)
         site.connect(arriving[0], engine.bursts)
         site.watch(f"arriving_{self.name}", engine.bursts)
-        readout = site.add(self.name, ReadoutUnit(self.readout, lanes_total=self.engine.lanes * self.engine.folds))
+        readout = site.add(self.name, self.unit())
         site.connect(engine.currents, readout.currents)
         site.results(readout.results)
+
+    def unit(self) -> Any:
+        """The component that turns sums into logits: a component with the streams ``currents`` and ``results``."""
+        return ReadoutUnit(self.readout, lanes_total=self.engine.lanes * self.engine.folds)
 
     def figures(self) -> dict[str, Any]:
         return {**self.engine.figures(), "cores": 1, "group": 1, "potential_bits": self.readout.logit_bits}

@@ -18,7 +18,7 @@ from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
 from hw.neurons.config import NeuronConfig
 from hw.rows_ahead import RowsAhead
-from hw.schedule import Schedule
+from hw.schedule import Schedule, steps_per_frame
 from hw.timing import Consumer
 from hw.widths import Widths
 from qblif.network.checks import IntArray
@@ -43,7 +43,7 @@ class Edge:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCycles:
-    """Expected cycles per inference: to take the source's beats, to accumulate, to update neurons or to pool."""
+    """Expected cycles per frame: to take the source's beats, to accumulate, to update neurons or to pool."""
 
     arrival: float
     array: float
@@ -53,6 +53,10 @@ class StageCycles:
     def bottleneck(self) -> float:
         """The largest of the three, which limits the stage."""
         return max(self.arrival, self.array, self.neurons)
+
+    def times(self, frames: int) -> "StageCycles":
+        """The same for several frames."""
+        return StageCycles(arrival=self.arrival * frames, array=self.array * frames, neurons=self.neurons * frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +131,9 @@ class Room:
 
     Attributes:
         network: the network.
+        schedule: the order of the timesteps.
         streams: streams of the sources of its weighted projections, in order.
-        limit: expected cycles per inference that the stage should stay under.
+        limit: expected cycles per frame that the stage should stay under.
         lanes: numbers of lanes that are worth trying.
         most_banks: the largest number of banks.
         widest_beat: channels of the widest beat.
@@ -137,6 +142,7 @@ class Room:
     """
 
     network: Network
+    schedule: Schedule
     streams: Sequence[BurstStream]
     limit: float
     lanes: Sequence[int]
@@ -144,6 +150,16 @@ class Room:
     widest_beat: int
     skipped: Sequence[int]
     widths: Widths | None
+
+    def steps(self, node: str) -> int:
+        """Timesteps of a node in each frame."""
+        return steps_per_frame(self.network, node, self.schedule)
+
+    @property
+    def shortest_turn(self) -> int:
+        """Fewest cycles per timestep and fold in which neurons are updated: position-major, the states of the same
+        neurons are needed again at once."""
+        return 4 if self.schedule == "position_major" else 1
 
     @property
     def banks(self) -> list[list[int]]:
@@ -221,6 +237,11 @@ class Stage(ABC):
         """The name of each engine's work: the stage's name, from the second engine on with a number in front; no name
         of a node begins with a number."""
         return tuple(f"{number}_{self.name}" if number else self.name for number in range(len(self.engines)))
+
+    @property
+    def looping_workers(self) -> tuple[str, ...]:
+        """Those that compute the currents of recurrent projections."""
+        return ()
 
     @property
     @abstractmethod

@@ -26,23 +26,27 @@ from tests.reference import scalar_run
 
 
 def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 0.5, seed: int = 0) -> None:
-    """Run ``count`` inferences through the top and compare bursts, last membranes, logits and classes."""
+    """Run ``count`` samples through the top and compare bursts, states, logits and classes; those of a stream follow
+    each other without a reset."""
     config = configure(network, plan)
     dut = NetworkTop(config, taps=True)
     bursts = random_bursts(network, count, seed, density)
-    beats = [beat for inference in stream_beats(bursts, config.input).tolist() for beat in inference]
+    if network.mode == "stream":
+        bursts = bursts.reshape(1, -1, *bursts.shape[2:])
+    frames = config.framed(bursts)
+    beats = [beat for frame in stream_beats(frames, config.input).tolist() for beat in frame]
     classes = len(network.readout.bias)
     results: list[int] = []
     tapped: dict[str, list[list[int]]] = {stage.name: [] for stage in config.stages if stage.output is not None}
-    membranes: dict[str, list[int]] = {name: [] for name, _, _ in config.populations}
+    membranes: dict[str, list[Any]] = {name: [] for name, _, _ in config.populations}
 
     async def producer(ctx):
         await put(ctx, dut.bursts, beats, pauses[0])
 
     async def consumer(ctx):
-        results.extend(await get(ctx, dut.results, count * classes, pauses[1]))
+        results.extend(await get(ctx, dut.results, len(frames) // config.frames * classes, pauses[1]))
         # Rows that pooling drops and rows that no window needs may still be on their way.
-        while any(len(found) < count * config.stream(name).beats_per_inference for name, found in tapped.items()):
+        while any(len(found) < len(frames) * config.stream(name).beats_per_inference for name, found in tapped.items()):
             await ctx.tick()
 
     def watch(tap, found):
@@ -57,7 +61,7 @@ def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 
         async def watcher(ctx):
             async for _, _, written, last, values in ctx.tick().sample(tap.written, tap.last_step, tap.membranes):
                 if written and last:
-                    found.extend(values)
+                    found.extend(one if isinstance(one, int) else (one.membrane, one.synaptic) for one in values)
 
         return watcher
 
@@ -68,19 +72,21 @@ def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 
     wanted = [scalar_run(network, inference) for inference in bursts]
     shape = dut.results.payload.shape()
     got = [shape.from_bits(word) for word in results]
-    for number, inference in enumerate(wanted):
-        mine = got[number * classes : (number + 1) * classes]
-        assert [result.logit for result in mine] == inference.logits
-        assert mine[-1].last == 1
-        assert mine[-1].winner == inference.logits.index(max(inference.logits))
+    logits = [result for run in wanted for result in (run.results if network.mode == "stream" else run.results[-1:])]
+    assert [result.logit for result in got] == [logit for result in logits for logit in result]
+    for number, result in enumerate(logits):
+        last = got[(number + 1) * classes - 1]
+        assert (last.last, last.winner) == (1, result.index(max(result)))
     for name, found in tapped.items():
-        expected = stream_beats(np.stack([inference.bursts[name] for inference in wanted]), config.stream(name))
+        sent = config.framed(np.stack([inference.bursts[name] for inference in wanted]))
+        expected = stream_beats(sent, config.stream(name))
         assert found == expected.reshape(-1, expected.shape[2]).tolist(), name
     for name, target, stream in config.populations:
-        last = np.stack([inference.membranes[name] for inference in wanted])
-        height, width = stream.height, stream.width
-        ours = np.array(membranes[name]).reshape(count, height, width, target.folds * target.lanes)
-        assert (ours[..., : last.shape[1]] == last.transpose(0, 2, 3, 1)).all(), name
+        states = np.stack([inference.states[name] for inference in wanted])
+        states = states.reshape(-1, *states.shape[2:]) if plan.schedule == "time_major" else states[:, -1]
+        shape = (len(frames), stream.height, stream.width, target.folds * target.lanes, states.shape[1])
+        ours = np.array(membranes[name]).reshape(shape)
+        assert (ours[..., : states.shape[2], :] == states.transpose(0, 3, 4, 2, 1)).all(), name
 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.6, 0.0), (0.0, 0.7), (0.3, 0.3)])

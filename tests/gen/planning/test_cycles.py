@@ -23,11 +23,14 @@ def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0)
     """Every class leaves in the predicted cycle, and every scanner works as many cycles as predicted."""
     config = configure(network, plan)
     bursts = random_bursts(network, count, seed, density)
+    if network.mode == "stream":
+        bursts = bursts.reshape(1, -1, *bursts.shape[2:])
     known = {name: values.numpy() for name, values in golden.run(network, bursts).bursts.items()}
     predicted = predict(config, known)
 
     dut = NetworkTop(config, taps=True)
-    beats = [beat for inference in stream_beats(bursts, config.input).tolist() for beat in inference]
+    frames = config.framed(bursts)
+    beats = [beat for frame in stream_beats(frames, config.input).tolist() for beat in frame]
     worked = dict.fromkeys(predicted.worked, 0)
     finished: list[int] = []
     begins: list[int] = []
@@ -37,7 +40,7 @@ def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0)
         await put(ctx, dut.bursts, beats, 0.0)
 
     async def consumer(ctx):
-        await get(ctx, dut.results, count * len(network.readout.bias), 0.0)
+        await get(ctx, dut.results, len(frames) // config.frames * len(network.readout.bias), 0.0)
         expected = predicted.worked
         for _ in range(20_000):
             if all(worked[name] >= expected[name] for name in worked):
