@@ -1,4 +1,4 @@
-"""The protocol between host and device, defined once for hardware, driver and tests. Needs only numpy.
+"""The protocol between host and device, defined once for hardware, driver and tests.
 
 In both directions a frame is ``kind, id, data, CRC-32`` in COBS, closed by a zero byte. Numbers are little-endian; the
 CRC is zlib's, over all bytes before it. Every request is answered by one frame, in order::
@@ -6,6 +6,7 @@ CRC is zlib's, over all bytes before it. Every request is answered by one frame,
     request                       answer
     IDENTIFY  id                  IDENTIFY | ANSWER  id  Identity.to_bytes()
     INFER     id  bursts          INFER    | ANSWER  id  logits (logit_bytes each, signed), winner (2 bytes)
+    STEP      id  number, bursts  STEP     | ANSWER  id  logits and winner as above, or nothing
     COUNTERS  id                  COUNTERS | ANSWER  id  counters (4 bytes each, in the order of Identity.counters)
     RESET     id                  RESET    | ANSWER  id
     anything else                 an Error           next expected id
@@ -13,38 +14,52 @@ CRC is zlib's, over all bytes before it. Every request is answered by one frame,
 Requests are numbered modulo 256. A request whose id is not the next expected one is refused, so no request is lost
 without notice. ``IDENTIFY`` and ``RESET`` are accepted with any id, and numbering continues from there. At most
 ``window`` requests may be unanswered at a time; more may be refused as ``BUSY``.
+
+A device takes either whole samples (``INFER``) or single timesteps, called frames (``STEP``); the other command is
+``UNKNOWN`` to it. In mode ``window`` every ``timesteps`` frames give a result, which is in the answer to the last of
+them; in mode ``stream`` every frame gives one. Other answers to a frame are empty.
+
+Frames are numbered modulo 256 from each ``RESET`` on, in one byte before the bursts. A frame with the next number is
+executed. One with the number of the frame executed last is not executed again, and gets that frame's answer; so a host
+that misses an answer may send its request again. Any other number is refused, as every number is before the first
+``RESET`` after power-on::
+
+    STEP      id  number, bursts  OUT_OF_SEQUENCE    id  next number (1 byte)
 """
 
 import enum
 import math
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar, Literal, get_args
 
 from qblif.errors import UserError
-from qblif.network.checks import IntArray, Shape, require
-from qblif.network.coding import encode
+from qblif.network.checks import Shape
 from qblif.network.nodes import CODINGS, Coding, InputSpec
-from qblif.streams import BurstStream, stream_beats
+from qblif.streams import BurstStream
 
 MAGIC = b"QBLF"
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 2
 CRC_BYTES = 4
 COUNTER_BYTES = 4
 WINNER_BYTES = 2
+NUMBER_BYTES = 1
+"""The number of a frame."""
+NUMBERS = 256
+"""Numbers of frames, and ids of requests; both start again from 0."""
 ANSWER = 0x80
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
 """Baud rates of a link; a driver without a given rate tries them in turn."""
 LARGEST_REQUEST = 2**22
-"""Bytes of one inference's bursts; they take fourteen seconds at the highest rate."""
+"""Bytes of one request's bursts; they take fourteen seconds at the highest rate."""
 LARGEST_ANSWER = 2**20
 """Most bytes of an answer of any kind; 65,535 logits of 8 bytes take half of it."""
 LARGEST_FRACTION_BITS = 62
+
+Mode = Literal["sample", "window", "stream"]
+"""What a request for work carries: a whole sample, or a frame of a window or of a stream."""
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class Command(enum.IntEnum):
@@ -54,6 +69,7 @@ class Command(enum.IntEnum):
     INFER = 2
     COUNTERS = 3
     RESET = 4
+    STEP = 5
 
 
 class Error(enum.IntEnum):
@@ -71,6 +87,8 @@ class Error(enum.IntEnum):
     """The id is not the next expected one."""
     BUSY = 0xE6
     """More requests than the window allows; there was no room for this one."""
+    OUT_OF_SEQUENCE = 0xE7
+    """A frame's number is neither the next one nor that of the frame executed last."""
 
 
 class ProtocolError(UserError):
@@ -91,8 +109,9 @@ class Identity:
         network_sha256: 32 bytes, the hash of the network file.
         shape: (C, H, W) of the input.
         coding, bits: as in :class:`qblif.network.nodes.InputSpec`.
-        timesteps: T.
-        stream: the input's beats, as ``INFER`` takes them.
+        mode: what ``INFER`` or ``STEP`` carries; see :data:`Mode`.
+        timesteps: T; of a stream, the length of the samples that it was tested with.
+        stream: the beats of one request.
         classes, logit_bytes: logits of an answer, and bytes of each.
         fraction_bits: F of the readout; the unit of a logit is ``2^-F``.
         clock_hz, baud: rates of the design and of its link.
@@ -103,12 +122,13 @@ class Identity:
         ProtocolError: the values are not possible for a device.
     """
 
-    LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sB32s3HBBH5HHBBIIB")
+    LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sB32s3HBBBH5HHBBIIB")
 
     network_sha256: bytes
     shape: Shape
     coding: Coding
     bits: int
+    mode: Mode
     timesteps: int
     stream: BurstStream
     classes: int
@@ -135,7 +155,7 @@ class Identity:
             check_identity(lowest <= value <= highest, f"{name}: {value}, not {lowest} to {highest}")
         check_identity(self.baud in BAUD_RATES, f"a link at {self.baud} baud, not {', '.join(map(str, BAUD_RATES))}")
         self._check_stream()
-        check_identity(self.inference_bytes <= LARGEST_REQUEST, f"{self.inference_bytes} bytes per inference")
+        check_identity(self.burst_bytes <= LARGEST_REQUEST, f"{self.burst_bytes} bytes of bursts per request")
         for name in self.counters:
             check_identity(name.isprintable() and name != "", f"a counter has the name {name!r}")
         check_identity(len(set(self.counters)) == len(self.counters), "two counters have one name")
@@ -148,7 +168,8 @@ class Identity:
         flat = (stream.height, stream.width) == (1, 1)
         per_position = channels * height * width if flat else channels
         positions = (1, 1) if flat else (height, width)
-        steps = 1 if self.coding == "direct" else self.timesteps
+        check_identity(self.coding != "direct" or self.mode != "stream", "a stream of direct input")
+        steps = 1 if self.coding == "direct" or self.mode != "sample" else self.timesteps
         wanted = (*positions, 1, steps, -(-per_position // stream.group), self.bits)
         found = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.burst_bits)
         check_identity(found == wanted, f"a stream {found} for the input {self.shape}, not {wanted}")
@@ -159,13 +180,28 @@ class Identity:
         return InputSpec(shape=self.shape, coding=self.coding, bits=self.bits)
 
     @property
-    def inference_bytes(self) -> int:
-        """Data bytes of an ``INFER`` request."""
-        return inference_bytes(self.stream)
+    def command(self) -> Command:
+        """The command that the device takes for its work."""
+        return command_of(self.mode)
+
+    @property
+    def frames(self) -> int:
+        """Requests for each result."""
+        return self.timesteps if self.mode == "window" else 1
+
+    @property
+    def burst_bytes(self) -> int:
+        """Bytes of the bursts of a request."""
+        return burst_bytes(self.stream)
+
+    @property
+    def request_bytes(self) -> int:
+        """Data bytes of an ``INFER`` or ``STEP`` request."""
+        return request_bytes(self.stream, self.mode)
 
     @property
     def result_bytes(self) -> int:
-        """Data bytes of the answer to an ``INFER`` request."""
+        """Data bytes of an answer with a result."""
         return WINNER_BYTES + self.classes * self.logit_bytes
 
     def to_bytes(self) -> bytes:
@@ -179,6 +215,7 @@ class Identity:
                 *self.shape,
                 CODINGS.index(self.coding),
                 self.bits,
+                MODES.index(self.mode),
                 self.timesteps,
                 stream.height,
                 stream.width,
@@ -207,9 +244,10 @@ class Identity:
         fields = cls.LAYOUT.unpack_from(answer)
         if fields[1] != VERSION:
             raise ProtocolError(f"the device speaks version {fields[1]} of the protocol, this driver version {VERSION}")
-        _, _, sha256, *shape, coding, bits, timesteps, height, width, steps, beats, group = fields[:14]
-        classes, logit_bytes, fraction_bits, clock_hz, baud, window = fields[14:]
+        _, _, sha256, *shape, coding, bits, mode, timesteps, height, width, steps, beats, group = fields[:15]
+        classes, logit_bytes, fraction_bits, clock_hz, baud, window = fields[15:]
         check_identity(coding < len(CODINGS), f"input coding {coding}, not 0 to {len(CODINGS) - 1}")
+        check_identity(mode < len(MODES), f"mode {mode}, not 0 to {len(MODES) - 1}")
         try:
             names = answer[cls.LAYOUT.size :].decode()
         except UnicodeDecodeError as error:
@@ -219,6 +257,7 @@ class Identity:
             shape=(shape[0], shape[1], shape[2]),
             coding=CODINGS[coding],
             bits=bits,
+            mode=MODES[mode],
             timesteps=timesteps,
             stream=BurstStream(height=height, width=width, steps=steps, beats=beats, group=group, burst_bits=bits),
             classes=classes,
@@ -231,64 +270,16 @@ class Identity:
         )
 
 
-def inference_bytes(stream: BurstStream) -> int:
-    """Bytes of one inference's bursts: all bits of all beats, without a gap."""
+def command_of(mode: Mode) -> Command:
+    """The command for the work of a device in this mode."""
+    return Command.INFER if mode == "sample" else Command.STEP
+
+
+def burst_bytes(stream: BurstStream) -> int:
+    """Bytes of the bursts of one request: all bits of all beats, without a gap."""
     return math.ceil(stream.beats_per_inference * stream.group * stream.burst_bits / 8)
 
 
-def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
-    """Data of the ``INFER`` request of each sample.
-
-    Args:
-        samples: as :func:`qblif.network.coding.encode` takes them; raises its NetworkError for anything else.
-        identity: the identity of the device.
-    """
-    bursts = encode(samples, identity.input)
-    steps = 1 if identity.coding == "direct" else identity.timesteps
-    require(bursts.shape[1] == steps, f"samples of {bursts.shape[1]} timesteps, but the network takes {steps}")
-    beats = stream_beats(bursts, identity.stream).astype(np.uint8)
-    bits = beats.reshape(len(beats), -1, 1) >> np.arange(identity.bits, dtype=np.uint8) & 1
-    packed = np.packbits(bits.reshape(len(beats), -1), axis=1, bitorder="little")
-    return [row.tobytes() for row in packed]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Results:
-    """``logits``: int64 (count, classes), in the golden model's units; ``winners``: int64 (count,)."""
-
-    logits: IntArray
-    winners: IntArray
-
-
-def unpack_results(answers: list[bytes], identity: Identity) -> Results:
-    """The results in the data of ``INFER`` answers.
-
-    Raises:
-        ProtocolError: an answer has a wrong length, or its class is not the first one with the largest logit.
-    """
-    size = identity.logit_bytes
-    if any(len(answer) != identity.result_bytes for answer in answers):
-        raise ProtocolError(f"an answer to an inference does not have {identity.result_bytes} bytes")
-    ends = [at * size for at in range(identity.classes + 1)]
-    numbers = [
-        [int.from_bytes(answer[begin:end], "little", signed=True) for begin, end in pairwise(ends)]
-        for answer in answers
-    ]
-    logits = np.array(numbers, dtype=np.int64).reshape(len(answers), identity.classes)
-    winners = np.array([int.from_bytes(answer[ends[-1] :], "little") for answer in answers], dtype=np.int64)
-    wrong = np.flatnonzero(winners != logits.argmax(axis=1))
-    if len(wrong):
-        at = wrong[0]
-        raise ProtocolError(
-            f"the device contradicts itself: it names class {winners[at]}, and its logits class "
-            f"{logits[at].argmax()}; reset it, or build and flash it again"
-        )
-    return Results(logits=logits, winners=winners)
-
-
-def unpack_counters(answer: bytes, identity: Identity) -> dict[str, int]:
-    """The counters in the data of a ``COUNTERS`` answer, by name; raises ProtocolError if its length is wrong."""
-    if len(answer) != COUNTER_BYTES * len(identity.counters):
-        raise ProtocolError(f"{len(answer)} bytes of counters, but the device has {len(identity.counters)} counters")
-    values = struct.unpack(f"<{len(identity.counters)}I", answer)
-    return dict(zip(identity.counters, values, strict=True))
+def request_bytes(stream: BurstStream, mode: Mode) -> int:
+    """Data bytes of an ``INFER`` or ``STEP`` request."""
+    return burst_bytes(stream) + (NUMBER_BYTES if command_of(mode) == Command.STEP else 0)
