@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from gen.planning.cycles import predict
-from qblif import golden
 from qblif.errors import UserError
 from sim import netlist, run
-from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
+from sim.inferences import FULL_SPEED, STALLED, inferences_of, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build_simulation
 from studies.plan_edits import plan_for
@@ -32,7 +31,7 @@ def test_a_small_network(family, tmp_path):
     plan = plan_for(network, hidden_0=fields)
     config = netlist_config(network, plan, family)
     bursts = random_bursts(network, 6)
-    inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
+    inferences = inferences_of(network, bursts)
     simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
     full = simulate(config, simulation, inferences, FULL_SPEED)
     assert full.comparison.mismatches == 0
