@@ -60,7 +60,7 @@ WRONG = {
     "coding 'rate'": lambda: InputSpec(shape=(1, 8, 8), coding=odd("rate"), bits=4),
     "bits must be 1 to 8, not 9": lambda: InputSpec(shape=(1, 8, 8), coding="direct", bits=9),
     "timesteps 0 ": lambda: Encoder(SPEC, 0),
-    "timesteps 1025 ": lambda: Encoder(SPEC, 1025),
+    "timesteps 4097 ": lambda: Encoder(SPEC, 4097),
     "timesteps 2.5 ": lambda: Encoder(SPEC, odd(2.5)),
     "kernel 1 and stride 1": lambda: SumPool2d(1),
     "MaxPool2d kernel 0 ": lambda: MaxPool2d(0),
@@ -112,7 +112,7 @@ def test_the_ends_of_the_ranges_can_be_made():
     ("option", "values"),
     [
         ("--weight-bits", (0, 1, 17, "four")), ("--first-weight-bits", (1, 17)), ("--burst-bits", (0, 9)),
-        ("--burst-ceiling", (0, -1, 256)), ("--input-bits", (0, 9)), ("--timesteps", (0, 1025)),
+        ("--burst-ceiling", (0, -1, 256)), ("--input-bits", (0, 9)), ("--timesteps", (0, 4097)),
         ("--reset", ("none",)), ("--surrogate", ("relu",)), ("--pooling", ("average",)), ("--alpha", ("nan", 0)),
         ("--leak", ("1.5", "0.9", "3/5", "-0.5", "1/2^17", "9" * 40, "nan", "1e999999999", "half", "1/0")),
         ("--threshold", ("nan", 2)), ("--float-epochs", (-1,)), ("--qat-epochs", (-1, "1.5")), ("--batch", (0, 1)),
