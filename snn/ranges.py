@@ -44,6 +44,8 @@ RANGES: dict[str, Range] = {
     "batch": Range(least=2, most=65536),
     "learning_rate": Range(least=1e-9, most=10, whole=False),
     "qat_learning_rate": Range(least=1e-9, most=10, whole=False),
+    "truncate": Range(least=0, most=4096),
+    "clip": Range(least=0, most=1e6, whole=False),
     "weight_decay": Range(least=0, most=1, whole=False),
     "label_smoothing": Range(least=0, most=0.99, whole=False),
     "shift": Range(least=0, most=16),

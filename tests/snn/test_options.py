@@ -15,13 +15,14 @@ from qblif.network.nodes import InputSpec, Leak
 from snn import train
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, MaxPool2d, SumPool2d
-from snn.command import command_of, leak_of, parse
+from snn.command import command_of, parse
 from snn.datasets.data import load
 from snn.models import make_model
 from snn.neuron import QBLIF
 from snn.projections import QuantConv2d, QuantLinear
 from snn.recipe import Recipe, model_options_of
 from snn.surrogate import Surrogate
+from snn.values import leak_of
 from tests.networks import population_at, weighted_at
 from tests.snn.killed import few
 
