@@ -71,7 +71,10 @@ class Decay(nn.Module):
         if fraction_bits is None:
             return lambda state: state * beta
         factor, unit = beta * 2.0**fraction_bits, 2.0**-fraction_bits
-        return lambda state: floor_through(state * factor) * unit
+        if self.leak.multiplier == 1:
+            return lambda state: floor_through(state * factor) * unit
+        # The product with the multiplier has more bits than the state.
+        return lambda state: (floor_through(state.double() * factor) * unit).to(state.dtype)
 
 
 def unchanged(state: Tensor) -> Tensor:

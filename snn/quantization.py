@@ -114,9 +114,9 @@ def check_exact(
 ) -> None:
     """Raise UserError unless every value of the layer's forward pass is exact in the float types that it uses.
 
-    All values are whole multiples of 2^-F. In that unit the sums, the states and their products with a leak's
-    multiplier must stay below 2^24 in float32 and below 2^53 in float64, for every input over ``timesteps`` steps; None
-    for endless time.
+    All values are whole multiples of 2^-F. In that unit the sums and the states must stay below 2^24 in float32 and
+    below 2^53 in float64, for every input over ``timesteps`` steps; None for endless time. Products with a leak's
+    multiplier are always computed in float64.
     """
     reach = torch.zeros((), dtype=torch.float64)
     types = set[torch.dtype]()
@@ -138,8 +138,11 @@ def check_exact(
 
 
 def state_reach(layer: SpikingLayer | ReadoutLayer, current: int, timesteps: int | None) -> int:
-    """Bound of the layer's states, potentials and products, in units of 2^-F, if at most ``current`` units enter in
-    one timestep; raises UserError if there is none."""
+    """Bound of the layer's sums and states, in units of 2^-F, if at most ``current`` units enter in one timestep.
+
+    Raises:
+        UserError: there is none over endless time.
+    """
     entering = Interval(low=np.array([-current], dtype=object), high=np.array([current], dtype=object))
     bits, channel = int(layer.fraction_bits), np.zeros(1, dtype=np.int64)
     if isinstance(layer, ReadoutLayer):
@@ -148,7 +151,7 @@ def state_reach(layer: SpikingLayer | ReadoutLayer, current: int, timesteps: int
             fraction_bits=bits, bias=channel, exponent=channel, leak=layer.leak, limits=limits, maximum=layer.maximum
         )
         integral = integral_bounds(entering, readout, timesteps)
-        return max(integral.summed.reach, integral.product.reach)
+        return largest(integral.summed, integral.limited, product=integral.product)
     neuron = layer.neuron
     population = Population(
         name="population",
@@ -165,7 +168,13 @@ def state_reach(layer: SpikingLayer | ReadoutLayer, current: int, timesteps: int
         current_limits=on_grid(neuron.current_limits, bits),
     )
     bounds = neuron_bounds(entering, population, timesteps)
-    return max(one.reach for one in (bounds.summed, bounds.potential, bounds.membrane, bounds.product))
+    return largest(bounds.summed, bounds.potential, bounds.membrane, product=bounds.product)
+
+
+def largest(*values: Interval, product: Interval) -> int:
+    """The largest distance of any of the ``values`` from 0, or that of the ``product`` if float64 cannot hold it."""
+    reach = max(value.reach for value in values)
+    return reach if product.reach < exact_below(torch.float64) else max(reach, product.reach)
 
 
 def whole_valued(values: Tensor) -> IntArray:
