@@ -80,7 +80,7 @@ def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool)
         found.append(compare_states(config, name, neurons, stream, golden, folder))
     results = read_log(folder / "results.log")
     logits, classes, cycles = unpack_results(results, config.readout)
-    expected = (golden.sums.flatten(0, 1) if config.mode == "stream" else golden.logits).numpy()
+    expected = golden.results(config.mode == "stream").numpy()
     found.append(differences("readout", logits, expected, ("inference", "class")))
     winners = expected.argmax(axis=1)[:, np.newaxis]
     found.append(differences("class", classes[:, np.newaxis], winners, ("inference", "")))

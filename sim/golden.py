@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole

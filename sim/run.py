@@ -100,6 +100,9 @@ def figures(
     by_mode = {outcome.mode: outcome for outcome in outcomes}
     full, spaced = by_mode[FULL_SPEED], by_mode[ONE_BY_ONE]
     classes, gaps = full.comparison.classes, np.diff(full.comparison.class_cycles)
+    stream = design.network.mode == "stream"
+    # Every timestep of a stream has a result, and a label of its own or that of its recording.
+    wanted = np.repeat(labels.reshape(-1), inferences.count // labels.size)
     predicted = predict(design.config, {name: b.numpy() for name, b in inferences.golden.bursts.items()})
     finished = min(len(spaced.started), len(spaced.comparison.class_cycles))
     latencies = spaced.comparison.class_cycles[:finished] - spaced.started[:finished]
@@ -107,14 +110,14 @@ def figures(
         "images": len(labels),
         "mismatches": sum(outcome.comparison.mismatches for outcome in outcomes),
         "runs": {outcome.mode.name: outcome.comparison.mismatches for outcome in outcomes},
-        "accuracy_golden": float((inferences.golden.classes.numpy() == labels).mean()),
-        "accuracy_rtl": float((classes == labels[: len(classes)]).sum() / len(labels)),
+        "accuracy_golden": float((inferences.golden.results(stream).argmax(dim=1).numpy() == wanted).mean()),
+        "accuracy_rtl": float((classes == wanted[: len(classes)]).sum() / len(wanted)),
         "cycles_mean": float(gaps.mean()) if len(gaps) else None,
         "cycles_max": int(gaps.max()) if len(gaps) else None,
         "cycles_predicted_mean": predicted.mean if len(gaps) else None,
         "latency_mean": float(latencies.mean()) if finished else None,
-        "layer_cycles": {name: worked / len(labels) for name, worked in full.worked.items()},
-        "layer_cycles_predicted": {name: worked / len(labels) for name, worked in predicted.worked.items()},
+        "layer_cycles": {name: worked / inferences.count for name, worked in full.worked.items()},
+        "layer_cycles_predicted": {name: worked / inferences.count for name, worked in predicted.worked.items()},
         "prediction_exact": exactly(predicted, full, loops=bool(design.config.loops)),
         "lanes_busy": lanes_busy(design, inferences, full),
         "simulated_images_per_second": len(labels) / full.seconds,

@@ -17,7 +17,6 @@ from gen.frontend.checkpoint import (
     floats,
     get,
     integer_tensor,
-    load_checkpoint,
     numbers_per_axis,
     two_integers,
     whole_number,
@@ -254,16 +253,6 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
     if "skip" in layer:
         skip = int(np.floor(scalar(layer["skip"], "source_scale", name) / scale * unit + 0.5))
     return FoldedLayer(weights=weights, bias=bias, skip=skip)
-
-
-def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
-    """A checkpoint, its integer network and its reference vectors, checked by replay; raises UserError."""
-    checkpoint = load_checkpoint(path)
-    network = fold(checkpoint)
-    vectors = references(checkpoint, network)
-    if checkpoint.kind == "qat":
-        check_references(path, network, vectors)
-    return checkpoint, network, vectors
 
 
 def check_references(path: Path, network: Network, vectors: ReferenceVectors) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.errors import UserError
 from qblif.network.coding import encode

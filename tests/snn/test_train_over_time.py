@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.network.coding import encode
 from qblif.network.nodes import Leak

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gen import build
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif.errors import UserError
 from qblif.network.file import network_sha256
 
