@@ -355,7 +355,7 @@ def main(arguments: list[str] | None = None) -> int:
         return patch(options)
     with step("plan"):
         design = design_of(options)
-    if design.checkpoint.kind == "float":
+    if design.origin.kind == "float":
         print(
             "note: a float checkpoint; its weights are rounded here, train with --qat-epochs to keep accuracy",
             file=sys.stderr,

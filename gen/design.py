@@ -9,8 +9,7 @@ import numpy as np
 
 from boards.board import Board
 from boards.catalogue import find_board
-from gen.frontend.checkpoint import Checkpoint
-from gen.frontend.fold import read_network
+from gen.frontend.origin import Origin, read_network
 from gen.planning.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
@@ -74,11 +73,12 @@ class Design(Hardware):
     """A checkpoint on a board.
 
     Attributes:
+        origin: what the file says besides the network.
         clock_is_free: the plan's clock was not requested, so a slower one is allowed.
         target_fps: the requested rate; None if there was no request.
     """
 
-    checkpoint: Checkpoint
+    origin: Origin
     clock_is_free: bool = False
     target_fps: float | None = None
 
@@ -159,7 +159,7 @@ def make_design(
     """Read the checkpoint, fold it and plan it for the board.
 
     Args:
-        checkpoint: file of snn.train.
+        checkpoint: file of snn.train, or a network file.
         board_name: see boards.catalogue.
         clock_mhz: wanted clock; default: the board's. The PLL's nearest frequency is used.
         target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
@@ -174,13 +174,13 @@ def make_design(
     clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
     if patch_margin is not None and board.family.block_ram_format is None:
         raise UserError(f"--patchable: no tool here puts other weights into a bitstream of {board.name}")
-    loaded, network, vectors = read_network(checkpoint)
+    origin, network, vectors = read_network(checkpoint)
     sha256 = network_sha256(network, vectors)
     if plan_file is None:
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences per second")
         inputs = reference_inputs(network, vectors)
-        plan = make_plan(network, board, clock, sha256, loaded.activity, target_fps, inputs, patch_margin, schedule)
+        plan = make_plan(network, board, clock, sha256, origin.activity, target_fps, inputs, patch_margin, schedule)
     else:
         for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin), ("--schedule", schedule)):
             if value is not None:
@@ -193,7 +193,7 @@ def make_design(
     for layer, field, _, needed in too_narrow(plan, network):
         raise UserError(f"the plan's layer {layer}: the width of {field} must be at least {needed}, or sums would wrap")
     return Design(
-        checkpoint=loaded,
+        origin=origin,
         board=board,
         network=network,
         references=vectors,

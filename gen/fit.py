@@ -36,7 +36,7 @@ def check_fit(design: Design, used: Resources) -> None:
     excess = over_budget(used, board.budget)
     if not excess:
         return
-    expected = evaluate_plan(design.network, board, design.plan, design.checkpoint.activity, design.inputs)
+    expected = evaluate_plan(design.network, board, design.plan, design.origin.activity, design.inputs)
     needs = " and ".join(
         f"{used.counts[key]:g} {board.family.unit(key)} of the {board.budget.counts[key]:g} that the chip has, most in "
         f"{expected.largest(key)}"
@@ -57,7 +57,7 @@ def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int 
         design.board,
         plan.clock_mhz,
         design.sha256,
-        design.checkpoint.activity,
+        design.origin.activity,
         design.inputs,
         design.width_margin,
         plan.self_test_samples,

@@ -84,7 +84,7 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
         if stage.engines:
             figures = stage.figures()
             row |= {field: figures[field] for field in ("lanes", "folds", "banks", "cores", "group", "weight_memory")}
-            known, schedule = design.checkpoint.activity, design.plan.schedule
+            known, schedule = design.origin.activity, design.plan.schedule
             expectation = KnownActivity(network=design.network, activity=known, schedule=schedule)
             array, done = cycles.array, expected_accumulates(stage, expectation) * candidate.config.frames
             if exact is not None:
@@ -194,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"--picture {options.picture} must end in .png, .svg or .pdf")
     with step("plan"):
         design = design_of(options)
-        board, clock, activity = design.board, design.plan.clock_mhz, design.checkpoint.activity
+        board, clock, activity = design.board, design.plan.clock_mhz, design.origin.activity
         chosen = evaluate_plan(design.network, board, design.plan, activity, design.inputs)
     exact = None
     if options.data is not None:

@@ -55,7 +55,7 @@ def estimates(design: Design) -> tuple[str, ...]:
 
 def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     """The report as far as it is known before synthesis; later steps fill in the null values."""
-    candidate = evaluate_plan(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
+    candidate = evaluate_plan(design.network, design.board, design.plan, design.origin.activity, design.inputs)
     expected = candidate.slowest
     rows = stage_rows(design, candidate)
     return {
@@ -76,10 +76,10 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
         "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
-        "accuracy": design.checkpoint.training.get("test_accuracy"),
-        "rounded_from_floats": design.checkpoint.kind == "float",
+        "accuracy": design.origin.training.get("test_accuracy"),
+        "rounded_from_floats": design.origin.kind == "float",
         "tools": package_versions(PACKAGES),
-        "checkpoint_sha256": design.checkpoint.sha256,
+        "checkpoint_sha256": design.origin.sha256,
         "network_sha256": design.sha256,
         "bitstream": None,
         "read_back": [],

@@ -61,6 +61,11 @@ class Activations:
         """The result after the last timestep, (batch, classes)."""
         return self.sums[:, -1]
 
+    def results(self, stream: bool) -> Tensor:
+        """What the hardware gives, (results, classes): the logits of every sample, or those of every timestep of a
+        stream."""
+        return self.sums.flatten(0, 1) if stream else self.logits
+
     @property
     def classes(self) -> Tensor:
         """First class with the largest logit, (batch,)."""

@@ -75,14 +75,15 @@ def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool)
     found: list[tuple[int, int, str]] = []
     for stage in config.stages if taps else ():
         if stage.output is not None:
-            found.append(compare_bursts(stage.name, stage.output, golden, folder))
-    for name, neurons, _ in config.populations if taps else ():
-        found.append(compare_membranes(name, neurons, golden, folder))
+            found.append(compare_bursts(config, stage.name, stage.output, golden, folder))
+    for name, neurons, stream in config.populations if taps else ():
+        found.append(compare_states(config, name, neurons, stream, golden, folder))
     results = read_log(folder / "results.log")
     logits, classes, cycles = unpack_results(results, config.readout)
-    expected = golden.logits.numpy()
+    expected = golden.results(config.mode == "stream").numpy()
     found.append(differences("readout", logits, expected, ("inference", "class")))
-    found.append(differences("class", classes[:, np.newaxis], golden.classes.numpy()[:, np.newaxis], ("inference", "")))
+    winners = expected.argmax(axis=1)[:, np.newaxis]
+    found.append(differences("class", classes[:, np.newaxis], winners, ("inference", "")))
     failing = [entry for entry in found if entry[0]]
     return Comparison(
         mismatches=sum(count for count, _, _ in found),
@@ -93,30 +94,51 @@ def compare(config: TopConfig, golden: Activations, folder: Path, *, taps: bool)
     )
 
 
-def compare_bursts(name: str, stream: BurstStream, golden: Activations, folder: Path) -> tuple[int, int, str]:
+def compare_bursts(
+    config: TopConfig, name: str, stream: BurstStream, golden: Activations, folder: Path
+) -> tuple[int, int, str]:
     """Compare every beat that left a population or pooling, in stream order."""
     log = read_log(folder / f"tap_{name}.log")
     values = fields(log.payloads, stream.group, stream.burst_bits, is_signed=False)
-    expected = stream_beats(golden.bursts[name].numpy(), stream)
+    expected = stream_beats(config.framed(golden.bursts[name].numpy()), stream)
     shape = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
-    expected = expected.reshape(len(expected), *shape)
-    axes = ("inference", "row", "column", "fold", "timestep", "beat", "channel of the beat")
+    expected = expected.reshape(-1, config.frames, *shape)
+    axes = ("inference", "", "row", "column", "fold", "timestep", "beat", "channel of the beat")
+    if config.schedule == "time_major":
+        axes = ("inference", "timestep", "row", "column", "fold", "", "beat", "channel of the beat")
     return surplus(values, expected) or differences(
         f"bursts of {name}", complete_inferences(values, expected.shape), expected, axes
     )
 
 
-def compare_membranes(name: str, neurons: NeuronConfig, golden: Activations, folder: Path) -> tuple[int, int, str]:
-    """Compare every membrane after the last timestep, except those of neurons that only fill up the last fold."""
-    log = read_log(folder / f"membranes_{name}.log")
-    values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
-    membranes = golden.membranes[name].numpy().transpose(0, 2, 3, 1)
-    missing = neurons.lanes * neurons.folds - membranes.shape[-1]
-    expected = np.pad(membranes, ((0, 0), (0, 0), (0, 0), (0, missing)))
-    padding = np.arange(expected.shape[-1]) >= membranes.shape[-1]
+def compare_states(
+    config: TopConfig, name: str, neurons: NeuronConfig, stream: BurstStream, golden: Activations, folder: Path
+) -> tuple[int, int, str]:
+    """Compare every state after the last timestep or, time-major, after every one, except those of neurons that only
+    fill up the last fold."""
+    values = read_states(folder / f"membranes_{name}.log", neurons)
+    states = golden.states[name].numpy()
+    states = states if config.schedule == "time_major" else states[:, -1:]
+    expected = states.transpose(0, 1, 4, 5, 3, 2)
+    channels = expected.shape[4]
+    missing = neurons.lanes * neurons.folds - channels
+    expected = np.pad(expected, [(0, 0)] * 4 + [(0, missing), (0, 0)])
+    expected = expected.reshape(-1, config.frames, stream.height, stream.width, *expected.shape[4:])
+    padding = np.arange(expected.shape[4])[:, np.newaxis] >= channels
     got = np.where(padding, 0, complete_inferences(values, expected.shape))
-    axes = ("inference", "row", "column", "neuron")
-    return surplus(values, expected) or differences(f"last membranes of {name}", got, expected, axes)
+    axes = ("inference", "timestep" if config.frames > 1 else "", "row", "column", "neuron", "field of its state")
+    return surplus(values, expected) or differences(f"states of {name}", got, expected, axes)
+
+
+def read_states(path: Path, neurons: NeuronConfig) -> IntArray:
+    """The recorded states: int64 (beats, cores, fields)."""
+    payloads, widths = read_log(path).payloads, [neurons.membrane_bits]
+    if neurons.current_leak is not None:
+        widths.append(neurons.synaptic_bits)
+    split = payloads[:, : neurons.cores * sum(widths)].reshape(len(payloads) * neurons.cores, sum(widths))
+    parts = np.split(split, np.cumsum(widths)[:-1], axis=1)
+    columns = [fields(part, 1, bits, is_signed=True) for part, bits in zip(parts, widths, strict=True)]
+    return np.concatenate(columns, axis=1).reshape(-1, neurons.cores, len(widths))
 
 
 def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:

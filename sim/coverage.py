@@ -19,7 +19,7 @@ from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
 from qblif.streams import from_stream_beats
-from sim.compare import complete_inferences, fields, read_log, unpack_results
+from sim.compare import complete_inferences, fields, read_log, read_states, unpack_results
 
 
 def merge(runs: Sequence[Sequence[CoverPoint]]) -> list[CoverPoint]:
@@ -55,8 +55,7 @@ def recorded(config: TopConfig, network: Network, inputs: IntArray, folder: Path
             bursts[stage.name] = torch.from_numpy(known)
     states = {}
     for name, neurons, stream in config.populations:
-        log = read_log(folder / f"membranes_{name}.log")
-        values = fields(log.payloads, neurons.cores, neurons.membrane_bits, is_signed=True)
+        values = read_states(folder / f"membranes_{name}.log", neurons)[:, :, 0]
         values = complete_inferences(values, (0, stream.height, stream.width, neurons.lanes * neurons.folds))
         channels = network.shape(name)[0]
         last = torch.from_numpy(values[..., :channels].transpose(0, 3, 1, 2).copy())

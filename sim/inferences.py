@@ -14,6 +14,7 @@ from qblif.errors import UserError
 from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
+from qblif.network.graph import Network
 from qblif.streams import beat_words, stream_beats
 from sim.compare import Comparison, compare
 from sim.simulator import Simulation, SimulationError
@@ -49,22 +50,42 @@ REFERENCES = Mode(name="references")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inferences:
-    """Inferences to run: input bursts (count, steps, C, H, W), and everything the golden model computes for them."""
+    """Inferences to run: input bursts (samples, steps, C, H, W), and everything the golden model computes for them.
+
+    Every sample of a network in ``window`` mode is an inference. In ``stream`` mode there is one long sample, and each
+    of its timesteps counts as an inference.
+    """
 
     bursts: IntArray
     golden: Activations
+    endless: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of inferences, and of results."""
+        return self.bursts.shape[1] if self.endless else len(self.bursts)
 
     def first(self, count: int) -> "Inferences":
         """The first ``count`` inferences."""
-        known = self.golden
+        known, part = self.golden, (slice(None), slice(count)) if self.endless else (slice(count),)
         return Inferences(
-            bursts=self.bursts[:count],
+            bursts=self.bursts[part],
             golden=Activations(
-                bursts={name: values[:count] for name, values in known.bursts.items()},
-                states={name: values[:count] for name, values in known.states.items()},
-                sums=known.sums[:count],
+                bursts={name: values[part] for name, values in known.bursts.items()},
+                states={name: values[part] for name, values in known.states.items()},
+                sums=known.sums[part],
             ),
+            endless=self.endless,
         )
+
+
+def inferences_of(network: Network, bursts: IntArray) -> Inferences:
+    """The inferences of samples (count, steps, C, H, W); in ``stream`` mode the samples follow each other without a
+    reset."""
+    endless = network.mode == "stream"
+    if endless:
+        bursts = bursts.reshape(1, -1, *bursts.shape[2:])
+    return Inferences(bursts=bursts, golden=golden.run(network, bursts), endless=endless)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +119,7 @@ def simulate(
     """
     folder = (runs or simulation.new_run_folder()) / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
-    beats = stream_beats(inferences.bursts, config.input)
+    beats = stream_beats(config.framed(inferences.bursts), config.input)
     size = (config.input.group * config.input.burst_bits + 7) // 8
     words = beat_words(beats, config.input.burst_bits)
     (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
@@ -115,8 +136,8 @@ def simulate(
         "sink_gap": mode.sink_gap,
         "sink_wait": mode.sink_wait,
         "one_by_one": mode.one_by_one,
-        "inferences": len(inferences.bursts),
-        "limit": mode.sink_wait + cycle_limit(config, len(inferences.bursts)),
+        "inferences": inferences.count,
+        "limit": mode.sink_wait + cycle_limit(config, inferences.count),
     }
     begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
@@ -135,12 +156,11 @@ def cycle_limit(config: TopConfig, inferences: int) -> int:
     """Cycles after which an unfinished network must hang: all planes set, one layer at a time, with stalls."""
     cycles = config.input.beats_per_inference
     cycles += sum(stage.most_cycles() for stage in config.stages)
-    return 1000 + 4 * cycles * inferences
+    return 1000 + 4 * cycles * config.frames * inferences
 
 
 def prepare(design: Design, images: Images) -> Inferences:
     """Encode the images and run the golden model; raises UserError if they do not fit the network's input."""
     if images.shape != design.network.input.shape:
         raise UserError(f"images of shape {images.shape}, but the network takes {design.network.input.shape}")
-    bursts = encode(images.pixels, design.network.input)
-    return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
+    return inferences_of(design.network, encode(images.pixels, design.network.input))

@@ -25,7 +25,18 @@ from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.progress import step
 from qblif.zoo import checkpoint
-from sim.inferences import FULL_SPEED, ONE_BY_ONE, REFERENCES, STALLED, Inferences, Mode, Outcome, prepare, simulate
+from sim.inferences import (
+    FULL_SPEED,
+    ONE_BY_ONE,
+    REFERENCES,
+    STALLED,
+    Inferences,
+    Mode,
+    Outcome,
+    inferences_of,
+    prepare,
+    simulate,
+)
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
 from sim.simulator import SIMULATORS, Simulation, SimulationError, build_simulation
 from snn.datasets.data import NAMES, load
@@ -50,7 +61,7 @@ def simulate_all(design: Design, simulation: Simulation, inferences: Inferences)
     outcomes, folder = [], simulation.new_run_folder()
     for mode, batch in runs:
         try:
-            with step(f"simulation of {len(batch.bursts)} inferences, {mode.name}"):
+            with step(f"simulation of {batch.count} inferences, {mode.name}"):
                 outcomes.append(simulate(design.config, simulation, batch, mode, folder))
         except SimulationError as error:
             if simulation.waves:
@@ -79,7 +90,7 @@ def rebuilt_with_waves(design: Design, simulation: Simulation) -> Simulation:
 def reference_inferences(design: Design) -> Inferences:
     """The reference vectors, with everything the golden model computes for them."""
     bursts = encode(design.references.samples, design.network.input)
-    return Inferences(bursts=bursts, golden=golden.run(design.network, bursts))
+    return inferences_of(design.network, bursts)
 
 
 def figures(
@@ -89,6 +100,9 @@ def figures(
     by_mode = {outcome.mode: outcome for outcome in outcomes}
     full, spaced = by_mode[FULL_SPEED], by_mode[ONE_BY_ONE]
     classes, gaps = full.comparison.classes, np.diff(full.comparison.class_cycles)
+    stream = design.network.mode == "stream"
+    # Every timestep of a stream has a result, and a label of its own or that of its recording.
+    wanted = np.repeat(labels.reshape(-1), inferences.count // labels.size)
     predicted = predict(design.config, {name: b.numpy() for name, b in inferences.golden.bursts.items()})
     finished = min(len(spaced.started), len(spaced.comparison.class_cycles))
     latencies = spaced.comparison.class_cycles[:finished] - spaced.started[:finished]
@@ -96,15 +110,15 @@ def figures(
         "images": len(labels),
         "mismatches": sum(outcome.comparison.mismatches for outcome in outcomes),
         "runs": {outcome.mode.name: outcome.comparison.mismatches for outcome in outcomes},
-        "accuracy_golden": float((inferences.golden.classes.numpy() == labels).mean()),
-        "accuracy_rtl": float((classes == labels[: len(classes)]).sum() / len(labels)),
+        "accuracy_golden": float((inferences.golden.results(stream).argmax(dim=1).numpy() == wanted).mean()),
+        "accuracy_rtl": float((classes == wanted[: len(classes)]).sum() / len(wanted)),
         "cycles_mean": float(gaps.mean()) if len(gaps) else None,
         "cycles_max": int(gaps.max()) if len(gaps) else None,
         "cycles_predicted_mean": predicted.mean if len(gaps) else None,
         "latency_mean": float(latencies.mean()) if finished else None,
-        "layer_cycles": {name: worked / len(labels) for name, worked in full.worked.items()},
-        "layer_cycles_predicted": {name: worked / len(labels) for name, worked in predicted.worked.items()},
-        "prediction_exact": exactly(predicted, full),
+        "layer_cycles": {name: worked / inferences.count for name, worked in full.worked.items()},
+        "layer_cycles_predicted": {name: worked / inferences.count for name, worked in predicted.worked.items()},
+        "prediction_exact": exactly(predicted, full, loops=bool(design.config.loops)),
         "lanes_busy": lanes_busy(design, inferences, full),
         "simulated_images_per_second": len(labels) / full.seconds,
         "board": design.board.name,
@@ -116,10 +130,14 @@ def figures(
     }
 
 
-def exactly(predicted: PredictedCycles, full: Outcome) -> bool:
-    """Whether every class left, and every layer with a tap worked, in exactly the predicted cycles."""
-    left = full.comparison.class_cycles - (full.started[0] if len(full.started) else 0)
-    return np.array_equal(left, predicted.finished) and full.worked in ({}, predicted.worked)
+def exactly(predicted: PredictedCycles, full: Outcome, *, loops: bool) -> bool:
+    """Whether every class left, and every engine with a tap worked, in exactly the predicted cycles; ``loops``: the
+    network has recurrent projections, and the first class is not compared."""
+    left, finished = full.comparison.class_cycles, predicted.finished
+    worked = {name: cycles for name, cycles in full.worked.items() if name in predicted.worked}
+    # Recurrent engines begin as soon as they are released from reset, some cycles before the first beat.
+    first = left[:1] - finished[:1] if loops else full.started[:1]
+    return np.array_equal(left - first, finished) and worked in ({}, predicted.worked)
 
 
 def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[str, float]:

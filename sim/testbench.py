@@ -81,7 +81,7 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
         if stage.output is not None:
             name, width = f"tap_{stage.name}", stage.output.group * stage.output.burst_bits
             declarations += [f"  wire {name}_transferred;", f"  wire [{width}-1:0] {name};"]
-            beats = stage.output.beats_per_inference
+            beats = stage.output.beats_per_inference * config.frames
             recorders.append(recorder(name, width, f"{name}_transferred", name, beats, len(recorders)))
             connections.append(f".{name}__transferred({name}_transferred), .{name}__bursts({name})")
         for worker in stage.workers:
@@ -90,9 +90,9 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
             counters.append(COUNTER.format(name=name))
             connections.append(f".{name}({name})")
     for layer, target, stream in config.populations if taps else ():
-        name, width = f"membranes_{layer}", target.cores * target.membrane_bits
+        name, width = f"membranes_{layer}", target.membranes.width
         declarations += [f"  wire {name}_written, {name}_last;", f"  wire [{width}-1:0] {name};"]
-        beats = stream.height * stream.width * target.folds * target.slots
+        beats = stream.height * stream.width * target.folds * target.slots * config.frames
         recorders.append(recorder(name, width, f"{name}_written & {name}_last", name, beats, len(recorders)))
         connections.append(
             f".{name}__written({name}_written), .{name}__last_step({name}_last), .{name}__membranes({name})"
@@ -105,7 +105,7 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
     return TEMPLATE.format(
         input_width=payload_width(members, "bursts"),
         result_width=payload_width(members, "results"),
-        beats=config.input.beats_per_inference,
+        beats=config.beats_per_result,
         count=len(recorders),
         declarations="\n".join(declarations),
         recorders="\n".join([*recorders, *counters]),

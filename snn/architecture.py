@@ -7,52 +7,76 @@ from typing import Literal, Self
 
 from torch import Tensor, nn
 
+from qblif.errors import UserError
 from qblif.network.checks import Shape
-from qblif.network.nodes import InputSpec, Leak
+from qblif.network.nodes import Coding, InputSpec, Leak
 from snn.bursts import Encoder, Flatten
+from snn.decay import Limits
+from snn.dynamics import Neuron, NeuronOptions
 from snn.layers import ReadoutLayer, SpikingLayer
-from snn.neuron import QBLIF
-from snn.projections import QuantConv2d, QuantLinear
+from snn.neuron import LIF, QBLIF
+from snn.projections import QuantConv2d, QuantLinear, QuantProjection
 from snn.ranges import check_choice, check_fields
 from snn.surrogate import Surrogate
+
+NEURONS = ("qblif", "lif")
+RECURRENT_START = 0.2
+"""Share of the usual initial weights with which recurrent projections begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """The options of every model; a checkpoint stores them beside the model's name.
 
-    ``hidden`` and ``channels`` are the model's own if they are None. ``first_weight_bits`` applies to the projection
-    that reads the input and ``weight_bits`` to the others, or to all if the former is None. ``burst_ceiling`` is K if
-    that is not 2^b - 1; ``leak`` is (a, p).
+    ``hidden`` and ``channels`` are the model's own if they are None; ``recurrent`` are the places in ``hidden``, from
+    0, of the layers that read their own bursts of the previous timestep. ``first_weight_bits`` applies to the
+    projection that reads the input and ``weight_bits`` to the others, or to all if the former is None. ``neuron_kind``
+    is one of NEURONS, and decides ``burst_bits`` and ``threshold`` if they are None; ``burst_ceiling`` is K if that is
+    not 2^b - 1. Leaks are (a, p). A ``stream`` has a result for every timestep.
 
     Raises:
         UserError: a number is outside its range (:mod:`snn.ranges`), or a choice is unknown.
     """
 
     input_shape: Shape
-    coding: Literal["direct", "events"] = "direct"
+    coding: Coding = "direct"
     classes: int = 10
     timesteps: int = 4
-    burst_bits: int = 2
+    stream: bool = False
+    neuron_kind: str = "qblif"
+    burst_bits: int | None = None
     burst_ceiling: int | None = None
     weight_bits: int = 4
     first_weight_bits: int | None = None
     input_bits: int = 4
     hidden: tuple[int, ...] | None = None
+    recurrent: tuple[int, ...] = ()
+    guard_bits: int = 0
     channels: tuple[int, ...] | None = None
     convolutions: tuple[int, ...] = ()
     pooling: Literal["sum", "max"] = "sum"
     leak: tuple[int, int] = (1, 1)
+    current_leak: tuple[int, int] | None = None
+    learn_leak: bool = False
+    membrane_limits: Limits | None = None
+    current_limits: Limits | None = None
+    readout_leak: tuple[int, int] | None = None
+    readout_limits: Limits | None = None
+    readout_maximum: bool = False
+    theta: float = 1.0
+    fires_at: Literal["threshold", "above"] = "threshold"
     reset: Literal["soft", "hard"] = "soft"
     surrogate: str = "relsg_et"
     alpha: float = 2.0
-    threshold: float = 0.5
+    threshold: float | None = None
     learn_scale: bool = True
     affine: bool = True
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self, self.__dataclass_fields__)
         check_choice("pooling", self.pooling, ("sum", "max"))
+        check_choice("neuron", self.neuron_kind, NEURONS)
 
     def sized(self, *, hidden: tuple[int, ...], channels: tuple[int, ...] = ()) -> Self:
         """The same options, with these sizes where none were given."""
@@ -64,17 +88,50 @@ class ModelOptions:
 
     def encoder(self) -> Encoder:
         spec = InputSpec(shape=self.input_shape, coding=self.coding, bits=self.input_bits)
-        return Encoder(spec, self.timesteps)
+        return Encoder(spec, self.timesteps, mode="stream" if self.stream else "window")
 
-    def neuron(self) -> QBLIF:
-        return QBLIF(
-            self.burst_bits,
-            burst_ceiling=self.burst_ceiling,
-            leak=Leak(multiplier=self.leak[0], shift=self.leak[1]),
-            reset=self.reset,
-            surrogate=Surrogate(name=self.surrogate, alpha=self.alpha),
-            learn_scale=self.learn_scale,
-            threshold=self.threshold,
+    def neuron(self) -> Neuron:
+        options: NeuronOptions = {
+            "leak": leak_of(self.leak),
+            "current_leak": leak_of(self.current_leak),
+            "learn_leak": self.learn_leak,
+            "membrane_limits": self.membrane_limits,
+            "current_limits": self.current_limits,
+            "fires_at": self.fires_at,
+            "reset": self.reset,
+            "surrogate": Surrogate(name=self.surrogate, alpha=self.alpha),
+        }
+        if self.threshold is not None:
+            options["threshold"] = self.threshold
+        if self.neuron_kind == "lif":
+            levels = 2 ** (self.burst_bits or 1) - 1 if self.burst_ceiling is None else self.burst_ceiling
+            return LIF(self.theta, levels=levels, **options)
+        bits = 2 if self.burst_bits is None else self.burst_bits
+        return QBLIF(bits, burst_ceiling=self.burst_ceiling, learn_scale=self.learn_scale, **options)
+
+    def population(
+        self, projection: QuantProjection, *, shortcut: QuantProjection | None = None, recurrent: bool = False
+    ) -> SpikingLayer:
+        """Neurons behind a projection; ``recurrent`` ones, of a dense projection, read their own bursts."""
+        own = None
+        if recurrent:
+            neurons = len(projection.shift)
+            own = QuantLinear(neurons, neurons, weight_bits=self.weight_bits, batch_norm=False, affine=False)
+            # Gradients grow from timestep to timestep if the weights are large.
+            own.weight.data.mul_(RECURRENT_START)
+        return SpikingLayer(projection, self.neuron(), shortcut=shortcut, recurrent=own, guard_bits=self.guard_bits)
+
+    def readout(self, inputs: int) -> ReadoutLayer:
+        """The readout behind ``inputs`` neurons."""
+        leak = leak_of(self.readout_leak)
+        return ReadoutLayer(
+            QuantLinear(inputs, self.classes, weight_bits=self.weight_bits, batch_norm=False),
+            leak=leak,
+            learn_leak=self.learn_leak and leak is not None,
+            limits=self.readout_limits,
+            maximum=self.readout_maximum,
+            per_step=self.stream,
+            guard_bits=self.guard_bits,
         )
 
     def kernel(self, inputs: int, outputs: int, size: int, *, stride: int = 1) -> QuantConv2d:
@@ -87,22 +144,38 @@ class ModelOptions:
             padding=size // 2,
             weight_bits=self.weight_bits,
             affine=self.affine,
+            batch_norm=self.batch_norm,
+        )
+
+    def dense(self, inputs: int, outputs: int) -> QuantLinear:
+        """A projection into a dense layer."""
+        return QuantLinear(
+            inputs, outputs, weight_bits=self.weight_bits, affine=self.affine, batch_norm=self.batch_norm
         )
 
     def convolution(self, inputs: int, outputs: int, *, stride: int = 1) -> SpikingLayer:
         """A 3x3 convolution and its neurons."""
-        return SpikingLayer(self.kernel(inputs, outputs, 3, stride=stride), self.neuron())
+        return self.population(self.kernel(inputs, outputs, 3, stride=stride))
 
 
 def dense_head(inputs: int, options: ModelOptions) -> tuple[nn.ModuleList, ReadoutLayer]:
     """A population for each entry of ``hidden``, fed by ``inputs`` neurons, and the readout."""
     sizes = (inputs, *(options.hidden or ()))
-    bits = options.weight_bits
+    if not all(0 <= place < len(sizes) - 1 for place in options.recurrent):
+        raise UserError(f"recurrent layers {options.recurrent} are not places among {len(sizes) - 1} hidden layers")
     hidden = nn.ModuleList(
-        SpikingLayer(QuantLinear(fan_in, neurons, weight_bits=bits, affine=options.affine), options.neuron())
-        for fan_in, neurons in pairwise(sizes)
+        options.population(
+            options.dense(fan_in, neurons),
+            recurrent=place in options.recurrent,
+        )
+        for place, (fan_in, neurons) in enumerate(pairwise(sizes))
     )
-    return hidden, ReadoutLayer(QuantLinear(sizes[-1], options.classes, weight_bits=bits, batch_norm=False))
+    return hidden, options.readout(sizes[-1])
+
+
+def leak_of(parts: tuple[int, int] | None) -> Leak | None:
+    """A leak of (a, p)."""
+    return None if parts is None else Leak(multiplier=parts[0], shift=parts[1])
 
 
 class Staged(nn.Module):

@@ -14,7 +14,7 @@ from qblif.network.checks import require
 from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec, Pooling
 from qblif.network.window import PerAxis
-from snn.ranges import check_range
+from snn.ranges import check_choice, check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Bursts:
 
     Attributes:
         counts: burst counts n, (steps, batch, *shape); steps is 1 if all timesteps are the same (direct input).
-        scale: the value s of one burst, a scalar tensor; the layer's output is ``scale * counts``.
+        scale: the value g of one burst, a scalar tensor; the layer's output is ``scale * counts``.
         ceiling: the largest count K.
         timesteps: T.
         node: the name of the population in the model; set while a model is traced.
@@ -85,37 +85,50 @@ class Encoder(nn.Module):
     """Turns raw samples into input bursts by the coding of ``spec`` (see :func:`qblif.network.coding.encode`).
 
     A burst depends only on its byte, so the coding is a table, which works on any device.
+
+    Args:
+        spec: the input.
+        timesteps: T.
+        mode: ``"window"``: every sample has T timesteps. ``"stream"``: timesteps come without end, so a sample may have
+            any number of them; T is only the length of the reference recordings.
     """
 
     table: Tensor
 
-    def __init__(self, spec: InputSpec, timesteps: int) -> None:
+    def __init__(self, spec: InputSpec, timesteps: int, *, mode: Literal["window", "stream"] = "window") -> None:
         super().__init__()
         check_range("timesteps", timesteps)
-        self.spec, self.timesteps = spec, timesteps
+        check_choice("mode", mode, ("window", "stream"))
+        require(
+            mode == "window" or spec.coding != "direct", "the input of a stream differs at every timestep: not direct"
+        )
+        self.spec, self.timesteps, self.mode = spec, timesteps, mode
         every_byte = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
         table = torch.from_numpy(encode(every_byte, replace(spec, shape=(1, 1, 1)))).flatten()
         self.register_buffer("table", table.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, samples: Tensor) -> Bursts:
-        """``samples``: uint8, (batch, C, H, W) for direct coding, counts (batch, T, C, H, W) for events.
+        """``samples``: uint8, (batch, C, H, W) for direct coding, (batch, T, C, H, W) for events and frames.
 
         Raises:
             NetworkError: they have another type or shape.
         """
         spec = self.spec
         require(isinstance(samples, Tensor), f"the input takes unsigned bytes, not {type(samples).__name__}")
-        steps = () if spec.coding == "direct" else (self.timesteps,)
+        timesteps = self.timesteps
+        if self.mode == "stream" and samples.dim() == 5:
+            timesteps = max(1, samples.shape[1])
+        steps = () if spec.coding == "direct" else (timesteps,)
         expected = (len(samples), *steps, *spec.shape)
         require(samples.dtype == torch.uint8, f"the input takes unsigned bytes, not {samples.dtype}")
         require(samples.shape == expected, f"samples {tuple(samples.shape)}, input {expected}")
         counts = self.table[samples.long()].view(len(samples), -1, *spec.shape)
-        scale = 1.0 / spec.burst_ceiling if spec.coding == "direct" else 1.0
+        scale = 1.0 if spec.coding == "events" else 1.0 / spec.burst_ceiling
         return Bursts(
             counts=counts.transpose(0, 1),
             scale=torch.tensor(scale, device=samples.device),
             ceiling=spec.burst_ceiling,
-            timesteps=self.timesteps,
+            timesteps=timesteps,
             node=spec.name,
         )
 

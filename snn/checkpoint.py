@@ -7,7 +7,7 @@ docs/checkpoint.md describes every key.
 """
 
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from qblif.archive import check_tensors, load_archive
 from qblif.errors import UserError
 from qblif.files import write_whole
 from qblif.network.checks import IntArray
+from qblif.network.nodes import Leak
 from qblif.network.window import shortest
 from qblif.reading import MEBIBYTE, brief
+from snn import quantization
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder
+from snn.decay import on_grid
 from snn.layers import Layer, ReadoutLayer, SpikingLayer
 from snn.models import make_model, options_from
 from snn.modes import in_mode
@@ -47,7 +50,7 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
     Args:
         model: a model in the integer form (``kind: qat``) or still in the float form (``kind: float``).
         samples: raw samples; the first 16 become the reference vectors.
-        labels: their labels.
+        labels: their labels, (count,), or one for every timestep, (count, T).
         counted: raw samples whose activity the planner will use, ideally some thousands of the training set; all of
             ``samples`` if it is None.
 
@@ -57,16 +60,18 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
     quantized = all(layer.quantized for layer in model.modules() if isinstance(layer, Layer))
     events = measured_activity(model, samples if counted is None else counted)
     samples, labels = samples[:REFERENCES], labels[:REFERENCES]
+    labels = labels[:, -1] if labels.dim() == 2 else labels
     with in_mode(model, training=False), traced(model, samples) as steps:
         logits = model(samples)
     encoder = sole_encoder(model)
     check_graph(steps, logits)
-    parts = [describe_step(step, quantized) for step in steps]
+    parts = [describe_step(step, quantized, quantization.duration(model)) for step in steps]
     content: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "kind": "qat" if quantized else "float",
-        "timesteps": encoder.timesteps,
+        "timesteps": steps[0].sources[0].timesteps,
+        **unless_usual(mode=(encoder.mode, "window")),
         "input": {
             "shape": list(encoder.spec.shape),
             "coding": encoder.spec.coding,
@@ -79,10 +84,11 @@ def describe(model: nn.Module, samples: Tensor, labels: Tensor, counted: Tensor 
     if quantized:
         assert isinstance(steps[-1].module, ReadoutLayer)
         grid = 2.0 ** int(steps[-1].module.fraction_bits)
+        last = logits[-1] if steps[-1].module.per_step else logits
         content["references"] = {
             "samples": samples.clone(),
             "labels": labels.clone(),
-            "logits": tensor(whole_valued(logits.double() * grid)),
+            "logits": tensor(whole_valued(last.double() * grid)),
         }
         check_replay(content, steps)
     return content
@@ -107,8 +113,9 @@ def check_graph(steps: list[Call], logits: Tensor) -> None:
         raise UserError("the model does not return what its readout gives, and no hardware does anything behind it")
 
 
-def describe_step(step: Call, quantized: bool) -> dict[str, Any]:
-    """One layer of the graph: structure, floats, and the integers if it is quantized."""
+def describe_step(step: Call, quantized: bool, timesteps: int | None) -> dict[str, Any]:
+    """One layer of the graph: structure, floats, and the integers if it is quantized; ``timesteps`` is None in a
+    stream."""
     module = step.module
     if not isinstance(module, Layer):
         node = module.node
@@ -123,37 +130,53 @@ def describe_step(step: Call, quantized: bool) -> dict[str, Any]:
     layer: dict[str, Any] = {"kind": "readout", "name": "readout"}
     if isinstance(module, SpikingLayer):
         assert isinstance(step.output, Bursts)
-        shape = list(step.output.counts.shape[2:])
+        shape, neuron = list(step.output.counts.shape[2:]), module.neuron
         layer = {
             "kind": "population",
             "name": step.name,
             "shape": shape + [1] * (3 - len(shape)),
-            "burst_ceiling": module.neuron.burst_ceiling,
-            "leak": [module.neuron.leak.multiplier, module.neuron.leak.shift],
-            "reset": module.neuron.reset,
-            "scale": module.neuron.scale.detach().clone(),
+            "burst_ceiling": neuron.burst_ceiling,
+            "leak": plain(neuron.leak),
+            "reset": neuron.reset,
+            "scale": neuron.scale.detach().clone(),
         }
     layer["fraction_bits"], layer["exponent"] = int(module.fraction_bits), module.exponent.clone()
+    scale = layer.get("scale", torch.ones(()))
     if not quantized:
-        scale = layer.get("scale", torch.ones(()))
         layer["fraction_bits"], layer["exponent"] = module.grid(step.sources, scale)
-    if isinstance(module, SpikingLayer):
-        bits = layer["fraction_bits"]
-        layer |= unless_usual(rounding=(module.neuron.rounding(bits), 2 ** (bits - 1)))
+    layer |= describe_states(module, layer["fraction_bits"])
     incoming = module.incoming(step.sources)
     layer["projections"] = [describe_projection(projection, source) for projection, source in incoming]
+    for projection, own in module.synapses(step.sources, scale)[len(incoming) :]:
+        recurrent = describe_projection(projection, replace(own, node=step.name))
+        layer["projections"].append(recurrent | {"recurrent": True})
     identity = step.sources[1] if len(step.sources) > len(incoming) else None
     if identity is not None:
         layer["skip"] = {"source": identity.node, "source_scale": torch.as_tensor(identity.scale).detach().clone()}
     if quantized:
         assert isinstance(module, SpikingLayer | ReadoutLayer)
-        numbers = layer_integers(module, step.sources)
+        numbers = layer_integers(module, step.sources, timesteps)
         layer["bias"] = tensor(numbers.bias)
         for part, weights in zip(layer["projections"], numbers.weights, strict=True):
             part["weights"] = tensor(weights)
         if identity is not None:
             layer["skip"]["weight"] = numbers.skip
     return layer
+
+
+def describe_states(module: Layer, bits: int) -> dict[str, Any]:
+    """Those keys of a layer that say how its states change, for F = ``bits``; only what is not the usual."""
+    if isinstance(module, ReadoutLayer):
+        limits = on_grid(module.limits, bits)
+        return unless_usual(leak=(module.leak, None), limits=(limits, None), maximum=(module.maximum, False))
+    assert isinstance(module, SpikingLayer)
+    neuron = module.neuron
+    return unless_usual(
+        rounding=(neuron.rounding(bits), 2 ** (bits - 1)),
+        current_leak=(neuron.current_leak, None),
+        membrane_limits=(on_grid(neuron.membrane_limits, bits), None),
+        current_limits=(on_grid(neuron.current_limits, bits), None),
+    )
 
 
 def describe_projection(projection: QuantProjection, source: Bursts) -> dict[str, Any]:
@@ -186,6 +209,8 @@ def unless_usual(**values: tuple[Any, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A value in the form that the file holds: one number, or a list of two."""
+    if isinstance(value, Leak):
+        return [value.multiplier, value.shift]
     return list(value) if isinstance(value, tuple) else value
 
 

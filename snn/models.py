@@ -88,6 +88,6 @@ def options_from(stored: dict[str, Any]) -> ModelOptions:
         most = MOST_CONVOLUTIONS if key == "convolutions" else LARGEST_OPTION
         numbers = [part for part in parts if isinstance(part, int | float)]
         known = all(part is None or isinstance(part, int | float | str) for part in parts)
-        if not known or len(parts) > LONGEST_OPTION or not all(0 <= number <= most for number in numbers):
+        if not known or len(parts) > LONGEST_OPTION or not all(-most <= number <= most for number in numbers):
             raise ValueError(f"the model's {shown(key)} is not possible")
     return ModelOptions(**values)

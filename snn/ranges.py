@@ -18,7 +18,7 @@ class Range:
 
 
 RANGES: dict[str, Range] = {
-    "timesteps": Range(least=1, most=1024),
+    "timesteps": Range(least=1, most=4096),
     "classes": Range(least=2, most=65536),
     "burst_bits": Range(least=1, most=8),
     "burst_ceiling": Range(least=1, most=255),
@@ -26,6 +26,7 @@ RANGES: dict[str, Range] = {
     "weight_bits": Range(least=2, most=16),
     "first_weight_bits": Range(least=2, most=16),
     "input_bits": Range(least=1, most=8),
+    "guard_bits": Range(least=0, most=8),
     "neurons": Range(least=1, most=2**24),
     "hidden": Range(least=1, most=65536),
     "channels": Range(least=1, most=4096),
@@ -37,11 +38,14 @@ RANGES: dict[str, Range] = {
     "groups": Range(least=1, most=2**24),
     "alpha": Range(least=1e-3, most=1e3, whole=False),
     "threshold": Range(least=0, most=1, whole=False),
+    "theta": Range(least=1e-6, most=1e6, whole=False),
     "float_epochs": Range(least=0, most=100_000),
     "qat_epochs": Range(least=0, most=100_000),
     "batch": Range(least=2, most=65536),
     "learning_rate": Range(least=1e-9, most=10, whole=False),
     "qat_learning_rate": Range(least=1e-9, most=10, whole=False),
+    "truncate": Range(least=0, most=4096),
+    "clip": Range(least=0, most=1e6, whole=False),
     "weight_decay": Range(least=0, most=1, whole=False),
     "label_smoothing": Range(least=0, most=0.99, whole=False),
     "shift": Range(least=0, most=16),

@@ -6,7 +6,6 @@ from torch import nn
 
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import Bursts, SumPool2d
-from snn.layers import SpikingLayer
 
 
 class ResidualBlock(nn.Module):
@@ -17,9 +16,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         same = inputs == outputs and stride == 1
         self.first = options.convolution(inputs, outputs, stride=stride)
-        self.second = SpikingLayer(
+        self.second = options.population(
             options.kernel(outputs, outputs, 3),
-            options.neuron(),
             shortcut=None if same else options.kernel(inputs, outputs, 1, stride=stride),
         )
 

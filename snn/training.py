@@ -26,6 +26,7 @@ from snn.layers import ReadoutLayer
 from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.recipe import Recipe
+from snn.state import Stateful
 from snn.workers import Workers
 
 MOST_STATE = 2048 * MEBIBYTE
@@ -40,15 +41,15 @@ class Training:
     Args:
         model: in the float form.
         recipe: how to train it.
-        images, test: the images to train with, and those to measure the accuracy on.
+        images, test: the images or recordings to train with, and those to measure the accuracy on.
         command: the command that repeats the training; the state of another command's training is refused.
         workers: the processes that train; by default only this process, on the CPU.
         teacher: a trained model to learn from as well.
         like: a model of the same architecture whose fraction bits are kept.
 
     Raises:
-        UserError: there are fewer training images than a batch has, no test images, or ``teacher`` or ``like`` do not
-            fit the model.
+        UserError: there are fewer training images than a batch has, no test images, labels or ``recipe.truncate`` that
+            the model's results do not suit, or ``teacher`` or ``like`` do not fit the model.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Training:
             raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
         if not len(test.labels):
             raise UserError("there are no test images")
+        check_labels(model, recipe, images)
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
         self.model, self.recipe, self.images, self.test = model.to(device), recipe, images, test
@@ -116,7 +118,8 @@ class Training:
             ],
             lr=rate,
         )
-        steps = max(1, epochs * (len(self.labels) // recipe.batch))
+        pieces = -(-timesteps_of(self.model) // recipe.truncate) if recipe.truncate else 1
+        steps = max(1, epochs * (len(self.labels) // recipe.batch) * pieces)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
         self.average = WeightAverage(self.model, recipe.average) if recipe.average else None
 
@@ -136,27 +139,43 @@ class Training:
         order = torch.randperm(len(self.labels), generator=self.random)[: batches * recipe.batch]
         for chosen in order.to(device).split(recipe.batch):
             changed = changed_samples(self.pixels[chosen], recipe.augmentation, self.random)
-            loss = self._loss(self.workers.share(changed), self.workers.share(self.labels[chosen]))
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.schedule.step()
-            if self.average is not None:
-                self.average.follow(self.model)
-            total += loss.detach()
+            samples, labels = self.workers.share(changed), self.workers.share(self.labels[chosen])
+            total += self._learn(samples, labels) if recipe.truncate == 0 else self._learn_in_pieces(samples, labels)
         if not torch.isfinite(total):
             raise UserError("training diverged (the loss is not finite); lower --learning-rate")
         self.epoch += 1
         return float(total / batches)
 
-    def _loss(self, samples: Tensor, labels: Tensor) -> Tensor:
-        logits = self.parallel(samples) / timesteps_of(self.model)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+    def _learn(self, samples: Tensor, labels: Tensor, run: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """One step of the optimizer; returns the loss."""
+        loss = self._loss(samples, labels, run)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.follow(self.model)
+        return loss.detach()
+
+    def _learn_in_pieces(self, samples: Tensor, labels: Tensor) -> Tensor:
+        """A step for every piece of the recordings, through which the state goes on; returns the mean loss."""
+        run, losses = Stateful(self.model, self.parallel), []
+        pieces = (part.split(self.recipe.truncate, dim=1) for part in (samples, labels))
+        for some, their in zip(*pieces, strict=True):
+            losses.append(self._learn(some, their, run))
+            run.detach()
+        return torch.stack(losses).mean()
+
+    def _loss(self, samples: Tensor, labels: Tensor, run: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        logits, targets = answered((run or self.parallel)(samples) / span_of(self.model), labels)
+        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         if self.teacher is None:
             return loss
         share = self.recipe.distillation
         with torch.no_grad():
-            answers = (self.teacher(samples) / timesteps_of(self.teacher)).softmax(dim=1)
+            answers = answered(self.teacher(samples) / span_of(self.teacher), labels)[0].softmax(dim=1)
         return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
 
     def leave(self) -> None:
@@ -230,8 +249,8 @@ def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
 
     def takes(of: nn.Module) -> str:
         encoder = next(module for module in of.modules() if isinstance(module, Encoder))
-        readout = next(module for module in of.modules() if isinstance(module, ReadoutLayer))
-        frames = f"{encoder.timesteps} frames of " if encoder.spec.coding == "events" else ""
+        readout = readout_of(of)
+        frames = f"{encoder.timesteps} frames of " if encoder.spec.coding != "direct" else ""
         return f"{frames}{encoder.spec.shape} {encoder.spec.coding} samples of {len(readout.exponent)} classes"
 
     if takes(teacher) != takes(model):
@@ -243,17 +262,48 @@ def timesteps_of(model: nn.Module) -> int:
     return next(module.timesteps for module in model.modules() if isinstance(module, Encoder))
 
 
+def span_of(model: nn.Module) -> float:
+    """About how many timesteps a logit of a model sums over."""
+    return readout_of(model).span(timesteps_of(model))
+
+
+def readout_of(model: nn.Module) -> ReadoutLayer:
+    """The readout of a model."""
+    return next(module for module in model.modules() if isinstance(module, ReadoutLayer))
+
+
+def check_labels(model: nn.Module, recipe: Recipe, images: Images) -> None:
+    """Raise UserError unless the model has a result for every label, and pieces of a recording have labels."""
+    if images.labels.ndim == 2 and not readout_of(model).per_step:
+        raise UserError("there is a label for every timestep, and a result only for the whole; take --stream")
+    if recipe.truncate and images.labels.ndim == 1:
+        raise UserError("--truncate needs a label for every timestep, and there is one for each sample")
+
+
+def answered(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (answers, classes) and the labels (answers,) that they are held against.
+
+    Args:
+        logits: (batch, classes), or those of every timestep, (T, batch, classes).
+        labels: (batch,), which are held against the last timestep, or (batch, T).
+    """
+    if labels.dim() == 2:
+        return logits.transpose(0, 1).flatten(0, 1), labels.flatten()
+    return logits if logits.dim() == 2 else logits[-1], labels
+
+
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Images) -> float:
-    """Fraction of ``images`` whose first largest logit is the label's; the model's mode is kept."""
+    """Fraction of the labels of ``images`` that have the first largest logit; the model's mode is kept."""
     device = next(model.parameters()).device
     right, at_once = 0, TESTED_AT_ONCE[device.type]
     with in_mode(model, training=False):
         for start in range(0, len(images.labels), at_once):
             part = images.range(start, start + at_once)
-            logits = model(torch.from_numpy(part.pixels.copy()).to(device))
-            right += int((logits.argmax(1).numpy(force=True) == part.labels).sum())
-    return right / len(images.labels)
+            samples, labels = (torch.from_numpy(each.copy()).to(device) for each in (part.pixels, part.labels))
+            logits, targets = answered(model(samples), labels)
+            right += int((logits.argmax(1) == targets).sum())
+    return right / images.labels.size
 
 
 def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from boards.board import Board
 from boards.catalogue import CATALOGUE, find_board
 from gen.design import make_design
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from gen.reported import REPORT
 from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, check_output_file, command_line
 from qblif.files import sole_writer, write_whole

@@ -18,7 +18,6 @@ from gen.planning.plans import make_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.coverage import CoverPoint
-from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole
 from qblif.network.checks import IntArray
@@ -29,7 +28,7 @@ from qblif.progress import step
 from qblif.zoo import ZOO
 from sim.cover_points import cover
 from sim.coverage import flow_points, merge, recorded
-from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, simulate
+from sim.inferences import FULL_SPEED, STALLED, Inferences, Mode, inferences_of, simulate
 from sim.simulator import SIMULATORS, SimulationError, build_simulation
 from snn.datasets.data import load
 from studies.coverage_report import Covered, Hole, report
@@ -181,7 +180,7 @@ def run_case(case: Case, data_dir: Path | None, simulator: str, folder: Path) ->
     """
     network, config, samples = case.hardware(data_dir)
     bursts = stimuli(config, network, samples, case.images, SEED)
-    inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
+    inferences = inferences_of(network, bursts)
     simulation = build_simulation(config, simulator, folder, waves=False)
     runs: list[Sequence[CoverPoint]] = []
     with simulation.run_folder() as logs:

@@ -336,3 +336,29 @@ def random_temporal(seed: int) -> Network:
     return builder.network(
         timesteps=draw.whole(1, 6), coding=coding, input_bits=draw.pick(1, 2), readout=readout, mode=mode
     )
+
+
+def recurrent_stream() -> Network:
+    """Two populations, one of them recurrent, with a synaptic current, limits and a leaky readout."""
+    random = np.random.default_rng(7)
+
+    def neurons(channels: int) -> dict:
+        return {
+            "fraction_bits": 6,
+            "burst_ceiling": 3,
+            "leak": Leak(multiplier=15, shift=4),
+            "reset": "soft",
+            "current_leak": Leak(multiplier=3, shift=2),
+            "membrane_limits": (-500, 300),
+            "bias": random.integers(-20, 20, channels),
+            "exponent": np.ones(channels, dtype=np.int64),
+        }
+
+    builder = NetworkBuilder(random=random, shape=(6, 1, 1), neurons=neurons)
+    builder.dense("first", 9)
+    builder.recur("first", "first")
+    builder.dense("second", 5)
+    builder.classify(3)
+    zeros = np.zeros(3, dtype=np.int64)
+    readout = Readout(fraction_bits=4, bias=zeros + 3, exponent=zeros, leak=Leak(multiplier=255, shift=8))
+    return builder.network(timesteps=50, coding="events", input_bits=2, readout=readout, mode="stream")

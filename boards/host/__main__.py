@@ -28,7 +28,7 @@ DEFAULT_COUNT = 1000
 
 def check_network(device: Device, checkpoint: Path) -> Network:
     """The checkpoint's integer network; raises UserError if another network was flashed."""
-    from gen.frontend.fold import read_network
+    from gen.frontend.origin import read_network
     from qblif.network.file import network_sha256
 
     _, network, vectors = read_network(checkpoint)

@@ -18,7 +18,7 @@ from gen.built import built_hardware
 from gen.design import Design, too_narrow
 from gen.emit.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
 from gen.emit.memory_images import MemoryImage
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from gen.reported import read_report
 from hw.configure import configure
 from qblif.errors import UserError
@@ -47,7 +47,7 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     plan, board = hardware.plan, hardware.board
     if not (plan.patchable and (built / MEMORIES).is_file()):
         raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
-    loaded, network, references = read_network(checkpoint)
+    origin, network, references = read_network(checkpoint)
     for difference in differences(hardware.network, network):
         raise UserError(f"{checkpoint} does not fit the hardware of {built}: {difference}; build it anew")
     counts = [min(plan.self_test_samples, len(one.samples)) for one in (references, hardware.references)]
@@ -64,7 +64,7 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
     sha256 = network_sha256(network, references)
     plan = dataclasses.replace(plan, network_sha256=sha256)
     return Design(
-        checkpoint=loaded,
+        origin=origin,
         board=board,
         network=network,
         references=references,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qblif.archive import check_plain, check_tensors, load_archive
 from qblif.errors import UserError
+from qblif.network.checks import MOST_TIMESTEPS
 from qblif.reading import MEBIBYTE, shown
 
 FORMAT = "qblif-checkpoint"
@@ -24,7 +25,6 @@ MOST_BYTES = 128 * MEBIBYTE
 """Largest file; a ResNet-19, far larger than any board holds, takes 63 MiB with floats and integers."""
 MOST_LAYERS = 256
 MOST_REFERENCES = 256
-MOST_TIMESTEPS = 1024
 MOST_ACTIVITY = 2**50
 Expected = TypeVar("Expected")
 
@@ -33,6 +33,7 @@ TOP = (
     "version",
     "kind",
     "timesteps",
+    "mode",
     "input",
     "layers",
     "references",
@@ -46,13 +47,25 @@ FLOATS = ("weight", "gain", "shift", "mean", "variance", "epsilon", "source_scal
 REFERENCES = ("samples", "labels", "logits")
 TARGET = ("kind", "name", "fraction_bits", "exponent", "projections")
 LAYERS = {
-    "population": (*TARGET, "shape", "burst_ceiling", "leak", "reset", "rounding", "scale", "skip"),
-    "readout": TARGET,
+    "population": (
+        *TARGET,
+        "shape",
+        "burst_ceiling",
+        "leak",
+        "reset",
+        "rounding",
+        "current_leak",
+        "membrane_limits",
+        "current_limits",
+        "scale",
+        "skip",
+    ),
+    "readout": (*TARGET, "leak", "limits", "maximum"),
     "pooling": ("kind", "name", "source", "pooling", "kernel", "stride", "padding"),
 }
 PROJECTIONS = {
-    "dense": ("kind", "source", "weight_bits", "floats"),
-    "conv2d": ("kind", "source", "weight_bits", "floats", "stride", "padding", "dilation", "groups"),
+    "dense": ("kind", "source", "weight_bits", "floats", "recurrent"),
+    "conv2d": ("kind", "source", "weight_bits", "floats", "recurrent", "stride", "padding", "dilation", "groups"),
 }
 SKIP = ("source", "source_scale")
 INTEGERS = {"layer": ("bias",), "projection": ("weights",), "skip": ("weight",)}
@@ -73,6 +86,7 @@ class Checkpoint:
     path: Path
     kind: Literal["qat", "float"]
     timesteps: int
+    mode: Literal["window", "stream"]
     input: dict[str, Any]
     layers: list[dict[str, Any]]
     references: dict[str, Any] | None
@@ -114,6 +128,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         path=path,
         kind="qat" if quantized else "float",
         timesteps=get(loaded, "timesteps", int, path),
+        mode=get(loaded, "mode", str, path) if "mode" in loaded else "window",  # type: ignore[arg-type]
         input=spec,
         layers=layers,
         references=known,
@@ -191,6 +206,17 @@ def training(section: Any, where: object) -> dict[str, Any]:
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise UserError(f"{where}: 'training' must be a record with a test_accuracy from 0 to 1")
     return section
+
+
+def two_integers(section: Any, key: str, where: object) -> tuple[int, int] | None:
+    """The list of two integers ``section[key]``, or None if there is no such key; raises UserError for anything
+    else."""
+    if key not in section:
+        return None
+    values = get(section, key, list, where)
+    if len(values) != 2 or not all(type(value) is int for value in values):
+        raise UserError(f"{where}: {key!r} is {shown(values)}, not two integers")
+    return values[0], values[1]
 
 
 def numbers_per_axis(section: Any, where: object, needed: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from gen.frontend.checkpoint import (
     floats,
     get,
     integer_tensor,
-    load_checkpoint,
     numbers_per_axis,
+    two_integers,
     whole_number,
 )
 from qblif.errors import UserError
@@ -74,6 +74,9 @@ def fold(checkpoint: Checkpoint) -> Network:
                     fraction_bits=get(layer, "fraction_bits", int, name),
                     bias=folded.bias,
                     exponent=integer_tensor(layer, "exponent", name, 1),
+                    leak=leak(layer, "leak", name),
+                    limits=two_integers(layer, "limits", f"layer {name}"),
+                    maximum=get(layer, "maximum", bool, name) if "maximum" in layer else False,
                 )
             else:
                 nodes.append(population(layer, name, folded))
@@ -84,6 +87,7 @@ def fold(checkpoint: Checkpoint) -> Network:
             raise UserError(f"{checkpoint.path}: activity of {shown(min(unknown))}, which is not a node")
         return Network(
             timesteps=checkpoint.timesteps,
+            mode=checkpoint.mode,
             input=spec,
             nodes=tuple(nodes),
             projections=tuple(projections),
@@ -113,6 +117,9 @@ def references(checkpoint: Checkpoint, network: Network) -> ReferenceVectors:
         encode(samples, network.input)
     except NetworkError as error:
         raise UserError(f"{checkpoint.path}: references: {brief(error)}") from error
+    steps = None if network.input.coding == "direct" else samples.shape[1]
+    if steps not in (None, network.timesteps):
+        raise UserError(f"{checkpoint.path}: references: {steps} timesteps, and the network has {network.timesteps}")
     if logits.shape != (len(samples), len(network.readout.bias)) or labels.shape != (len(samples),):
         raise UserError(f"{checkpoint.path}: references: logits {logits.shape} do not belong to {len(samples)} samples")
     return ReferenceVectors(samples=samples, logits=logits, labels=labels)
@@ -130,20 +137,30 @@ def pooling(layer: dict[str, Any], name: str) -> Pooling:
 
 def population(layer: dict[str, Any], name: str, folded: FoldedLayer) -> Population:
     """One population with its folded constants."""
-    leak = get(layer, "leak", list, name)
-    if len(leak) != 2 or not all(type(part) is int for part in leak):
-        raise UserError(f"layer {name}: leak must be two integers (multiplier, shift)")
+    label = f"layer {name}"
+    membrane_leak = leak(layer, "leak", name)
+    if membrane_leak is None:
+        raise UserError(f"{label}: the checkpoint has no 'leak'")
     return Population(
         name=name,
         shape=tuple(get(layer, "shape", list, name)),
         fraction_bits=get(layer, "fraction_bits", int, name),
         burst_ceiling=get(layer, "burst_ceiling", int, name),
-        leak=Leak(multiplier=leak[0], shift=leak[1]),
+        leak=membrane_leak,
         reset=get(layer, "reset", str, name),  # type: ignore[arg-type]
         bias=folded.bias,
         exponent=integer_tensor(layer, "exponent", name, 1),
         rounding=get(layer, "rounding", int, name) if "rounding" in layer else None,
+        current_leak=leak(layer, "current_leak", name),
+        membrane_limits=two_integers(layer, "membrane_limits", label),
+        current_limits=two_integers(layer, "current_limits", label),
     )
+
+
+def leak(layer: dict[str, Any], key: str, name: str) -> Leak | None:
+    """The leak ``layer[key]``; None if there is no such key."""
+    parts = two_integers(layer, key, f"layer {name}")
+    return None if parts is None else Leak(multiplier=parts[0], shift=parts[1])
 
 
 def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> list[Dense | Conv2d | Skip]:
@@ -157,11 +174,14 @@ def layer_projections(layer: dict[str, Any], name: str, folded: FoldedLayer) -> 
                 f"layer {name}: all weights from {source} round to zero, so nothing could ever pass; "
                 "train with more weight bits or a lower learning rate"
             )
+        common: dict[str, Any] = {"source": source, "target": name, "weights": weights, "weight_bits": bits}
+        if "recurrent" in part:
+            common["recurrent"] = get(part, "recurrent", bool, name)
         if kind == "dense":
-            result.append(Dense(source=source, target=name, weights=weights, weight_bits=bits))
+            result.append(Dense(**common))
         else:
             window = numbers_per_axis(part, name, ["stride", "padding"], ["dilation", "groups"])
-            result.append(Conv2d(source=source, target=name, weights=weights, weight_bits=bits, **window))
+            result.append(Conv2d(**common, **window))
     if folded.skip is not None:
         source = get(layer["skip"], "source", str, name)
         result.append(Skip(source=source, target=name, weight=folded.skip))
@@ -233,16 +253,6 @@ def fold_layer(layer: dict[str, Any], name: str) -> FoldedLayer:
     if "skip" in layer:
         skip = int(np.floor(scalar(layer["skip"], "source_scale", name) / scale * unit + 0.5))
     return FoldedLayer(weights=weights, bias=bias, skip=skip)
-
-
-def read_network(path: Path) -> tuple[Checkpoint, Network, ReferenceVectors]:
-    """A checkpoint, its integer network and its reference vectors, checked by replay; raises UserError."""
-    checkpoint = load_checkpoint(path)
-    network = fold(checkpoint)
-    vectors = references(checkpoint, network)
-    if checkpoint.kind == "qat":
-        check_references(path, network, vectors)
-    return checkpoint, network, vectors
 
 
 def check_references(path: Path, network: Network, vectors: ReferenceVectors) -> None:

@@ -42,6 +42,9 @@ TIGHTER_LIMITS, TIGHTER_STEP = 4, 1 / 8
 chosen one by one."""
 NARROWEST_LIMITS = 8
 """Limits, half an octave apart, starting with no limit, at which a design may still turn out smaller."""
+MANY_TIMESTEPS = 16
+"""Timesteps of input from which on the time-major schedule is tried first. A 34x34 event CNN with 100 timesteps needs
+160 block RAMs of a ULX3S-85F position-major, and 71 time-major, with the same cycles."""
 ROUNDS, DEARER = 4, 3.0
 """How often, and by which factor, the price of an exceeded resource is raised."""
 
@@ -116,8 +119,8 @@ def make_plan(
         target_fps: see above.
         inputs: bursts of the reference inputs; the self-test holds as many of them as fit.
         patch_margin: see :class:`gen.planning.planner.Planner`.
-        schedule: the order of the timesteps; None for position-major, unless the network needs time-major or a network
-            with many timesteps fits the board only so.
+        schedule: the order of the timesteps; None for the one that :func:`preferred_schedule` names, or, if that does
+            not fit, the other one.
 
     Raises:
         UserError: no plan fits or is fast enough; the message says what is missing, and names ways out that were tried.
@@ -125,25 +128,39 @@ def make_plan(
     needed = needs_time_major(network)
     if needed is not None and schedule == "position_major":
         raise UserError(f"the network cannot be position-major: {needed}; leave out --schedule")
-    first: Schedule = "position_major" if needed is None else "time_major"
     planned = partial(
         make_scheduled_plan, network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin
     )
-    if schedule is not None or needed is not None or network.input.coding == "direct" or network.timesteps == 1:
-        return planned(schedule or first)
+    preferred = preferred_schedule(network)
+    if schedule is not None or needed is not None or not differs_over_time(network):
+        return planned(schedule or preferred)
     try:
-        return planned(first)
+        return planned(preferred)
     except UserError as error:
         with suppress(UserError):
-            return planned("time_major")
+            return planned("time_major" if preferred == "position_major" else "position_major")
         raise error
+
+
+def differs_over_time(network: Network) -> bool:
+    """Whether the input is another one at every timestep, so that every timestep has to be buffered."""
+    return network.input.coding != "direct" and network.timesteps > 1
+
+
+def preferred_schedule(network: Network) -> Schedule:
+    """The schedule that the planner tries first."""
+    many = differs_over_time(network) and network.timesteps >= MANY_TIMESTEPS
+    return "time_major" if many or needs_time_major(network) is not None else "position_major"
 
 
 def schedule_reason(network: Network, schedule: Schedule) -> str:
     """Why the planner chose a schedule."""
-    if schedule == "position_major":
-        return "position-major: a position's timesteps follow each other, so few neurons have to keep their state"
-    return f"time-major: {needs_time_major(network) or 'position-major it does not fit this board'}"
+    reason = needs_time_major(network)
+    if schedule == preferred_schedule(network) == "position_major":
+        reason = "a position's timesteps follow each other, so few neurons have to keep their state"
+    elif reason is None and schedule == preferred_schedule(network):
+        reason = f"{network.timesteps} timesteps of input are too many to buffer"
+    return f"{schedule.replace('_', '-')}: {reason or 'as requested, or since the other one does not fit'}"
 
 
 def make_scheduled_plan(

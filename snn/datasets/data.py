@@ -1,4 +1,5 @@
-"""Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events.
+"""Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events, and
+files of anybody's own.
 
 Needs only numpy (digits also scikit-learn). Nothing is unpickled. Every set is returned as unsigned bytes.
 """
@@ -7,23 +8,29 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qblif.errors import STORAGE_ERRORS, UserError
 from qblif.network.checks import Shape
+from qblif.network.nodes import Coding
 from snn.datasets.events import EVENT_LOADERS, Split
 from snn.datasets.fetch import Official, cache_folder, fetch_debian, fetch_official
 from snn.datasets.idx import read_cifar10, read_idx
+from snn.datasets.npz import npz_coding, read_npz
 
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """``pixels``: uint8 (count, C, H, W), or event counts (count, T, C, H, W); ``labels``: int64 (count,)."""
+    """Samples and their labels.
+
+    Attributes:
+        pixels: uint8 (count, C, H, W), or event counts or frames (count, T, C, H, W).
+        labels: int64 (count,), or (count, T) with a label for every timestep.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -33,6 +40,16 @@ class Images:
         """(C, H, W)."""
         channels, height, width = self.pixels.shape[-3:]
         return channels, height, width
+
+    @property
+    def timesteps(self) -> int | None:
+        """T of recordings; None for images."""
+        return self.pixels.shape[1] if self.pixels.ndim == 5 else None
+
+    @property
+    def last_labels(self) -> NDArray[np.int64]:
+        """(count,): where every timestep has a label, that of the last."""
+        return self.labels if self.labels.ndim == 1 else self.labels[:, -1]
 
     def first(self, count: int | None) -> "Images":
         """The first ``count`` images, or all of them."""
@@ -62,19 +79,22 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
     """Load a data set by name.
 
     Args:
-        name: one of :data:`NAMES`.
+        name: one of :data:`NAMES`; ``npz:FILE`` reads a file as :mod:`snn.datasets.npz` describes it.
         split: ``train`` or ``test``.
-        data_dir: folder with the set's files, or with a subfolder of the set's name.
-        timesteps: T, the frames that the events of a recording are binned into; images ignore it.
+        data_dir: folder with the set's files, or with a subfolder of the set's name; of FILE, the folder that it is in.
+        timesteps: T, the frames that the events of a recording are binned into; images and files ignore it.
 
     Raises:
         UserError: the name is unknown, or the files are missing or damaged; the message says how to get them.
     """
     if timesteps < 1:
         raise UserError(f"{name}: there must be at least 1 timestep, not {timesteps}")
-    if name not in NAMES:
+    if name not in NAMES and not name.startswith(NPZ):
         raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
     try:
+        if name.startswith(NPZ):
+            pixels, labels = read_npz(npz_file(name, data_dir), split)
+            return Images(pixels=pixels, labels=labels)
         if name not in EVENT_LOADERS:
             return LOADERS[name](split, data_dir)
         if data_dir is None:
@@ -146,12 +166,21 @@ LOADERS: dict[str, Callable[[Split, Path | None], Images]] = {
     "cifar10": load_cifar10,
     "digits": load_digits,
 }
-NAMES = (*LOADERS, *EVENT_LOADERS)
+NPZ = "npz:"
+NAMES = (*LOADERS, *EVENT_LOADERS, f"{NPZ}FILE")
 """All data sets."""
 
 
-def coding_of(name: str) -> Literal["direct", "events"]:
-    """How the samples of a data set become bursts (:class:`qblif.network.nodes.InputSpec`)."""
+def npz_file(name: str, data_dir: Path | None) -> Path:
+    """The FILE of ``npz:FILE``."""
+    path = Path(name.removeprefix(NPZ))
+    return path if data_dir is None else data_dir / path
+
+
+def coding_of(name: str, data_dir: Path | None = None) -> Coding:
+    """How the samples of a data set become bursts (:class:`qblif.network.nodes.InputSpec`); raises UserError."""
+    if name.startswith(NPZ):
+        return npz_coding(npz_file(name, data_dir))
     return "events" if name in EVENT_LOADERS else "direct"
 
 

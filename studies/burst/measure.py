@@ -108,6 +108,6 @@ def design_figures(design: Design, images: Images) -> Figures:
     """Cycles per image, by the exact model, and resources, by the fitted model."""
     known = golden.run(design.network, encode(images.pixels, design.network.input))
     cycles = predict(design.config, {name: bursts.numpy() for name, bursts in known.bursts.items()})
-    candidate = evaluate_plan(design.network, design.board, design.plan, design.checkpoint.activity, design.inputs)
+    candidate = evaluate_plan(design.network, design.board, design.plan, design.origin.activity, design.inputs)
     totals = {key: round(candidate.total(key), 1) for key in ("lut", "ff", "bram")}
     return {"cycles": cycles.mean, "clock_mhz": design.plan.clock_mhz, **totals}

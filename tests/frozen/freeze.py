@@ -17,7 +17,7 @@ import numpy as np
 
 from gen.design import make_design
 from gen.emit.rtl import network_verilog
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import load_plan

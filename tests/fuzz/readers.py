@@ -12,7 +12,7 @@ import torch
 
 from boards.catalogue import find_board
 from gen.emit.block_rams import load_blocks
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from gen.planning.plans import make_plan
 from gen.reported import built_file, read_report
 from hw.plan import load_plan

@@ -226,7 +226,7 @@ def test_what_synthesis_finds_too_big_names_a_rate_that_is_smaller(digits_checkp
     smaller = make_design(digits_checkpoint, "icebreaker", target_fps=rate)
 
     def cells(one):
-        return evaluate_plan(one.network, one.board, one.plan, one.checkpoint.activity, one.inputs).total("cells")
+        return evaluate_plan(one.network, one.board, one.plan, one.origin.activity, one.inputs).total("cells")
 
     assert cells(smaller) / cells(design) <= 5280 / 5798
     with pytest.raises(UserError, match="take a smaller network or a bigger board"):

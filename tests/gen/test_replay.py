@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gen import build, plan
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.errors import UserError
 from qblif.network.checks import NetworkError

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif.errors import UserError
 from qblif.network.checks import NetworkError
 from qblif.network.coding import encode

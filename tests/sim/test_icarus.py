@@ -12,7 +12,7 @@ from qblif.network.coding import encode
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout
 from qblif.network.projections import Conv2d, Dense
-from sim.inferences import FULL_SPEED, Inferences, simulate
+from sim.inferences import FULL_SPEED, Inferences, inferences_of, simulate
 from sim.simulator import build_simulation
 from studies.plan_edits import plan_for
 from tests.networks import random_bursts
@@ -74,7 +74,7 @@ def test_a_padded_convolution(timesteps, tmp_path):
     network = padded(timesteps)
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)
-    inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
+    inferences = inferences_of(network, bursts)
     simulation = build_simulation(config, "icarus", tmp_path, waves=False)
     comparison = simulate(config, simulation, inferences, FULL_SPEED).comparison
     assert comparison.mismatches == 0, comparison.first

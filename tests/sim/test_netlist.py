@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from gen.planning.cycles import predict
-from qblif import golden
 from qblif.errors import UserError
 from sim import netlist, run
-from sim.inferences import FULL_SPEED, STALLED, Inferences, simulate
+from sim.inferences import FULL_SPEED, STALLED, inferences_of, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build_simulation
 from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
-from tests.networks import random_bursts
+from tests.networks import random_bursts, recurrent_stream
 from tests.sim.test_run import needs_icarus
 
 
@@ -32,7 +31,7 @@ def test_a_small_network(family, tmp_path):
     plan = plan_for(network, hidden_0=fields)
     config = netlist_config(network, plan, family)
     bursts = random_bursts(network, 6)
-    inferences = Inferences(bursts=bursts, golden=golden.run(network, bursts))
+    inferences = inferences_of(network, bursts)
     simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
     full = simulate(config, simulation, inferences, FULL_SPEED)
     assert full.comparison.mismatches == 0
@@ -83,3 +82,20 @@ def test_netlists_of_the_shipped_networks(name, data, board, fps, count, family,
     assert (report["images"], report["mismatches"], report["prediction_exact"]) == (count, 0, True)
     assert report["netlist"]["family"] == family
     assert set(report["runs"]) == {"references", "full speed", "random stalls", "one by one"}
+
+
+@needs_icarus
+@pytest.mark.icarus
+@pytest.mark.parametrize(
+    "family", ["ecp5", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ice40", "xilinx"))]
+)
+def test_a_recurrent_stream(family, tmp_path):
+    """Time-major, with the states of all neurons, a frame buffer and a leaky readout."""
+    network = recurrent_stream()
+    config = netlist_config(network, plan_for(network), family)
+    inferences = inferences_of(network, random_bursts(network, 1))
+    simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
+    for mode in (FULL_SPEED, STALLED):
+        assert simulate(config, simulation, inferences, mode).comparison.mismatches == 0
+    inferences.golden.sums[0, 2, 1] += 1
+    assert simulate(config, simulation, inferences, FULL_SPEED).comparison.first.startswith("readout: inference 2")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.errors import UserError
 from qblif.network.coding import encode
@@ -15,13 +15,14 @@ from qblif.network.nodes import InputSpec, Leak
 from snn import train
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, MaxPool2d, SumPool2d
-from snn.command import command_of, leak_of, parse
+from snn.command import command_of, parse
 from snn.datasets.data import load
 from snn.models import make_model
 from snn.neuron import QBLIF
 from snn.projections import QuantConv2d, QuantLinear
 from snn.recipe import Recipe, model_options_of
 from snn.surrogate import Surrogate
+from snn.values import leak_of
 from tests.networks import population_at, weighted_at
 from tests.snn.killed import few
 
@@ -60,7 +61,7 @@ WRONG = {
     "coding 'rate'": lambda: InputSpec(shape=(1, 8, 8), coding=odd("rate"), bits=4),
     "bits must be 1 to 8, not 9": lambda: InputSpec(shape=(1, 8, 8), coding="direct", bits=9),
     "timesteps 0 ": lambda: Encoder(SPEC, 0),
-    "timesteps 1025 ": lambda: Encoder(SPEC, 1025),
+    "timesteps 4097 ": lambda: Encoder(SPEC, 4097),
     "timesteps 2.5 ": lambda: Encoder(SPEC, odd(2.5)),
     "kernel 1 and stride 1": lambda: SumPool2d(1),
     "MaxPool2d kernel 0 ": lambda: MaxPool2d(0),
@@ -112,7 +113,7 @@ def test_the_ends_of_the_ranges_can_be_made():
     ("option", "values"),
     [
         ("--weight-bits", (0, 1, 17, "four")), ("--first-weight-bits", (1, 17)), ("--burst-bits", (0, 9)),
-        ("--burst-ceiling", (0, -1, 256)), ("--input-bits", (0, 9)), ("--timesteps", (0, 1025)),
+        ("--burst-ceiling", (0, -1, 256)), ("--input-bits", (0, 9)), ("--timesteps", (0, 4097)),
         ("--reset", ("none",)), ("--surrogate", ("relu",)), ("--pooling", ("average",)), ("--alpha", ("nan", 0)),
         ("--leak", ("1.5", "0.9", "3/5", "-0.5", "1/2^17", "9" * 40, "nan", "1e999999999", "half", "1/0")),
         ("--threshold", ("nan", 2)), ("--float-epochs", (-1,)), ("--qat-epochs", (-1, "1.5")), ("--batch", (0, 1)),

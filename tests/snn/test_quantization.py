@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gen.frontend.checkpoint import load_checkpoint
-from gen.frontend.fold import fold, read_network, references
+from gen.frontend.fold import fold, references
+from gen.frontend.origin import read_network
 from qblif import golden
 from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec, Leak

@@ -18,7 +18,7 @@ from gen.emit.block_rams import MEMORIES, load_blocks, read_back
 from gen.emit.board_top import board_top
 from gen.emit.memory_images import RTLIL, MemoryImage, memory_images, with_placeholders, without_placeholders
 from gen.emit.patch import differences, part_differences, patch_files
-from gen.frontend.checkpoint import load_checkpoint
+from gen.frontend.origin import read_network
 from gen.planning.plans import make_plan
 from gen.reported import file_hash
 from hw.configure import configure
@@ -39,7 +39,7 @@ from tests.networks import population_at, random_convolutions
 
 def design_of(network, board, plan, checkpoint):
     """A design without a checkpoint of its own, and with two reference inputs that say nothing."""
-    loaded = dataclasses.replace(load_checkpoint(checkpoint), activity={}, references=None)
+    origin = dataclasses.replace(read_network(checkpoint)[0], activity={})
     count, classes, bits = 2, len(network.readout.bias), configure(network, plan).readout.logit_bits
     random = np.random.default_rng(0)
     references = ReferenceVectors(
@@ -51,7 +51,7 @@ def design_of(network, board, plan, checkpoint):
     plan = dataclasses.replace(plan, network_sha256=sha256)
     assert not list(too_narrow(plan, network))
     return Design(
-        checkpoint=loaded, board=find_board(board), network=network, references=references, sha256=sha256, plan=plan,
+        origin=origin, board=find_board(board), network=network, references=references, sha256=sha256, plan=plan,
         config=configure(network, plan),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gen import build
-from gen.frontend.fold import read_network
+from gen.frontend.origin import read_network
 from qblif.errors import UserError
 from qblif.network.file import network_sha256
 
@@ -91,7 +91,7 @@ UNKNOWN = {
     "top": lambda c: c.update(threshold=1.0),
     "input": lambda c: c["input"].update(mean=0.5),
     "layer": lambda c: first(c).update(threshold=1.0),
-    "readout": lambda c: c["layers"][-1].update(leak=[1, 1]),
+    "readout": lambda c: c["layers"][-1].update(reset="soft"),
     "projection": lambda c: first(c)["projections"][0].update(threshold=4),
     "neutral": lambda c: first(c)["projections"][0].update(dilation=1),
     "groups": lambda c: first(c)["projections"][0].update(groups=4),

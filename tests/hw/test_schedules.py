@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
-from hw.schedule import needs_time_major
+from hw.schedule import Schedule, needs_time_major
 from studies.plan_edits import plan_for
 from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.test_top import RANDOM, SEEDS, check
@@ -36,7 +36,7 @@ def test_feedforward_networks_run_time_major_too(seed):
 def test_three_hundred_networks(seed):
     """Every beat, every state and the cycles, under a planned or a random plan, with and without stalls."""
     network = random_temporal(seed)
-    schedule = "time_major" if seed % 3 or needs_time_major(network) else "position_major"
+    schedule: Schedule = "time_major" if seed % 3 or needs_time_major(network) else "position_major"
     plan = random_plan(network, seed, schedule) if seed % 2 else plan_for(network)
     check(network, plan, count=2, pauses=(0.0, 0.0) if seed % 4 < 2 else (0.3, 0.3))
     check_cycles(network, plan, count=2)
