@@ -17,6 +17,7 @@ from hw.plan import Plan, load_plan
 from hw.schedule import SCHEDULES, Schedule
 from hw.shell.selftest import SelfTestVectors
 from hw.widths import Widths, proved_widths
+from qblif import golden
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
@@ -235,18 +236,24 @@ def too_narrow(plan: Plan, network: Network) -> Iterator[tuple[str, str, int, in
 
 
 def self_test_vectors(design: Hardware) -> SelfTestVectors:
-    """The first reference vectors, as many as the plan says, as the on-chip harness replays them; without references,
-    one arbitrary sample that is not checked."""
-    count = design.plan.self_test_samples
+    """The inputs of the first results that the references give, as many results as the plan says, as the on-chip
+    harness replays them; without references, one arbitrary input that is not checked.
+
+    Every timestep of a stream gives a result, so its inputs are the first timesteps of the first reference.
+    """
+    count, network, config = design.plan.self_test_samples, design.network, design.config
     if not count:
         return SelfTestVectors(beats=[], logits=[])
-    samples = design.references.samples
+    samples, logits = design.references.samples[:count], design.references.logits[:count]
     if not len(samples):
-        generator, spec = np.random.default_rng(BLANK_SAMPLE_SEED), design.network.input
-        steps = () if spec.coding == "direct" else (design.network.timesteps,)
+        generator, spec = np.random.default_rng(BLANK_SAMPLE_SEED), network.input
+        steps = () if spec.coding == "direct" else (network.timesteps,)
         samples = generator.integers(0, 256, (1, *steps, *spec.shape), dtype=np.uint8)
-    beats = stream_beats(encode(samples[:count], design.network.input), design.config.input)
+    bursts = encode(samples, network.input)
+    if network.mode == "stream":
+        bursts = bursts[:1, :count]
+        logits = golden.run(network, bursts).sums[0].numpy() if len(logits) else logits
+    beats = stream_beats(config.framed(bursts), config.input)
     return SelfTestVectors(
-        beats=beat_words(beats, design.config.input.burst_bits),
-        logits=[int(logit) for logit in design.references.logits[:count].reshape(-1)],
+        beats=beat_words(beats, config.input.burst_bits), logits=[int(logit) for logit in logits.reshape(-1)]
     )

@@ -71,6 +71,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "layers": rows,
         "estimated": {key: round(sum(row["estimated"][key] for row in rows), 1) for key in estimates(design)},
         "self_test_samples": design.plan.self_test_samples,
+        "self_test_of": "timesteps" if design.network.mode == "stream" else "samples",
         "width_margin": design.width_margin,
         "plan_sha256": design.plan.sha256,
         "bottleneck": candidate.bottleneck,
@@ -100,7 +101,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"- expected cycles per inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences per second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
-        f"- self-test on the chip: {report['self_test_samples'] or 'none, since not one sample fits; no'} samples",
+        f"- self-test on the chip: {report['self_test_samples'] or 'none, since not one sample fits; no'} "
+        f"{report['self_test_of']}",
         f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "
         f"checkpoint {report['checkpoint_sha256'][:16]}",
     ]

@@ -1,4 +1,4 @@
-"""The data of requests and answers (see :mod:`qblif.protocol`): samples and frames to bytes, bytes to results.
+"""The data of requests and answers (see :mod:`qblif.protocol`): samples to bytes, bytes to results.
 
 Needs only numpy.
 """
@@ -18,7 +18,7 @@ from qblif.streams import stream_beats
 
 
 def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
-    """The bursts of each request that samples take: of whole samples, or of frames, ``timesteps`` of each sample.
+    """The bursts of each request that samples take: of whole samples, or of each of their timesteps.
 
     Args:
         samples: as :func:`qblif.network.coding.encode` takes them; raises its NetworkError for anything else.
@@ -32,8 +32,8 @@ def pack_samples(samples: NDArray[Any], identity: Identity) -> list[bytes]:
     return pack_bursts(bursts, identity)
 
 
-def pack_frame(frame: NDArray[Any], identity: Identity) -> bytes:
-    """The bursts of one timestep of raw samples, (C, H, W); raises NetworkError for anything else."""
+def pack_step(frame: NDArray[Any], identity: Identity) -> bytes:
+    """The bursts of one timestep, from raw samples (C, H, W); raises NetworkError for anything else."""
     (packed,) = pack_bursts(encode(np.asarray(frame)[None, None], identity.input), identity)
     return packed
 

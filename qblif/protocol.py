@@ -15,13 +15,13 @@ Requests are numbered modulo 256. A request whose id is not the next expected on
 without notice. ``IDENTIFY`` and ``RESET`` are accepted with any id, and numbering continues from there. At most
 ``window`` requests may be unanswered at a time; more may be refused as ``BUSY``.
 
-A device takes either whole samples (``INFER``) or single timesteps, called frames (``STEP``); the other command is
-``UNKNOWN`` to it. In mode ``window`` every ``timesteps`` frames give a result, which is in the answer to the last of
-them; in mode ``stream`` every frame gives one. Other answers to a frame are empty.
+A device takes either whole samples (``INFER``) or single timesteps (``STEP``); the other command is ``UNKNOWN`` to it.
+In mode ``window`` every T timesteps give a result, which is in the answer to the last of them; in mode ``stream`` every
+timestep gives one. Other answers to a timestep are empty.
 
-Frames are numbered modulo 256 from each ``RESET`` on, in one byte before the bursts. A frame with the next number is
-executed. One with the number of the frame executed last is not executed again, and gets that frame's answer; so a host
-that misses an answer may send its request again. Any other number is refused, as every number is before the first
+Timesteps are numbered modulo 256 from each ``RESET`` on, in one byte before the bursts. A timestep with the next number
+is executed. One with the number of the timestep executed last is not executed again, and gets that one's answer; so a
+host that misses an answer may send its request again. Any other number is refused, as every number is before the first
 ``RESET`` after power-on::
 
     STEP      id  number, bursts  OUT_OF_SEQUENCE    id  next number (1 byte)
@@ -45,9 +45,9 @@ CRC_BYTES = 4
 COUNTER_BYTES = 4
 WINNER_BYTES = 2
 NUMBER_BYTES = 1
-"""The number of a frame."""
+"""The number of a timestep."""
 NUMBERS = 256
-"""Numbers of frames, and ids of requests; both start again from 0."""
+"""How many numbers timesteps have, and requests; both start again from 0."""
 ANSWER = 0x80
 BAUD_RATES = (3_000_000, 2_000_000, 1_500_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
 """Baud rates of a link; a driver without a given rate tries them in turn."""
@@ -58,7 +58,7 @@ LARGEST_ANSWER = 2**20
 LARGEST_FRACTION_BITS = 62
 
 Mode = Literal["sample", "window", "stream"]
-"""What a request for work carries: a whole sample, or a frame of a window or of a stream."""
+"""What a request for work carries: a whole sample, or a timestep of a window or of a stream."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -88,7 +88,7 @@ class Error(enum.IntEnum):
     BUSY = 0xE6
     """More requests than the window allows; there was no room for this one."""
     OUT_OF_SEQUENCE = 0xE7
-    """A frame's number is neither the next one nor that of the frame executed last."""
+    """A timestep's number is neither the next one nor that of the one executed last."""
 
 
 class ProtocolError(UserError):
@@ -185,7 +185,7 @@ class Identity:
         return command_of(self.mode)
 
     @property
-    def frames(self) -> int:
+    def requests_per_result(self) -> int:
         """Requests for each result."""
         return self.timesteps if self.mode == "window" else 1
 

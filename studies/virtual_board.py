@@ -68,7 +68,7 @@ def perfect_line(built: BuiltBoard, images: Images, expected: IntArray) -> Figur
         ):
             before = log.stat().st_size
             count = right(device, images, expected)
-            payload = len(images.labels) * device.identity.inference_bytes
+            payload = len(images.labels) * device.identity.burst_bytes
             retries = device.retries
         lines = log.read_text()[before:].splitlines()
     cycles = [int(line.split()[0]) for line in lines]
@@ -134,7 +134,7 @@ def garbage_frame(generator: random.Random, identity: Identity) -> bytes:
 
     One in a hundred is up to twice an image's length; the others are short.
     """
-    longest = 2 * identity.inference_bytes if generator.random() < 0.01 else 16
+    longest = 2 * identity.burst_bytes if generator.random() < 0.01 else 16
     data = generator.randbytes(generator.randrange(longest))
     kind, number = generator.choice((*Command, generator.randrange(5, 256))), generator.randrange(256)
     whole = Frame(kind=kind, id=number, data=data).to_bytes()

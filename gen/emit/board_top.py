@@ -7,11 +7,11 @@ from boards.board import Board, Uart
 from boards.harness import BoardTop
 from gen.design import Hardware, self_test_vectors
 from hw.configuration import TopConfig
-from hw.link.configuration import SMALLEST_DIVISOR, LinkConfig, window
+from hw.link.configuration import SMALLEST_DIVISOR, LinkConfig, link_mode, window
 from hw.shell.device import counter_widths
 from qblif.errors import UserError
 from qblif.network.graph import Network
-from qblif.protocol import BAUD_RATES, Identity, inference_bytes
+from qblif.protocol import BAUD_RATES, Identity
 
 LARGEST_BAUD_ERROR = 0.015
 """Over the ten bits of a byte this moves the last sample by less than a sixth of a bit."""
@@ -59,6 +59,7 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
         shape=network.input.shape,
         coding=network.input.coding,
         bits=network.input.bits,
+        mode=link_mode(config),
         timesteps=network.timesteps,
         stream=config.input,
         classes=config.readout.classes,
@@ -66,7 +67,7 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
         fraction_bits=network.readout.fraction_bits,
         clock_hz=clock_hz,
         baud=baud,
-        window=window(inference_bytes(config.input)),
+        window=window(config.input, link_mode(config)),
         counters=tuple(counter_widths(config)),
     )
     return LinkConfig(identity=identity, divisor=divisor)

@@ -186,7 +186,7 @@ class Search:
     """Searches for the limit of cycles per inference at which the planner gives the wanted design.
 
     Attributes:
-        samples: the most samples that the self-test shall hold. A design gets as many of them as fit on the board in a
+        samples: the most samples, of a stream timesteps, that the self-test shall hold. A design gets as many of them as fit on the board in a
             table that is not too deep. If not even one fits, it gets none if there is a host link.
         tried: every design so far.
     """
@@ -194,8 +194,7 @@ class Search:
     def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
         self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
         self.board = planner.board
-        # Without reference inputs the self-test has one arbitrary sample.
-        self.samples = min(MOST_SELF_TEST_SAMPLES, 1 if planner.inputs is None else len(planner.inputs))
+        self.samples = min(MOST_SELF_TEST_SAMPLES, results_known(planner))
         self.tried: list[Candidate] = []
 
     def smallest(self, target_fps: float) -> Candidate:
@@ -307,6 +306,16 @@ class Search:
                 break
         self.tried.append(found)
         return found
+
+
+def results_known(planner: Planner) -> int:
+    """Results that a self-test can ask for: one of every reference input; in a stream, of every timestep of the first.
+
+    Without reference inputs the self-test has one arbitrary input.
+    """
+    if planner.inputs is None:
+        return 1
+    return int(planner.inputs.shape[1]) if planner.network.mode == "stream" else len(planner.inputs)
 
 
 def fewest_steps(cycles: float) -> int:

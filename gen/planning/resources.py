@@ -12,13 +12,13 @@ from pathlib import Path
 from boards.board import Family
 from hw.configuration import TopConfig
 from hw.features import Features
-from hw.link.configuration import buffer_bytes
+from hw.link.configuration import buffer_bytes, link_mode
 from hw.link.host_link import JOBS, link_memories
 from hw.memory import Inventory, MemoryShape, MemoryStyle
 from hw.shell.device import counter_widths
 from hw.shell.selftest import expected_memory, samples_memory
 from hw.stages.stage import Stage
-from qblif.protocol import COUNTER_BYTES, Identity, inference_bytes
+from qblif.protocol import COUNTER_BYTES, Identity, request_bytes
 
 CONSTANTS = Path(__file__).with_name("resource_constants.json")
 UNSHARED_FLIP_FLOPS = 0.55
@@ -102,7 +102,9 @@ def link_shapes(family: Family, config: TopConfig) -> list[MemoryShape]:
     """The memories of the host link, with its queue of jobs."""
     small: MemoryStyle = "distributed" if family.has_lut_ram else "block"
     identity = Identity.LAYOUT.size + len("\0".join(counter_widths(config)))
-    known = shapes(link_memories(buffer_bytes(inference_bytes(config.input)), identity))
+    mode = link_mode(config)
+    stored = None if mode == "sample" else config.readout
+    known = shapes(link_memories(buffer_bytes(request_bytes(config.input, mode)), stored, identity))
     return [*known, MemoryShape(depth=JOBS, width=16, style=small, writable=True)]
 
 

@@ -10,7 +10,16 @@ from hw.link.configuration import LinkConfig
 from hw.link.requests import job_layout
 from hw.memory import MemoryDeclaration
 from hw.stages.readout import ReadoutConfig, result_layout
-from qblif.protocol import ANSWER, COUNTER_BYTES, CRC_BYTES, HEADER_BYTES, WINNER_BYTES, Command
+from qblif.protocol import (
+    ANSWER,
+    COUNTER_BYTES,
+    CRC_BYTES,
+    HEADER_BYTES,
+    NUMBER_BYTES,
+    WINNER_BYTES,
+    Command,
+    Error,
+)
 
 
 def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
@@ -19,13 +28,15 @@ def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
 
 
 class Answerer(wiring.Component):
-    """Answers jobs in order; an inference is answered when its results arrive.
+    """Answers jobs in order; a sample or timestep that gives a result is answered when that arrives.
 
     Throughput: one byte per cycle, plus one cycle per logit; two cycles per byte of identity and counters.
 
     Ports:
         jobs: ``job_layout()``; a job is taken when its answer has left.
         results: results of the network.
+        completes: the timestep gives a result.
+        next_step: number of the next timestep, which an ``OUT_OF_SEQUENCE`` names.
         counter, turn: next byte of the activity counters, and the request for the byte after it.
         leaving: ``framed_layout()``, without checksum.
     """
@@ -36,6 +47,8 @@ class Answerer(wiring.Component):
             {
                 "jobs": In(stream.Signature(job_layout())),
                 "results": In(stream.Signature(result_layout(readout))),
+                "completes": In(1),
+                "next_step": In(8 * NUMBER_BYTES),
                 "counter": In(8),
                 "turn": Out(1),
                 "leaving": Out(stream.Signature(framed_layout())),
@@ -52,8 +65,10 @@ class Answerer(wiring.Component):
         counter_bytes = COUNTER_BYTES * len(identity.counters)
 
         # The lowest of ``left + 1`` bytes of ``word`` is sent next; they are the frame's last ones if ``closing`` is 1.
-        word = Signal(signed(8 * max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
-        left = Signal(range(max(identity.logit_bytes, WINNER_BYTES, HEADER_BYTES)))
+        header_bytes = HEADER_BYTES + (NUMBER_BYTES if self.config.steps else 0)
+        most_bytes = max(identity.logit_bytes, WINNER_BYTES, header_bytes)
+        word = Signal(signed(8 * most_bytes))
+        left = Signal(range(most_bytes))
         closing = Signal()
         kind = Signal(8)
         position = Signal(range(max(rom.depth, counter_bytes)))
@@ -71,7 +86,7 @@ class Answerer(wiring.Component):
         with m.FSM(name="state"):
             with m.State("IDLE"), m.If(self.jobs.valid):
                 m.d.sync += [
-                    word.eq(Cat(job.kind | ANSWER, job.id, Const(0, 1))),
+                    word.eq(Cat(job.kind | ANSWER, job.id, self.next_step, Const(0, 1))),
                     left.eq(HEADER_BYTES - 1),
                     kind.eq(job.kind),
                     position.eq(0),
@@ -79,8 +94,14 @@ class Answerer(wiring.Component):
                     closing.eq(1),
                 ]
                 m.next = "SEND"
-                with m.Switch(job.kind), m.Case(Command.INFER, Command.IDENTIFY, Command.COUNTERS):
-                    m.d.sync += closing.eq(0)
+                with m.Switch(job.kind):
+                    with m.Case(Command.INFER, Command.IDENTIFY, Command.COUNTERS):
+                        m.d.sync += closing.eq(0)
+                    if self.config.steps:
+                        with m.Case(Command.STEP):
+                            m.d.sync += closing.eq(~self.completes)
+                        with m.Case(Error.OUT_OF_SEQUENCE):
+                            m.d.sync += left.eq(header_bytes - 1)
             with m.State("SEND"):
                 m.d.comb += self.leaving.valid.eq(1)
                 with m.If(sent):
@@ -88,7 +109,7 @@ class Answerer(wiring.Component):
                 with m.If(sent & (left == 0)):
                     m.next = "IDLE"
                     with m.If(~closing), m.Switch(kind):
-                        with m.Case(Command.INFER):
+                        with m.Case(identity.command):
                             m.next = "RESULT"
                         with m.Case(Command.IDENTIFY):
                             m.next = "IDENTITY"

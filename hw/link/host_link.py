@@ -12,27 +12,33 @@ from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory
 from hw.link.configuration import LinkConfig
 from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
+from hw.link.steps import ResultStore, StepCounter, stored_memory
 from hw.link.uart import UartReceiver, UartTransmitter
 from hw.memory import Inventory, inventory, under
 from hw.shell.reset import reset_by
-from hw.stages.readout import result_layout
+from hw.stages.readout import ReadoutConfig, result_layout
 
 JOBS = 16
-RECEIVER, ANSWERER, ENCODER = "receiver", "answerer", "encoder"
+RECEIVER, ANSWERER, ENCODER, STORE = "receiver", "answerer", "encoder", "store"
 """Submodules that have memories."""
 
 
-def link_memories(buffer_bytes: int, identity_bytes: int, identity: bytes = b"") -> Inventory:
+def link_memories(
+    buffer_bytes: int, stored: ReadoutConfig | None, identity_bytes: int, identity: bytes = b""
+) -> Inventory:
     """The memories of a :class:`HostLink` except its queue of jobs, which is a part of Amaranth.
 
     Args:
         buffer_bytes: size of the ring of requests.
+        stored: the readout whose last result is stored; None where requests carry whole samples.
         identity_bytes: size of the device's identity.
         identity: the identity, if it is known.
     """
     yield from under(RECEIVER, inventory(ring_memory(buffer_bytes)))
     yield from under(ANSWERER, inventory(identity_memory(identity_bytes, identity)))
     yield from under(ENCODER, inventory(block_memory()))
+    if stored is not None:
+        yield from under(STORE, inventory(stored_memory(stored)))
 
 
 class HostLink(wiring.Component):
@@ -44,6 +50,9 @@ class HostLink(wiring.Component):
                                                              | jobs
         transmit line <- CobsEncoder <- FrameSealer <- Answerer <- results
 
+    Where requests carry single timesteps, a StepCounter tells the reader which one is next, and the results pass
+    through a ResultStore.
+
     Everything that a ``RESET`` restarts, including the network, is in the domain ``network``. The rest, the serial line
     and the receiver of frames, is in ``sync``. Both have the same clock; ``network`` has no reset signal.
 
@@ -52,6 +61,7 @@ class HostLink(wiring.Component):
         bursts, results: to and from the network.
         counter, turn: as in :class:`hw.link.answers.Answerer`.
         restart: 1 for one cycle to restart the network.
+        restarted: a host has restarted the network since power-on.
         restarting: a restart is in progress; 1 from the cycle after ``restart``.
         reset: resets the link's components in the domain ``network``.
     """
@@ -67,6 +77,7 @@ class HostLink(wiring.Component):
                 "counter": In(8),
                 "turn": Out(1),
                 "restart": Out(1),
+                "restarted": Out(1),
                 "restarting": In(1),
                 "reset": In(1),
             }
@@ -76,7 +87,7 @@ class HostLink(wiring.Component):
         m = Module()
         config = self.config
 
-        def restarted(component: Elaboratable) -> Elaboratable:
+        def resettable(component: Elaboratable) -> Elaboratable:
             return DomainRenamer("network")(reset_by(self.reset)(component))
 
         m.submodules.uart_receiver = uart_receiver = UartReceiver(config.divisor)
@@ -89,17 +100,16 @@ class HostLink(wiring.Component):
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
         answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
-        m.submodules.reader = restarted(reader)
-        m.submodules.unpacker = restarted(unpacker)
-        m.submodules.jobs = restarted(jobs)
-        m.submodules[ANSWERER] = restarted(answerer)
-        m.submodules.sealer = restarted(sealer)
-        m.submodules[ENCODER] = restarted(encoder)
+        m.submodules.reader = resettable(reader)
+        m.submodules.unpacker = resettable(unpacker)
+        m.submodules.jobs = resettable(jobs)
+        m.submodules[ANSWERER] = resettable(answerer)
+        m.submodules.sealer = resettable(sealer)
+        m.submodules[ENCODER] = resettable(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
-        connect(m, reader.inference, unpacker.arriving)
+        connect(m, reader.bursts, unpacker.arriving)
         connect(m, unpacker.bursts, flipped(self.bursts))
-        connect(m, flipped(self.results), answerer.results)
         connect(m, answerer.leaving, sealer.arriving)
         connect(m, sealer.leaving, encoder.arriving)
         connect(m, encoder.leaving, uart_transmitter.arriving)
@@ -117,5 +127,25 @@ class HostLink(wiring.Component):
             self.turn.eq(answerer.turn),
             self.restart.eq(receiver.restart),
             receiver.restarting.eq(self.restarting),
+        ]
+        with m.If(receiver.restart):
+            m.d.sync += self.restarted.eq(1)
+        if not config.steps:
+            connect(m, flipped(self.results), answerer.results)
+            return m
+        steps, store = StepCounter(config.identity.requests_per_result), ResultStore(self.top.readout)
+        m.submodules.steps = resettable(steps)
+        m.submodules[STORE] = resettable(store)
+        connect(m, flipped(self.results), store.results)
+        connect(m, store.stored, answerer.results)
+        m.d.comb += [
+            steps.numbered.eq(self.restarted),
+            steps.number.eq(reader.number),
+            steps.execute.eq(reader.execute),
+            reader.is_next.eq(steps.is_next),
+            reader.is_last.eq(steps.is_last),
+            store.forget.eq(reader.execute),
+            answerer.completes.eq(steps.completes),
+            answerer.next_step.eq(steps.next),
         ]
         return m

@@ -20,7 +20,7 @@ def ring_memory(buffer_bytes: int) -> MemoryDeclaration:
 
 
 class FrameReceiver(wiring.Component):
-    """Turns frames into records: ``kind, id`` and the data of an inference.
+    """Turns frames into records: ``kind, id`` and the data of a sample or timestep.
 
     A frame is written into a ring as it arrives and becomes a record when its end proves it valid. An invalid frame is
     replaced by a note, ``Error, next expected id``, so all frames are answered in order. Notes that find no room are
@@ -162,9 +162,10 @@ class FrameReceiver(wiring.Component):
     ) -> Value:
         """The error of the frame that ends now, or 0."""
         shortest = HEADER_BYTES + CRC_BYTES
-        wanted = Mux(kind == Command.INFER, self.config.longest_frame, shortest)
+        works = kind == self.config.identity.command
+        wanted = Mux(works, self.config.longest_frame, shortest)
         any_order = (kind == Command.IDENTIFY) | (kind == Command.RESET)
-        known = any_order | (kind == Command.INFER) | (kind == Command.COUNTERS)
+        known = any_order | works | (kind == Command.COUNTERS)
         checks = (
             (length < shortest, Error.SHORT),
             (length > self.config.longest_frame, Error.OVERSIZED),

@@ -26,8 +26,8 @@ def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfi
         yield from under(NETWORK, stage.memories())
     yield from under(SELF_TEST, self_test_memories(config, vectors))
     if link is not None:
-        identity = link.identity.to_bytes()
-        yield from under(LINK, link_memories(link.buffer_bytes, len(identity), identity))
+        identity, stored = link.identity.to_bytes(), config.readout if link.steps else None
+        yield from under(LINK, link_memories(link.buffer_bytes, stored, len(identity), identity))
 
 
 def counter_widths(config: TopConfig) -> dict[str, int]:
@@ -52,6 +52,9 @@ class NetworkDevice(wiring.Component):
     """After a reset the self-test replays its inputs, first all of them at full speed, then two per second. The first
     inference of a host takes over the network until the next restart.
 
+    A network in mode ``stream`` keeps its state from timestep to timestep, so its self-test runs only once, after
+    power-on. A host restarts such a network and then finds it at rest; the lights keep showing how the self-test ended.
+
     There are two domains: ``sync``, and ``network``, which has the same clock and no reset signal. Components in
     ``network`` are restarted stage by stage, after a reset of ``sync`` and by the host
     (:class:`hw.shell.reset.RestartChain`).
@@ -72,6 +75,7 @@ class NetworkDevice(wiring.Component):
 
     def __init__(self, config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None, clock_hz: int) -> None:
         self.config, self.vectors, self.link, self.clock_hz = config, vectors, link, clock_hz
+        self.network = NetworkTop(config, taps=link is not None)
         super().__init__(
             {
                 "receive": In(1, init=1),
@@ -85,7 +89,7 @@ class NetworkDevice(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        network = NetworkTop(self.config, taps=self.link is not None)
+        network = self.network
         share, test = NetworkShare(self.config), SelfTest(self.config, self.vectors)
         renamed, restarted = DomainRenamer("network"), reset_by(network.sources_reset)
         m.submodules[NETWORK] = renamed(network)
@@ -99,12 +103,15 @@ class NetworkDevice(wiring.Component):
         connect(m, share.test_results, test.results)
 
         tick, quarter = self._clockwork(m)
-        m.d.comb += [
-            test.allowed.eq(share.test_may_begin & (~test.complete | tick)),
-            share.test_offering.eq(test.offering),
-            self.passed.eq(test.passed),
-            self.heartbeat.eq(Mux(test.failed, quarter[0], quarter[1])),
-        ]
+        failed, hosted = Signal(), Signal()
+        m.d.comb += [share.test_offering.eq(test.offering), self.heartbeat.eq(Mux(failed, quarter[0], quarter[1]))]
+        if self.config.mode == "stream":
+            m.d.comb += test.allowed.eq(share.test_may_begin & ~test.complete & ~hosted)
+            with m.If(~hosted):
+                m.d.sync += [self.passed.eq(test.passed), failed.eq(test.failed)]
+        else:
+            m.d.comb += test.allowed.eq(share.test_may_begin & (~test.complete | tick))
+            m.d.comb += [self.passed.eq(test.passed), failed.eq(test.failed)]
         with m.If(share.active | tick):
             m.d.sync += self.busy.eq(share.active)
         with m.If(network.results.valid & network.results.payload.last):
@@ -120,6 +127,7 @@ class NetworkDevice(wiring.Component):
                 link.receive.eq(self.receive),
                 self.transmit.eq(link.transmit),
                 restart.eq(link.restart),
+                hosted.eq(link.restarted),
                 link.restarting.eq(network.restarting),
                 link.reset.eq(network.sources_reset),
                 counters.turn.eq(link.turn),

@@ -15,7 +15,8 @@ from boards.host.device import Device
 from boards.host.framing import DamagedFrameError, Frame
 from boards.host.samples import read_sample
 from qblif.errors import UserError
-from qblif.protocol import Identity, unpack_counters, unpack_results
+from qblif.payloads import unpack_counters, unpack_results
+from qblif.protocol import Identity
 from snn.datasets import data
 from snn.datasets.aedat import read_dvs128
 from snn.datasets.events import gestures_of

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qblif.protocol import BAUD_RATES, Identity, ProtocolError, pack_samples, unpack_counters, unpack_results
+from qblif.payloads import pack_samples, pack_step, unpack_counters, unpack_results
+from qblif.protocol import BAUD_RATES, Command, Identity, ProtocolError
 from tests.boards.host.fake_device import IDENTITY
 
 FIELDS = {
@@ -20,6 +21,7 @@ FIELDS = {
     "columns": "H",
     "coding": "B",
     "bits": "B",
+    "mode": "B",
     "timesteps": "H",
     "height": "H",
     "width": "H",
@@ -35,13 +37,14 @@ FIELDS = {
 }
 GOOD = {
     "magic": b"QBLF",
-    "version": 1,
+    "version": 2,
     "sha256": bytes(range(32)),
     "channels": 1,
     "rows": 5,
     "columns": 7,
     "coding": 0,
     "bits": 3,
+    "mode": 0,
     "timesteps": 4,
     "height": 1,
     "width": 1,
@@ -72,6 +75,9 @@ def test_the_layout_is_that_of_the_protocol():
     [
         {"height": 5, "width": 7, "beats": 1},
         {"coding": 1, "steps": 4},
+        {"coding": 1, "mode": 1},
+        {"coding": 2, "mode": 2},
+        {"mode": 1},
         {"group": 36, "beats": 1},
         {"window": 255, "logit_bytes": 8, "fraction_bits": 62, "clock_hz": 1, "classes": 65535},
         *({"baud": baud} for baud in BAUD_RATES),
@@ -85,9 +91,12 @@ def test_what_a_device_can_be_is_taken(changed):
     ("changed", "words"),
     [
         ({"magic": b"QBLG"}, "not a QB-LIF device"),
-        ({"version": 2}, "speaks version 2"),
+        ({"version": 1}, "speaks version 1"),
         ({"window": 0}, "requests at a time: 0, not 1 to 255"),
         ({"coding": 7}, "input coding 7, not 0 to 2"),
+        ({"mode": 3}, "mode 3, not 0 to 2"),
+        ({"mode": 2}, "a stream of direct input"),
+        ({"mode": 1, "coding": 1, "steps": 4}, "a stream"),
         ({"bits": 0}, "input bits: 0, not 1 to 8"),
         ({"bits": 9}, "input bits: 9, not 1 to 8"),
         ({"channels": 0}, "an input dimension: 0"),
@@ -111,9 +120,9 @@ def test_what_a_device_can_be_is_taken(changed):
         ({"coding": 1}, "a stream"),
         (
             {"rows": 65535, "columns": 65535, "height": 65535, "width": 65535, "beats": 1},
-            "6442254.* bytes per inference",
+            "6442254.* bytes of bursts per request",
         ),
-        ({"channels": 3072, "rows": 64, "columns": 64, "height": 64, "width": 64, "beats": 768}, "bytes per inf"),
+        ({"channels": 3072, "rows": 64, "columns": 64, "height": 64, "width": 64, "beats": 768}, "bytes of bursts per req"),
         ({"names": b"caf\xe9"}, "not UTF-8"),
         ({"names": b"frames\0frames"}, "two counters have one name"),
         ({"names": b"frames\0"}, "the name ''"),
@@ -183,6 +192,30 @@ def test_bursts_are_packed_bit_by_bit(bits):
     assert pack_samples(image, wide) == [whole.to_bytes(-(-36 * bits // 8), "little")]
 
 
+@pytest.mark.parametrize(("mode", "request_bytes"), [("sample", 54), ("window", 15), ("stream", 15)])
+def test_a_timestep_has_its_number_before_its_bursts(mode, request_bytes):
+    """4 timesteps of 9 beats of 4 channels of 3 bits, or one of them and its number."""
+    events = replace(IDENTITY, coding="events", mode="sample", stream=replace(IDENTITY.stream, steps=4))
+    found = events if mode == "sample" else replace(IDENTITY, coding="events", mode=mode)
+    assert found.command == (Command.INFER if mode == "sample" else Command.STEP)
+    assert found.request_bytes == request_bytes
+
+
+@pytest.mark.parametrize("coding", ["direct", "events"])
+def test_a_sample_of_a_window_is_packed_timestep_by_timestep(coding):
+    window = replace(IDENTITY, coding=coding, mode="window")
+    shape = (3, 1, 5, 7) if coding == "direct" else (3, 4, 1, 5, 7)
+    samples = np.random.default_rng(8).integers(0, 8, shape, dtype=np.uint8)
+    packed = pack_samples(samples, window)
+    assert len(packed) == 12
+    steps = samples.repeat(4, axis=0) if coding == "direct" else samples.reshape(12, 1, 5, 7)
+    bursts = (2 * steps.astype(int) * 7 + 255) // 510 if coding == "direct" else steps
+    for content, burst in zip(packed, bursts.reshape(12, 35).tolist(), strict=True):
+        assert int.from_bytes(content, "little") == sum(value << 3 * place for place, value in enumerate(burst))
+    if coding == "events":
+        assert [pack_step(step, window) for step in samples.reshape(12, 1, 5, 7)] == packed
+
+
 changes = st.lists(st.tuples(st.integers(0, len(identity()) - 1), st.integers(0, 255)), min_size=1, max_size=3)
 
 
@@ -199,6 +232,6 @@ def test_a_mutated_identity_is_another_one_or_refused(places, cut):
     else:
         assert found.to_bytes() == mutated
         assert found.window >= 1
-        assert found.inference_bytes <= 2**22
+        assert found.burst_bytes <= 2**22
         return
     assert len(lines) == 1

@@ -24,6 +24,7 @@ IDENTITY = Identity(
     shape=(1, 5, 7),
     coding="direct",
     bits=3,
+    mode="sample",
     timesteps=4,
     stream=BurstStream(steps=1, beats=9, group=4, burst_bits=3),
     classes=10,
@@ -92,7 +93,9 @@ class Noise:
 class FakeDevice:
     """A pipe to a device that answers one request each time it is read.
 
-    ``logits_of`` gives the logits of bursts (beats * group,). ``requests`` holds what arrived whole; ``most_waiting``
+    ``logits_of`` gives the logits of bursts (beats * group,); of a device that takes timesteps, those after all bursts
+    since its reset or since its window began (timesteps, beats * group). ``steps`` holds the executed timesteps since
+    the reset, None before there was one. ``requests`` holds what arrived whole; ``most_waiting``
     how many were unanswered at most. ``edit`` may change an answer on its way (None loses it).
     """
 
@@ -113,6 +116,8 @@ class FakeDevice:
         self.expected = self.most_waiting = self.errors = 0
         self.rates: list[int] = []
         self.closed = False
+        self.steps: list[np.ndarray] | None = None
+        self.stored = b""
 
     def write(self, content: bytes) -> None:
         *whole, self.partial = (self.partial + self.noise(content)).split(b"\0")
@@ -131,12 +136,13 @@ class FakeDevice:
             return
         kind, number, data = content[0], content[1], content[2:-4]
         self.requests.append((kind, number))
-        size = {1: 0, 2: self.identity.inference_bytes, 3: 0, 4: 0}.get(kind)
+        work = 2 if self.identity.mode == "sample" else 5
+        size = {1: 0, 3: 0, 4: 0, work: self.identity.request_bytes}.get(kind)
         if size is None:
             self.refuse(0xE4)
         elif len(data) != size:
             self.refuse(0xE2 if len(data) < size else 0xE3)
-        elif kind in (2, 3) and number != self.expected:
+        elif kind in (work, 3) and number != self.expected:
             self.refuse(0xE5)
         elif len(self.waiting) >= self.identity.window:
             self.refuse(0xE6)
@@ -154,6 +160,10 @@ class FakeDevice:
             kind, number, data = self.waiting.pop(0)
             if kind in (0x81, 0x82, 0x83):
                 data = {0x81: self.identity.to_bytes, 0x82: lambda: self.infer(data), 0x83: self.count}[kind]()
+            elif kind == 0x84:
+                self.steps = []
+            elif kind == 0x85:
+                kind, data = self.step(data)
             answer = self.edit(framed(kind, number, data))
             self.output += b"" if answer is None else self.noise(answer)
         else:
@@ -162,11 +172,28 @@ class FakeDevice:
         return result
 
     def infer(self, data: bytes) -> bytes:
-        assert self.logits_of is not None
+        return self.result(self.unpacked(data))
+
+    def step(self, data: bytes) -> tuple[int, bytes]:
+        """Kind and data of the answer to a timestep."""
+        count, number = len(self.steps or []), data[0]
+        if self.steps is not None and number == count % 256:
+            self.steps.append(self.unpacked(data[1:]))
+            length = self.identity.timesteps if self.identity.mode == "window" else count + 1
+            whole = (count + 1) % length == 0
+            self.stored = self.result(np.stack(self.steps[-length:])) if whole else b""
+        elif not count or number != (count - 1) % 256:
+            return 0xE7, bytes([count % 256])
+        return 0x85, self.stored
+
+    def unpacked(self, data: bytes) -> np.ndarray:
         whole = int.from_bytes(data, "little")
         bits, stream = self.identity.bits, self.identity.stream
         count = stream.beats_per_inference * stream.group
-        bursts = np.array([whole >> (place * bits) & (2**bits - 1) for place in range(count)])
+        return np.array([whole >> (place * bits) & (2**bits - 1) for place in range(count)])
+
+    def result(self, bursts: np.ndarray) -> bytes:
+        assert self.logits_of is not None
         logits = [int(logit) for logit in self.logits_of(bursts)]
         encoded = b"".join(logit.to_bytes(self.identity.logit_bytes, "little", signed=True) for logit in logits)
         return encoded + logits.index(max(logits)).to_bytes(2, "little")

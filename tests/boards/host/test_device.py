@@ -119,7 +119,7 @@ def test_a_lost_answer_is_asked_for_again(lost):
 
 def test_what_an_earlier_program_left_does_no_harm():
     line = fake()
-    line.write(framed(2, 0, bytes(IDENTITY.inference_bytes)) + framed(2, 1, bytes(IDENTITY.inference_bytes))[:-9])
+    line.write(framed(2, 0, bytes(IDENTITY.request_bytes)) + framed(2, 1, bytes(IDENTITY.request_bytes))[:-9])
     line.output = b"\x05gar\0bage"
     samples = images(5)
     with Device(line, timeout=TIMEOUT) as device:
@@ -236,7 +236,7 @@ def test_another_protocol_is_refused(place, words):
 
     class Other:
         window = 4
-        inference_bytes = 1
+        request_bytes = 1
         to_bytes = staticmethod(lambda: bytes(answer))
 
     line.identity = Other()

@@ -6,97 +6,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from amaranth.hdl import ClockDomain, Module
 
 from boards.catalogue import find_board
 from gen.emit.board_top import link_config
 from hw.configure import configure
-from hw.shell.device import NetworkDevice
-from hw.shell.selftest import SelfTestVectors
 from qblif.network.coding import encode
-from qblif.protocol import ANSWER, Command, Error, Identity, pack_samples, unpack_counters, unpack_results
-from qblif.streams import beat_words, stream_beats
+from qblif.payloads import unpack_counters, unpack_results
+from qblif.protocol import ANSWER, Command, Error, Identity
 from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
-from tests.hw.link.line import answers, frame, receive, send
+from tests.hw.link.bench import QUIET, SHA256, Bench
+from tests.hw.link.line import frame
 from tests.hw.streams import run
 from tests.networks import random_convolutions, random_plan
 from tests.reference import scalar_run
-
-DIVISOR = 4
-QUIET = -1
-SHA256 = "0123456789abcdef" * 4
-
-
-class Bench:
-    """A device and what its self-test replays: one sample with the right logits, unless it has no self-test."""
-
-    def __init__(self, network, plan, self_test_wrong=False, self_test=True):
-        self.network, self.config = network, configure(network, plan)
-        board = find_board("ulx3s_12f")
-        link = link_config(board, 12.0, network, self.config, SHA256)
-        assert link is not None
-        self.link = link
-        assert self.link.divisor == DIVISOR
-        sample = self.samples(1, seed=99)
-        logits = self.expected(sample)[0]
-        beats = stream_beats(encode(sample, network.input), self.config.input)
-        vectors = SelfTestVectors(
-            beats=beat_words(beats, self.config.input.burst_bits),
-            logits=[logit + self_test_wrong for logit in logits],
-        )
-        if not self_test:
-            vectors = SelfTestVectors(beats=[], logits=[])
-        self.device = NetworkDevice(self.config, vectors, self.link, clock_hz=8000)
-        self.line = bytearray()
-
-    @property
-    def identity(self):
-        return self.link.identity
-
-    def clocked(self):
-        """The device with its two domains, as on a board."""
-        module = Module()
-        module.domains.sync = sync = ClockDomain()
-        module.domains.network = network = ClockDomain(reset_less=True)
-        network.clk = sync.clk
-        module.submodules.device = self.device
-        return module
-
-    def samples(self, count, seed):
-        generator, spec = np.random.default_rng(seed), self.network.input
-        if spec.coding == "direct":
-            return generator.integers(0, 256, (count, *spec.shape), dtype=np.uint8)
-        return generator.integers(0, 4, (count, self.network.timesteps, *spec.shape))
-
-    def expected(self, samples):
-        return [list(scalar_run(self.network, bursts).logits) for bursts in encode(samples, self.network.input)]
-
-    def requests(self, samples, first_id):
-        data = pack_samples(samples, self.identity)
-        return b"".join(frame(Command.INFER, (first_id + index) % 256, one) for index, one in enumerate(data))
-
-    def talk(self, *parts, cycles=60_000):
-        """Send each part, then wait for as many answers as it says, or until the line is QUIET; returns all answers."""
-
-        async def host(ctx):
-            wanted = 0
-            for data, count in parts:
-                await send(ctx, self.device.receive, data, DIVISOR)
-                heard = -1
-                while count == QUIET and heard != len(self.line):
-                    heard = len(self.line)
-                    await ctx.tick().repeat(1500)
-                wanted = len(answers(bytes(self.line))) if count == QUIET else wanted + count
-                while len(answers(bytes(self.line))) < wanted:
-                    await ctx.tick().repeat(50)
-
-        async def listen(ctx):
-            await receive(ctx, self.device.transmit, DIVISOR, self.line)
-
-        run(self.clocked(), host, background=[listen], cycles=cycles)
-        return answers(bytes(self.line))
-
 
 @pytest.fixture
 def bench():

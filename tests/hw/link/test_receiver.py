@@ -1,5 +1,6 @@
 """The frame receiver against a few lines of Python that say what each frame deserves."""
 
+import dataclasses
 import random
 import zlib
 
@@ -11,6 +12,7 @@ from hw.configure import configure
 from hw.link.configuration import buffer_bytes, window
 from hw.link.receiver import FrameReceiver
 from qblif.protocol import Command, Error
+from qblif.streams import BurstStream
 from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
 from tests.hw.streams import get, run
@@ -23,7 +25,7 @@ def link():
     network = dense_chain(1, sizes=(40, 3), input_bits=4)
     config = link_config(find_board("ulx3s_12f"), 12.0, network, configure(network, plan_for(network)), "00" * 32)
     assert config is not None
-    assert config.identity.inference_bytes == SIZE
+    assert config.identity.request_bytes == SIZE
     return config
 
 
@@ -34,27 +36,28 @@ def body(kind: int, identifier: int, data: bytes = b"") -> bytes:
 
 
 class Judge:
-    """What proper and other frames become, where there is always room."""
+    """What proper and other frames become, where there is always room; ``work`` is the device's command for it."""
 
-    def __init__(self):
+    def __init__(self, work=Command.INFER):
         self.expected = 0
+        self.work, self.most = work, SIZE + (work == Command.STEP)
 
     def record(self, frame: bytes, whole: bool) -> bytes:
         """The record of the next frame; ``whole`` is the decoder's word."""
         kind, identifier = (*frame, 0, 0)[:2]
-        size = SIZE if kind == Command.INFER else 0
+        size = self.most if kind == self.work else 0
         error = None
         if len(frame) < 6:
             error = Error.SHORT
-        elif len(frame) > 6 + SIZE:
+        elif len(frame) > 6 + self.most:
             error = Error.OVERSIZED
         elif not whole or zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:], "little"):
             error = Error.CORRUPT
-        elif kind not in set(Command):
+        elif kind not in {Command.IDENTIFY, self.work, Command.COUNTERS, Command.RESET}:
             error = Error.UNKNOWN
         elif len(frame) != 6 + size:
             error = Error.SHORT if len(frame) < 6 + size else Error.OVERSIZED
-        elif kind in (Command.INFER, Command.COUNTERS) and identifier != self.expected:
+        elif kind in (self.work, Command.COUNTERS) and identifier != self.expected:
             error = Error.OUT_OF_ORDER
         if error is not None:
             return bytes([error, self.expected])
@@ -62,11 +65,12 @@ class Judge:
         return frame[:-4]
 
 
-def random_frame(chance: random.Random, expected: int) -> tuple[bytes, bool]:
+def random_frame(chance: random.Random, judge: Judge) -> tuple[bytes, bool]:
     """Proper ones most of the time, each kind of mistake now and then."""
-    kind = chance.choice([Command.IDENTIFY, Command.INFER, Command.INFER, Command.COUNTERS, 0, 0x55, 255])
-    identifier = expected if chance.random() < 0.8 else chance.randrange(256)
-    size = SIZE if kind == Command.INFER else 0
+    other = Command.STEP if judge.work == Command.INFER else Command.INFER
+    kind = chance.choice([Command.IDENTIFY, *[judge.work] * 3, Command.COUNTERS, other, 0, 0x55, 255])
+    identifier = judge.expected if chance.random() < 0.8 else chance.randrange(256)
+    size = judge.most if kind == judge.work else 0
     if chance.random() < 0.2:
         size = max(0, size + chance.randint(-3, 30))
     frame = bytearray(body(kind, identifier, chance.randbytes(size)))
@@ -87,14 +91,16 @@ async def offer(ctx, port, frames):
             ctx.set(port.valid, 0)
 
 
+@pytest.mark.parametrize("mode", ["sample", "window"])
 @pytest.mark.parametrize("seed", range(4))
-def test_every_frame_becomes_its_record(link, seed):
-    chance, judge = random.Random(seed), Judge()
+def test_every_frame_becomes_its_record(link, seed, mode):
+    link = dataclasses.replace(link, identity=dataclasses.replace(link.identity, mode=mode))
+    chance, judge = random.Random(seed), Judge(link.identity.command)
     frames, wanted = [], []
     for _ in range(200):
-        frames.append(random_frame(chance, judge.expected))
+        frames.append(random_frame(chance, judge))
         wanted.append(judge.record(*frames[-1]))
-    assert {record[0] for record in wanted} >= {*Error} - {Error.BUSY}
+    assert {record[0] for record in wanted} >= {*Error} - {Error.BUSY, Error.OUT_OF_SEQUENCE}
     dut = FrameReceiver(link)
     taken = []
 
@@ -204,10 +210,15 @@ def test_a_reset_empties_even_a_full_ring(link):
 
 
 @pytest.mark.parametrize(
-    ("inference_bytes", "expected"),
+    ("request_bytes", "expected"),
     # Four requests of up to 2 KiB; then 8 KiB while they hold two; then two.
     [(8, 512), (392, 2048), (2042, 8192), (3072, 8192), (4090, 8192), (4091, 16384), (25_600, 65_536)],
 )
-def test_the_ring_holds_at_least_two_of_the_longest_requests(inference_bytes, expected):
-    assert buffer_bytes(inference_bytes) == expected
-    assert window(inference_bytes) >= 2
+def test_the_ring_holds_at_least_two_of_the_longest_requests(request_bytes, expected):
+    assert buffer_bytes(request_bytes) == expected
+    assert window(BurstStream(steps=1, beats=request_bytes, group=1, burst_bits=8), "sample") >= 2
+
+
+@pytest.mark.parametrize("mode", ["window", "stream"])
+def test_one_timestep_is_unanswered_at_a_time(mode):
+    assert window(BurstStream(steps=1, beats=8, group=1, burst_bits=8), mode) == 1
