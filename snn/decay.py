@@ -103,13 +103,12 @@ def on_grid(limits: Limits | None, fraction_bits: int) -> GridLimits | None:
 
 
 def limiting(limits: Limits | None, scale: Tensor | None, fraction_bits: int | None) -> Change:
-    """The clamp to ``limits`` as a function; a ``scale`` of None means 1."""
+    """The clamp to ``limits`` as a function; a ``scale`` of None means 1. The limits pass no gradient to the scale."""
     if limits is None:
         return unchanged
+    low, high = limits
     if fraction_bits is not None:
         low, high = (limit * 2.0**-fraction_bits for limit in on_grid(limits, fraction_bits) or ())
-        return lambda state: state.clamp(low, high)
-    if scale is None:
-        return lambda state: state.clamp(*limits)
-    least, most = limits[0] * scale, limits[1] * scale
-    return lambda state: state.clamp(least, most)
+    elif scale is not None:
+        low, high = (limit * float(scale.detach()) for limit in limits)
+    return lambda state: state.clamp(low, high)

@@ -6,7 +6,7 @@ adaptive spiking recurrent neural networks", 2021 (github.com/byin-cwi/Efficient
 timestep (six parts of a heart beat). The spikes up and down become two channels each, 8 in all. Timesteps without a
 class, about a tenth of them, count as class 0, as in the published code: accuracies are then those of the same labels.
 
-A spike is a count of 16, which is one bit-plane like a count of 1. The few spikes have to move neurons that remember
+A spike is a count of 8, which is one bit-plane like a count of 1. The few spikes have to move neurons that remember
 them for many timesteps; with counts of 1 their weights would be much larger than those of the recurrent projection,
 with which they share a grid.
 
@@ -29,7 +29,7 @@ from qblif.reading import brief, read_whole
 MOST_BYTES = 2**24
 """Of one file; the larger one has 540 kB."""
 CLASSES = 6
-SPIKE = 16
+SPIKE = 8
 
 
 def parser() -> argparse.ArgumentParser:
