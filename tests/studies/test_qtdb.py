@@ -1,8 +1,11 @@
 """The QT database's spikes become a data set in one file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from snn.command import command_of, parse
 from snn.datasets import data
 from snn.datasets.events import Split
 from studies import qtdb
@@ -46,3 +49,10 @@ def test_files_that_are_none(folder, fails):
     (folder / "QTDB_train.mat").unlink()
     assert "cannot read MATLAB file" in fails(qtdb.main, *words)
     assert not (folder / "qtdb.npz").exists()
+
+
+def test_the_recipe_is_a_command():
+    recipe = Path(qtdb.__file__).with_suffix(".toml")
+    options = parse(["--recipe", str(recipe), "--out", "model.pt"])
+    assert (options.stream, options.data) == (True, "npz:qtdb.npz")
+    assert "--hidden 36r" in command_of(options)
