@@ -87,7 +87,7 @@ def reading(path: Path) -> Iterator[zipfile.ZipFile]:
             yield content
     except UserError:
         raise
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:  # zipfile seeks to wherever a damaged directory points
         raise UserError(f"{path} is not an .npz file, or is damaged: {brief(error)}") from error
 
 
