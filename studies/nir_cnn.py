@@ -32,7 +32,7 @@ from torch.nn.functional import avg_pool2d, conv2d
 
 from qblif import golden
 from qblif.errors import Arguments, UserError, check_output_file, command_line
-from qblif.network.checks import IntArray, Shape
+from qblif.network.checks import LARGEST_BIAS, IntArray, Shape
 from qblif.network.coding import encode
 from qblif.network.file import save_network
 from qblif.network.graph import Network
@@ -41,8 +41,10 @@ from qblif.network.projections import Conv2d, Dense, Projection, projected_shape
 from qblif.network.references import ReferenceVectors
 from qblif.reading import MEBIBYTE, brief, read_whole, shown
 from snn.datasets.events import load_nmnist
+from snn.datasets.recordings import NMNIST_SIZE
 
 MOST_BYTES = 64 * MEBIBYTE
+SHAPE = (2, NMNIST_SIZE, NMNIST_SIZE)
 TIMESTEPS = 100
 """About 3 milliseconds each, as in training."""
 WEIGHT_BITS = 8
@@ -112,7 +114,7 @@ def read_graph(path: Path) -> Any:
     try:
         import nir
     except ImportError as error:
-        raise UserError("the package nir is not installed (pip install nir)") from error
+        raise UserError("the package nir is not installed; pip install 'qblif[nir]'") from error
     content = read_whole(path, "NIR file", MOST_BYTES)
     try:
         return nir.read(io.BytesIO(content))
@@ -140,7 +142,7 @@ def kind(node: Any) -> str:
 def read_chain(graph: Any) -> Chain:
     """The network in a NIR graph; raises UserError for what it cannot be."""
     (_, first), *middle, _ = in_order(graph)
-    shape = per_node(first.input_type["input"])
+    shape = tuple(map(int, first.input_type["input"]))
     if len(shape) != 3:
         raise UserError(f"the input has {len(shape)} dimensions; channels, rows and columns are expected")
     parts: list[Part] = []
@@ -158,8 +160,7 @@ def read_chain(graph: Any) -> Chain:
                 raise UserError(f"{label}: {kind(node)} is on the wrong side of Flatten")
             waiting = (kind(node), node)
         elif kind(node) == "SumPool2d" and not flat:
-            numbers = {field: per_node(getattr(node, field)) for field in ("kernel_size", "stride", "padding")}
-            kernel, stride, padding = numbers.values()
+            kernel, stride, padding = pair(node.kernel_size), pair(node.stride), pair(node.padding)
             parts.append(Pooling(name="pool", source="", kind="sum", kernel=kernel, stride=stride, padding=padding))
         elif kind(node) == "Flatten" and not flat and int(node.start_dim) == 0 and int(node.end_dim) in (-1, 2):
             flat = True
@@ -172,11 +173,12 @@ def read_chain(graph: Any) -> Chain:
     return Chain(shape=shape, parts=tuple(parts))
 
 
-def per_node(numbers: Any) -> Any:
-    """Whole numbers of a node, such as a shape or a stride; raises UserError for a text such as "same"."""
+def pair(numbers: Any) -> tuple[int, int]:
+    """Two whole numbers for rows and columns; raises UserError for a text such as "same"."""
     if isinstance(numbers, str):
         raise UserError(f"{shown(numbers)} instead of numbers is not supported here")
-    return tuple(int(number) for number in np.atleast_1d(numbers))
+    rows, columns = np.broadcast_to(numbers, 2).tolist()
+    return int(rows), int(columns)
 
 
 def spiking(weighted: str, source: Any, neurons: Any, label: str) -> Spiking:
@@ -185,7 +187,10 @@ def spiking(weighted: str, source: Any, neurons: Any, label: str) -> Spiking:
     channels = len(weights)
     parameters = {}
     for parameter in ("r", "v_threshold", "v_reset"):
-        values = np.asarray(getattr(neurons, parameter), dtype=np.float64).reshape(channels, -1)
+        values = np.asarray(getattr(neurons, parameter), dtype=np.float64)
+        if values.shape[:1] != (channels,) or values.size == 0:
+            raise UserError(f"{label}: {parameter} has shape {values.shape}, but the weights have {channels} channels")
+        values = values.reshape(channels, -1)
         if not (values == values[:, :1]).all():
             raise UserError(f"{label}: {parameter} differs between the neurons of a channel")
         parameters[parameter] = values[:, 0]
@@ -194,9 +199,11 @@ def spiking(weighted: str, source: Any, neurons: Any, label: str) -> Spiking:
         raise UserError(f"{label}: a threshold is not above 0, or v_reset is not 0")
     gain = parameters["r"] / threshold
     bias = np.zeros(channels) if weighted == "Linear" else np.asarray(source.bias, dtype=np.float64)
-    window = {}
+    if bias.shape != (channels,):
+        raise UserError(f"{label}: a bias of shape {bias.shape} is not one of {channels} channels")
+    window: dict[str, Any] = {}
     if weighted == "Conv2d":
-        window = {field: per_node(getattr(source, field)) for field in ("stride", "padding", "dilation")}
+        window = {field: pair(getattr(source, field)) for field in ("stride", "padding", "dilation")}
         window["groups"] = int(source.groups)
     scaled = weights * gain.reshape(-1, *[1] * (weights.ndim - 1))
     if not (np.isfinite(scaled).all() and np.isfinite(bias * gain).all()):
@@ -223,10 +230,11 @@ def quantized(layer: Spiking) -> Quantized:
     fraction_bits = max(1, -int(steps.min()))
     if (np.ldexp(layer.bias, fraction_bits) % 1).any():
         fraction_bits += GUARD_BITS
+    bias = np.floor(np.ldexp(layer.bias, fraction_bits) + 0.5).clip(-LARGEST_BIAS, LARGEST_BIAS)
     grids = steps.reshape(-1, *[1] * (layer.weights.ndim - 1))
     return Quantized(
         weights=np.floor(np.ldexp(layer.weights, -grids) + 0.5).astype(np.int64),
-        bias=np.floor(np.ldexp(layer.bias, fraction_bits) + 0.5).astype(np.int64),
+        bias=bias.astype(np.int64),
         exponent=(steps + fraction_bits).astype(np.int64),
         fraction_bits=fraction_bits,
     )
@@ -317,6 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     check_output_file(options.out, "--out")
     chain = read_chain(read_graph(options.nir))
+    if chain.shape != SHAPE:
+        raise UserError(f"{options.nir} has an input of shape {chain.shape}; recordings of N-MNIST have {SHAPE}")
     network = integer_network(chain, options.reset, options.ceiling)
     samples, labels = load_nmnist("test", options.data_dir, TIMESTEPS)
     chosen = np.random.default_rng(0).permutation(len(labels))[: options.count]
