@@ -9,7 +9,7 @@ from qblif import golden
 from qblif.errors import UserError
 from qblif.network.coding import encode
 from qblif.network.file import load_network
-from studies.nir_cnn import float_counts, integer_network, main, quantized, read_chain
+from studies.nir_cnn import Spiking, float_counts, integer_network, main, quantized, read_chain
 from tests.snn.datasets import event_files
 
 nir = pytest.importorskip("nir")
@@ -62,6 +62,13 @@ def some_events(count, shape=SHAPE, timesteps=TIMESTEPS):
     return random.poisson(0.4, (count, timesteps, *shape)).astype(np.uint8)
 
 
+def layer_of(nodes, place):
+    """A layer of the graph, in integers, and as it was read."""
+    layer = read_chain(graph_of(nodes)).parts[place]
+    assert isinstance(layer, Spiking)
+    return quantized(layer), layer
+
+
 def convolved(node, image):
     padded = np.pad(image, [(0, 0), *[(one, one) for one in node.padding]])
     outputs, _, height, width = node.weight.shape
@@ -77,7 +84,8 @@ def convolved(node, image):
 
 def simulated(nodes, frames, reset, ceiling):
     """Spikes of every IF node and timestep, (T, ...); one timestep and one node after another."""
-    membranes, spikes = {}, {name: [] for name, node in nodes.items() if isinstance(node, nir.IF)}
+    membranes: dict[str, np.ndarray] = {}
+    spikes: dict[str, list] = {name: [] for name, node in nodes.items() if isinstance(node, nir.IF)}
     for frame in frames:
         values = np.minimum(frame, 3).astype(float)
         for name, node in nodes.items():
@@ -124,8 +132,7 @@ def test_a_channel_fills_its_bits_and_no_bit_lies_below_the_finest_grid():
     nodes = some_nodes()
     nodes["3"].weight[:] = np.random.default_rng(7).normal(size=nodes["3"].weight.shape)
     nodes["3"].weight[0] /= 8
-    layer = read_chain(graph_of(nodes)).parts[2]
-    found = quantized(layer)
+    found, layer = layer_of(nodes, 2)
     assert found.exponent.min() == 0
     grid = 2.0 ** (found.exponent - found.fraction_bits)
     largest = np.abs(found.weights).reshape(4, -1).max(axis=1)
@@ -136,9 +143,9 @@ def test_a_channel_fills_its_bits_and_no_bit_lies_below_the_finest_grid():
 
 def test_a_bias_off_the_grid_gets_guard_bits():
     nodes = some_nodes()
-    before = quantized(read_chain(graph_of(nodes)).parts[2])
+    before = layer_of(nodes, 2)[0]
     nodes["3"].bias[1] = 0.3
-    after = quantized(read_chain(graph_of(nodes)).parts[2])
+    after = layer_of(nodes, 2)[0]
     assert after.fraction_bits == before.fraction_bits + 12
     assert (after.exponent == before.exponent + 12).all()
     assert after.bias[1] == round(0.3 / 2 * 2**after.fraction_bits)
@@ -147,9 +154,9 @@ def test_a_bias_off_the_grid_gets_guard_bits():
 def test_a_channel_of_zeros_is_a_channel_of_zeros():
     nodes = some_nodes()
     nodes["8"].weight[1] = 0
-    assert not quantized(read_chain(graph_of(nodes)).parts[-1]).weights[1].any()
+    assert not layer_of(nodes, -1)[0].weights[1].any()
     nodes["8"].weight[:] = 0
-    assert not quantized(read_chain(graph_of(nodes)).parts[-1]).weights.any()
+    assert not layer_of(nodes, -1)[0].weights.any()
 
 
 def replaced(name, node):
