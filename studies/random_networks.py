@@ -58,8 +58,10 @@ def dense_chain(
     reset: str = "soft",
     coding: str = "direct",
     rounding: int | None = None,
+    **over_time: Any,
 ) -> Network:
-    """A chain of dense layers; the last of ``sizes`` is the number of classes."""
+    """A chain of dense layers; the last of ``sizes`` is the number of classes. ``over_time``: synaptic current and
+    limits of its populations."""
     random = np.random.default_rng(seed)
 
     def constants(channels: int) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def dense_chain(
             "leak": Leak(multiplier=leak[0], shift=leak[1]),
             "reset": reset,
             "rounding": rounding,
+            **over_time,
             **constants(channels),
         }
 
