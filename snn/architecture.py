@@ -19,7 +19,11 @@ from snn.projections import QuantConv2d, QuantLinear, QuantProjection
 from snn.ranges import check_choice, check_fields
 from snn.surrogate import Surrogate
 
-NEURONS = ("qblif", "lif")
+NEURONS: dict[str, dict[str, float]] = {
+    "qblif": {"burst_bits": 2, "threshold": 0.5},
+    "lif": {"burst_bits": 1, "threshold": 1.0},
+}
+"""The kinds of neurons, with their values of the options that depend on the kind."""
 RECURRENT_START = 0.2
 """Share of the usual initial weights with which recurrent projections begin."""
 
@@ -101,12 +105,12 @@ class ModelOptions:
             "reset": self.reset,
             "surrogate": Surrogate(name=self.surrogate, alpha=self.alpha),
         }
-        if self.threshold is not None:
-            options["threshold"] = self.threshold
+        usual = NEURONS[self.neuron_kind]
+        options["threshold"] = usual["threshold"] if self.threshold is None else self.threshold
+        bits = int(usual["burst_bits"]) if self.burst_bits is None else self.burst_bits
         if self.neuron_kind == "lif":
-            levels = 2 ** (self.burst_bits or 1) - 1 if self.burst_ceiling is None else self.burst_ceiling
+            levels = 2**bits - 1 if self.burst_ceiling is None else self.burst_ceiling
             return LIF(self.theta, levels=levels, **options)
-        bits = 2 if self.burst_bits is None else self.burst_bits
         return QBLIF(bits, burst_ceiling=self.burst_ceiling, learn_scale=self.learn_scale, **options)
 
     def population(

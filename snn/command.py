@@ -13,6 +13,7 @@ from typing import Any
 
 from qblif.errors import Arguments, UserError
 from qblif.reading import brief, read_whole, shown
+from snn.architecture import NEURONS
 from snn.datasets import data
 from snn.options import add_model_options, add_neuron_options, add_training_options
 
@@ -61,6 +62,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     ceiling = options.burst_ceiling
     if ceiling is not None and ceiling > 0 and ceiling & (ceiling + 1) == 0:
         options.burst_bits, options.burst_ceiling = ceiling.bit_length(), None
+    for name, usual in NEURONS[options.neuron].items():
+        if getattr(options, name) == usual:
+            setattr(options, name, None)
     return options
 
 

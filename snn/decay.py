@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qblif.errors import UserError
 from qblif.network.nodes import Leak
 from qblif.network.nodes import Limits as GridLimits
-from snn.quantizers import floor_through, round_through
+from snn.quantizers import floor_through
 
 Change = Callable[[Tensor], Tensor]
 """A function of a state, (batch, *shape)."""
@@ -25,8 +25,9 @@ FINEST = 8
 class Decay(nn.Module):
     """The leak ``beta`` of a state.
 
-    A learned leak is trained as ``beta = sigmoid(raw)``. The integer form rounds it to ``a / 2^8`` with a
-    straight-through gradient, so that it goes on learning; a is 1 to 255, so that a learned state always leaks.
+    A learned leak is trained as ``beta = sigmoid(raw)`` in the float form. The integer form rounds it to ``a / 2^8``
+    and leaves it there: at slow leaks a step of 2^-8 changes too much for a gradient to say. a is 1 to 255, so that a
+    learned state always leaks.
 
     Args:
         leak: beta, or where it begins to be learned.
@@ -51,27 +52,24 @@ class Decay(nn.Module):
         """The leak of the integer form; a learned one in lowest terms."""
         if self.raw is None:
             return self.fixed
-        share = Fraction(float(self._on_grid(torch.sigmoid(self.raw.detach()))))
+        unit = 2**FINEST
+        nearest = math.floor(float(torch.sigmoid(self.raw.detach())) * unit + 0.5)
+        share = Fraction(min(max(nearest, 1), unit - 1), unit)
         return Leak(multiplier=share.numerator, shift=share.denominator.bit_length() - 1)
-
-    @staticmethod
-    def _on_grid(beta: Tensor) -> Tensor:
-        unit = 2.0**FINEST
-        rounded = round_through(beta * unit)
-        return (rounded + (rounded.clamp(1, unit - 1) - rounded).detach()) / unit
 
     def at(self, fraction_bits: int | None) -> Change:
         """The leak as a function: ``beta * V``; with ``fraction_bits`` it rounds down on the grid 2^-fraction_bits."""
-        beta: Tensor | float = self.fixed.multiplier / 2**self.fixed.shift
-        if self.raw is not None:
-            beta = torch.sigmoid(self.raw)
-            beta = beta if fraction_bits is None else self._on_grid(beta)
-        elif self.fixed.keeps:
+        if fraction_bits is None and self.raw is not None:
+            learned = torch.sigmoid(self.raw)
+            return lambda state: state * learned
+        leak = self.leak
+        beta = leak.multiplier / 2**leak.shift
+        if leak.keeps:
             return unchanged
         if fraction_bits is None:
             return lambda state: state * beta
         factor, unit = beta * 2.0**fraction_bits, 2.0**-fraction_bits
-        if self.leak.multiplier == 1:
+        if leak.multiplier == 1:
             return lambda state: floor_through(state * factor) * unit
         # The product with the multiplier has more bits than the state.
         return lambda state: (floor_through(state.double() * factor) * unit).to(state.dtype)
@@ -103,13 +101,12 @@ def on_grid(limits: Limits | None, fraction_bits: int) -> GridLimits | None:
 
 
 def limiting(limits: Limits | None, scale: Tensor | None, fraction_bits: int | None) -> Change:
-    """The clamp to ``limits`` as a function; a ``scale`` of None means 1."""
+    """The clamp to ``limits`` as a function; a ``scale`` of None means 1. The limits pass no gradient to the scale."""
     if limits is None:
         return unchanged
+    low, high = limits
     if fraction_bits is not None:
         low, high = (limit * 2.0**-fraction_bits for limit in on_grid(limits, fraction_bits) or ())
-        return lambda state: state.clamp(low, high)
-    if scale is None:
-        return lambda state: state.clamp(*limits)
-    least, most = limits[0] * scale, limits[1] * scale
-    return lambda state: state.clamp(least, most)
+    elif scale is not None:
+        low, high = (limit * float(scale.detach()) for limit in limits)
+    return lambda state: state.clamp(low, high)

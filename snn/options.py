@@ -103,7 +103,11 @@ def add_neuron_options(to: argparse.ArgumentParser) -> None:
         type=leak_of,
         help="share that a timestep leaves of a synaptic current (default: there is none)",
     )
-    add("--learn-leak", action="store_true", help="train all leaks, the readout's too, beginning from the given ones")
+    add(
+        "--learn-leak",
+        action="store_true",
+        help="train all leaks, the readout's too, in the float phase, beginning from the given ones",
+    )
     add(
         "--membrane-limits",
         type=float,

@@ -19,11 +19,9 @@ from qblif.files import PARTIAL, sole_writer, write_whole
 from qblif.progress import step
 from qblif.reading import MEBIBYTE, MOST_PICKLE, brief
 from snn import checkpoint, quantization
+from snn.answers import accuracy, answered, check_labels, check_teacher, span_of, timesteps_of
 from snn.averaging import WeightAverage
-from snn.bursts import Encoder
 from snn.datasets.data import Images
-from snn.layers import ReadoutLayer
-from snn.modes import in_mode
 from snn.neuron import QBLIF
 from snn.recipe import Recipe
 from snn.state import Stateful
@@ -31,8 +29,6 @@ from snn.workers import Workers
 
 MOST_STATE = 2048 * MEBIBYTE
 """Bytes of OUT.resume: the model, twice as much for the optimizer, and an average."""
-TESTED_AT_ONCE = {"cpu": 50, "cuda": 250}
-"""Few on a CPU, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
 
 
 class Training:
@@ -68,7 +64,7 @@ class Training:
             raise UserError(f"--batch {recipe.batch} is more than the {len(images.labels)} training images")
         if not len(test.labels):
             raise UserError("there are no test images")
-        check_labels(model, recipe, images)
+        check_labels(model, images, truncated=bool(recipe.truncate))
         self.workers = Workers(device=torch.device("cpu")) if workers is None else workers
         device = self.workers.device
         self.model, self.recipe, self.images, self.test = model.to(device), recipe, images, test
@@ -242,68 +238,6 @@ class Training:
 def changed_samples(samples: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], random: Any) -> Tensor:
     """Augmented samples, (batch, C, H, W) or (batch, T, C, H, W); all timesteps of a sample are changed alike."""
     return change(samples.flatten(1, -3), random).unflatten(1, samples.shape[1:-2])
-
-
-def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
-    """Raise UserError unless both models take the same samples and have the same classes."""
-
-    def takes(of: nn.Module) -> str:
-        encoder = next(module for module in of.modules() if isinstance(module, Encoder))
-        readout = readout_of(of)
-        frames = f"{encoder.timesteps} frames of " if encoder.spec.coding != "direct" else ""
-        return f"{frames}{encoder.spec.shape} {encoder.spec.coding} samples of {len(readout.exponent)} classes"
-
-    if takes(teacher) != takes(model):
-        raise UserError(f"--teacher takes {takes(teacher)}, and the model {takes(model)}")
-
-
-def timesteps_of(model: nn.Module) -> int:
-    """The timesteps T of a model."""
-    return next(module.timesteps for module in model.modules() if isinstance(module, Encoder))
-
-
-def span_of(model: nn.Module) -> float:
-    """About how many timesteps a logit of a model sums over."""
-    return readout_of(model).span(timesteps_of(model))
-
-
-def readout_of(model: nn.Module) -> ReadoutLayer:
-    """The readout of a model."""
-    return next(module for module in model.modules() if isinstance(module, ReadoutLayer))
-
-
-def check_labels(model: nn.Module, recipe: Recipe, images: Images) -> None:
-    """Raise UserError unless the model has a result for every label, and pieces of a recording have labels."""
-    if images.labels.ndim == 2 and not readout_of(model).per_step:
-        raise UserError("there is a label for every timestep, and a result only for the whole; take --stream")
-    if recipe.truncate and images.labels.ndim == 1:
-        raise UserError("--truncate needs a label for every timestep, and there is one for each sample")
-
-
-def answered(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (answers, classes) and the labels (answers,) that they are held against.
-
-    Args:
-        logits: (batch, classes), or those of every timestep, (T, batch, classes).
-        labels: (batch,), which are held against the last timestep, or (batch, T).
-    """
-    if labels.dim() == 2:
-        return logits.transpose(0, 1).flatten(0, 1), labels.flatten()
-    return logits if logits.dim() == 2 else logits[-1], labels
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, images: Images) -> float:
-    """Fraction of the labels of ``images`` that have the first largest logit; the model's mode is kept."""
-    device = next(model.parameters()).device
-    right, at_once = 0, TESTED_AT_ONCE[device.type]
-    with in_mode(model, training=False):
-        for start in range(0, len(images.labels), at_once):
-            part = images.range(start, start + at_once)
-            samples, labels = (torch.from_numpy(each.copy()).to(device) for each in (part.pixels, part.labels))
-            logits, targets = answered(model(samples), labels)
-            right += int((logits.argmax(1) == targets).sum())
-    return right / images.labels.size
 
 
 def write_log(log: list[tuple[int, str, str, str]], path: Path) -> None:

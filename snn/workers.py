@@ -11,6 +11,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 from qblif.errors import UserError
+from snn.decay import Decay
 
 DEVICES = ("auto", "cpu", "cuda")
 """The choices of :func:`device_of`."""
@@ -35,7 +36,11 @@ class Workers:
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """``model`` with gradients that are the mean over all processes."""
-        return model if self.count == 1 else nn.parallel.DistributedDataParallel(model)
+        if self.count == 1:
+            return model
+        # Learned leaks get no gradient in the integer phase.
+        leaks = any(isinstance(module, Decay) and module.raw is not None for module in model.modules())
+        return nn.parallel.DistributedDataParallel(model, find_unused_parameters=leaks)
 
     def agree(self, model: nn.Module) -> None:
         """Give every process the buffers of the first; the parameters are already the same."""

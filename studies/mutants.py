@@ -115,8 +115,10 @@ MUTANTS = (
     hardware("core", "rounding left out", "(potential + config.rounding) >> fraction", "potential >> fraction"),
     hardware("core", "no clamp at 0", "Mux(rounded < 0, 0, Mux(", "Mux(0, 0, Mux("),
     hardware("core", "no clamp at K", "Mux(rounded > ceiling, ceiling, rounded)", "rounded"),
-    hardware("core", "leak shifts one place too far", ">> config.leak.shift", ">> (config.leak.shift + 1)"),
-    hardware("core", "the first timestep keeps the old membrane", "Mux(first_2, 0, leaked)", "leaked"),
+    hardware("core", "leak shifts one place too far", ">> leak.shift", ">> (leak.shift + 1)"),
+    hardware(
+        "core", "the first timestep keeps the old membrane", "entering + Mux(first, 0, leaked)", "entering + leaked"
+    ),
     hardware("core", "soft reset left out", "settled - (self.burst << fraction)", "settled"),
     hardware("core", "hard reset from the second burst on", "self.burst.any()", "(self.burst > 1)"),
     hardware("core", "exponent left out", "taken_sum << self.constants.exponent if", "taken_sum if"),
@@ -134,7 +136,12 @@ MUTANTS = (
         "stages[NeuronCore.state_latency].slot",
     ),
     hardware("bank", "no pause between timesteps", "if config.pause:", "if False:"),
-    hardware("bank", "constants of the first fold for all", "row = first_row + slot", "row = slot"),
+    hardware(
+        "bank",
+        "constants of the first fold for all",
+        "row = first_row + slot\n        next_row = Mux(slots_end, Mux(",
+        "row = slot\n        next_row = Mux(slots_end, Mux(",
+    ),
     hardware("bank", "a beat is overwritten", "advance.eq(~valid | ~beat.valid | beat.ready)", "advance.eq(1)"),
     hardware("bank", "skips are not waited for", "advance & ~pausing & complete", "advance & ~pausing"),
     hardware("constants", "the row that is there is read again", "Mux(begun, next_row, 0)", "Mux(begun, row, 0)"),
@@ -328,7 +335,7 @@ MUTANTS = (
         "~self.test_bursts.valid & ~self.active",
     ),
     kernel("bounds", "a bit too few for negative numbers", "(value if value >= 0 else ~value)", "abs(value)"),
-    kernel("bounds", "only the last timestep's potential", "else potentials.union(potential)", "else potential"),
+    kernel("bounds", "only the last timestep's potential", "step if found is None else found.union(step)", "step"),
     kernel(
         "bounds",
         "positive and negative weights cancel",
@@ -336,9 +343,19 @@ MUTANTS = (
         "low += np.minimum(weights.sum(axis=1), 0)",
     ),
     kernel("bounds", "negative skips left out", "low, high = low + min(reach, 0)", "low, high = low"),
-    kernel("bounds", "the leak's product left out", "membrane.high * neuron.leak.multiplier", "membrane.high"),
+    kernel(
+        "bounds",
+        "the leak's product left out",
+        "product = membrane.times(neuron.leak.multiplier)",
+        "product = membrane",
+    ),
     kernel("graph", "a product of 63 bits is let through", "bits <= MOST_BITS,", "bits <= MOST_BITS + 1,"),
-    kernel("graph", "sums bounded for one timestep alone", "return reach * self.timesteps", "return reach"),
+    kernel(
+        "graph",
+        "sums bounded for one timestep alone",
+        "else 1\n        require(self._reach",
+        "else 1\n        merged = 1\n        require(self._reach",
+    ),
     hardware("rows_ahead", "a pooled row waits for its first row alone", "(row + 1) * kernel - 1", "row * kernel"),
     hardware(
         "rows_ahead",

@@ -25,11 +25,13 @@ from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import sole_writer, write_whole
 from qblif.progress import step
 from sim.record import keep
-from studies.mutants import MUTANTS, Mutant
+from studies import mutants, mutants_over_time
+from studies.mutants import Mutant
 
 FOUND = Path("build/mutations.json")
 ROOT = Path(__file__).resolve().parent.parent
-LIST = Path(__file__).with_name("mutants.py").resolve()
+MUTANTS = (*mutants.MUTANTS, *mutants_over_time.MUTANTS)
+LISTS = {Path(__file__).with_name(name).resolve() for name in ("mutants.py", "mutants_over_time.py")}
 COPIED = (
     "boards",
     "gen",
@@ -112,7 +114,7 @@ def code_sha256() -> str:
     """SHA-256 of all code and tests, except the list of mutants."""
     digest = hashlib.sha256()
     for path in sorted(path for part in COPIED for path in (ROOT / part).rglob("*.py")):
-        if path != LIST:
+        if path not in LISTS:
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

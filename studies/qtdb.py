@@ -6,6 +6,10 @@ adaptive spiking recurrent neural networks", 2021 (github.com/byin-cwi/Efficient
 timestep (six parts of a heart beat). The spikes up and down become two channels each, 8 in all. Timesteps without a
 class, about a tenth of them, count as class 0, as in the published code: accuracies are then those of the same labels.
 
+A spike is a count of 8, which is one bit-plane like a count of 1. The few spikes have to move neurons that remember
+them for many timesteps; with counts of 1 their weights would be much larger than those of the recurrent projection,
+with which they share a grid.
+
 python -m studies.qtdb --data-dir FOLDER --out qtdb.npz
 """
 
@@ -25,6 +29,7 @@ from qblif.reading import brief, read_whole
 MOST_BYTES = 2**24
 """Of one file; the larger one has 540 kB."""
 CLASSES = 6
+SPIKE = 8
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def converted(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Samples (n, T, 8, 1, 1) of spikes up and spikes down, and labels (n, T), from the arrays of one file."""
-    spikes = np.concatenate([x > 0, x < 0], axis=2).astype(np.uint8)
+    spikes = np.concatenate([x > 0, x < 0], axis=2).astype(np.uint8) * np.uint8(SPIKE)
     return spikes[..., np.newaxis, np.newaxis], y.argmax(axis=2).astype(np.uint8)
 
 
@@ -72,10 +77,11 @@ def main(arguments: list[str] | None = None) -> int:
     for split in ("train", "test"):
         samples, labels = converted(*read_mat(options.data_dir / f"QTDB_{split}.mat"))
         arrays |= {f"samples_{split}": samples, f"labels_{split}": labels}
-        print(f"{split}: {len(samples)} recordings of {samples.shape[1]} timesteps")
     written = io.BytesIO()
     np.savez_compressed(written, allow_pickle=False, **arrays)
     write_whole(options.out, written.getvalue())
+    counts = [len(arrays[f"samples_{split}"]) for split in ("train", "test")]
+    print(f"{options.out}: {counts[0]} recordings for training and {counts[1]} for test")
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hw.schedule import Schedule
 from qblif import golden
 from qblif.network.checks import IntArray, Shape
 from qblif.network.graph import Network
@@ -21,13 +22,16 @@ class Sketch:
         shape: (C, H, W) of the input.
         layers: channels of each layer: an int for a dense one, ``(channels, stride)`` for a 3x3 convolution,
             ``"pool"`` for 2x2 pooling, ``"sliding"`` for 3x3 pooling with stride 2 and padding 1, ``"residual"`` for
-            two convolutions with an identity skip around them, ``"shortcut"`` for two with a 1x1 convolution around.
+            two convolutions with an identity skip around them, ``"shortcut"`` for two with a 1x1 convolution around,
+            ``"recurrent"`` for dense weights from the last layer back into itself.
+        current_leak: leak of every neuron's synaptic current; None for none.
+        schedule: the order of the timesteps in hardware.
         pooling: the kind of ``"pool"`` and ``"sliding"``.
     """
 
     name: str
     shape: Shape
-    layers: Sequence[int | tuple[int, int] | Literal["pool", "sliding", "residual", "shortcut"]]
+    layers: Sequence[int | tuple[int, int] | Literal["pool", "sliding", "residual", "shortcut", "recurrent"]]
     timesteps: int = 2
     burst_ceiling: int = 3
     weight_bits: int = 4
@@ -36,6 +40,8 @@ class Sketch:
     leak: Leak = field(default_factory=Leak)
     reset: Literal["soft", "hard"] = "soft"
     pooling: Literal["sum", "max"] = "max"
+    current_leak: Leak | None = None
+    schedule: Schedule = "position_major"
     seed: int = 1
 
 
@@ -52,8 +58,10 @@ def dense_chain(
     reset: str = "soft",
     coding: str = "direct",
     rounding: int | None = None,
+    **over_time: Any,
 ) -> Network:
-    """A chain of dense layers; the last of ``sizes`` is the number of classes."""
+    """A chain of dense layers; the last of ``sizes`` is the number of classes. ``over_time``: synaptic current and
+    limits of its populations."""
     random = np.random.default_rng(seed)
 
     def constants(channels: int) -> dict[str, Any]:
@@ -66,6 +74,7 @@ def dense_chain(
             "leak": Leak(multiplier=leak[0], shift=leak[1]),
             "reset": reset,
             "rounding": rounding,
+            **over_time,
             **constants(channels),
         }
 
@@ -87,6 +96,7 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
             "burst_ceiling": sketch.burst_ceiling,
             "leak": sketch.leak,
             "reset": sketch.reset,
+            "current_leak": sketch.current_leak,
             "bias": random.integers(-100, 100, channels),
             "exponent": random.integers(0, 3, channels),
         }
@@ -112,6 +122,8 @@ def random_network(sketch: Sketch, classes: int = 10) -> Network:
                 builder.skip(start, 45)
             else:
                 builder.convolve(builder.source, channels, 1, source=start, weight_bits=bits)
+        elif layer == "recurrent":
+            builder.recur(builder.source, builder.source, weight_bits=bits)
         elif isinstance(layer, tuple):
             convolve(*layer)
         else:

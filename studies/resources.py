@@ -70,9 +70,35 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
     (Sketch(name="residual-fast", shape=(1, 8, 8), layers=[(16, 1), "residual", "residual"]), 8e3),
     (Sketch(name="shortcuts", shape=(1, 10, 10), layers=[(12, 1), "shortcut", "shortcut"]), 6e3),
     (Sketch(name="sliding", shape=SMALL, layers=[(16, 1), "sliding", (24, 1), "sliding"]), 8e3),
+    (
+        Sketch(
+            name="events-over-time",
+            shape=(2, 16, 16),
+            layers=[(16, 1), "pool", (24, 1), "pool"],
+            timesteps=20,
+            coding="events",
+            input_bits=2,
+            burst_ceiling=1,
+            schedule="time_major",
+        ),
+        5e2,
+    ),
+    (
+        Sketch(
+            name="recurrent",
+            shape=(40, 1, 1),
+            layers=[48, "recurrent", 24],
+            timesteps=20,
+            coding="events",
+            input_bits=2,
+            current_leak=Leak(multiplier=3, shift=2),
+            schedule="time_major",
+        ),
+        5e3,
+    ),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
-HELD_OUT = ("shortcuts", "sliding")
+HELD_OUT = ("shortcuts", "sliding", "events-over-time", "recurrent")
 """Sketches that the fit leaves out: what it says of kinds of layers that it has not seen is tested with them."""
 SHIPPED: tuple[tuple[str, float], ...] = (
     ("digits_mlp", 1e5),
@@ -159,10 +185,10 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     """A network with random weights; under a stored plan if there is one, since a new fit would give another plan."""
     network = random_network(sketch)
     clock = board.family.clock_mhz(board, board.default_clock_mhz)
-    plan = make_plan(network, board, clock, "", {}, fps) if plan is None else plan
+    plan = make_plan(network, board, clock, "", {}, fps, schedule=sketch.schedule) if plan is None else plan
     config = configure(network, plan)
     random, width = np.random.default_rng(2), config.input.group * config.input.burst_bits
-    beats = random.integers(0, 2, (MOST_SELF_TEST_SAMPLES * config.input.beats_per_inference, width)) @ (
+    beats = random.integers(0, 2, (MOST_SELF_TEST_SAMPLES * config.beats_per_result, width)) @ (
         1 << np.arange(width, dtype=object)
     )
     logits = random.integers(-(2**6), 2**6, MOST_SELF_TEST_SAMPLES * config.readout.classes)

@@ -123,10 +123,10 @@ class NeuronCore(wiring.Component):
             m.d.sync += summed.eq(current + Mux(first, 0, leaked_value(self.synaptic, config.current_leak)))
         synaptic, cycles = summed, 1
         if config.current_limits is not None:
-            synaptic = Signal(signed(config.synaptic_bits), reset_less=True)
+            limited = Signal(signed(config.synaptic_bits), reset_less=True)
             with m.If(self.advance):
-                m.d.sync += synaptic.eq(limited_value(summed, config.current_limits))
-            cycles = 2
+                m.d.sync += limited.eq(limited_value(summed, config.current_limits))
+            synaptic, cycles = limited, 2
         left = config.write_latency - self.state_latency - cycles
         m.d.comb += self.next_synaptic.eq(later(synaptic, "synaptic_held", left))
         return synaptic, later(membrane, "membrane_held", cycles), later(first, "first_held", cycles)

@@ -31,7 +31,7 @@ from snn.datasets.events import Split
 
 LARGEST_BYTES = 2**30
 """Largest content of one array."""
-MOST_ARRAYS = 64
+KNOWN = ("samples_train", "samples_test", "labels_train", "labels_test", "coding")
 MOST_CLASSES = 2**16
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those of numpy; others could ask for memory of their own."""
@@ -79,12 +79,15 @@ def reading(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as content:
-            if len(content.infolist()) > MOST_ARRAYS:
-                raise UserError(f"{path} holds more than {MOST_ARRAYS} arrays")
+            for name in content.namelist():
+                if name.removesuffix(".npy") not in KNOWN:
+                    raise UserError(
+                        f"{path} holds {shown(name)}, which is not understood; known are {', '.join(KNOWN)}"
+                    )
             yield content
     except UserError:
         raise
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:  # zipfile seeks to wherever a damaged directory points
         raise UserError(f"{path} is not an .npz file, or is damaged: {brief(error)}") from error
 
 

@@ -11,6 +11,7 @@ from hw.neurons.config import NeuronConfig, SkipConfig
 from hw.neurons.core import NeuronCore
 from qblif.network.bounds import layer_bounds
 from qblif.network.graph import Network
+from qblif.network.nodes import Leak, Limits
 from qblif.streams import BurstStream
 from studies.formal.proof import Proof, Statement
 from studies.plan_edits import plan_for
@@ -25,6 +26,7 @@ def network(**options: Any) -> Network:
     return dense_chain(7, sizes=(12, 4, 3), **options)
 
 
+SLOW = Leak(multiplier=7, shift=3)
 NETWORKS = {
     "F 5, K 3, leak 1/2, soft": network(),
     "F 3, K 7, no leak, soft": network(fraction_bits=3, burst_ceiling=7, leak=(1, 0)),
@@ -35,6 +37,20 @@ NETWORKS = {
     "F 5, K 1, leak 1/2, soft, r 0": network(burst_ceiling=1, rounding=0),
     "F 4, K 3, leak 3/4, hard, r -1": network(fraction_bits=4, leak=(3, 2), reset="hard", rounding=-1),
     "F 4, K 3, leak 1/2, soft, r 15": network(fraction_bits=4, rounding=15),
+    "F 4, K 3, leak 1/2, soft, V -20 to 9": network(fraction_bits=4, membrane_limits=(-20, 9)),
+    "F 4, K 1, leak 3/4, soft, J 7/8, r 0": network(burst_ceiling=1, leak=(3, 2), rounding=0, current_leak=SLOW),
+    "F 3, K 3, leak 1/2, hard, J 7/8 -90 to 60": network(
+        fraction_bits=3, reset="hard", current_leak=SLOW, current_limits=(-90, 60)
+    ),
+    "F 3, K 2, no leak, soft, J 7/8 -50 to 70, V 0 to 30, r -1": network(
+        fraction_bits=3,
+        burst_ceiling=2,
+        leak=(1, 0),
+        rounding=-1,
+        current_leak=SLOW,
+        current_limits=(-50, 70),
+        membrane_limits=(0, 30),
+    ),
 }
 
 
@@ -55,7 +71,8 @@ def with_skips(config: NeuronConfig) -> NeuronConfig:
 
 SETTINGS = {name: neurons(source) for name, source in NETWORKS.items()}
 SETTINGS["F 5, K 3, leak 1/2, soft, two skips"] = with_skips(SETTINGS["F 5, K 3, leak 1/2, soft"])
-SOFT = {name: config for name, config in SETTINGS.items() if config.reset == "soft"}
+SOFT = {name: config for name, config in SETTINGS.items() if config.reset == "soft" and config.membrane_limits is None}
+SYNAPTIC = {name: config for name, config in SETTINGS.items() if config.current_leak is not None}
 
 
 def fits(value: Value, bits: int) -> Value:
@@ -66,6 +83,11 @@ def fits(value: Value, bits: int) -> Value:
 def clamp(value: Value, ceiling: int) -> Value:
     """``min(max(value, 0), ceiling)``."""
     return Mux(value < 0, 0, Mux(value > ceiling, ceiling, value))
+
+
+def limited(value: Value, limits: Limits | None) -> Value:
+    """``value`` inside its limits."""
+    return value if limits is None else Mux(value < limits[0], limits[0], Mux(value > limits[1], limits[1], value))
 
 
 class IntegerForm:
@@ -79,6 +101,8 @@ class IntegerForm:
         self.core = core = NeuronCore(config)
         registers = s.add(core)
         s.free(core.advance, core.sum, core.first, core.membrane, core.constants, core.skips)
+        if config.current_leak is not None:
+            s.free(core.synaptic)
         wide = signed(WIDE)
 
         def step(value: ValueLike) -> Signal:
@@ -96,8 +120,30 @@ class IntegerForm:
         defined = fits(current, config.current_bits)
         s.claim((registers["first_2"] == first) & (~defined | (registers["current"] == current)))
 
-        leaked = s.name((config.leak.multiplier * core.membrane) >> config.leak.shift, wide)
-        potential = step(s.name(Mux(first, 0, leaked) + current, wide))
+        entering, before = current, core.membrane
+        steps = 4
+        if config.current_leak is not None:
+            decayed = s.name((config.current_leak.multiplier * core.synaptic) >> config.current_leak.shift, wide)
+            entering = step(s.name(Mux(first, 0, decayed) + current, wide))
+            defined = step(defined) & fits(entering, config.summed_bits)
+            s.claim(~defined | (registers["summed"] == entering))
+            before, first = step(before), step(first)
+            s.claim((registers["membrane_held_0"] == before) & (registers["first_held_0"] == first))
+            steps += 1
+            if config.current_limits is not None:
+                entering = step(s.name(limited(entering, config.current_limits), wide))
+                defined = step(defined) & fits(entering, config.synaptic_bits)
+                s.claim(~defined | (registers["limited"] == entering))
+                before, first = step(before), step(first)
+                s.claim((registers["membrane_held_1"] == before) & (registers["first_held_1"] == first))
+                steps += 1
+            self.synaptic, sound = entering, defined
+            for cycle in range(config.write_latency - steps + 2):
+                self.synaptic, sound = step(self.synaptic), step(sound)
+                s.claim(~sound | (registers[f"synaptic_held_{cycle}"] == self.synaptic))
+            self.synaptic_holds = sound
+        leaked = s.name((config.leak.multiplier * before) >> config.leak.shift, wide)
+        potential = step(s.name(Mux(first, 0, leaked) + entering, wide))
         defined = step(defined) & fits(potential, config.potential_bits)
         s.claim(~defined | (registers["potential"] == potential))
         self.potential, defined = step(potential), step(defined)
@@ -107,9 +153,16 @@ class IntegerForm:
         self.burst = clamp(rounded, config.burst_ceiling)
         after = self.potential - (self.burst << config.fraction_bits)
         self.membrane = s.name(after if config.reset == "soft" else Mux(self.burst > 0, 0, self.potential), wide)
-        through = step(step(step(step(Const(1, 1)))))
+        through: Value = Const(1, 1)
+        for _ in range(steps):
+            through = step(through)
         self.holds = through & defined
         s.claim(~self.holds | (core.burst == self.burst))
+        self.stored = self.holds
+        if config.membrane_limits is not None:
+            inside = fits(self.membrane, WIDE - 1)
+            self.membrane = step(s.name(limited(self.membrane, config.membrane_limits), wide))
+            self.stored = step(self.holds & inside)
 
 
 def burst(s: Statement, config: NeuronConfig) -> None:
@@ -122,10 +175,18 @@ def burst(s: Statement, config: NeuronConfig) -> None:
 def membrane(s: Statement, config: NeuronConfig) -> None:
     """The core's next membrane is that of the integer form, if it fits."""
     form = IntegerForm(s, config)
-    stored = form.holds & fits(form.membrane, config.membrane_bits)
+    stored = form.stored & fits(form.membrane, config.membrane_bits)
     s.claim(~stored | (form.core.next_membrane == form.membrane))
     s.witness(stored & (form.core.burst > 0))
-    s.witness(stored & (form.core.next_membrane < 0))
+    if config.membrane_limits is None or config.membrane_limits[0] < 0:
+        s.witness(stored & (form.core.next_membrane < 0))
+
+
+def synaptic(s: Statement, config: NeuronConfig) -> None:
+    """The core's next synaptic current is that of the integer form."""
+    form = IntegerForm(s, config)
+    s.claim(~form.synaptic_holds | (form.core.next_synaptic == form.synaptic))
+    s.witness(form.synaptic_holds & (form.core.next_synaptic < 0))
 
 
 def soft_reset(s: Statement, config: NeuronConfig) -> None:
@@ -170,7 +231,7 @@ def widths(s: Statement, source: Network) -> None:
     config, bounds, wide = neurons(source), layer_bounds(source, population), signed(WIDE)
     channel = s.chosen(range(population.shape[0]), "channel")
     s.assume(channel < population.shape[0])
-    total, state = Signal(wide, name="sum"), Signal(wide, name="membrane")
+    total, state, charge = (Signal(wide, name=name) for name in ("sum", "membrane", "synaptic"))
     s.free(total)
 
     def own(values: Iterable[int], shape: Shape = wide) -> Value:
@@ -178,12 +239,20 @@ def widths(s: Statement, source: Network) -> None:
 
     s.assume((total >= own(bounds.partial.low)) & (total <= own(bounds.partial.high)))
     current = s.name((total << own(population.exponent, unsigned(3))) + own(population.bias), wide)
-    potential = s.name(((config.leak.multiplier * state) >> config.leak.shift) + current, wide)
+    summed = entering = current
+    if config.current_leak is not None:
+        decayed = (config.current_leak.multiplier * charge) >> config.current_leak.shift
+        summed = s.name(decayed + current, wide)
+        entering = s.name(limited(summed, config.current_limits), wide)
+    potential = s.name(((config.leak.multiplier * state) >> config.leak.shift) + entering, wide)
     fired = clamp((potential + config.rounding) >> config.fraction_bits, config.burst_ceiling)
     after = potential - (fired << config.fraction_bits) if config.reset == "soft" else Mux(fired > 0, 0, potential)
+    after = limited(after, config.membrane_limits)
     step = Signal(range(source.timesteps))
     last = step == source.timesteps - 1
     s.module.d.sync += [state.eq(Mux(last, 0, after)), step.eq(Mux(last, 0, step + 1))]
+    s.module.d.sync += charge.eq(Mux(last, 0, entering))
+    s.claim(fits(summed, config.summed_bits) & fits(entering, config.synaptic_bits))
     s.claim(fits(total, config.accumulator_bits))
     s.claim(fits(current, config.current_bits))
     s.claim(fits(potential, config.potential_bits))
@@ -211,8 +280,15 @@ PROOFS = [
     ),
     Proof(
         name="neuron core: membrane",
-        claim="V = M - n 2^F (soft reset), or 0 where n > 0 and M elsewhere (hard reset)",
+        claim="V = M - n 2^F (soft reset), or 0 where n > 0 and M elsewhere (hard reset), inside its limits",
         circuits=at(SETTINGS, membrane),
+        unbounded=True,
+        depth=2,
+    ),
+    Proof(
+        name="neuron core: synaptic current",
+        claim="J = ((a_s J) >> p_s) + (sum << e) + bias + skips, inside its limits, and it replaces the sum in M",
+        circuits=at(SYNAPTIC, synaptic),
         unbounded=True,
         depth=2,
     ),

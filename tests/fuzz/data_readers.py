@@ -259,7 +259,26 @@ def reframed(content: bytes, random: Random) -> bytes:
     return b"".join(part + b"\0" for part in parts)
 
 
+def one_file(save: Callable[..., None]) -> Callable[[Path], list[Path]]:
+    """A data set of recordings in one file."""
+
+    def write(folder: Path) -> list[Path]:
+        arrays = {f"samples_{split}": IMAGES[:, :, np.newaxis] for split in ("train", "test")}
+        labels = {f"labels_{split}": np.array([0, 3, 1]) for split in ("train", "test")}
+        save(folder / "set.npz", coding=np.array("events"), **arrays, **labels)
+        return [folder / "set.npz"]
+
+    return write
+
+
+def one_set(path: Path) -> object:
+    found = data.load(f"npz:{path}", "test")
+    return data.coding_of(f"npz:{path}"), found.pixels.shape, found.pixels.tobytes(), found.labels.tolist()
+
+
 DATA_READERS = (
+    Reader(name="one file", samples=one_file(np.savez), read=one_set),
+    Reader(name="one file, compressed", samples=one_file(np.savez_compressed), read=one_set),
     Reader(name="IDX", samples=idx_files(""), read=images("mnist"), right=idx_says),
     Reader(name="IDX, gzip", samples=idx_files(".gz"), read=images("mnist")),
     Reader(name="CIFAR-10", samples=cifar10_files, read=images("cifar10"), right=cifar10_says),

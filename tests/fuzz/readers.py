@@ -22,7 +22,7 @@ from qblif.network.file import load_network, network_sha256, save_network
 from qblif.network.graph import Network
 from qblif.network.references import ReferenceVectors
 from qblif.zoo import ZOO
-from snn import checkpoint
+from snn import checkpoint, quantization
 from snn.architecture import ModelOptions
 from snn.command import parse
 from snn.datasets.data import Images
@@ -85,9 +85,36 @@ def small_images(count: int = 16) -> Images:
     return Images(pixels=pixels, labels=np.arange(count) % 4)
 
 
+def stream_checkpoint(path: Path) -> Path:
+    torch.manual_seed(2)
+    options = ModelOptions(
+        input_shape=(3, 1, 1),
+        coding="frames",
+        classes=2,
+        timesteps=5,
+        stream=True,
+        hidden=(4,),
+        recurrent=(0,),
+        threshold=0.75,
+        current_leak=(3, 2),
+        learn_leak=True,
+        membrane_limits=(-2, 3),
+        current_limits=(-4, 5),
+        readout_leak=(7, 3),
+        readout_limits=(-9, 9),
+        readout_maximum=True,
+    )
+    stream = make_model("mlp", options)
+    samples = torch.randint(0, 256, (16, 5, 3, 1, 1), dtype=torch.uint8)
+    quantization.begin(stream, samples)
+    content = checkpoint.describe(stream, samples, torch.zeros(16, dtype=torch.long))
+    checkpoint.save_atomically(content | {"model": checkpoint.model_section("mlp", options)}, path)
+    return path
+
+
 def checkpoints(folder: Path) -> list[Path]:
-    """Two of the zoo's, with its skips and poolings; the smallest."""
-    paths = []
+    """Two of the zoo's, with its skips and poolings; the smallest. And a recurrent stream with all that has limits."""
+    paths = [stream_checkpoint(folder / "stream.pt")]
     for name in ("digits_mlp", "digits_resnet"):
         paths.append(folder / f"{name}.pt")
         paths[-1].write_bytes((ZOO / f"{name}.pt").read_bytes())
@@ -167,6 +194,8 @@ def has_the_values_of_its_file(found: Any, _: object, path: Path) -> bool:
     usual |= {"recipe": path, "data": None} | content
     if usual["first_weight_bits"] == usual["weight_bits"]:
         usual["first_weight_bits"] = None
+    for name, value in (("burst_bits", 2), ("threshold", 0.5)):
+        usual[name] = None if usual[name] == value else usual[name]
     return {key: str(value) for key, value in found.items()} == {key: str(value) for key, value in usual.items()}
 
 

@@ -143,7 +143,7 @@ def test_a_plan_cannot_narrow_what_was_proved(digits_checkpoint, tmp_path, fails
     capsys.readouterr()
     plan = json.loads((out / "plan.json").read_text())
     path = tmp_path / "plan.json"
-    wide = dict.fromkeys(("bias", "current", "potential", "membrane"), 30) | {"exponent": 6}
+    wide = dict.fromkeys(("bias", "current", "summed", "synaptic", "potential", "membrane"), 30) | {"exponent": 6}
     for change, expected in (
         (lambda stages: stages[0].update(widths={**wide, "accumulator": 5}), "width of accumulator must be at least"),
         (lambda stages: stages[0]["neurons"].update(cores=3), "do not divide each other"),

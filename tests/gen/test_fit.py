@@ -192,12 +192,12 @@ def event_network(timesteps):
 def test_the_self_test_holds_as_many_samples_as_fit(board, timesteps, samples):
     board, network = find_board(board), event_network(timesteps)
     inputs = np.zeros((16, timesteps, 2, 16, 16), dtype=np.int64)
-    plan = make_plan(network, board, board.default_clock_mhz, "", {}, None, inputs)
+    plan = make_plan(network, board, board.default_clock_mhz, "", {}, None, inputs, schedule="position_major")
     assert plan.self_test_samples in samples
     found = evaluate_plan(network, board, plan, {}, inputs)
     assert not found.excess(board, 1.0)
     one_more = with_samples(found, board, plan.self_test_samples + 1)
-    beats = one_more.plan.self_test_samples * found.config.input.beats_per_inference
+    beats = one_more.plan.self_test_samples * found.config.beats_per_result
     assert beats > board.family.deepest_table or "bram" in one_more.excess(board, 1.0)
 
 
@@ -241,7 +241,7 @@ def test_the_self_test_replays_what_the_plan_says(digits_checkpoint, tmp_path):
         path.write_text(dataclasses.replace(whole.plan, self_test_samples=count).to_json())
         vectors = self_test_vectors(make_design(digits_checkpoint, "icebreaker", plan_file=path))
         assert vectors.logits == whole.references.logits[:count].reshape(-1).tolist()
-        assert len(vectors.beats) == count * whole.config.input.beats_per_inference
+        assert len(vectors.beats) == count * whole.config.beats_per_result
     path.write_text(dataclasses.replace(whole.plan, self_test_samples=0, board="upduino_v3", clock_mhz=12.0).to_json())
     with pytest.raises(UserError, match="nothing shows what upduino_v3 computes"):
         make_design(digits_checkpoint, "upduino_v3", plan_file=path)

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from snn import checkpoint, train
+from snn.answers import accuracy
 from snn.augment import Augmentation
 from snn.datasets.data import load
-from snn.training import Training, accuracy
+from snn.training import Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 

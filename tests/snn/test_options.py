@@ -161,6 +161,10 @@ def test_one_training_has_one_command():
     assert command("--burst-ceiling", "5") != command("--burst-bits", "3")
     assert command("--leak", "6/8") == command("--leak", "0.75") == command("--leak", "3/2^2") != command()
     assert command("--leak", "0.5") == command()
+    assert command("--burst-bits", "2") == command("--threshold", "0.5") == command("--burst-ceiling", "3") == command()
+    lif = command("--neuron", "lif")
+    assert command("--neuron", "lif", "--burst-bits", "1", "--threshold", "1") == lif
+    assert len({lif, command(), command("--neuron", "lif", "--burst-bits", "2"), command("--threshold", "1")}) == 4
 
 
 def test_neurons_from_the_command_line_and_from_a_recipe(tmp_path, monkeypatch):

@@ -8,13 +8,14 @@ import torch
 
 from qblif.errors import UserError
 from snn import checkpoint, quantization, train, training
+from snn.answers import accuracy
 from snn.architecture import ModelOptions, Staged
 from snn.command import command_of, parse
 from snn.datasets.data import load
 from snn.models import make_model
 from snn.projections import QuantProjection
 from snn.recipe import Recipe
-from snn.training import Training, accuracy, write_log
+from snn.training import Training, write_log
 from snn.workers import Workers
 
 QUICK = ["--data", "digits", "--hidden", "16", "--float-epochs", "2", "--qat-epochs", "2", "--batch", "64"]

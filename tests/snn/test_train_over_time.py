@@ -1,7 +1,10 @@
 """Training of networks over time, from a data set in a file to the accuracy of every timestep."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from snn.command import command_of, parse
 from snn.models import make_model
 from tests.networks import population_at
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 STEPS = 8
 SHORT = ["--float-epochs", "2", "--qat-epochs", "2", "--batch", "8"]
 STREAM = [
@@ -136,6 +140,15 @@ def test_an_interrupted_training_in_pieces_ends_where_an_unbroken_one_does(monke
     monkeypatch.setattr(train.Training, "run_epoch", run_epoch)
     broken = trained("npz:each.npz", *words, "--resume")
     assert all(torch.equal(value, broken["state"][name]) for name, value in whole["state"].items())
+
+
+def test_two_processes_train_leaks_that_the_integer_phase_leaves_alone(folder):
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "snn.train"]
+    words += ["--data", "npz:each.npz", *SHORT, *STREAM, "--learn-leak", "--truncate", "3", "--out", "model.pt"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert read_network(folder / "model.pt")[1].mode == "stream"
 
 
 def test_a_stream_with_one_label_learns_from_its_last_result(folder):

@@ -6,7 +6,8 @@ import pytest
 
 from qblif.errors import UserError
 from studies import mutations
-from studies.mutants import MUTANTS, Mutant
+from studies.mutants import Mutant
+from studies.mutations import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)

@@ -80,6 +80,16 @@ CHANGES = {
     "letters, digits": rename_with_a_space,
     "give other logits": lambda c: c["references"].update(logits=c["references"]["logits"].long() + 2**20),
     "references": lambda c: c["references"].update(logits=torch.zeros(3, 3, dtype=torch.long)),
+    "unknown mode 'frame'": lambda c: c.update(mode="frame"),
+    "differs at every timestep": lambda c: c.update(mode="stream"),
+    "'membrane_limits' is a list, not two integers": lambda c: c["layers"][0].update(membrane_limits=[-1, 2.5]),
+    "with 0 between them": lambda c: c["layers"][-1].update(limits=[1, 2]),
+    "'limits' is a int, not a list": lambda c: c["layers"][-1].update(limits=3),
+    "outside 0 to 1": lambda c: c["layers"][0].update(current_leak=[3, 1]),
+    "but no leak of one": lambda c: c["layers"][0].update(current_limits=[-1, 1]),
+    "'maximum' is a int, not a bool": lambda c: c["layers"][-1].update(maximum=1),
+    "'recurrent' is a int, not a bool": lambda c: c["layers"][0]["projections"][0].update(recurrent=1),
+    "from a node before it": lambda c: c["layers"][0]["projections"][0].update(recurrent=True),
 }
 
 

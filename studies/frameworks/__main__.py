@@ -1,0 +1,141 @@
+"""Command line: neurons of other frameworks against their integer form, decision by decision.
+
+python -m studies.frameworks --out docs/frameworks.md   # 20,000 decisions for every neuron: some minutes
+"""
+
+import sys
+from datetime import date
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from qblif.errors import Arguments, UserError, check_output_file, command_line
+from qblif.files import write_whole
+from snn.convert.neurons import GUARD_BITS, NeuronForm, neuron_form
+from studies.frameworks.comparison import Outcome, compare
+from studies.frameworks.neurons import DYADIC, FORCED, GUARDED, OTHER, REFUSED, Neuron
+
+DECISIONS = 20_000
+
+
+def table(neurons: tuple[Neuron, ...], decisions: int) -> str:
+    """The comparison of several neurons as rows of a table."""
+    rows = []
+    for neuron in neurons:
+        form = neuron_form(neuron.module())
+        rows.append(row(neuron, form, compare(neuron, form, decisions)))
+    return "\n".join(rows)
+
+
+def guard_table(decisions: int) -> str:
+    """How often a neuron differs with fewer and more guard bits, as rows of a table."""
+    form = neuron_form(GUARDED.module())
+    counts = {bits: compare(GUARDED, form, decisions, bits).different for bits in (2, 4, 8, 12, 16)}
+    return "\n".join(f"| {bits} | {count:,} |" for bits, count in counts.items())
+
+
+def row(neuron: Neuron, form: NeuronForm, outcome: Outcome) -> str:
+    """One line of a table."""
+    decays = [one for one in (form.decay, form.current_decay) if one is not None]
+    leaks = ", ".join(f"{one.leak.multiplier}/{2**one.leak.shift}" for one in decays)
+    errors = ", ".join(f"{one.error:+.1e}" if one.error else "0" for one in decays)
+    excluded = f" ({outcome.excluded:,} left out)" if outcome.excluded else ""
+    cells = [
+        *(neuron.name, f"{leaks} ({errors})", f"{outcome.decisions:,}{excluded}"),
+        *(f"{100 * outcome.fired / outcome.decisions:.0f} %", f"{outcome.ties:,}"),
+        *(f"{outcome.different:,}", f"{outcome.different_float32:,}"),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+HEADER = """| neuron | decay taken (its error) | decisions | fired | at the threshold | different | in float32 |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+PAGE = """# Neurons of other frameworks
+
+`snn.convert.neurons` reads a neuron of snnTorch or SpikingJelly and gives its integer form ([design.md](design.md)).
+`python -m studies.frameworks --out docs/frameworks.md` feeds the framework's own module and the golden model the same
+random currents, compares every spike decision, and writes this page
+({date}, {versions}).
+
+Thresholds and weights lie on a grid of powers of two, and the integer form has {guard} more fraction bits. "At the
+threshold" counts the membranes that equal a threshold exactly. I-LIF rounds a half to the even number and the integer
+form rounds it up: where that is a spike less, the rest of the neuron's run is left out.
+
+## Decays that are small fractions
+
+{header}{dyadic}
+
+## Guard bits
+
+The integer leak rounds down, and floats keep what it drops: a membrane just above its threshold then becomes one just
+at it. `{guarded}`, {many:,} decisions:
+
+| guard bits | different |
+| --- | --- |
+{guards}
+
+## Other decays
+
+The integer form takes a near fraction, so these differ; how often, depends on the network.
+
+{header}{other}
+
+## What is refused
+
+The integer form does not contain these. The first two were compared all the same, with the form that is nearest.
+{forced}
+
+| neuron | message |
+| --- | --- |
+{refused}
+"""
+
+
+def page(decisions: int) -> str:
+    """The whole report."""
+    forced = []
+    for neuron, form in FORCED:
+        outcome = compare(neuron, form, decisions)
+        forced.append(f"`{neuron.name}` differs in {100 * outcome.different / outcome.decisions:.1f} % of decisions")
+    return PAGE.format(
+        date=date.today().isoformat(),
+        versions=", ".join(f"{name} {version(name)}" for name in ("snntorch", "spikingjelly", "torch")),
+        guard=GUARD_BITS,
+        header=HEADER,
+        dyadic=table(DYADIC, decisions),
+        guarded=GUARDED.name,
+        many=10 * decisions,
+        guards=guard_table(10 * decisions),
+        other=table(OTHER, decisions),
+        forced="; ".join(forced) + ".",
+        refused="\n".join(f"| {neuron.name} | {refusal(neuron)} |" for neuron, _ in REFUSED),
+    )
+
+
+def refusal(neuron: Neuron) -> str:
+    """The line with which a neuron is refused."""
+    try:
+        neuron_form(neuron.module())
+    except UserError as error:
+        return str(error)
+    raise AssertionError(f"{neuron.name} is converted")
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns 1 if a neuron with a small fraction as its decay differs."""
+    parser = Arguments(prog="python -m studies.frameworks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    parser.add_argument("--decisions", type=int, default=DECISIONS, help=f"for every neuron (default {DECISIONS})")
+    options = parser.parse_args(arguments)
+    check_output_file(options.out, "--out")
+    missing = [name for name in ("snntorch", "spikingjelly") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} must be installed: pip install 'qblif[frameworks]'")
+    write_whole(options.out, page(options.decisions).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
