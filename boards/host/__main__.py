@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.host.device import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_SECONDS, Device, check_timeout
+from boards.host.recording import read_frames
 from boards.host.samples import by, read_sample
 from qblif.errors import UserError, command_line
 from qblif.network.checks import IntArray
@@ -81,27 +82,53 @@ def bench(device: Device, options: argparse.Namespace) -> int:
     network = None if options.ckpt is None else check_network(device, options.ckpt)
     images = load(options.data, "test", options.data_dir, identity.timesteps).first(options.count)
     count = len(images.labels)
-    if coding_of(options.data) != identity.coding or images.shape != identity.shape:
+    coding = coding_of(options.data, options.data_dir)
+    if coding != identity.coding or images.shape != identity.shape:
         raise UserError(
-            f"{options.data} holds {coding_of(options.data)} input {by(images.shape)}, but the network takes "
-            f"{identity.coding} input {by(identity.shape)}"
+            f"{options.data} holds {coding} input {by(images.shape)}, but the network takes {identity.coding} input "
+            f"{by(identity.shape)}"
         )
     begin = time.monotonic()
     results = device.infer(images.pixels, progress=True)
     seconds = time.monotonic() - begin
-    payload = count * identity.inference_bytes
+    payload = count * identity.burst_bytes * (images.pixels.shape[1] if identity.mode != "sample" else 1)
     print(f"{count} images in {seconds:.1f} s: {count / seconds:.1f} images per second")
     print(
         f"link: {payload * LINE_BITS_PER_BYTE / (identity.baud * seconds):.1%} of {identity.baud} baud carried images; "
         f"{device.retries} retries"
     )
-    print(f"accuracy: {np.mean(results.winners == images.labels):.2%}")
+    print(f"accuracy: {np.mean(results.winners == images.last_labels):.2%}")
     if network is None:
         return 0
     expected = golden_logits(network, images.pixels)
     wrong = (results.logits != expected).any(axis=1) | (results.winners != expected.argmax(axis=1))
     print(f"mismatches against golden: {wrong.sum()} of {count}")
     return EXIT_MISMATCH if wrong.any() else 0
+
+
+def stream(device: Device, options: argparse.Namespace) -> int:
+    """Play a recording and print class and confidence whenever the class changes."""
+    frames = read_frames(options.events, device.identity, options.window_us)
+    period = options.window_us * 1e-6 if options.speed == "real" else 0.0
+    unit, shown = 2.0**-device.identity.fraction_bits, None
+    with device.stream() as running:
+        begin = time.monotonic()
+        for number, frame in enumerate(frames):
+            time.sleep(max(0.0, begin + number * period - time.monotonic()))
+            logits = running.step(frame)
+            if logits is None or logits.argmax() == shown:
+                continue
+            shown = int(logits.argmax())
+            odds = np.exp((logits - logits.max()) * unit)
+            at = number * options.window_us / 1e6
+            print(f"{at:.3f} s: class {shown}, confidence {odds.max() / odds.sum():.0%}", flush=True)
+        seconds = time.monotonic() - begin
+        latency = running.cycles_per_result() / device.identity.clock_hz
+    print(
+        f"{len(frames)} timesteps in {seconds:.2f} s: {len(frames) / seconds:.0f} per second; "
+        f"{latency * 1e6:.1f} us in the network for each result; {device.retries} retries"
+    )
+    return 0
 
 
 def counters(device: Device, _: argparse.Namespace) -> int:
@@ -159,6 +186,17 @@ def parser() -> argparse.ArgumentParser:
             type=checkpoint,
             help="refuse when another network was flashed; bench: compare with its golden model",
         )
+    live = command("stream", stream, "play a recording, timestep by timestep, and print the class as it changes")
+    live.add_argument(
+        "--events",
+        type=Path,
+        required=True,
+        help="a recording of an event camera (.bin of N-MNIST, .aedat), or frames (T, C, H, W) in a .npy file",
+    )
+    live.add_argument("--window-us", type=int, default=3000, help="microseconds of each timestep (default 3000)")
+    live.add_argument(
+        "--speed", choices=("real", "max"), default="real", help="in real time, or as fast as it goes (default real)"
+    )
     command("counters", counters, "print the activity counters")
     command("reset", reset, "put the board back to its state after power-on")
     return result

@@ -4,10 +4,14 @@
         results = device.infer(images)          # uint8 (count, C, H, W)
         results.winners, results.logits         # int64 (count,), (count, classes)
 
-Requests that are lost or damaged on the line are sent again: an inference does not depend on earlier ones, so a
-repetition does no harm. When in doubt the driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which
-the device accepts with any id. Answers come in order, so no older answer can follow the answer to ``IDENTIFY``; all
-requests that are still unanswered are then sent again with new ids.
+    with device.stream() as stream:             # a network whose timesteps come without end
+        logits = stream.step(frame)             # (C, H, W) -> int64 (classes,)
+
+Requests that are lost or damaged on the line are sent again. An inference does not depend on earlier ones, and a
+timestep has a number by which the device recognises a repetition, so a repetition does no harm. When in doubt the
+driver closes a partial frame with a zero byte and sends ``IDENTIFY``, which the device accepts with any id. Answers
+come in order, so no older answer can follow the answer to ``IDENTIFY``; all requests that are still unanswered are then
+sent again with new ids.
 """
 
 import itertools
@@ -19,11 +23,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from boards.host.framing import END, DamagedFrameError, Frame
 from boards.host.serial_pipe import Pipe, SerialPipe
+from boards.host.stream import Stream
 from qblif.errors import UserError
+from qblif.payloads import Results, pack_samples, unpack_counters, unpack_results
 from qblif.progress import counted
 from qblif.protocol import (
     ANSWER,
@@ -32,17 +39,13 @@ from qblif.protocol import (
     CRC_BYTES,
     HEADER_BYTES,
     LARGEST_ANSWER,
+    NUMBERS,
     Command,
     Error,
     Identity,
     ProtocolError,
-    Results,
-    pack_samples,
-    unpack_counters,
-    unpack_results,
 )
 
-IDS = 256
 TIMEOUT_SECONDS = 1.0
 LONGEST_TIMEOUT = 3600.0
 SEARCHES = 2 * len(BAUD_RATES)
@@ -102,13 +105,14 @@ class Device:
         self._unanswered = 0
         self._failures = 0
         self.identity = self._find(BAUD_RATES if baud is None else (baud,))
-        request = frame_bytes(self.identity.inference_bytes)
+        request = frame_bytes(self.identity.request_bytes)
         self._window = min(self.identity.window, LARGEST_WINDOW, max(2, BYTES_UNDER_WAY // request))
         self._timeout += self._window * request * LINE_BITS_PER_BYTE / self.identity.baud
         self._answer_bytes = {
-            Command.INFER: self.identity.result_bytes,
-            Command.COUNTERS: COUNTER_BYTES * len(self.identity.counters),
-            Command.RESET: 0,
+            Command.INFER: (self.identity.result_bytes,),
+            Command.STEP: (self.identity.result_bytes, 0)[: 2 if self.identity.mode == "window" else 1],
+            Command.COUNTERS: (COUNTER_BYTES * len(self.identity.counters),),
+            Command.RESET: (0,),
         }
 
     @classmethod
@@ -134,18 +138,42 @@ class Device:
         self._pipe.close()
 
     def infer(self, samples: NDArray[Any], *, progress: bool = False) -> Results:
-        """Run inferences.
+        """Run inferences, each from rest; of a stream, the results are those after the last timestep of each sample.
 
         Args:
             samples: as :func:`qblif.network.coding.encode` takes them for the device's input; raises its NetworkError
                 otherwise.
             progress: show the progress on stderr.
         """
-        at_once = max(1, BYTES_PACKED_AT_ONCE // self.identity.inference_bytes)
-        chunks = (samples[start : start + at_once] for start in range(0, len(samples), at_once))
-        answers = self._ask(Command.INFER, (data for chunk in chunks for data in pack_samples(chunk, self.identity)))
-        shown = counted(answers, len(samples), "inferences", quiet=not progress)
+        shown = counted(self._inferences(samples), len(samples), "inferences", quiet=not progress)
         return unpack_results(list(shown), self.identity)
+
+    def _inferences(self, samples: NDArray[Any]) -> Iterator[bytes]:
+        """The data of the answer that has the result of each sample."""
+        identity = self.identity
+        if identity.mode == "stream":
+            for sample in samples:
+                with self.stream() as stream:
+                    for data in pack_samples(sample[np.newaxis], identity):
+                        answer = stream.send(data)
+                yield answer
+            return
+        at_once = max(1, BYTES_PACKED_AT_ONCE // (identity.burst_bytes * identity.requests_per_result))
+        chunks = (samples[start : start + at_once] for start in range(0, len(samples), at_once))
+        packed = (data for chunk in chunks for data in pack_samples(chunk, identity))
+        if identity.mode == "sample":
+            yield from self._ask(Command.INFER, packed)
+        else:
+            self.reset()
+            numbered = (bytes([number % NUMBERS]) + data for number, data in enumerate(packed))
+            yield from (answer for answer in self._ask(Command.STEP, numbered) if answer)
+
+    def stream(self) -> Stream:
+        """Begin a stream at rest: the device is reset. Raises UserError if it takes whole samples."""
+        if self.identity.command != Command.STEP:
+            raise UserError(f"the device at {self._pipe.name} takes whole samples, not timesteps; use infer")
+        self.reset()
+        return Stream(self.identity, lambda data: next(self._ask(Command.STEP, [data])), self.counters)
 
     def counters(self) -> dict[str, int]:
         """The activity counters, by name."""
@@ -177,8 +205,10 @@ class Device:
             except (TroubleError, DamagedFrameError) as trouble:
                 self._synchronise(command, open_requests, str(trouble))
             while open_requests and (answer := open_requests[0].answer) is not None:
-                if len(answer) != (expected := self._answer_bytes[command]):
-                    raise ProtocolError(f"the answer to {command.name} has {len(answer)} bytes, not {expected}")
+                if len(answer) not in (expected := self._answer_bytes[command]):
+                    raise ProtocolError(
+                        f"the answer to {command.name} has {len(answer)} bytes, not {' or '.join(map(str, expected))}"
+                    )
                 self._failures = 0
                 open_requests.popleft()
                 yield answer
@@ -253,7 +283,7 @@ class Device:
 
     def _send(self, command: Command, data: bytes) -> int:
         """Send one request; returns its id."""
-        self._last_id = (self._last_id + 1) % IDS
+        self._last_id = (self._last_id + 1) % NUMBERS
         self._unanswered += 1
         self._pipe.write(Frame(kind=command, id=self._last_id, data=data).to_bytes())
         return self._last_id

@@ -186,8 +186,9 @@ class Search:
     """Searches for the limit of cycles per inference at which the planner gives the wanted design.
 
     Attributes:
-        samples: the most samples, of a stream timesteps, that the self-test shall hold. A design gets as many of them as fit on the board in a
-            table that is not too deep. If not even one fits, it gets none if there is a host link.
+        samples: the most samples, of a stream timesteps, that the self-test shall hold. A design gets as many of them
+            as fit on the board in a table that is not too deep. If not even one fits, it gets none if there is a host
+            link.
         tried: every design so far.
     """
 

@@ -122,7 +122,10 @@ def test_what_a_device_can_be_is_taken(changed):
             {"rows": 65535, "columns": 65535, "height": 65535, "width": 65535, "beats": 1},
             "6442254.* bytes of bursts per request",
         ),
-        ({"channels": 3072, "rows": 64, "columns": 64, "height": 64, "width": 64, "beats": 768}, "bytes of bursts per req"),
+        (
+            {"channels": 3072, "rows": 64, "columns": 64, "height": 64, "width": 64, "beats": 768},
+            "bytes of bursts per req",
+        ),
         ({"names": b"caf\xe9"}, "not UTF-8"),
         ({"names": b"frames\0frames"}, "two counters have one name"),
         ({"names": b"frames\0"}, "the name ''"),

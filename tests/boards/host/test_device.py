@@ -237,6 +237,7 @@ def test_another_protocol_is_refused(place, words):
     class Other:
         window = 4
         request_bytes = 1
+        mode = "sample"
         to_bytes = staticmethod(lambda: bytes(answer))
 
     line.identity = Other()

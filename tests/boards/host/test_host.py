@@ -44,6 +44,7 @@ def terminal(digits, digits_checkpoint):
         shape=digits.input.shape,
         coding="direct",
         bits=bits,
+        mode="sample",
         timesteps=digits.timesteps,
         stream=BurstStream(steps=1, beats=8, group=8, burst_bits=bits),
         classes=10,

@@ -21,6 +21,7 @@ from tests.hw.streams import run
 from tests.networks import random_convolutions, random_plan
 from tests.reference import scalar_run
 
+
 @pytest.fixture
 def bench():
     network = dense_chain(5, sizes=(11, 7, 5), input_bits=3)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from hw.configure import configure
 from hw.link.steps import ResultStore, StepCounter
 from qblif.network.coding import encode
 from qblif.payloads import pack_samples, pack_step, unpack_counters, unpack_results
@@ -119,8 +120,9 @@ def test_a_number_out_of_sequence_is_refused_with_the_next_one():
     errors = [answer for answer in found if answer.kind == Error.OUT_OF_SEQUENCE]
     assert [answer.data for answer in errors] == [bytes([next_number]) for _, next_number in wrong]
     assert [answer.identifier for answer in found[1:]] == list(range(1, len(found)))
-    assert logits(bench, [answer for answer in found if answer.kind == Command.STEP | ANSWER]) == (
-        bench.results([sample])[0]
+    assert (
+        logits(bench, [answer for answer in found if answer.kind == Command.STEP | ANSWER])
+        == (bench.results([sample])[0])
     )
 
 
@@ -287,8 +289,7 @@ def test_numbers_and_results_of_a_window_of_three():
 @pytest.mark.parametrize("classes", [1, 2, 5])
 def test_a_stored_result_is_offered_until_it_is_forgotten(classes, pause):
     network = dense_chain(5, sizes=(3, classes))
-    readout = Bench(network, plan_for(network)).config.readout
-    dut = ResultStore(readout)
+    dut = ResultStore(configure(network, plan_for(network)).readout)
 
     async def process(ctx):
         chance = np.random.default_rng(classes)
