@@ -2,7 +2,12 @@
 
 from studies.mutants import Mutant, planted
 
-OVER_TIME = ("tests/hw/test_schedules.py", "tests/hw/test_neuron_bank.py", "tests/qblif/test_endless.py")
+OVER_TIME = (
+    "tests/hw/test_frame_readout.py",
+    "tests/hw/test_schedules.py",
+    "tests/hw/test_neuron_bank.py",
+    "tests/qblif/test_endless.py",
+)
 
 
 def temporal(package: str, module: str, what: str, old: str, new: str) -> Mutant:

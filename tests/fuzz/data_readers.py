@@ -146,13 +146,23 @@ def identity(path: Path) -> object:
     stream = found.stream
     beats = (stream.height, stream.width, stream.steps, stream.beats, stream.group)
     sizes = (found.classes, found.logit_bytes, found.fraction_bits, found.clock_hz, found.baud, found.window)
-    coding = ("direct", "events").index(found.coding)
-    return (found.network_sha256, *found.shape, coding, found.bits, found.timesteps, *beats, *sizes), found.counters
+    coding = ("direct", "events", "frames").index(found.coding)
+    mode = ("sample", "window", "stream").index(found.mode)
+    return (
+        found.network_sha256,
+        *found.shape,
+        coding,
+        found.bits,
+        mode,
+        found.timesteps,
+        *beats,
+        *sizes,
+    ), found.counters
 
 
 def identity_says(found: Any, _: object, path: Path) -> bool:
     content = path.read_bytes()
-    layout = "<4sB32s3HBBH5HHBBIIB"
+    layout = "<4sB32s3HBBBH5HHBBIIB"
     _, _, *fields = struct.unpack_from(layout, content)
     text = content[struct.calcsize(layout) :].decode()
     return found == (tuple(fields), tuple(text.split("\0")) if text else ())

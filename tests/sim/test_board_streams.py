@@ -49,9 +49,9 @@ def test_every_timestep_has_the_golden_models_logits(board, noise, count):
     expected = golden.advance(frames[np.newaxis]).sums[0].tolist()
     with virtual_board(board, noise=noise) as running, Device.open(str(running.port), timeout=10) as device:
         with device.stream() as stream:
-            found = [stream.step(frame).tolist() for frame in frames]
-            assert found == expected
+            found = [stream.step(frame) for frame in frames]
+            assert [None if one is None else one.tolist() for one in found] == expected
             assert 0 < stream.cycles_per_result() < 5000
         with device.stream() as again:
-            assert again.step(frames[0]).tolist() == expected[0]
+            assert np.array_equal(np.array(again.step(frames[0])), expected[0])
         assert (device.retries > 0) == (noise is BAD_LINE)

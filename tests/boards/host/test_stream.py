@@ -38,7 +38,9 @@ def check_stream(line, logits_of, count):
     sent = frames(count)
     with Device(line, timeout=TIMEOUT) as device, device.stream() as stream:
         for number, frame in enumerate(sent):
-            assert stream.step(frame).tolist() == logits_of(bursts_of(sent[: number + 1])).tolist(), number
+            found = stream.step(frame)
+            assert found is not None
+            assert found.tolist() == logits_of(bursts_of(sent[: number + 1])).tolist(), number
         assert len(line.steps) == count
         return device.retries
 
@@ -80,6 +82,7 @@ def test_a_window_answers_between_its_ends_with_nothing():
     with Device(line, timeout=TIMEOUT) as device, device.stream() as stream:
         answers = [stream.step(frame) for frame in sent]
     assert [answer is None for answer in answers] == [*[True] * 4, False] * 2
+    assert answers[4] is not None
     assert answers[4].tolist() == logits_of(bursts_of(sent[:5])).tolist()
 
 
