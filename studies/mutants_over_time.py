@@ -168,13 +168,7 @@ MUTANTS = (
     temporal(
         "qblif", "endless", "limits do not bound a state without a leak", "0 if limits is None else limits[0]", "0"
     ),
-    temporal(
-        "qblif",
-        "endless",
-        "rounding down is forgotten",
-        "((1 - falling) << leak.shift)",
-        "((0 - falling) << leak.shift)",
-    ),
+    temporal("qblif", "endless", "a lowest value too near", "kept = (1 << leak.shift)", "kept = 1 + (1 << leak.shift)"),
     temporal(
         "qblif", "endless", "a soft reset never leaves less than 0", "state), -neuron.rounding_constant)", "state), 0)"
     ),

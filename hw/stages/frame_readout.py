@@ -148,7 +148,8 @@ class FrameReadoutStage(ReadoutStage):
 
     def features(self) -> Features:
         leak = 0 if self.readout.leak is None else self.readout.leak.multiplier.bit_count()
-        return super().features() + Features(core=self.readout.summed_bits * (1 + leak))
+        registers = FrameReadoutUnit.latency * (3 + (self.readout.lanes - 1).bit_length()) + self.readout.logit_bits
+        return super().features() + Features(core=self.readout.summed_bits * (1 + leak), rom_register=registers)
 
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         readout = FrameReadoutTiming(self.readout, self.engine.lanes)

@@ -285,6 +285,11 @@ class PopulationStage(Stage):
             skip=sum(bank.cores * (bank.current_bits + skip.stream.burst_bits) for skip in bank.skips),
             bank_adder=(len(self.engines) - 1) * bank.cores * bank.accumulator_bits,
         )
+        if bank.current_leak is not None:
+            # Registers that hold J, and V while J is computed; rom_register counts plain registers.
+            features += Features(
+                rom_register=bank.cores * (bank.summed_bits + bank.membrane_bits + 3 * bank.synaptic_bits)
+            )
         return features + constants_features(bank)
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:

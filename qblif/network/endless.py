@@ -1,8 +1,9 @@
 """Bounds over endless time, in closed form; :mod:`qblif.network.bounds` proves them by induction.
 
 A state that leaks by ``beta = a / 2^p < 1`` and receives at most X per timestep stays below ``X / (1 - beta)``, where
-the leaky share and the new current balance. Rounding down lowers each step by less than 1. Without a leak nothing but a
-limit, or a reset, bounds it. Intervals hold Python integers here.
+the leaky share and the new current balance. Rounding down does not change that, since currents are whole: the next
+whole number beyond the balance is kept. Without a leak nothing but a limit, or a reset, bounds it. Intervals hold
+Python integers here.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,7 @@ def lowest(current: NDArray[Any], leak: "Leak", limits: "Limits | None", state: 
         require(limits is not None or not falling.any(), unbounded(state, "falls"))
         return np.where(falling < 0, 0 if limits is None else limits[0], 0).astype(object)
     kept = (1 << leak.shift) - leak.multiplier
-    below = -(-((1 - falling) << leak.shift) // kept)
-    return -np.where(falling < 0, below, int(leak.multiplier > 0))
+    return (falling << leak.shift) // kept
 
 
 def highest(current: NDArray[Any], leak: "Leak", limits: "Limits | None", state: str) -> NDArray[Any]:

@@ -115,7 +115,7 @@ def test_the_hardware_of_the_last_network_within_62_bits_is_exact(sign):
         ctx.set(dut.sum, 1)
         for step in range(timesteps):
             ctx.set(dut.first, step == 0)
-            for _ in range(dut.latency):
+            for _ in range(dut.config.burst_latency):
                 await ctx.tick()
             got.append((ctx.get(dut.burst), ctx.get(dut.next_membrane)))
             ctx.set(dut.membrane, got[-1][1])
