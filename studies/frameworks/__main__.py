@@ -81,7 +81,7 @@ form rounds it up: where that is a spike less, the rest of the neuron's run is l
 
 The integer leak rounds down, and floats keep what it drops: a membrane just above its threshold then becomes one just
 at it. That gets rarer with every guard bit, but no number of them excludes it; a decay of 1 without a synaptic current
-drops nothing. Those neurons above that need guard bits most, {many:,} decisions each; one difference brings about
+drops nothing. Three of the neurons that need guard bits most, {many:,} decisions each; one difference brings about
 others, because the membrane is another one from then on:
 
 | different with guard bits | {guards} |
