@@ -105,14 +105,16 @@ class Reader:
             raise UserError(f"{self.label}: {problem}")
 
     def check_attributes(self, known: set[str]) -> None:
-        """Raise UserError unless the neuron has exactly the attributes that are known; snnTorch adds ``reset``, its
-        last reset signal, when a neuron first runs."""
+        """Raise UserError unless the neuron has exactly the attributes that are known, and no hooks; snnTorch adds
+        ``reset``, its last reset signal, when a neuron first runs."""
         found = set(vars(self.module)) - set(vars(nn.Module()))
         for holder in ("_parameters", "_buffers", "_modules", "_memories"):
             found |= set(getattr(self.module, holder, ()))
         unknown, missing = sorted(found - known - {"reset"}), sorted(known - found)
         self.require(not unknown, f"attribute {', '.join(unknown)} is not known and might change what it computes")
         self.require(not missing, f"attribute {', '.join(missing)} is missing; update the framework")
+        hooked = self.module._forward_hooks or self.module._forward_pre_hooks
+        self.require(not hooked, "a forward hook might change what it computes; remove its hooks")
 
     def number(self, name: str) -> float:
         """An attribute that is one number, or many equal ones."""

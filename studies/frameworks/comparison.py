@@ -5,7 +5,7 @@ float32; the golden model gives those of a network with the converted neuron.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ INPUTS = 6
 INPUT_BITS = 2
 MOST_GRID_BITS = 12
 """Fraction bits of the weights where no power of two makes them whole: about those of a 16-bit weight."""
+COARSE_GRID_BITS = 3
+CASES_TRIED = 10
+"""For small cases: a grid on which membranes often meet their threshold, and random ones of which one is taken."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,20 +177,33 @@ class FrameworkCase:
     Attributes:
         bursts: input bursts, (T, inputs, 1, 1).
         spikes: of ``neurons``, (T, neurons, 1, 1).
+        ties: membranes exactly at a threshold.
     """
 
     name: str
     network: Network
     bursts: IntArray
     spikes: IntArray
+    ties: int
+
+
+def framework_case(neuron: Neuron) -> FrameworkCase:
+    """A case of 8 neurons and 20 timesteps, without halves that the framework rounds the other way; of several the one
+    with the most membranes exactly at a threshold, where the rounding constant matters."""
+    form = neuron_form(neuron.module())
+    coarse = neuron if form.firing == "nearest" else replace(neuron, grid_bits=COARSE_GRID_BITS)
+    best, most = None, -1
+    for seed in range(CASES_TRIED):
+        one = trial(coarse, form, seed, batch=1, steps=20, count=8)
+        ties, down = at_threshold(one.network, one.bursts, form)
+        if not down.any() and int(ties.sum()) > most:
+            best, most = one, int(ties.sum())
+    assert best is not None
+    spikes = framework_spikes(neuron, best.currents)[:, 0, :, None, None].numpy()
+    return FrameworkCase(name=neuron.name, network=best.network, bursts=best.bursts[0], spikes=spikes, ties=most)
 
 
 def framework_cases() -> Iterator[FrameworkCase]:
-    """A case of 8 neurons and 20 timesteps for every neuron whose decay is a small fraction; for models of hardware,
-    whose expected bursts then come from the framework."""
-    for neuron in DYADIC:
-        form = neuron_form(neuron.module())
-        trials = (trial(neuron, form, seed, batch=1, steps=20, count=8) for seed in range(1, 1000))
-        one = next(one for one in trials if not at_threshold(one.network, one.bursts, form)[1].any())
-        spikes = framework_spikes(neuron, one.currents)[:, 0, :, None, None].numpy()
-        yield FrameworkCase(name=neuron.name, network=one.network, bursts=one.bursts[0], spikes=spikes)
+    """A case for every neuron whose decay is a small fraction; for models of hardware, whose expected bursts then come
+    from the framework."""
+    return map(framework_case, DYADIC)

@@ -108,8 +108,12 @@ DYADIC = (
     ilif(4 / 3, 1.0, 2),
 )
 """Neurons whose decays are 1, 1/2, 3/4 or 1/4."""
-GUARDED = snntorch("Leaky", 0.5, beta=0.5, threshold=0.75, **SUBTRACT)
-"""Of the neurons above, the one that needs its guard bits most: its membrane keeps old currents, ever more halved."""
+GUARDED = (
+    snntorch("Leaky", 0.5, beta=0.5, threshold=0.75, **SUBTRACT),
+    snntorch("Synaptic", 0.125, alpha=0.75, beta=0.5, threshold=1.5, **ZERO, **AT_ONCE),
+    spikingjelly("LIFNode", 0.5, tau=4.0, decay_input=False, v_threshold=0.75, v_reset=None),
+)
+"""Of the neurons above, those that need their guard bits most: they keep old currents, ever more divided."""
 OTHER = (
     *(snntorch("Leaky", 0.5, beta=beta, **ZERO) for beta in (0.95, 0.9)),
     *(snntorch("Leaky", 0.5, beta=beta, **SUBTRACT) for beta in (0.95, 0.9)),

@@ -67,10 +67,10 @@ def test_a_refused_neuron_does_differ(neuron, form):
     assert outcome.different > outcome.decisions / 100
 
 
-def test_guard_bits_are_needed():
-    module_of(GUARDED)
-    form = neuron_form(GUARDED.module())
-    few, many = (compare(GUARDED, form, 20_000, guard_bits=bits).different for bits in (2, 16))
+@pytest.mark.parametrize("neuron", GUARDED, ids=name)
+def test_guard_bits_are_needed(neuron):
+    form = neuron_form(module_of(neuron))
+    few, many = (compare(neuron, form, 20_000, guard_bits=bits).different for bits in (2, 16))
     assert few > many == 0
 
 
@@ -177,6 +177,15 @@ def test_a_membrane_that_starts_elsewhere_is_refused():
     assert "the membrane starts at 0.5" in refused(module)
 
 
+@pytest.mark.parametrize("kind", ["register_forward_pre_hook", "register_forward_hook"])
+def test_hooks_are_refused(kind):
+    module = module_of(LEAKY)
+    hook = getattr(module, kind)(print)
+    assert "a forward hook might change what it computes" in refused(module)
+    hook.remove()
+    assert neuron_form(module) == neuron_form(LEAKY.module())
+
+
 def test_a_precision_of_its_own_is_refused():
     module = module_of(NODE)
     module._neuron_precision = (torch.float16, "fp32", "fp32")
@@ -233,6 +242,7 @@ def test_small_cases_for_models_of_hardware():
     for case in cases:
         assert case.spikes.shape == (20, 8, 1, 1)
         assert case.spikes.any()
+        assert case.ties or case.network.populations[0].current_leak is not None or "ILIFNode" in case.name
         assert np.array_equal(golden.run(case.network, case.bursts[None]).bursts["neurons"][0].numpy(), case.spikes)
         assert np.array_equal(scalar_run(case.network, case.bursts).bursts["neurons"], case.spikes)
 
@@ -242,10 +252,21 @@ def test_the_command_writes_its_page(tmp_path, monkeypatch):
     module_of(NODE)
     monkeypatch.setattr(command, "DYADIC", (LEAKY,))
     monkeypatch.setattr(command, "OTHER", (NODE,))
+    monkeypatch.setattr(command, "GUARDED", (DELAYED,))
     assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 0
     text = (tmp_path / "page.md").read_text()
     assert f"| {LEAKY.name} | 1/2 (0) | 1,000 |" in text
     assert all(neuron.name in text for neuron, _ in (*REFUSED, *FORCED))
+
+
+def test_the_command_reports_a_difference(tmp_path, monkeypatch, capsys):
+    module_of(LEAKY)
+    module_of(NODE)
+    monkeypatch.setattr(command, "DYADIC", (snntorch("Leaky", 0.5, beta=0.9),))
+    monkeypatch.setattr(command, "OTHER", ())
+    monkeypatch.setattr(command, "GUARDED", ())
+    assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 1
+    assert "decisions of neurons whose decays are small fractions" in capsys.readouterr().err
 
 
 def test_the_command_needs_the_frameworks(tmp_path, fails, monkeypatch):
