@@ -141,6 +141,7 @@ def test_before_the_first_reset_every_number_is_refused(number):
     assert logits(bench, found[3:]) == bench.results([sample])[0]
 
 
+@pytest.mark.slow
 def test_numbers_start_again_after_255():
     bench = bench_of(5)
     [sample] = bench.samples(1, seed=6, steps=258)
