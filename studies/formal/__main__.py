@@ -15,10 +15,17 @@ from rich.console import Console
 
 from qblif.errors import command_line
 from qblif.progress import step
-from studies.formal import layers, neurons, restarts, streams
+from studies.formal import delays, layers, neurons, restarts, states, streams
 from studies.formal.proof import Proof, Verdict, prove, solver_folder
 
-PROOFS = [*neurons.PROOFS, *streams.PROOFS, *layers.PROOFS, *restarts.PROOFS]
+PROOFS = [
+    *neurons.PROOFS,
+    *states.PROOFS,
+    *streams.PROOFS,
+    *delays.PROOFS,
+    *layers.PROOFS,
+    *restarts.PROOFS,
+]
 HEAD = """# What is proved
 
 `make formal` proves these properties of the components that every network is made of, with SymbiYosys and boolector

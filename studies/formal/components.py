@@ -12,15 +12,19 @@ from hw.engines.event.handover import Handover
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.fork import Fork
+from hw.memory import MemoryStyle
 from hw.neurons.bank import NeuronBank
-from hw.neurons.config import SkipConfig
+from hw.neurons.config import FrameBufferConfig, SkipConfig
+from hw.neurons.frame_buffer import FrameBuffer
 from hw.neurons.skip_queue import SkipQueue
+from hw.stages.frame_readout import FrameReadoutConfig, FrameReadoutStage, FrameReadoutUnit
 from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import ReadoutUnit
 from hw.stages.sliding_pooling import Combiner, SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveField
+from qblif.network.nodes import Leak
 from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from studies.plan_edits import plan_for
@@ -75,7 +79,27 @@ def sliding(kind: Literal["sum", "max"] = "sum") -> SlidingPoolingStage:
     )
 
 
+def frame_readout(
+    classes: int, lanes: int, timesteps: int = 2, *, memory: MemoryStyle = "logic", **options: Any
+) -> FrameReadoutConfig:
+    """A leaky readout of a time-major network with ``lanes`` sums per frame; 0 timesteps for a stream. ``memory``: that
+    of its constants."""
+    chain = dense_chain(7, sizes=(2, classes), timesteps=max(1, timesteps), coding="events", input_bits=1)
+    readout = dataclasses.replace(chain.readout, **{"leak": Leak(multiplier=3, shift=2)} | options)
+    network = dataclasses.replace(chain, readout=readout, mode="window" if timesteps else "stream")
+    stage = configure(network, plan_for(network)).stages[-1]
+    assert isinstance(stage, FrameReadoutStage)
+    return dataclasses.replace(stage.readout, lanes=lanes, constants_memory=memory)
+
+
+def delayed(beats: int, frames: int) -> FrameBufferConfig:
+    """The buffer of a recurrent projection whose source sends ``beats`` beats per frame; 0 frames for a stream."""
+    stream = BurstStream(steps=1, beats=beats, group=1, burst_bits=2)
+    return FrameBufferConfig(source="hidden", stream=stream, depth=2 * beats, memory="block", frames=frames)
+
+
 NEURONS = CONFIG.populations[0][1]
+TIME_MAJOR = dataclasses.replace(NEURONS, schedule="time_major")
 
 STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
@@ -87,10 +111,13 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "synapse array, two banks": (lambda: SynapseArray(scanned(2)), "events", "sums"),
     "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),
     "neuron bank": (lambda: NeuronBank(NEURONS), "currents", "bursts"),
+    "neuron bank, time-major": (lambda: NeuronBank(TIME_MAJOR), "currents", "bursts"),
     "pooling": (lambda: PoolingUnit(pooling("sum")), "arriving", "leaving"),
     "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
     "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),
     "readout": (lambda: ReadoutUnit(CONFIG.readout, lanes_total=2), "currents", "results"),
+    "frame readout": (lambda: FrameReadoutUnit(frame_readout(2, 2)), "currents", "results"),
+    "frame buffer": (lambda: FrameBuffer(delayed(2, 2)), "arriving", "leaving"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }
 """How to make each component, and its arriving and its leaving stream."""

@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from amaranth.back import rtlil
 from amaranth.hdl import (
     Assert,
     Assume,
     ClockDomain,
+    Const,
     Cover,
     Elaboratable,
     Fragment,
     Module,
+    Mux,
+    Shape,
     ShapeLike,
     Signal,
     Value,
@@ -58,9 +61,34 @@ class Statement:
 
     def add(self, component: Elaboratable) -> dict[str, Signal]:
         """Make ``component`` part of the circuit; returns the signals inside it, on which an induction may lean."""
-        self.module.submodules.component = circuit = Fragment.get(component, None)
-        assigned = [statement._lhs_signals() for statements in circuit.statements.values() for statement in statements]
-        return {signal.name: signal for signals in assigned for signal in signals}
+        self.module.submodules.component = self.component = Fragment.get(component, None)
+        return self.signals()
+
+    def inside(self, *path: str) -> Any:
+        """A part of the component: the submodule that ``path`` leads to."""
+        found = self.component
+        for name in path:
+            found = next(part for part, own_name, _ in found.subfragments if own_name == name)
+        return found
+
+    def signals(self, *path: str) -> dict[str, Signal]:
+        """The signals that a part of the component assigns."""
+        statements = [one for domain in self.inside(*path).statements.values() for one in domain]
+        return {signal.name: signal for statement in statements for signal in statement._lhs_signals()}
+
+    def read_data(self, *path: str) -> Value:
+        """What the first port of a memory inside the component reads."""
+        data: Value = self.inside(*path)._read_ports[0]._data
+        return data
+
+    def word(self, address: ValueLike, *path: str) -> Signal:
+        """The word that a memory inside the component holds at ``address``, through a port of the statement's own."""
+        memory = self.inside(*path)
+        place = Signal(range(memory._data.depth), name="place")
+        word = Signal(Shape.cast(memory._data.shape).width, name="word")
+        self.module.d.comb += place.eq(address)
+        memory.read_port(domain="comb", addr=place, data=word, en=Const(1), transparent_for=())
+        return word
 
     def free(self, *targets: ValueLike) -> None:
         """Let the solver choose each target anew in every cycle."""
@@ -93,13 +121,26 @@ class Statement:
         self.module.d.sync += counted.eq(counted + Value.cast(event))
         return counted
 
+    def cycle(self, length: int, event: ValueLike) -> tuple[Value, Value]:
+        """A count of ``event`` from 0 to ``length`` - 1, again and again; also whether it is at its end."""
+        number = Signal(range(max(2, length)), name="number")
+        with self.module.If(event):
+            self.module.d.sync += number.eq(Mux(number == length - 1, 0, number + 1))
+        return number, number == length - 1
+
     def assume(self, condition: ValueLike) -> None:
         """Look only at what keeps ``condition``."""
         self.module.d.comb += Assume(condition)
 
     def claim(self, condition: ValueLike) -> None:
         """``condition`` holds in every cycle."""
-        self.module.d.comb += Assert(condition)
+        self.module.d.comb += Assert(condition, src_loc_at=1)
+
+    def agree(self, registers: Mapping[str, Value], expected: Mapping[str, Value]) -> None:
+        """Those of the ``expected`` registers that the component has are as expected."""
+        for name, value in expected.items():
+            if name in registers:
+                self.claim(registers[name] == value)
 
     def witness(self, condition: ValueLike) -> None:
         """``condition`` can come true: the assumptions do not exclude what the claim is about."""

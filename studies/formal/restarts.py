@@ -37,6 +37,8 @@ CYCLES = {
     "synapse array, two banks": 6,
     "receptive field": 14,
     "neuron bank": 10,
+    "neuron bank, time-major": 10,
+    "frame readout": 12,
     "pooling": 24,
     "readout": 10,
     "sliding pooling": 20,

@@ -6,9 +6,8 @@ from typing import Any
 from amaranth.hdl import Value
 
 from hw.engines.event.handover import Handover
-from hw.neurons.skip_queue import SkipQueue
 from hw.stream_register import StreamRegister
-from studies.formal.components import SKIP, STAGES
+from studies.formal.components import STAGES
 from studies.formal.proof import Proof, Statement
 
 
@@ -105,6 +104,15 @@ def accepted(s: Statement, name: str, cycles: int) -> None:
     s.witness(s.kept(waits, 1) & arriving.ready if cycles > 0 else arriving.valid & arriving.ready)
 
 
+LATE = (
+    "receptive field",
+    "neuron bank",
+    "neuron bank, time-major",
+    "frame readout",
+    "pooling",
+    "sliding pooling",
+)
+"""Components that need more cycles until a beat waits behind them."""
 LIMITS = {
     "stream register": 0,
     "skip buffer": 0,
@@ -114,9 +122,11 @@ LIMITS = {
     "synapse array, two banks": 0,
     "hand-over": 4,
     "neuron bank": 2,
+    "neuron bank, time-major": 2,
     "pooling": 2,
     "combiner": 0,
     "readout": 0,
+    "frame readout": 2,
 }
 """Cycles after which each of these components has certainly accepted what is offered, if nothing waits behind it."""
 
@@ -128,7 +138,7 @@ PROOFS = [
             circuits={"": partial(stable, name=name)},
             unbounded=True,
             depth=2,
-            reach=30 if name in ("receptive field", "neuron bank", "pooling", "sliding pooling") else 12,
+            reach=30 if name in LATE else 12,
         )
         for name in STAGES
         if "two banks" not in name
@@ -146,14 +156,6 @@ PROOFS = [
         circuits={"": lambda s: in_order(s, StreamRegister(4))},
         unbounded=False,
         depth=16,
-    ),
-    Proof(
-        name="skip buffer: in order",
-        claim="every beat leaves once, unchanged, in order",
-        circuits={"": lambda s: in_order(s, SkipQueue(SKIP))},
-        unbounded=False,
-        depth=14,
-        reach=20,
     ),
     Proof(
         name="hand-over: in order",
