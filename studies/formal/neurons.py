@@ -38,6 +38,9 @@ NETWORKS = {
     "F 4, K 3, leak 3/4, hard, r -1": network(fraction_bits=4, leak=(3, 2), reset="hard", rounding=-1),
     "F 4, K 3, leak 1/2, soft, r 15": network(fraction_bits=4, rounding=15),
     "F 4, K 3, leak 1/2, soft, V -20 to 9": network(fraction_bits=4, membrane_limits=(-20, 9)),
+    "F 4, K 2, leak 3/4, hard, V -25 to 10": network(
+        fraction_bits=4, burst_ceiling=2, leak=(3, 2), reset="hard", membrane_limits=(-25, 10)
+    ),
     "F 4, K 1, leak 3/4, soft, J 7/8, r 0": network(burst_ceiling=1, leak=(3, 2), rounding=0, current_leak=SLOW),
     "F 3, K 3, leak 1/2, hard, J 7/8 -90 to 60": network(
         fraction_bits=3, reset="hard", current_leak=SLOW, current_limits=(-90, 60)
