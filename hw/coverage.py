@@ -18,6 +18,7 @@ class ComputedRun:
         network: the network.
         bursts: of every node, (inferences, steps, C, H, W).
         potentials, membranes: M and V of every population after each timestep, (inferences, T, C, H, W).
+        synaptics: J of every population with a synaptic current, as membranes are.
         logits: (inferences, classes).
     """
 
@@ -25,6 +26,7 @@ class ComputedRun:
     bursts: Mapping[str, IntArray]
     potentials: Mapping[str, IntArray]
     membranes: Mapping[str, IntArray]
+    synaptics: Mapping[str, IntArray]
     logits: IntArray
 
 

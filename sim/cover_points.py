@@ -19,19 +19,22 @@ def cover(config: TopConfig, network: Network, activations: Activations) -> list
 
 
 def computed(network: Network, activations: Activations) -> ComputedRun:
-    """A run of the golden model, with potentials and membranes after every timestep."""
-    potentials, membranes = {}, {}
+    """A run of the golden model, with potentials and states after every timestep."""
+    potentials, membranes, synaptics = {}, {}, {}
     for population in network.populations:
         name = population.name
         current = currents(network, population, activations.bursts)
         steps = list(advance(current, population, network.timesteps))
         potentials[name] = torch.stack([step.potential for step in steps], dim=1).numpy()
         membranes[name] = torch.stack([step.membrane for step in steps], dim=1).numpy()
+        if population.current_leak is not None:
+            synaptics[name] = torch.stack([step.state[:, 1] for step in steps], dim=1).numpy()
     return ComputedRun(
         network=network,
         bursts={name: values.numpy() for name, values in activations.bursts.items()},
         potentials=potentials,
         membranes=membranes,
+        synaptics=synaptics,
         logits=activations.logits.numpy(),
     )
 

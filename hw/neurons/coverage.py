@@ -6,11 +6,12 @@ from hw.coverage import ComputedRun, CoverPoint, total
 from hw.neurons.config import NeuronConfig
 from qblif.network.bounds import LayerBounds, bursts_of, layer_bounds
 from qblif.network.checks import IntArray
-from qblif.network.nodes import Population
+from qblif.network.intervals import Interval
+from qblif.network.nodes import Limits, Population
 
 
 def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[CoverPoint]:
-    """Cover points of the population ``name``: clamps, membranes, and which channels and folds fired."""
+    """Cover points of the population ``name``: clamps, membranes, limits, and which channels and folds fired."""
     population = run.network.node(name)
     assert isinstance(population, Population)
     bounds, potentials, membranes = layer_bounds(run.network, population), run.potentials[name], run.membranes[name]
@@ -44,7 +45,25 @@ def neuron_points(name: str, neurons: NeuronConfig, run: ComputedRun) -> list[Co
     ]
     if membranes.shape[1] > 1 and population.leak.multiplier:
         points.append(membrane_signs(name, "carried membranes", membranes[:, :-1], bounds))
+    if population.membrane_limits is not None:
+        points.append(at_limits(name, "membrane limits", membranes, population.membrane_limits, bounds.membrane))
+    if population.current_limits is not None:
+        synaptics = run.synaptics[name]
+        points.append(at_limits(name, "current limits", synaptics, population.current_limits, bounds.synaptic))
     return points
+
+
+def at_limits(name: str, kind: str, states: IntArray, limits: Limits, bounds: Interval) -> CoverPoint:
+    """States at either of their limits."""
+    low, high = int(bounds.low.min()), int(bounds.high.max())
+    reason = f"states are {low} to {high} for every input, by interval analysis"
+    return CoverPoint(
+        place=name,
+        kind=kind,
+        bins=("low", "high"),
+        hits=np.stack([total(states == limit) for limit in limits], axis=1),
+        unreachable={end: reason for end, missed in (("low", low > limits[0]), ("high", high < limits[1])) if missed},
+    )
 
 
 def unclamped(bounds: LayerBounds, lowest: int, saturated: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from hw.configure import configure
 from qblif import golden
-from qblif.network.nodes import Pooling, Population
+from qblif.network.nodes import Leak, Pooling, Population
 from qblif.streams import from_stream_beats, stream_beats
 from sim.cover_points import cover
 from sim.coverage import merge
@@ -208,3 +208,21 @@ def test_runs_add_up():
     config, whole = covered(network, 3, inputs)
     parts = [cover(config, network, golden.run(network, part)) for part in (inputs[:1], inputs[1:])]
     assert [point.counts for point in merge(parts)] == [point.counts for point in whole]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_states_at_their_limits(seed):
+    membrane_limits, current_limits = (-20, 10), (-400, 60)
+    network = dense_chain(
+        seed, timesteps=4, coding="events", membrane_limits=membrane_limits, current_leak=Leak(multiplier=3, shift=2),
+        current_limits=current_limits,
+    )  # fmt: skip
+    inputs = random_bursts(network, 3, seed)
+    by_name = {(point.place, point.kind): point for point in covered(network, seed, inputs)[1]}
+    states = np.stack([scalar_run(network, one).states["hidden_0"] for one in inputs])
+    for field, kind, limits in ((0, "membrane limits", membrane_limits), (1, "current limits", current_limits)):
+        point = by_name["hidden_0", kind]
+        assert list(point.counts.values()) == [int((states[:, :, field] == limit).sum()) for limit in limits]
+        assert point.counts["high"] > 0
+        assert not point.wrongly_unreachable
+    assert by_name["hidden_0", "membrane limits"].counts["low"] > 0
