@@ -28,7 +28,7 @@ PROOFS = [
 ]
 HEAD = """# What is proved
 
-`make formal` proves these properties of the components that every network is made of, with SymbiYosys and boolector
+`make formal` proves these properties of the components that every network is made of, with yosys-smtbmc and boolector
 ({versions}), and writes this table. *Unbounded*: by k-induction, for runs of any length; else
 for every run of the given length after power-on, or from any state of the registers. Inputs, pauses and stalls are the
 solver's choice; each proof also shows that its assumptions leave the interesting cases reachable. The circuits are in

