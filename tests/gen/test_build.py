@@ -78,6 +78,7 @@ def test_the_command_that_a_user_types_first(fashion_checkpoint, tmp_path):
     assert (out / report["bitstream"]).is_file()
 
 
+@pytest.mark.slow
 def test_digits_on_an_icebreaker_to_the_bitstream(digits_checkpoint, tmp_path):
     out = tmp_path / "icebreaker"
     arguments = ["--board", "icebreaker", "--ckpt", str(digits_checkpoint), "--target-fps", "20000", "--out", str(out)]

@@ -137,6 +137,24 @@ def test_a_patchable_build_is_read_back(built, designs):
         read_back(built, report["bitstream"], form, memories, [wrong, *images[1:]])
 
 
+def test_what_was_placed_is_reported(built):
+    """Of a small network; that of the digits to a bitstream is a slow test of gen.build."""
+    report = json.loads((built / "report.json").read_text())
+    assert report["fmax_mhz"] >= report["clock_mhz"]
+    used = report["resources"]
+    assert used["dsp"] == 0
+    assert set(re.findall(r"ICESTORM_LC: +(\d+)/", (built / "nextpnr.log").read_text())) == {str(used["cells"])}
+    assert used["lut"] < used["cells"] < used["lut"] + used["ff"]
+    assert report["estimated"]["cells"] == pytest.approx(used["cells"], rel=0.15)
+    assert f"| logic cells | {used['cells']:g} |" in (built / "report.md").read_text()
+    assert (built / report["bitstream"]).stat().st_size > 100_000
+    assert "device.link.answerer.identity" in report["read_back"]
+    weights = [stage.name for stage in load_plan(built / "plan.json").stages if "weights" in stage.tables()]
+    assert weights
+    assert all(any(f".{name}_projection.array.weights_" in path for path in report["read_back"]) for name in weights)
+    assert [path.name for path in built.parent.iterdir()] == [built.name]
+
+
 def test_what_is_flashed_is_simulated(built, designs, tmp_path):
     """The netlist was made of placeholders; a build that is not patchable has the words themselves in it."""
     there = tmp_path / "there"
