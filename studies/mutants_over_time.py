@@ -1,5 +1,7 @@
 """More bugs that :mod:`studies.mutations` plants: mistakes in the hardware of networks over time, and in its models."""
 
+from pathlib import Path
+
 from studies.mutants import Mutant, planted
 
 OVER_TIME = (
@@ -10,11 +12,18 @@ OVER_TIME = (
     "tests/qblif/test_endless.py",
     "tests/studies/test_proofs.py",
 )
+ON_THE_LINE = ("tests/hw/link/test_steps_on_the_line.py",)
 
 
 def temporal(package: str, module: str, what: str, old: str, new: str) -> Mutant:
     """A mistake that tests of networks over time find."""
     return planted(package, module, what, old, new, OVER_TIME)
+
+
+def timesteps(module: str, what: str, old: str, new: str) -> Mutant:
+    """A mistake in how a device takes timesteps; ``module``: a file of ``hw/``."""
+    name = Path(module).stem
+    return Mutant(what=f"timesteps, {name}: {what}", file=f"hw/{module}.py", old=old, new=new, tests=ON_THE_LINE)
 
 
 MUTANTS = (
@@ -374,4 +383,38 @@ MUTANTS = (
         "np.maximum(saturated, 0)",
     ),
     temporal("qblif", "endless", "a hard reset never leaves more than 0", "np.maximum(high, 0)", "np.minimum(high, 0)"),
+    timesteps(
+        "link/requests",
+        "one that is repeated enters the network again",
+        "dropping.eq(~self.is_next)",
+        "dropping.eq(~self.is_next & ~self.is_last)",
+    ),
+    timesteps(
+        "link/requests", "one out of sequence counts as executed", "self.execute.eq(self.is_next)", "self.execute.eq(1)"
+    ),
+    timesteps("link/steps", "the number does not advance", "self.next.eq(self.next + 1)", "self.next.eq(self.next)"),
+    timesteps(
+        "link/steps", "any other number is a repetition", "begun & (self.number == last)", "begun & ~self.is_next"
+    ),
+    timesteps("link/steps", "the result before is answered", "with m.If(self.forget):", "with m.If(0):"),
+    timesteps("link/steps", "a logit is offered twice", "whole & ~sent & ~self.forget", "whole & ~self.forget"),
+    timesteps(
+        "link/host_link",
+        "numbers count before there was a reset",
+        "steps.numbered.eq(self.restarted)",
+        "steps.numbered.eq(1)",
+    ),
+    timesteps(
+        "link/host_link",
+        "a reset leaves the number",
+        "m.submodules.steps = resettable(steps)",
+        'm.submodules.steps = DomainRenamer("network")(steps)',
+    ),
+    timesteps("link/answers", "a window's result is left out", "closing.eq(~self.completes)", "closing.eq(1)"),
+    timesteps(
+        "link/answers", "a refusal without the next number", "left.eq(header_bytes - 1)", "left.eq(HEADER_BYTES - 1)"
+    ),
+    timesteps("shell/device", "the self-test begins again after a reset", "~test.complete & ~hosted", "~test.complete"),
+    timesteps("shell/device", "the self-test of a stream does not end", "~test.complete & ~hosted", "~hosted"),
+    timesteps("shell/device", "a reset puts out the light", "with m.If(~hosted):", "with m.If(1):"),
 )
