@@ -26,7 +26,7 @@ RANGES: dict[str, Range] = {
     "weight_bits": Range(least=2, most=16),
     "first_weight_bits": Range(least=2, most=16),
     "input_bits": Range(least=1, most=8),
-    "guard_bits": Range(least=0, most=8),
+    "guard_bits": Range(least=0, most=16),
     "neurons": Range(least=1, most=2**24),
     "hidden": Range(least=1, most=65536),
     "channels": Range(least=1, most=4096),

@@ -41,6 +41,18 @@ class Decay:
         return self.leak.multiplier / 2**self.leak.shift - self.beta
 
 
+def nearest_decay(beta: float, tolerance: float) -> Decay | None:
+    """The smallest fraction that equals beta, or else the smallest within the tolerance; None if there is none."""
+    for error in (0.0, tolerance):
+        for shift in range(MOST_SHIFT + 1):
+            unit = 2**shift
+            multiplier = math.floor(beta * unit + 0.5)
+            inside = 0 < multiplier < unit or beta in (0, 1)
+            if inside and abs(multiplier / unit - beta) <= error:
+                return Decay(beta=beta, leak=Leak(multiplier=multiplier, shift=shift))
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeuronForm:
     """A neuron in the integer form. Its spikes count 1 each, so the next weights need no factor.
@@ -133,17 +145,13 @@ class Reader:
     def decay(self, beta: float, name: str) -> Decay:
         """The smallest fraction that equals beta, or else the smallest within the tolerance."""
         self.require(0 <= beta <= 1, f"{name} makes the decay {beta:g}, which is not 0 to 1; set it to one that is")
-        for tolerance in (0.0, self.tolerance):
-            for shift in range(MOST_SHIFT + 1):
-                unit = 2**shift
-                multiplier = math.floor(beta * unit + 0.5)
-                inside = 0 < multiplier < unit or beta in (0, 1)
-                if inside and abs(multiplier / unit - beta) <= tolerance:
-                    return Decay(beta=beta, leak=Leak(multiplier=multiplier, shift=shift))
-        raise UserError(
-            f"{self.label}: no fraction a/2^p with p <= {MOST_SHIFT} is within {self.tolerance:g} of the decay "
-            f"{beta:g} that {name} makes; allow a larger tolerance, or train with such a fraction"
-        )
+        decay = nearest_decay(beta, self.tolerance)
+        if decay is None:
+            raise UserError(
+                f"{self.label}: no fraction a/2^p with p <= {MOST_SHIFT} is within {self.tolerance:g} of the decay "
+                f"{beta:g} that {name} makes; allow a larger tolerance, or train with such a fraction"
+            )
+        return decay
 
     def check_spikes(self, name: str, expected: Callable[[Tensor], Tensor], points: Tensor = SIGNS) -> None:
         """Raise UserError unless the spike function gives what the integer form expects at some points."""
