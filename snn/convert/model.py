@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.bursts import Bursts, Encoder
-from snn.layers import ReadoutLayer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,13 +53,6 @@ class Converted(nn.Module):
         if name not in self.attributes:
             raise UserError(f"the network has no layer {name!r}; there are {', '.join(self.attributes)}")
         return self.get_submodule(self.attributes[name])
-
-    @property
-    def readout(self) -> ReadoutLayer:
-        """The last layer."""
-        module = self.layer(self._calls[-1][0])
-        assert isinstance(module, ReadoutLayer)
-        return module
 
     def forward(self, samples: Tensor) -> Tensor:
         """Logits of raw samples, as :class:`snn.layers.ReadoutLayer` gives them."""
