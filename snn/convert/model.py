@@ -54,9 +54,16 @@ class Converted(nn.Module):
             raise UserError(f"the network has no layer {name!r}; there are {', '.join(self.attributes)}")
         return self.get_submodule(self.attributes[name])
 
+    @property
+    def last(self) -> str:
+        """The original's name of the last layer."""
+        return self._calls[-1][0]
+
     def forward(self, samples: Tensor) -> Tensor:
         """Logits of raw samples, as :class:`snn.layers.ReadoutLayer` gives them."""
-        return self.run(samples)[self._calls[-1][0]]  # type: ignore[return-value]
+        logits = self.run(samples)[self.last]
+        assert isinstance(logits, Tensor)
+        return logits
 
     def run(self, samples: Tensor) -> dict[str, Bursts | Tensor]:
         """What every layer gives, by the original's names."""
