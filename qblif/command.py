@@ -11,6 +11,7 @@ from qblif.errors import Arguments, UserError, command_line
 
 COMMANDS = {
     "train": ("snn.train", "train", "train a network and write a checkpoint"),
+    "convert": ("snn.convert.__main__", "nir", "convert a network of another framework into a checkpoint"),
     "plan": ("gen.plan", "build", "show how a network would be built for a board, in seconds"),
     "build": ("gen.build", "build", "from a checkpoint to a bitstream"),
     "flash": ("gen.flash", "build", "load a bitstream into a board"),

@@ -1,0 +1,131 @@
+"""What ``python -m snn.convert`` does."""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from qblif.errors import UserError, check_output_file
+from qblif.files import whole_file
+from qblif.network.checks import Shape
+from qblif.progress import step
+from snn import checkpoint
+from snn.convert.assembly import Feed
+from snn.convert.command import RANDOM
+from snn.convert.nir_graph import input_shape, read_nir
+from snn.convert.pipeline import Result, convert
+from snn.convert.sources import from_nir
+from snn.datasets import data
+from snn.datasets.data import Images
+from snn.recipe import Recipe
+from snn.training import resume_file, sole_training
+
+RANDOM_SAMPLES = 64
+RANDOM_SPIKES = 0.25
+"""The share of ones among random spikes."""
+ORDERLESS = ("out", "resume", "samples", "data_dir")
+"""Options without effect on what is trained."""
+
+
+def random_spikes(shape: Shape, timesteps: int, seed: int) -> Images:
+    """Spikes of no meaning, all of class 0."""
+    spikes = np.random.default_rng(seed).random((RANDOM_SAMPLES, timesteps, *shape)) < RANDOM_SPIKES
+    return Images(pixels=spikes.astype(np.uint8), labels=np.zeros(RANDOM_SAMPLES, dtype=np.int64))
+
+
+def samples_of(name: str, split: data.Split, options: argparse.Namespace, shape: Shape) -> Images:
+    """A data set's samples, or random ones; raises UserError unless they have the network's ``shape``."""
+    if name == RANDOM:
+        return random_spikes(shape, options.timesteps or 1, options.seed + (split == "test"))
+    images = data.load(name, split, options.data_dir, options.timesteps or 1)
+    if images.shape != shape:
+        raise UserError(f"the samples of {name} have shape {images.shape}, and the network takes {shape}")
+    if images.timesteps not in (None, options.timesteps or images.timesteps):
+        raise UserError(f"the recordings of {name} have {images.timesteps} timesteps, not {options.timesteps}")
+    return images
+
+
+def feed_of(options: argparse.Namespace, images: Images) -> Feed:
+    """What the options and the samples say about the input; raises UserError."""
+    coding = "events" if options.calibrate == RANDOM else data.coding_of(options.calibrate, options.data_dir)
+    timesteps = images.timesteps or options.timesteps
+    if timesteps is None:
+        raise UserError(f"how many timesteps does the network see each sample of {options.calibrate}? add --timesteps")
+    bits = options.input_bits or (2 if coding == "events" else 8)
+    return Feed(
+        coding=coding,
+        bits=bits,
+        timesteps=timesteps,
+        mean=tuple(options.mean),
+        deviation=tuple(options.deviation),
+    )
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe | None:
+    """The training that the options ask for."""
+    if not options.fine_tune:
+        return None
+    return Recipe(
+        float_epochs=0,
+        qat_epochs=options.fine_tune,
+        batch=options.batch,
+        qat_learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The command that repeats this conversion."""
+    words = ["python", "-m", "snn.convert"]
+    for name, value in vars(options).items():
+        if name not in ORDERLESS and value is not None:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{'from' if name == 'source' else name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
+
+
+def write(result: Result, out: Path) -> None:
+    """Write checkpoint and report, or leave both as they were."""
+    with whole_file(out.with_suffix(".json")) as report:
+        report.write_text(json.dumps(result.report() | {"training": result.content["training"]}, indent=2) + "\n")
+        checkpoint.save_atomically(result.content, out)
+    resume_file(out).unlink(missing_ok=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options ask for; returns the exit code. Raises UserError."""
+    check_output_file(options.out, "--out")
+    graph = read_nir(options.source)
+    shape = input_shape(graph)
+    with step(f"reading {options.calibrate}"):
+        images, test = (samples_of(options.calibrate, split, options, shape) for split in ("train", "test"))
+    floats = from_nir(
+        graph,
+        feed=feed_of(options, images),
+        dt=options.dt,
+        reset=options.reset,
+        rule=options.rule,
+        ceiling=options.ceiling,
+        answer=options.answer,
+        weight_bits=options.weight_bits,
+        guard_bits=options.guard_bits,
+        tolerance=options.tolerance,
+    )
+    if options.data not in (None, options.calibrate):
+        images = samples_of(options.data, "train", options, shape)
+    with sole_training(options.out):
+        result = convert(
+            floats,
+            images,
+            test.first(options.samples),
+            recipe=recipe_of(options),
+            out=options.out,
+            resume=options.resume,
+            command=command_of(options),
+        )
+        write(result, options.out)
+    print("\n".join(result.lines(labelled=options.calibrate != RANDOM)))
+    print(f"{options.out}: {result.content['kind']} checkpoint")
+    return 0
