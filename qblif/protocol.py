@@ -21,10 +21,14 @@ timestep gives one. Other answers to a timestep are empty.
 
 Timesteps are numbered modulo 256 from each ``RESET`` on, in one byte before the bursts. A timestep with the next number
 is executed. One with the number of the timestep executed last is not executed again, and gets that one's answer; so a
-host that misses an answer may send its request again. Any other number is refused, as every number is before the first
-``RESET`` after power-on::
+host that misses an answer may send its request again, if it has one timestep unanswered at a time. Any other number is
+refused, as every number is before the first ``RESET`` after power-on::
 
     STEP      id  number, bursts  OUT_OF_SEQUENCE    id  next number (1 byte)
+
+The id is that of the request. So a host that sends its timesteps in order, and is refused like this, knows that the
+device was restarted; after power-on ids begin at 0, so an ``OUT_OF_ORDER`` may come first. Counters have 32 bits and
+begin again at 0 after the largest number.
 """
 
 import enum

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from hw.configuration import TopConfig
 from qblif.errors import UserError
 from qblif.files import whole_folder
 from qblif.progress import step
+from sim import object_cache as object_cache_script
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
+from snn.datasets.fetch import cache_folder
 
 HARNESS = Path(__file__).with_name("harness.v")
 VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--no-timing")
@@ -57,7 +60,7 @@ class LeanVerilator(InGroup, Verilator):
 
     def _build_command(self) -> list[list[str]]:
         generate, make = super()._build_command()
-        return [[word for word in generate if word != "--public-flat-rw"], [*make, *VERILATOR_MAKE]]
+        return [[word for word in generate if word != "--public-flat-rw"], [*make, *VERILATOR_MAKE, *object_cache()]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +210,18 @@ def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *,
             )
         except (RuntimeError, SystemExit) as error:
             raise UserError(f"{simulator} could not build the simulation; see {folder / 'build.log'}") from error
+
+
+def object_cache() -> list[str]:
+    """What makes make keep the objects of Verilator's runtime, which take longer than most networks' own."""
+    root, script = os.environ.get("VERILATOR_ROOT"), Path(object_cache_script.__file__)
+    try:
+        folder = cache_folder() / "objects"
+    except UserError:
+        return []
+    words = [sys.executable, str(script), str(folder), f"{root}/include"]
+    usable = root is not None and "OBJCACHE" not in os.environ and all(map(PLAIN.fullmatch, words))
+    return [f"OBJCACHE={' '.join(words)}"] if usable else []
 
 
 @contextmanager

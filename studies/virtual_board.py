@@ -16,7 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from boards.host.device import LINE_BITS_PER_BYTE, Device
+from boards.host.connection import LINE_BITS_PER_BYTE
+from boards.host.device import Device
 from boards.host.framing import END, Frame
 from boards.host.serial_pipe import SerialPipe
 from gen.build import run_build

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boards.host.device import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_SECONDS, Device, check_timeout
+from boards.host.connection import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_SECONDS, check_timeout
+from boards.host.device import Device
 from boards.host.recording import read_frames
 from boards.host.samples import by, read_sample
 from qblif.errors import UserError, command_line

@@ -95,8 +95,9 @@ class FakeDevice:
 
     ``logits_of`` gives the logits of bursts (beats * group,); of a device that takes timesteps, those after all bursts
     since its reset or since its window began (timesteps, beats * group). ``steps`` holds the executed timesteps since
-    the reset, None before there was one. ``requests`` holds what arrived whole; ``most_waiting``
-    how many were unanswered at most. ``edit`` may change an answer on its way (None loses it).
+    the reset, None before there was one. ``requests`` holds what arrived whole; ``most_waiting`` how many were
+    unanswered at most. ``edit`` may change an answer on its way (None loses it). Every result takes ``cycles_each``
+    cycles; the counters ``cycles`` and ``inferences`` have 32 bits on the line.
     """
 
     name = "fake"
@@ -118,6 +119,15 @@ class FakeDevice:
         self.closed = False
         self.steps: list[np.ndarray] | None = None
         self.stored = b""
+        self.cycles_each = 700
+        self.cycles = self.inferences = 0
+
+    def power_cycle(self) -> None:
+        """Forget everything, as after a moment without power."""
+        self.partial, self.output, self.stored = b"", b"", b""
+        self.waiting.clear()
+        self.steps = None
+        self.expected = self.cycles = self.inferences = 0
 
     def write(self, content: bytes) -> None:
         *whole, self.partial = (self.partial + self.noise(content)).split(b"\0")
@@ -162,6 +172,7 @@ class FakeDevice:
                 data = {0x81: self.identity.to_bytes, 0x82: lambda: self.infer(data), 0x83: self.count}[kind]()
             elif kind == 0x84:
                 self.steps = []
+                self.cycles = self.inferences = 0
             elif kind == 0x85:
                 kind, data = self.step(data)
             answer = self.edit(framed(kind, number, data))
@@ -194,12 +205,16 @@ class FakeDevice:
 
     def result(self, bursts: np.ndarray) -> bytes:
         assert self.logits_of is not None
+        self.cycles += self.cycles_each
+        self.inferences += 1
         logits = [int(logit) for logit in self.logits_of(bursts)]
         encoded = b"".join(logit.to_bytes(self.identity.logit_bytes, "little", signed=True) for logit in logits)
         return encoded + logits.index(max(logits)).to_bytes(2, "little")
 
     def count(self) -> bytes:
-        return len(self.requests).to_bytes(4, "little") + self.errors.to_bytes(4, "little")
+        known = {"frames": len(self.requests), "errors": self.errors}
+        known |= {"cycles": self.cycles, "inferences": self.inferences}
+        return b"".join((known[name] % 2**32).to_bytes(4, "little") for name in self.identity.counters)
 
     def set_baud(self, baud: int) -> None:
         self.rates.append(baud)

@@ -195,7 +195,7 @@ def test_a_device_that_falls_silent_or_mad_is_given_up(flood):
         with pytest.raises(UserError, match="no proper answer from fake any more"):
             device.infer(images(3))
         assert time.monotonic() - begin < 5
-        assert len(device._received) < 2**22
+        assert len(device._connection._received) < 2**22
 
 
 def test_a_device_that_refuses_is_given_up():
