@@ -164,8 +164,8 @@ class Neuron(nn.Module):
             if membrane is not None:
                 potential = leaked(membrane) + potential
             u = potential if scale is None else potential / scale
-            u = just_below(u) if above else u
-            count = burst_count(u if threshold == 0.5 else u - (threshold - 0.5), self.burst_ceiling, self.surrogate)
+            u = u if threshold == 0.5 else u - (threshold - 0.5)
+            count = burst_count(u, self.burst_ceiling, self.surrogate, above=above)
             counts.append(count)
             if memory is not None or step + 1 < timesteps:
                 membrane = limited(self._after_reset(potential, count, scale))
@@ -180,8 +180,3 @@ class Neuron(nn.Module):
             return torch.where(count > 0, torch.zeros_like(potential), potential)
         fired = count.detach()
         return potential - (fired if scale is None else scale * fired)
-
-
-def just_below(u: Tensor) -> Tensor:
-    """The next smaller float, which does not reach a threshold that ``u`` only touches; its gradient is that of u."""
-    return u + (torch.nextafter(u, torch.full_like(u, -math.inf)) - u).detach()

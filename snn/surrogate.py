@@ -74,24 +74,27 @@ class Surrogate:
 class BurstCount(torch.autograd.Function):
     """Burst count of a scaled membrane potential ``u = H / s`` of any shape (dimensionless).
 
-    Forward: ``n = clip(floor(u + 1/2), 0, K)``; rounding is half up, never half to even. Backward: the surrogate's
+    Forward: ``n = clip(floor(u + 1/2), 0, K)``; rounding is half up, never half to even; ``above`` rounds half down, so
+    that a burst begins only above its threshold. Backward: the surrogate's
     ``dn/du = psi(u)``; with ``o = s * n(H / s)`` autograd gives ``do/ds = n - u * psi(u)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, ceiling: int, surrogate: Surrogate) -> Tensor:
+    def forward(ctx: Any, u: Tensor, ceiling: int, surrogate: Surrogate, above: bool) -> Tensor:
         ctx.save_for_backward(u)
         ctx.ceiling, ctx.surrogate = ceiling, surrogate
-        return (u + 0.5).floor_().clamp_(0, ceiling)
+        # The difference is exact, even next to the threshold, where the sum would be rounded.
+        return (u - 0.5).ceil_().clamp_(0, ceiling) if above else (u + 0.5).floor_().clamp_(0, ceiling)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (u,) = ctx.saved_tensors
-        return gradients[0] * ctx.surrogate.derivative(u, ctx.ceiling), None, None
+        return gradients[0] * ctx.surrogate.derivative(u, ctx.ceiling), None, None, None
 
 
-def burst_count(u: Tensor, ceiling: int, surrogate: Surrogate | None = None) -> Tensor:
-    """``clip(floor(u + 1/2), 0, ceiling)`` with the gradient of ``surrogate``; ReLSG-ET if it is None."""
-    result = BurstCount.apply(u, ceiling, Surrogate() if surrogate is None else surrogate)
+def burst_count(u: Tensor, ceiling: int, surrogate: Surrogate | None = None, *, above: bool = False) -> Tensor:
+    """``clip(floor(u + 1/2), 0, ceiling)`` with the gradient of ``surrogate``; ReLSG-ET if it is None. ``above`` rounds
+    half down."""
+    result = BurstCount.apply(u, ceiling, Surrogate() if surrogate is None else surrogate, above)
     assert isinstance(result, Tensor)
     return result

@@ -159,22 +159,24 @@ class Assembly:
         return replace(path, scale=1 / deviation, shift=-mean / deviation)
 
     def shape(self, node: Neurons) -> tuple[int, ...]:
-        """The shape of a population; that of one that is not yet made is found from what it reads without delay."""
+        """The shape of a population; that of one that is not yet made is found from what it reads without delay, and is
+        empty while it is looked for."""
         if node.name not in self.shapes:
             place = self.places[node.name]
             ahead = tuple(name for name in node.sources if name == INPUT or self.places[name] < place)
+            self.shapes[node.name] = ()
             path = next(self.walk(ahead, place, frozenset()), None)
             if path is None:
                 raise node.refuse("reads only what comes later")
             self.shapes[node.name] = path.shape
+        if not self.shapes[node.name]:
+            raise node.refuse("reads only what comes later")
         return self.shapes[node.name]
 
     def population(self, node: Neurons) -> None:
         """Add the layer of a population."""
         paths = self.paths(node, node.sources, self.places[node.name])
         ahead, own = [path for path in paths if not path.delayed], [path for path in paths if path.delayed]
-        if not ahead:
-            raise node.refuse("reads only spikes of the timestep before")
         self.check_alike(node, paths)
         self.shapes[node.name] = ahead[0].shape
         factor, offset = factors(node, len(ahead[0].projected().bias))

@@ -5,12 +5,12 @@ import itertools
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from qblif.errors import UserError
 from snn.convert.folding import Path
 from snn.convert.graph import AdaptivePool, Affine, Convolution, Dense, Flatten, Node, Pool
+from tests.snn.convert.graph_run import originally
 
 SHAPE = (4, 9, 11)
 
@@ -35,30 +35,6 @@ def pool(kind: str, kernel=(2, 2), stride=(2, 2), padding=(0, 0)) -> Pool:
 
 def dense(inputs: int, outputs: int = 5) -> Dense:
     return Dense(name="dense", sources=(), weight=whole(outputs, inputs), bias=whole(outputs))
-
-
-def originally(values: torch.Tensor, node: Node) -> torch.Tensor:
-    """What torch makes of (batch, ...) values."""
-    if isinstance(node, Convolution):
-        above, below, left, right = node.padding
-        padded = functional.pad(values, (left, right, above, below))
-        return functional.conv2d(padded, node.weight, node.bias, node.stride, 0, node.dilation, node.groups)
-    if isinstance(node, Dense):
-        return functional.linear(values, node.weight, node.bias)
-    if isinstance(node, Affine):
-        shape = (-1, *[1] * (values.dim() - 2))
-        return values * node.scale.view(shape) + node.shift.view(shape)
-    if isinstance(node, Flatten):
-        return values.flatten(1)
-    if isinstance(node, AdaptivePool):
-        return functional.adaptive_avg_pool2d(values, node.size)
-    assert isinstance(node, Pool)
-    kernel = node.kernel or tuple(values.shape[2:])
-    if node.kind == "max":
-        return functional.max_pool2d(values, kernel, node.stride if node.kernel else kernel, node.padding)
-    divisor = 1 if node.kind == "sum" else None
-    stride = node.stride if node.kernel else kernel
-    return nn.functional.avg_pool2d(values, kernel, stride, node.padding, divisor_override=divisor)
 
 
 def folded(spikes: torch.Tensor, chain: list[Node]) -> torch.Tensor:
