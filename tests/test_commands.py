@@ -14,10 +14,15 @@ GUARD = 'if __name__ == "__main__":'
 SECONDS = 1.0
 
 
+FOR_PROGRAMS = {"sim.object_cache"}
+"""What other programs run, make for instance."""
+
+
 def commands() -> list[str]:
-    """What ``python -m`` runs: the modules with a main block."""
+    """What a user runs with ``python -m``: the modules with a main block."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if GUARD in path.read_text()]
-    return sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in found)
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in found}
+    return sorted(names - FOR_PROGRAMS)
 
 
 def usage(name: str) -> str:
