@@ -8,6 +8,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from qblif.errors import UserError
 from qblif.reading import MEBIBYTE, brief, read_whole, shown
 
@@ -161,6 +163,7 @@ def make_node(nir: Any, stored: Any, name: str, path: str) -> Any:
     if kind not in known:
         raise UserError(f"{label}: not a node that nir {nir.version} knows; take one of {', '.join(sorted(known))}")
     try:
-        return nir.dict2NIRNode(stored)
+        with np.errstate(all="ignore"):  # shapes of nonsense are refused later, with their reason
+            return nir.dict2NIRNode(stored)
     except Exception as error:  # nir raises what Python raises
         raise UserError(f"{label}: nir cannot make this node: {brief(error)}; export the network again") from error
