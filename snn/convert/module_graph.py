@@ -10,7 +10,7 @@ from qblif.errors import UserError
 from qblif.network.checks import Shape
 from snn.convert.graph import INPUT as INPUT_NAME
 from snn.convert.graph import Affine, Convolution, Graph, Node
-from snn.convert.module_neurons import neuron_nodes
+from snn.convert.module_neurons import fires, integrator, population
 from snn.convert.neuron_calls import Record
 from snn.convert.recording import Recorder
 from snn.convert.terms import ADD, INPUT, ZERO, MismatchError, Operation, Origin, Term, shown
@@ -86,12 +86,18 @@ class Builder:
         """The node of a neuron's output."""
         record: Record = origin.source
         kind = type(record.module).__name__
-        if origin.port != "spikes" and record not in self.membranes:
-            raise UserError(f"{record.name} ({kind}): its {origin.port} is read by another layer; read its spikes")
+        expected = "membrane" if record in self.membranes else "spikes"
+        if origin.port != expected:
+            other = "returned" if record in self.membranes else "not supported"
+            raise UserError(
+                f"{record.name} ({kind}): another layer reads its {origin.port}, which is {other}; read its spikes"
+                if expected == "spikes"
+                else f"{record.name} ({kind}): its membrane is returned and its spikes are read; use one of them"
+            )
         if record not in self.parts:
             name = self.parts[record] = self.name(record.name)
             self.used |= {id(parameter) for parameter in record.module.parameters()}
-            nodes = neuron_nodes(record, name, record in self.membranes, self.tolerance)
+            nodes = self.made(record, name)
             self.sources[name] = []
             term = record.input(self.recorder)
             sources = self.node(term)
@@ -103,6 +109,15 @@ class Builder:
                 raise UserError(f"{record.name} ({kind}): reads only zeros; let it read the input or a layer")
             self.add(nodes[0], sources)
         return self.parts[record], origin.delay > 0
+
+    def made(self, record: Record, name: str) -> list[Node]:
+        """The neuron's own node, and the one that reads its spikes within it."""
+        try:
+            if record in self.membranes:
+                return [integrator(record.module, name, self.tolerance)]
+            return population(record.module, name, record.shape, self.tolerance)
+        except UserError as error:
+            raise UserError(f"{record.name} ({type(record.module).__name__}): {error}") from error
 
     def ordered(self) -> tuple[Node, ...]:
         """The nodes, so that those read late stand behind their readers and the others in front of them."""
@@ -193,7 +208,7 @@ def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Out
     spikes = [one for one in values if one[1].quantity != "membrane"]
     chosen = (spikes or values)[0]
     membranes = [one for one in values if one[1].quantity == "membrane"]
-    silent = [one for one in membranes if not fires(one[0])]
+    silent = [one for one in membranes if isinstance(one[0].head, Origin) and not fires(one[0].head.source.module)]
     if silent:
         chosen = silent[0]
     for term, _ in values:
@@ -203,12 +218,6 @@ def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Out
     if len(values) > 1:
         notes.append(f"of what the model returns, {shown(chosen[0])} is taken")
     return chosen[0], chosen[1], notes
-
-
-def fires(term: Term) -> bool:
-    """Whether the neuron whose membrane this is can send spikes."""
-    assert isinstance(term.head, Origin)
-    return getattr(term.head.source.module, "reset_mechanism", "") != "none"
 
 
 def alike(one: Term, other: Term) -> bool:
@@ -224,7 +233,7 @@ def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
     if isinstance(result, Tensor):
         value = recorder.value(result)
         if isinstance(value, Collected):
-            value = recorder.sequence_of(value)
+            value = recorder.collected(value)
         if isinstance(value, Opaque):
             raise UserError(f"the model returns a tensor that {value.reason}")
         if not isinstance(value, Traced):
@@ -238,7 +247,7 @@ def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
             term = recorder.terms.lifted([one[0].term for one in values])
         except MismatchError:
             return [one[0] for one in values]
-        return [replace(values[0][0], term=term, reduction="list")]
+        return [replace(values[0][0], term=term, reduction="each")]
     return [one for several in values for one in several]
 
 
@@ -247,7 +256,7 @@ def described(recorder: Recorder, value: Traced, timesteps: int) -> tuple[Term, 
     terms = recorder.terms
     term = value.term
     over_time: OverTime
-    if value.reduction == "list" or value.times:
+    if value.times:
         over_time = "each"
     elif value.reduction is not None:
         over_time = value.reduction

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from qblif.errors import UserError
+from snn.convert.module_neurons import SILENT
+from snn.convert.neurons import neuron_form
 from snn.convert.recording import Call, Recorder
 from snn.convert.terms import MismatchError, Origin, Port, Term, origins
 from snn.convert.torch_layers import layer_called, multi_step
-from snn.convert.values import Traced, mark
+from snn.convert.values import Reduction, Traced, mark
 
 STATES: dict[str, tuple[str, ...]] = {
     "Leaky": ("mem",),
@@ -78,8 +80,11 @@ def neuron_called(call: Call) -> None:
     assert module is not None
     if framework(module) not in ("snntorch", "spikingjelly"):
         raise call.refuse("is derived from a framework's neuron and might compute something else; take the original")
+    if framework(module) == "snntorch" and type(module).__name__ not in STATES:
+        call.guarded(neuron_form, module)
     record = recorder.records.setdefault(module, Record(call.name, module))
-    sequence = framework(module) == "spikingjelly" and multi_step(module)
+    silent = type(module).__name__ in SILENT
+    sequence = framework(module) == "spikingjelly" and (multi_step(module) or silent)
     tensor = call.argument(0, "input_", call.options.get("x", call.options.get("x_seq")))
     value = recorder.read(call, tensor, tensor.dim() - 1)
     if value is None or value.reduction is not None:
@@ -94,7 +99,7 @@ def neuron_called(call: Call) -> None:
         call.guarded(mark, value.lead[0], "time")
     if value.lead:
         call.guarded(mark, value.lead[-1], "batch")
-    if record.inputs and (sequence or record.shape != value.shape):
+    if record.inputs and (sequence or record.sequence or record.shape != value.shape):
         raise call.refuse("is used at two places, which would share one state; make a neuron for each")
     timed = any(origin.step is not None for origin in origins(value.term))
     if sequence and timed:
@@ -104,7 +109,31 @@ def neuron_called(call: Call) -> None:
     record.inputs.append(value.term)
     record.sequence, record.shape = sequence, value.shape
     record.timesteps = value.lead[0][0].size if sequence else step + 1
-    tag_results(call, record, value, None if sequence else step)
+    if silent:
+        tag_membranes(call, record, value)
+    else:
+        tag_results(call, record, value, None if sequence else step)
+
+
+def tag_membranes(call: Call, record: Record, value: Traced) -> None:
+    """Say what a neuron that never fires returns: its membranes, or one value over time."""
+    decode = getattr(record.module, "decode", None)
+    reductions: dict[Any, Reduction] = {"max-mem": "max", "mean-mem": "mean"}
+    terms, lead = call.recorder.terms, value.lead[1:]
+    if isinstance(call.result, list):
+        for step, tensor in enumerate(call.result):
+            origin = Origin(source=record, port="membrane", step=step)
+            call.recorder.tag(tensor, replace(value, term=terms.make(origin), lead=lead))
+        return
+    if decode == "last_mem":
+        origin = Origin(source=record, port="membrane", step=record.timesteps - 1)
+        call.recorder.tag(call.result, replace(value, term=terms.make(origin), lead=lead))
+        return
+    if decode not in reductions:
+        raise call.refuse(f"decode={decode!r} is not supported; take 'last_mem', 'mean-mem' or 'max-mem'")
+    term = terms.make(Origin(source=record, port="membrane"))
+    made = replace(value, term=term, lead=lead, reduction=reductions[decode], length=record.timesteps)
+    call.recorder.tag(call.result, made)
 
 
 def check_states(call: Call, record: Record, step: int) -> None:

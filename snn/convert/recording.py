@@ -75,6 +75,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
     """Let a module run in eval mode from rest, and bring back its states and modes afterwards."""
     holders = ("_buffers", "_memories")
     saved = {}
+    contents = [(buffer, buffer.clone()) for buffer in module.buffers()]
     for one in module.modules():
         inner = {name: dict(vars(one)[name]) for name in holders if name in vars(one)}
         saved[one] = (dict(vars(one)), inner)
@@ -84,8 +85,8 @@ def untouched(module: nn.Module) -> Iterator[None]:
             if "_memories" in vars(one):
                 vars(one)["_memories"].update(vars(one)["_memories_rv"])
             elif type(one).__module__.startswith("snntorch"):
-                empty = {name: torch.zeros_like(value[:0]) for name, value in one._buffers.items() if name in STATES}
-                one._buffers.update(empty)
+                states = [(name, value) for name, value in one._buffers.items() if name in STATES]
+                one._buffers.update({name: torch.zeros(0).to(value) for name, value in states if value is not None})
         yield
     finally:
         for one, (attributes, inner) in saved.items():
@@ -94,6 +95,9 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for name, content in inner.items():
                 vars(one)[name].clear()
                 vars(one)[name].update(content)
+        for buffer, content in contents:
+            if not torch.equal(buffer, content):
+                buffer.copy_(content)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -236,7 +240,7 @@ class Recorder(TorchFunctionMode):
         if isinstance(value, Opaque):
             raise call.refuse(value.reason)
         if isinstance(value, Collected):
-            value = self.collected(call, value)
+            value = call.guarded(self.collected, value)
             self.tag(tensor, value)
         if value is None and not bool(tensor.any()):
             shape = tuple(tensor.shape)
@@ -245,25 +249,25 @@ class Recorder(TorchFunctionMode):
             return Traced(self.terms.make(ZERO), lead, shape[start:])
         return value
 
-    def collected(self, call: Call, value: Collected) -> Traced:
+    def collected(self, value: Collected) -> Traced:
         """The sequence of the timesteps that were stored in a tensor."""
         if len(value.items) < value.length:
-            raise call.refuse("reads a tensor in which not every timestep is stored; store all of them")
-        return self.sequence(call, [value.items[step] for step in range(value.length)], value.dimension)
+            raise UserError("reads a tensor in which not every timestep is stored; store all of them")
+        return self.sequence([value.items[step] for step in range(value.length)], value.dimension)
 
-    def sequence(self, call: Call, items: list[Traced], dimension: int) -> Traced:
-        """Timesteps, stacked along a dimension."""
+    def sequence(self, items: list[Traced], dimension: int) -> Traced:
+        """Timesteps, stacked along a dimension; raises UserError if they are not those of one layer."""
         first = items[0]
         if dimension > len(first.lead):
-            raise call.refuse("puts time behind the features; put it at dimension 0 or 1")
+            raise UserError("puts time behind the features; put it at dimension 0 or 1")
         for other in items[1:]:
             if other.shape != first.shape or other.raw != first.raw:
-                raise call.refuse("stacks tensors of different shapes; stack the timesteps of one")
-            call.guarded(joined, first.lead, other.lead)
+                raise UserError("stacks tensors of different shapes; stack the timesteps of one")
+            joined(first.lead, other.lead)
         try:
             term = self.terms.lifted([item.term for item in items])
         except MismatchError as error:
-            raise call.refuse(f"stacks what are not the timesteps of one layer, in order: it {error}") from error
+            raise UserError(f"stacks what are not the timesteps of one layer, in order: it {error}") from error
         time = Axis(len(items), "time", places(first.lead, dimension))
         return replace(first, term=term, lead=(*first.lead[:dimension], (time,), *first.lead[dimension:]))
 

@@ -159,7 +159,9 @@ def stack(call: Call) -> None:
     """Timesteps of a loop as a sequence."""
     tensors = call.argument(0, "tensors")
     dimension = numbers(call, 1, "dim")[0] if call.argument(1, "dim") is not None else 0
-    call.recorder.tag(call.result, call.recorder.sequence(call, [call.traced(one) for one in tensors], dimension))
+    call.recorder.tag(
+        call.result, call.guarded(call.recorder.sequence, [call.traced(one) for one in tensors], dimension)
+    )
 
 
 def concatenate(call: Call) -> None:
@@ -170,7 +172,7 @@ def concatenate(call: Call) -> None:
     if not fine or any(value.lead[dimension][0] in call.recorder.sample for value in values):
         raise call.refuse("joins tensors along an axis of features or batch; add them, or stack timesteps")
     steps = [taken(call, value, dimension, 0) for value in values]
-    call.recorder.tag(call.result, call.recorder.sequence(call, steps, dimension))
+    call.recorder.tag(call.result, call.guarded(call.recorder.sequence, steps, dimension))
 
 
 def reduced(reduction: Reduction) -> Callable[[Call], None]:

@@ -8,7 +8,7 @@ compared by identity.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from torch import Tensor
 
@@ -68,7 +68,7 @@ class Origin:
 
 INPUT = Origin(source="input")
 ZERO = Origin(source="zeros")
-ADD = "add"
+ADD: Final = "add"
 Head = Origin | Operation | Literal["add"]
 
 

@@ -144,9 +144,9 @@ def is_zero(value: Any) -> bool:
 
 def scaled(call: Call, value: Traced, factor: Any, shift: Any) -> Traced:
     """``factor * value + shift`` with constants."""
-    if value.reduction == "sum" and is_zero(shift) and torch.as_tensor(factor).numel() == 1:
-        if abs(float(factor) * value.length - 1) < 1e-6:
-            return replace(value, reduction="mean")
+    plain = is_zero(shift) and torch.as_tensor(factor).numel() == 1
+    if value.reduction == "sum" and plain and abs(float(factor) * value.length - 1) < 1e-6:
+        return replace(value, reduction="mean")
     factor, shift = (torch.as_tensor(one, dtype=torch.float64) for one in (factor, shift))
     widest = max(factor.dim(), shift.dim())
     single = factor.numel() == shift.numel() == 1
@@ -188,19 +188,18 @@ def stored(call: Call) -> None:
     """``record[step] = value`` in a tensor of zeros."""
     target, index, source = call.arguments
     value = call.recorder.read(call, source, 0) if isinstance(source, Tensor) else None
-    known = call.recorder.value(target)
+    before = call.recorder.value(target)
     indices = index if isinstance(index, tuple) else (index,)
     dimension = sum(one == slice(None) for one in indices)
     fine = (
         isinstance(indices[-1], int)
         and dimension == len(indices) - 1
-        and (known is None or isinstance(known, Collected))
+        and (before is None or isinstance(before, Collected))
     )
     if not fine or not isinstance(value, Traced):
         raise call.refuse("stores into a recorded tensor; collect the timesteps in a list and use torch.stack")
-    if known is None:
-        known = Collected(target.shape[dimension], dimension)
-        call.recorder.tag(target, known)
+    known = before if isinstance(before, Collected) else Collected(target.shape[dimension], dimension)
+    call.recorder.tag(target, known)
     step = indices[-1] % known.length
     if known.dimension != dimension or step in known.items:
         raise call.refuse("stores a timestep twice; collect the timesteps in a list and use torch.stack")

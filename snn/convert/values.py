@@ -13,7 +13,8 @@ from qblif.errors import UserError
 from snn.convert.terms import Term
 
 Role = Literal["time", "batch", "feature"]
-Reduction = Literal["mean", "sum", "max"]
+Reduction = Literal["mean", "sum", "max", "each"]
+"""How timesteps became one value; ``each``: a list of all timesteps."""
 
 
 @dataclass(eq=False)
