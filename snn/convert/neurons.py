@@ -105,11 +105,16 @@ SIGNS = torch.tensor([-1.0, -(2.0**-20), 0.0, 2.0**-20, 1.0])
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Reads and checks the attributes of one neuron."""
+    """Reads and checks the attributes of one neuron.
+
+    Attributes:
+        unit_threshold: take 1 for its threshold, because those of its channels differ.
+    """
 
     module: nn.Module
     label: str
     tolerance: float
+    unit_threshold: bool = False
 
     def require(self, condition: bool, problem: str) -> None:
         """Raise UserError with the neuron's name unless ``condition`` holds."""
@@ -138,6 +143,8 @@ class Reader:
 
     def threshold(self, name: str, rest: float = 0.0) -> float:
         """A threshold, above the membrane's resting value."""
+        if self.unit_threshold:
+            return 1.0
         value = self.number(name) - rest
         self.require(0 < value < math.inf, f"{name} is {value + rest:g}; set it to a finite one above {rest:g}")
         return value
@@ -164,7 +171,8 @@ class Reader:
 
 
 def read_snntorch(neuron: Reader) -> NeuronForm:
-    """Leaky, and Synaptic, which has a decay ``alpha`` of the synaptic current."""
+    """Leaky; Synaptic, which has a decay ``alpha`` of the synaptic current; RLeaky and RSynaptic without what their
+    own spikes bring them. The last three set the whole next membrane to 0 where a reset comes late."""
     module: Any = neuron.module
     value = int(neuron.number("reset_mechanism_val"))
     reset = {0: "subtract", 1: "zero"}.get(value, "none")
@@ -181,7 +189,7 @@ def read_snntorch(neuron: Reader) -> NeuronForm:
     decay = neuron.decay(neuron.number("beta"), "beta")
     current_decay = neuron.decay(neuron.number("alpha"), "alpha") if hasattr(module, "alpha") else None
     if reset == "zero":
-        late = current_decay is not None and module.reset_delay
+        late = type(module).__name__ != "Leaky" and module.reset_delay
         neuron.require(
             not late, "with reset_mechanism 'zero' the membrane stays 0 for one more step; set reset_delay=False"
         )

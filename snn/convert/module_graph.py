@@ -1,0 +1,303 @@
+"""Makes the graph of a recorded run: from what the model returns, back to its input."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from qblif.errors import UserError
+from qblif.network.checks import Shape
+from snn.convert.graph import INPUT as INPUT_NAME
+from snn.convert.graph import Affine, Convolution, Graph, Node
+from snn.convert.module_neurons import fires, integrator, population
+from snn.convert.neuron_calls import Record
+from snn.convert.recording import Recorder
+from snn.convert.terms import ADD, INPUT, ZERO, MismatchError, Operation, Origin, Term, shown
+from snn.convert.values import Collected, Opaque, Traced
+
+OverTime = Literal["each", "sum", "mean", "max", "last"]
+WAY_OUT = "let the model return the spikes, membranes or currents of one layer, or their sum, mean or maximum over time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a model returns.
+
+    Attributes:
+        quantity: of its last layer.
+        over_time: ``each``: every timestep's, or the one's of a model that is called for each timestep.
+    """
+
+    quantity: Literal["spikes", "membrane", "current"]
+    over_time: OverTime
+
+
+@dataclass(eq=False)
+class Builder:
+    """Collects nodes.
+
+    Attributes:
+        sources: of each node: which nodes it reads, and whether as they were one timestep earlier.
+    """
+
+    recorder: Recorder
+    tolerance: float
+    nodes: dict[str, Node] = field(default_factory=dict)
+    sources: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    parts: dict[Term | Record, str] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    membranes: set[Record] = field(default_factory=set)
+
+    def name(self, wanted: str) -> str:
+        """A name that no node has."""
+        taken = {INPUT_NAME, *self.nodes, *self.parts.values()}
+        names = [wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3))]
+        return next(one for one in names if one not in taken)
+
+    def add(self, node: Node, sources: list[tuple[str, bool]]) -> None:
+        """Add a node."""
+        self.nodes[node.name] = node
+        self.sources[node.name] = sources
+
+    def node(self, term: Term) -> list[tuple[str, bool]]:
+        """The nodes that a term adds, and whether it reads them one timestep late."""
+        head = term.head
+        if head == ADD:
+            return [one for argument in term.arguments for one in self.node(argument)]
+        if head == ZERO:
+            return []
+        if head == INPUT:
+            return [(INPUT_NAME, False)]
+        if isinstance(head, Origin):
+            return [self.neuron(head)]
+        assert isinstance(head, Operation)
+        if term not in self.parts:
+            name = self.parts[term] = self.name(head.name)
+            sources = self.node(term.arguments[0])
+            if not sources:
+                raise UserError(f"{name}: reads only zeros; let it read the input or a neuron")
+            self.used |= {id(parameter) for parameter in head.parameters}
+            self.add(head.kind(name=name, sources=(), **converted(head)), sources)
+        return [(self.parts[term], False)]
+
+    def neuron(self, origin: Origin) -> tuple[str, bool]:
+        """The node of a neuron's output."""
+        record: Record = origin.source
+        kind = type(record.module).__name__
+        expected = "membrane" if record in self.membranes else "spikes"
+        if origin.port != expected:
+            other = "returned" if record in self.membranes else "not supported"
+            raise UserError(
+                f"{record.name} ({kind}): another layer reads its {origin.port}, which is {other}; read its spikes"
+                if expected == "spikes"
+                else f"{record.name} ({kind}): its membrane is returned and its spikes are read; use one of them"
+            )
+        if record not in self.parts:
+            name = self.parts[record] = self.name(record.name)
+            self.used |= {id(parameter) for parameter in record.module.parameters()}
+            nodes = self.made(record, name)
+            self.sources[name] = []
+            term = record.input(self.recorder)
+            sources = self.node(term)
+            for recurrent in nodes[1:]:
+                inner = replace(recurrent, name=self.name(recurrent.name))
+                self.add(inner, [(name, True)])
+                sources.append((inner.name, False))
+            if not sources:
+                raise UserError(f"{record.name} ({kind}): reads only zeros; let it read the input or a layer")
+            self.add(nodes[0], sources)
+        return self.parts[record], origin.delay > 0
+
+    def made(self, record: Record, name: str) -> list[Node]:
+        """The neuron's own node, and the one that reads its spikes within it."""
+        try:
+            if record in self.membranes:
+                return [integrator(record.module, name, self.tolerance)]
+            return population(record.module, name, record.shape, self.tolerance)
+        except UserError as error:
+            raise UserError(f"{record.name} ({type(record.module).__name__}): {error}") from error
+
+    def ordered(self) -> tuple[Node, ...]:
+        """The nodes, so that those read late stand behind their readers and the others in front of them."""
+        before: dict[str, set[str]] = {name: set() for name in self.nodes}
+        for reader, sources in self.sources.items():
+            for source, late in sources:
+                if source == INPUT_NAME or source == reader:
+                    continue
+                first, second = (reader, source) if late else (source, reader)
+                before[second].add(first)
+        order: list[str] = []
+        while len(order) < len(before):
+            ready = [name for name in before if name not in order and before[name] <= set(order)]
+            if not ready:
+                rest = next(name for name in before if name not in order)
+                raise UserError(
+                    f"{rest}: reads a layer both at the same and at the previous timestep, which has no order; put a "
+                    "layer of its own between them"
+                )
+            order.append(ready[0])
+        return tuple(
+            replace(self.nodes[name], sources=tuple(source for source, _ in self.sources[name])) for name in order
+        )
+
+
+def converted(operation: Operation) -> dict[str, Any]:
+    """The fields of an operation's node: tensors of its own, in float64; one row for one axis."""
+    fields = {
+        name: value.detach().to("cpu", torch.float64, copy=True) if isinstance(value, Tensor) else value
+        for name, value in operation.fields.items()
+    }
+    if operation.kind is Convolution and fields["weight"].dim() == 3:
+        fields["weight"] = fields["weight"].unsqueeze(2)
+    return fields
+
+
+def build(recorder: Recorder, result: Any, tolerance: float) -> tuple[Graph, Output, int]:
+    """The graph of a run, what it returns, and how many timesteps it has."""
+    timesteps = counted(recorder)
+    term, output, notes = returned(recorder, result, timesteps)
+    builder = Builder(recorder, tolerance, notes=notes)
+    if output.quantity == "membrane":
+        assert isinstance(term.head, Origin)
+        builder.membranes.add(term.head.source)
+    sources = builder.node(term)
+    if len(sources) != 1 or sources[0][0] == INPUT_NAME:
+        if not sources or sources == [(INPUT_NAME, False)]:
+            raise UserError(f"the model returns what no layer computes; {WAY_OUT}")
+        one = torch.ones(1, dtype=torch.float64)
+        name = builder.name("output")
+        builder.add(Affine(name=name, sources=(), scale=one, shift=torch.zeros_like(one)), sources)
+        sources = [(name, False)]
+    recorder.used = builder.used
+    shape = input_shape(recorder)
+    graph = Graph(shape=shape, nodes=builder.ordered(), output=sources[0][0], notes=tuple(builder.notes))
+    return graph, output, timesteps
+
+
+def counted(recorder: Recorder) -> int:
+    """The timesteps of all neurons."""
+    records = list(recorder.records.values())
+    if not records:
+        raise UserError("the model has no neuron of snnTorch or SpikingJelly; convert a spiking network")
+    for record in records[1:]:
+        if record.timesteps != records[0].timesteps:
+            raise UserError(
+                f"{record.name} ({type(record.module).__name__}): is called for {record.timesteps} timesteps, and "
+                f"{records[0].name} for {records[0].timesteps}; call each neuron once for each timestep"
+            )
+    return records[0].timesteps
+
+
+def input_shape(recorder: Recorder) -> Shape:
+    """(C, H, W) of the input."""
+    shape = recorder.shape
+    if shape is None:
+        raise UserError(f"the model's output does not depend on its input; {WAY_OUT}")
+    if len(shape) == 3:
+        return (shape[0], shape[1], shape[2])
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else (shape[0], 1, 1)
+
+
+def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
+    """The term of the network's output, what it is, and what else is returned."""
+    values = [described(recorder, one, timesteps) for one in listed(recorder, result, timesteps)]
+    if not values:
+        raise UserError(f"the model returns no tensor; {WAY_OUT}")
+    spikes = [one for one in values if one[1].quantity != "membrane"]
+    chosen = (spikes or values)[0]
+    membranes = [one for one in values if one[1].quantity == "membrane"]
+    silent = [one for one in membranes if isinstance(one[0].head, Origin) and not fires(one[0].head.source.module)]
+    if silent:
+        chosen = silent[0]
+    for term, _ in values:
+        if not alike(term, chosen[0]):
+            raise UserError(f"the model returns {shown(chosen[0])} and {shown(term)}; {WAY_OUT}")
+    notes = []
+    if len(values) > 1:
+        notes.append(f"of what the model returns, {shown(chosen[0])} is taken")
+    return chosen[0], chosen[1], notes
+
+
+def alike(one: Term, other: Term) -> bool:
+    """Whether two outputs are of one neuron."""
+    heads = one.head, other.head
+    return one is other or all(isinstance(head, Origin) for head in heads) and heads[0].source is heads[1].source  # type: ignore[union-attr]
+
+
+def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
+    """The values of the returned tensors; a list of all timesteps is one sequence."""
+    if isinstance(result, dict):
+        result = list(result.values())
+    if isinstance(result, Tensor):
+        value = recorder.value(result)
+        if isinstance(value, Collected):
+            value = recorder.collected(value)
+        if isinstance(value, Opaque):
+            raise UserError(f"the model returns a tensor that {value.reason}")
+        if not isinstance(value, Traced):
+            raise UserError(f"the model returns a tensor that no layer computes; {WAY_OUT}")
+        return [value]
+    if not isinstance(result, list | tuple):
+        raise UserError(f"the model returns {type(result).__name__}; {WAY_OUT}")
+    values = [listed(recorder, one, timesteps) for one in result]
+    if len(result) == timesteps > 1 and all(len(one) == 1 and not one[0].times for one in values):
+        try:
+            term = recorder.terms.lifted([one[0].term for one in values])
+        except MismatchError:
+            return [one[0] for one in values]
+        return [replace(values[0][0], term=term, reduction="each")]
+    return [one for several in values for one in several]
+
+
+def described(recorder: Recorder, value: Traced, timesteps: int) -> tuple[Term, Output]:
+    """A returned value as a term of every timestep."""
+    terms = recorder.terms
+    term = value.term
+    over_time: OverTime
+    if value.times:
+        over_time = "each"
+    elif value.reduction is not None:
+        over_time = value.reduction
+    else:
+        term, over_time = unrolled(terms, term, timesteps)
+    head = term.head
+    quantity: Literal["spikes", "membrane", "current"] = "current"
+    if isinstance(head, Origin) and head.source not in ("input", "zeros"):
+        if head.port == "current":
+            raise UserError(f"the model returns the synaptic current of {head.source.name}; {WAY_OUT}")
+        quantity = head.port
+        if head.delay:
+            raise UserError(f"the model returns {shown(term)}; {WAY_OUT}")
+    return term, Output(quantity=quantity, over_time=over_time)
+
+
+def unrolled(terms: Any, term: Term, timesteps: int) -> tuple[Term, OverTime]:
+    """A value of one timestep, or a sum of all of them, as a term of every timestep."""
+    factor, inner = 1.0, term
+    if isinstance(term.head, Operation) and term.head.kind is Affine and term.arguments[0].head == ADD:
+        fields = term.head.fields
+        if fields["scale"].numel() == 1 and not bool(fields["shift"].any()):
+            factor, inner = float(fields["scale"]), term.arguments[0]
+    items: list[Term] = []
+    while inner.head == ADD and len(items) < timesteps - 1:
+        items.append(inner.arguments[1])
+        inner = inner.arguments[0]
+    if inner.head == ADD and inner.arguments[0].head == ZERO:
+        inner = inner.arguments[1]
+    items.append(inner)
+    if len(items) == timesteps > 1:
+        try:
+            lifted = terms.lifted(items[::-1])
+        except MismatchError:
+            lifted = None
+        if lifted is not None:
+            if abs(factor * timesteps - 1) < 1e-6:
+                return lifted, "mean"
+            if factor == 1:
+                return lifted, "sum"
+    try:
+        return terms.relative(term, timesteps - 1), "each" if timesteps == 1 else "last"
+    except MismatchError as error:
+        raise UserError(f"the model returns what mixes timesteps: it {error}; {WAY_OUT}") from error
