@@ -33,6 +33,19 @@ def parser() -> Arguments:
         help="how a time constant becomes a decay: 1 - dt/tau or exp(-dt/tau) (default %(default)s)",
     )
     add(
+        "--firing",
+        choices=("reached", "exceeded"),
+        default="reached",
+        help="whether a neuron fires at its threshold, as in most frameworks, or only above it (default %(default)s)",
+    )
+    add(
+        "--integration",
+        choices=("per-step", "per-second"),
+        default="per-step",
+        help="what a timestep adds to IF neurons: R times the current (sinabs), or R * dt (SpikingJelly) (default "
+        "%(default)s)",
+    )
+    add(
         "--ceiling",
         type=int,
         default=1,

@@ -12,11 +12,11 @@ from qblif.files import whole_file
 from qblif.network.checks import Shape
 from qblif.progress import step
 from snn import checkpoint
-from snn.convert.assembly import Feed
+from snn.convert.assembly import Feed, assemble
 from snn.convert.command import RANDOM
-from snn.convert.nir_graph import input_shape, read_nir
+from snn.convert.nir_file import read_nir
 from snn.convert.pipeline import Result, convert
-from snn.convert.sources import from_nir
+from snn.convert.sources import feed_for, nir_network
 from snn.datasets import data
 from snn.datasets.data import Images
 from snn.recipe import Recipe
@@ -53,13 +53,12 @@ def feed_of(options: argparse.Namespace, images: Images) -> Feed:
     timesteps = images.timesteps or options.timesteps
     if timesteps is None:
         raise UserError(f"how many timesteps does the network see each sample of {options.calibrate}? add --timesteps")
-    bits = options.input_bits or (2 if coding == "events" else 8)
-    return Feed(
+    return feed_for(
         coding=coding,
-        bits=bits,
         timesteps=timesteps,
-        mean=tuple(options.mean),
-        deviation=tuple(options.deviation),
+        bits=options.input_bits,
+        mean=options.mean,
+        deviation=options.deviation,
     )
 
 
@@ -97,24 +96,28 @@ def write(result: Result, out: Path) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the options ask for; returns the exit code. Raises UserError."""
     check_output_file(options.out, "--out")
-    graph = read_nir(options.source)
-    shape = input_shape(graph)
-    with step(f"reading {options.calibrate}"):
-        images, test = (samples_of(options.calibrate, split, options, shape) for split in ("train", "test"))
-    floats = from_nir(
-        graph,
-        feed=feed_of(options, images),
+    graph = nir_network(
+        read_nir(options.source),
         dt=options.dt,
         reset=options.reset,
         rule=options.rule,
+        firing=options.firing,
+        integration=options.integration.replace("-", " "),
         ceiling=options.ceiling,
+        tolerance=options.tolerance,
+    )
+    with step(f"reading {options.calibrate}"):
+        images, test = (samples_of(options.calibrate, split, options, graph.shape) for split in ("train", "test"))
+    floats = assemble(
+        graph,
+        feed_of(options, images),
         answer=options.answer,
         weight_bits=options.weight_bits,
         guard_bits=options.guard_bits,
         tolerance=options.tolerance,
     )
     if options.data not in (None, options.calibrate):
-        images = samples_of(options.data, "train", options, shape)
+        images = samples_of(options.data, "train", options, graph.shape)
     with sole_training(options.out):
         result = convert(
             floats,
