@@ -36,6 +36,7 @@ from sim.simulator import build_simulation
 from snn import checkpoint
 from snn.bursts import Bursts
 from snn.convert.comparison import quantized
+from snn.convert.model import Converted
 from snn.convert.sources import from_modules, from_nir
 from snn.layers import Layer, SpikingLayer
 from snn.membranes import membranes
@@ -88,11 +89,8 @@ class Compiled:
         floats: the same model in floats; None if there is none.
     """
 
-    def __init__(
-        self, file: Path, board: str, model: nn.Module | None = None, floats: nn.Module | None = None, **wanted: Any
-    ) -> None:
-        self.design: Design = make_design(file, board, **wanted)
-        self.model, self.floats = model, floats
+    def __init__(self, design: Design, model: nn.Module | None = None, floats: nn.Module | None = None) -> None:
+        self.design, self.model, self.floats = design, model, floats
 
     @property
     def network(self) -> Network:
@@ -140,7 +138,7 @@ class Compiled:
             SimulationError: the simulated hardware stood still.
         """
         inferences = inferences_of(self.network, encode(as_bytes(samples), self.network.input))
-        simulation = build_simulation(self.design.config, "verilator", folder)
+        simulation = build_simulation(self.design.config, "verilator", folder, waves=False)
         runs = simulation.new_run_folder()
         found = simulate(self.design.config, simulation, inferences, FULL_SPEED, runs).comparison
         shutil.rmtree(runs, ignore_errors=True)
@@ -164,7 +162,7 @@ class Compiled:
         return run_build(self.design, Path(out).resolve(), until)
 
 
-def compile(
+def compile(  # noqa: A001 - qblif.compile, as in re.compile
     model: Any,
     samples: Any = None,
     *,
@@ -177,22 +175,27 @@ def compile(
     """Turn a trained network into hardware for a board.
 
     Args:
-        model: a checkpoint or network file; a model of snn layers; a module of snnTorch or SpikingJelly; or a NIR graph.
-        samples: raw samples, as the network takes them: unsigned bytes, or floats from 0 to 1 that stand for bytes. Some
-            hundreds show the planner how busy the network is; the first 16 become reference vectors. Files need none.
+        model: a checkpoint or network file; a model of snn layers; a module of snnTorch or SpikingJelly; a NIR graph.
+        samples: raw samples, as the network takes them: unsigned bytes, or floats from 0 to 1 that stand for bytes.
+            Some hundreds show the planner how busy the network is; the first 16 become reference vectors. Files need
+            none.
         board: see ``python -m gen.build --list-boards``.
         clock_mhz, target_fps, schedule: as in :func:`gen.design.make_design`.
-        conversion: the options of :func:`snn.convert.sources.from_modules` or
+        conversion: the options of :func:`snn.convert.sources.from_modules`, whose ``sample`` is by default the first of
+            ``samples``, (1, C, H, W) from 0 to 1 or (T, 1, C, H, W) counts; or of
             :func:`snn.convert.sources.from_nir`.
 
     Raises:
         UserError: anything about these that the user can put right.
     """
-    wanted = {"clock_mhz": clock_mhz, "target_fps": target_fps, "schedule": schedule}
+
+    def design_of(file: Path) -> Design:
+        return make_design(file, board, clock_mhz=clock_mhz, target_fps=target_fps, schedule=schedule)
+
     if isinstance(model, str | Path):
         if conversion:
             raise UserError(f"{model} holds a network; {', '.join(conversion)} cannot change it any more")
-        return Compiled(Path(model), board, **wanted)
+        return Compiled(design_of(Path(model)))
     if samples is None:
         raise UserError("samples are needed: they decide the integers, and become the reference vectors")
     given = torch.from_numpy(as_bytes(samples))
@@ -204,7 +207,7 @@ def compile(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.pt"
         checkpoint.save_atomically(content, file)
-        return Compiled(file, board, model=integers, floats=before, **wanted)
+        return Compiled(design_of(file), integers, before)
 
 
 def float_model(model: Any, samples: Tensor, conversion: dict[str, Any]) -> nn.Module:
@@ -214,8 +217,19 @@ def float_model(model: Any, samples: Tensor, conversion: dict[str, Any]) -> nn.M
             raise UserError(f"the model consists of snn layers; {', '.join(conversion)} cannot change them")
         return model
     if isinstance(model, nn.Module):
-        return from_modules(model, samples, **conversion)
-    return from_nir(model, samples, **conversion)
+        sample = conversion.pop("sample", None)
+        return from_modules(model, usual_sample(samples, conversion) if sample is None else sample, **conversion)
+    if type(model).__name__ != "NIRGraph":
+        raise UserError(f"a {type(model).__name__} is not a trained network; give a file, a module or a NIR graph")
+    return from_nir(model, **conversion)
+
+
+def usual_sample(samples: Tensor, conversion: dict[str, Any]) -> Tensor:
+    """What a module takes for the first of the raw samples, (1, C, H, W), or (T, 1, C, H, W) of recordings."""
+    first = samples[:1].float()
+    if samples.dim() == 4 or conversion.get("coding") == "frames":
+        first = first / 255
+    return first.transpose(0, 1) if samples.dim() == 5 else first
 
 
 def with_floats(traces: dict[str, LayerTrace], floats: nn.Module, samples: Tensor) -> dict[str, LayerTrace]:
@@ -223,24 +237,31 @@ def with_floats(traces: dict[str, LayerTrace], floats: nn.Module, samples: Tenso
     with in_mode(floats, training=False), torch.no_grad(), traced(floats, samples) as steps:
         floats(samples)
     names, potentials = node_names(floats), membranes(floats, samples)
+    counts = {step.name: step.output.counts for step in steps if isinstance(step.output, Bursts)}
     found = {}
     for path, layer in floats.named_modules():
         if isinstance(layer, SpikingLayer):
-            name, scale = names[layer], float(layer.neuron.scale.detach())
-            counts = next(step.output for step in steps if step.name == name)
-            assert isinstance(counts, Bursts)
-            shape = traces[name].bursts.shape
+            name = names[layer]
+            shape, units = traces[name].bursts.shape, units_of(floats, path)
             found[name] = replace(
                 traces[name],
-                membranes=traces[name].membranes * scale,
-                float_bursts=counts.counts.transpose(0, 1).double().numpy().reshape(shape),
-                float_membranes=potentials[path].transpose(0, 1).double().numpy().reshape(shape),
+                membranes=traces[name].membranes * units * float(layer.neuron.scale.detach()),
+                float_bursts=counts[name].transpose(0, 1).double().numpy().reshape(shape),
+                float_membranes=potentials[path].transpose(0, 1).double().numpy().reshape(shape) * units,
             )
     return found
 
 
+def units_of(model: nn.Module, path: str) -> NDArray[np.float64]:
+    """What the membranes of a float model are multiplied by: a converted one has them in thresholds; (C, 1, 1)."""
+    if not isinstance(model, Converted):
+        return np.ones((1, 1, 1))
+    original = next(name for name, attribute in model.attributes.items() if attribute == path)
+    return model.scales[original].double().numpy().reshape(-1, 1, 1)
+
+
 def as_bytes(samples: Any) -> NDArray[np.uint8]:
-    """Samples as unsigned bytes; floats from 0 to 1 stand for bytes that were divided by 255. Raises UserError for others."""
+    """Samples as unsigned bytes; floats from 0 to 1 stand for bytes divided by 255. Raises UserError for others."""
     values = samples.numpy(force=True) if isinstance(samples, Tensor) else np.asarray(samples)
     if values.dtype.kind == "f":
         scaled = values * 255

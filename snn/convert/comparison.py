@@ -2,9 +2,10 @@
 
 import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qblif.progress import counted
 from snn import quantization
@@ -42,7 +43,10 @@ class Comparison:
     layers: tuple[LayerComparison, ...]
 
 
-def quantized(model: Converted, samples: Tensor) -> Converted:
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def quantized(model: Model, samples: Tensor) -> Model:
     """A copy in the integer form, whose grids suit the model's weights; raises UserError.
 
     Args:
