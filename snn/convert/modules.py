@@ -4,7 +4,7 @@ Neither framework is imported. The run says which layer reads which; the layers'
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,6 @@ from snn.convert.neuron_calls import module_called
 from snn.convert.neurons import TOLERANCE
 from snn.convert.recording import Recorder, module_names, untouched, unwrapped
 from snn.convert.torch_functions import function_called
-
-Quantity = Literal["spikes", "membrane", "current"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +78,7 @@ def read(module: nn.Module, names: dict[nn.Module, str], sample: Tensor, toleran
             line = " ".join(str(error).split())
             raise UserError(f"the model does not run on the sample: {type(error).__name__}: {line}") from error
         graph, output, timesteps = build(recorder, result, tolerance)
-    check_used(module, names, recorder)
+    check_used(names, recorder)
     constant = False if recorder.time is not None else None if timesteps == 1 else True
     return Reading(graph=graph, timesteps=timesteps, constant=constant, time_axis=recorder.time, output=output)
 
@@ -95,7 +93,7 @@ def check(names: dict[nn.Module, str]) -> None:
             raise UserError(f"{label}: is a script; give the module from which it was made")
 
 
-def check_used(module: nn.Module, names: dict[nn.Module, str], recorder: Recorder) -> None:
+def check_used(names: dict[nn.Module, str], recorder: Recorder) -> None:
     """Raise UserError if a parameter of the model is in no node."""
     for owner, name in names.items():
         for parameter, value in owner._parameters.items():
