@@ -95,9 +95,9 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for name, content in inner.items():
                 vars(one)[name].clear()
                 vars(one)[name].update(content)
-        for buffer, content in contents:
-            if not torch.equal(buffer, content):
-                buffer.copy_(content)
+        for buffer, before in contents:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -180,7 +180,7 @@ def shown(term: Term) -> str:
         return f"{head.name} of {shown(term.arguments[0])}"
     if head == ADD or isinstance(head, Joined):
         return "a sum" if head == ADD else "joined features"
-    if head in (INPUT, ZERO) or head.source == "input":  # type: ignore[union-attr]
-        return f"the {head.source}" if head != ZERO else "zeros"  # type: ignore[union-attr]
+    if head in (INPUT, ZERO) or head.source == "input":
+        return f"the {head.source}" if head != ZERO else "zeros"
     assert isinstance(head, Origin)
     return f"the{' previous' if head.delay else ''} {head.port} of {head.source.name}"

@@ -37,6 +37,7 @@ class Model:
         module = self.make().double()
         with torch.no_grad():
             one: Any
+            statistic: Any
             for one in module.modules():
                 if type(one).__module__.startswith("snntorch") and hasattr(one, "spike_grad"):
                     one.spike_grad = whole_spikes  # its own are float32

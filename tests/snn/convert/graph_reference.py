@@ -40,10 +40,9 @@ class Stepper:
             case graphs.Convolution():
                 above, below, left, right = node.padding
                 bias = None if node.bias is None else node.bias.double()
-                options = {"stride": node.stride, "dilation": node.dilation, "groups": node.groups}
-                return functional.conv2d(
-                    functional.pad(x, (left, right, above, below)), node.weight.double(), bias, **options
-                )
+                padded = functional.pad(x, (left, right, above, below))
+                weight, stride = node.weight.double(), node.stride
+                return functional.conv2d(padded, weight, bias, stride, 0, node.dilation, node.groups)
             case graphs.Affine():
                 return x * node.scale.double()[:, None, None] + node.shift.double()[:, None, None]
             case graphs.Pool() if node.kind == "max":

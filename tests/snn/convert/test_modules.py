@@ -29,7 +29,8 @@ def inputs_of(model, reading, samples):
 @torch.no_grad()
 def framework_run(module, graph, samples):
     """What the framework's neurons send, {name: (T, batch, features)}, and what the model returns."""
-    spikes, names = {}, {node.name for node in graph.nodes if isinstance(node, Neurons)}
+    spikes: dict[str, list] = {}
+    names = {node.name for node in graph.nodes if isinstance(node, Neurons)}
 
     def keep(name):
         def hook(one, _, output):
