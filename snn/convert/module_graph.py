@@ -114,12 +114,9 @@ class Builder:
 
     def made(self, record: Record, name: str) -> list[Node]:
         """The neuron's own node, and the one that reads its spikes within it."""
-        try:
-            if record in self.membranes:
-                return [integrator(record.module, name, self.tolerance)]
-            return population(record.module, name, record.shape, self.tolerance)
-        except UserError as error:
-            raise UserError(f"{record.name} ({type(record.module).__name__}): {error}") from error
+        if record in self.membranes:
+            return [integrator(record.module, name, self.tolerance)]
+        return population(record.module, name, record.shape, self.tolerance)
 
     def ordered(self) -> tuple[Node, ...]:
         """The nodes, so that those read late stand behind their readers and the others in front of them."""

@@ -56,9 +56,9 @@ def read_modules(module: nn.Module, sample: Tensor, *, tolerance: float = TOLERA
     sample = sample.detach().to(parameter.device, parameter.dtype, copy=True)
     readings = [read(module, names, one, tolerance) for one in (sample, other(sample))]
     first, second = (reading.graph for reading in readings)
+    first.check()
     if not same(first, second):
         raise UserError("the model computes something else for another input; let its structure not depend on values")
-    first.check()
     return readings[0]
 
 
@@ -88,7 +88,9 @@ def check(names: dict[nn.Module, str]) -> None:
     for module, name in names.items():
         label = f"{name or 'the model'} ({type(module).__name__})"
         if module._forward_hooks or module._forward_pre_hooks:
-            raise UserError(f"{label}: has a forward hook, which might change what it computes; remove its hooks")
+            raise UserError(
+                f"{label}: has a forward hook, which might change what it computes; remove it, or what put it there, as prune.remove does"
+            )
         if isinstance(module, torch.jit.ScriptModule):
             raise UserError(f"{label}: is a script; give the module from which it was made")
 

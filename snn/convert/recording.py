@@ -382,20 +382,20 @@ class Recorder(TorchFunctionMode):
         self._inside += 1
         try:
             result = module._call_impl(*arguments, **options)
+            kind = type(module).__name__
+            call = Call(
+                recorder=self,
+                label=f"{name or 'the model'} ({kind})",
+                name=name or kind.lower(),
+                arguments=arguments,
+                options=options,
+                result=result,
+                module=module,
+                states=states,
+            )
+            self._handle(self.layers, call)
         finally:
             self._inside -= 1
-        kind = type(module).__name__
-        call = Call(
-            recorder=self,
-            label=f"{name or 'the model'} ({kind})",
-            name=name or kind.lower(),
-            arguments=arguments,
-            options=options,
-            result=result,
-            module=module,
-            states=states,
-        )
-        self._handle(self.layers, call)
         return result
 
     def _handle(self, handler: Handler, call: Call) -> None:

@@ -237,8 +237,8 @@ def layer_called(call: Call) -> None:
         value = recorder.features(call, value, counts)
         if kind not in EVERYWHERE and len(value.lead) > 1:
             raise call.refuse("gets both time and batch, which it takes for channels; let it see one of them")
-        shape = tuple(call.result.shape[2 if several else len(value.lead) :])
-        value = replace(value, term=recorder.applied(call, value, *read(call)), shape=shape)
+        term = recorder.applied(call, value, *read(call))
+        value = replace(value, term=term, shape=tuple(call.result.shape[2 if several else len(value.lead) :]))
     if several:
         value = replace(value, lead=(*lead[:2], *value.lead[1:]))
     recorder.tag(call.result, value)
