@@ -196,7 +196,10 @@ def input_shape(recorder: Recorder) -> Shape:
         raise UserError(f"the model's output does not depend on its input; {WAY_OUT}")
     if len(shape) == 3:
         return (shape[0], shape[1], shape[2])
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else (shape[0], 1, 1)
+    if len(shape) == 2:
+        # Channels of one axis, unless all that reads them flattens them: then it was an image.
+        return (shape[0], 1, shape[1]) if recorder.rows else (1, shape[0], shape[1])
+    return (shape[0], 1, 1)
 
 
 def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
@@ -213,7 +216,7 @@ def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Out
             raise UserError(f"the model returns {shown(chosen[0])} and {shown(term)}; {WAY_OUT}")
     notes = []
     if len(values) > 1:
-        notes.append(f"of what the model returns, {shown(chosen[0])} is taken")
+        notes.append(f"the model returns several tensors; {shown(chosen[0])} are taken for its output")
     return chosen[0], chosen[1], notes
 
 

@@ -58,8 +58,10 @@ def population(module: nn.Module, name: str, shape: tuple[int, ...], tolerance: 
     reader = Reader(module=module, label=label, tolerance=tolerance, unit_threshold=thresholds is not None)
     reader.check_attributes(attributes)
     if recurrent and hasattr(module, "alpha"):
+        reader.require(bool(module.reset_delay), "snnTorch's reset_delay=False fails here; train with reset_delay=True")
+        subtracts = module.reset_mechanism == "subtract"
         reader.require(
-            bool(module.reset_delay), "reset_delay=False has no effect in snnTorch 1.0.0; train with reset_delay=True"
+            subtracts, "its reset_mechanism is not 'subtract', the only one that is supported; train with it"
         )
     form = read(reader)
     if thresholds is not None:

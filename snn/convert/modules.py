@@ -26,7 +26,7 @@ class Reading:
         graph: one timestep of the network.
         timesteps: how many the model computes.
         constant: whether every timestep reads the same input; None if one timestep cannot tell.
-        time_axis: the sample's axis of timesteps, None for one without.
+        time_axis: the sample's axis of timesteps, usually 0 or 1; None for a sample without timesteps.
         output: what the model returns.
     """
 
@@ -89,7 +89,7 @@ def check(names: dict[nn.Module, str]) -> None:
         label = f"{name or 'the model'} ({type(module).__name__})"
         if module._forward_hooks or module._forward_pre_hooks:
             raise UserError(
-                f"{label}: has a forward hook, which might change what it computes; remove it, or what put it there, as prune.remove does"
+                f"{label}: has a forward hook, which might change what it computes; remove it, as prune.remove does"
             )
         if isinstance(module, torch.jit.ScriptModule):
             raise UserError(f"{label}: is a script; give the module from which it was made")

@@ -50,8 +50,8 @@ class Record:
             return recorder.terms.lifted(self.inputs)
         except MismatchError as error:
             raise UserError(
-                f"{self.name} ({type(self.module).__name__}): {error}; let every timestep compute the same, and use a neuron at one "
-                "place"
+                f"{self.name} ({type(self.module).__name__}): {error}; let every "
+                "timestep compute the same, and use each neuron at one place"
             ) from error
 
 

@@ -51,8 +51,10 @@ def is_layer(module: nn.Module) -> bool:
     """Whether nothing is recorded within the module."""
     for kind in type(module).__mro__:
         package = kind.__module__
-        if package.startswith("spikingjelly.activation_based.model"):
+        if package.startswith(("spikingjelly.activation_based.model", "spikingjelly.activation_based.examples")):
             return False
+        if kind.__name__ in ("StepModule", "SingleStepModule", "MultiStepModule"):
+            continue  # says only that there is a step mode
         if package.startswith(("snntorch", "spikingjelly")):
             return kind.__name__ not in SPIKINGJELLY_CONTAINERS
     kind = type(module)
@@ -184,6 +186,7 @@ class Recorder(TorchFunctionMode):
         self._operations: dict[Any, Operation] = {}
         self._inside = 0
         self.used: set[int] = set()
+        self.rows = False
         self.failure: Exception | None = None
         self._path: list[str] = []
         self.terms = Terms(lambda: self.time is not None)
@@ -300,6 +303,7 @@ class Recorder(TorchFunctionMode):
                 f"reads the input as {shape}, and another layer as {self.shape}; give both the same shape"
             )
         self.shape = shape
+        self.rows = self.rows or not flat
         value = replace(value, lead=lead, shape=shape, raw=False)
         return self.flattened(value) if flat else value
 

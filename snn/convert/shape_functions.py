@@ -152,7 +152,7 @@ def taken(call: Call, value: Traced, dimension: int, index: int) -> Traced:
     try:
         return replace(value, term=call.recorder.terms.at(value.term, index % axis.size))
     except MismatchError as error:
-        raise call.refuse(f"takes a timestep of what {error}; take timesteps of the input or of a layer") from error
+        raise call.refuse("takes single values out of a timestep; take whole timesteps") from error
 
 
 def stack(call: Call) -> None:
