@@ -13,7 +13,7 @@ from snn.convert.graph import Affine, Convolution, Graph, Node
 from snn.convert.module_neurons import fires, integrator, population
 from snn.convert.neuron_calls import Record
 from snn.convert.recording import Recorder
-from snn.convert.terms import ADD, INPUT, ZERO, MismatchError, Operation, Origin, Term, shown
+from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, shown
 from snn.convert.values import Collected, Opaque, Traced
 
 OverTime = Literal["each", "sum", "mean", "max", "last"]
@@ -72,6 +72,8 @@ class Builder:
             return [(INPUT_NAME, False)]
         if isinstance(head, Origin):
             return [self.neuron(head)]
+        if isinstance(head, Joined):
+            raise UserError("the model joins features that no Linear or Conv reads; let one read them")
         assert isinstance(head, Operation)
         if term not in self.parts:
             name = self.parts[term] = self.name(head.name)
@@ -112,19 +114,16 @@ class Builder:
 
     def made(self, record: Record, name: str) -> list[Node]:
         """The neuron's own node, and the one that reads its spikes within it."""
-        try:
-            if record in self.membranes:
-                return [integrator(record.module, name, self.tolerance)]
-            return population(record.module, name, record.shape, self.tolerance)
-        except UserError as error:
-            raise UserError(f"{record.name} ({type(record.module).__name__}): {error}") from error
+        if record in self.membranes:
+            return [integrator(record.module, name, self.tolerance)]
+        return population(record.module, name, record.shape, self.tolerance)
 
     def ordered(self) -> tuple[Node, ...]:
         """The nodes, so that those read late stand behind their readers and the others in front of them."""
         before: dict[str, set[str]] = {name: set() for name in self.nodes}
         for reader, sources in self.sources.items():
             for source, late in sources:
-                if source == INPUT_NAME or source == reader:
+                if source in (INPUT_NAME, reader):
                     continue
                 first, second = (reader, source) if late else (source, reader)
                 before[second].add(first)
@@ -197,7 +196,10 @@ def input_shape(recorder: Recorder) -> Shape:
         raise UserError(f"the model's output does not depend on its input; {WAY_OUT}")
     if len(shape) == 3:
         return (shape[0], shape[1], shape[2])
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else (shape[0], 1, 1)
+    if len(shape) == 2:
+        # Channels of one axis, unless all that reads them flattens them: then it was an image.
+        return (shape[0], 1, shape[1]) if recorder.rows else (1, shape[0], shape[1])
+    return (shape[0], 1, 1)
 
 
 def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
@@ -205,25 +207,36 @@ def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Out
     values = [described(recorder, one, timesteps) for one in listed(recorder, result, timesteps)]
     if not values:
         raise UserError(f"the model returns no tensor; {WAY_OUT}")
-    spikes = [one for one in values if one[1].quantity != "membrane"]
-    chosen = (spikes or values)[0]
-    membranes = [one for one in values if one[1].quantity == "membrane"]
-    silent = [one for one in membranes if isinstance(one[0].head, Origin) and not fires(one[0].head.source.module)]
-    if silent:
-        chosen = silent[0]
+    ranks = [rank(term) for term, _ in values]
+    chosen = values[ranks.index(min(ranks))]
+    if min(ranks) == NEVER:
+        raise UserError(f"the model returns {shown(chosen[0])}; {WAY_OUT}")
     for term, _ in values:
         if not alike(term, chosen[0]):
             raise UserError(f"the model returns {shown(chosen[0])} and {shown(term)}; {WAY_OUT}")
     notes = []
     if len(values) > 1:
-        notes.append(f"of what the model returns, {shown(chosen[0])} is taken")
+        notes.append(f"the model returns several tensors; {shown(chosen[0])} are taken for its output")
     return chosen[0], chosen[1], notes
+
+
+NEVER = 3
+
+
+def rank(term: Term) -> int:
+    """Which of several outputs of one layer is the network's: a membrane without spikes, or spikes, or another."""
+    head = term.head
+    if not isinstance(head, Origin) or head.source in ("input", "zeros") or head.port == "spikes":
+        return 1
+    if head.port == "membrane":
+        return 2 if fires(head.source.module) else 0
+    return NEVER
 
 
 def alike(one: Term, other: Term) -> bool:
     """Whether two outputs are of one neuron."""
-    heads = one.head, other.head
-    return one is other or all(isinstance(head, Origin) for head in heads) and heads[0].source is heads[1].source  # type: ignore[union-attr]
+    first, second = one.head, other.head
+    return one is other or (isinstance(first, Origin) and isinstance(second, Origin) and first.source is second.source)
 
 
 def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
@@ -265,9 +278,7 @@ def described(recorder: Recorder, value: Traced, timesteps: int) -> tuple[Term, 
     head = term.head
     quantity: Literal["spikes", "membrane", "current"] = "current"
     if isinstance(head, Origin) and head.source not in ("input", "zeros"):
-        if head.port == "current":
-            raise UserError(f"the model returns the synaptic current of {head.source.name}; {WAY_OUT}")
-        quantity = head.port
+        quantity = "membrane" if head.port == "membrane" else "spikes"
         if head.delay:
             raise UserError(f"the model returns {shown(term)}; {WAY_OUT}")
     return term, Output(quantity=quantity, over_time=over_time)

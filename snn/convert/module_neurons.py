@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.convert.graph import Affine, Convolution, Dense, Integrator, Neurons, Node
-from snn.convert.neurons import READERS, SNNTORCH, Reader, check_state, neuron_form, read_snntorch, reciprocal_tau
+from snn.convert.neurons import READERS, SNNTORCH, Reader, check_state, read_snntorch, reciprocal_tau
 
 RECURRENT = SNNTORCH | {"spk", "all_to_all", "learn_recurrent", "linear_features", "kernel_size", "conv2d_channels"}
 RECURRENT |= {"recurrent"}
@@ -29,46 +29,56 @@ def fires(module: nn.Module) -> bool:
     return not never and type(module).__name__ not in SILENT
 
 
+def kind_of(module: nn.Module) -> tuple[str, str]:
+    """The framework and the class of a neuron."""
+    return type(module).__module__.partition(".")[0], type(module).__name__
+
+
+def known_neurons(framework: str) -> str:
+    """The neurons of a framework that can be converted."""
+    return ", ".join(name for one, name in CLASSES if one == framework)
+
+
 def population(module: nn.Module, name: str, shape: tuple[int, ...], tolerance: float) -> list[Node]:
     """The population, and the node that reads its own spikes, if there is one.
 
     Args:
-        module: the neuron.
+        module: the neuron, of a class in :data:`CLASSES`.
         name: of the population.
         shape: of its features.
         tolerance: the largest error of its decay.
     """
-    kind = (type(module).__module__.partition(".")[0], type(module).__name__)
-    if kind not in CLASSES:
-        neuron_form(module, tolerance)
-    read, attributes = CLASSES[kind]
+    label = f"{name} ({type(module).__name__})"
+    read, attributes = CLASSES[kind_of(module)]
     recurrent = "recurrent" in attributes
     if recurrent:
         attributes = attributes | ({"padding"} if "padding" in vars(module) else set())
         attributes = attributes | ({"V"} if not vars(module)["all_to_all"] else set())
-    thresholds = channel_thresholds(module, shape)
-    reader = Reader(module=module, label=" ".join(kind), tolerance=tolerance, unit_threshold=thresholds is not None)
+    thresholds = channel_thresholds(module, shape, label)
+    reader = Reader(module=module, label=label, tolerance=tolerance, unit_threshold=thresholds is not None)
     reader.check_attributes(attributes)
     if recurrent and hasattr(module, "alpha"):
+        reader.require(bool(module.reset_delay), "snnTorch's reset_delay=False fails here; train with reset_delay=True")
+        subtracts = module.reset_mechanism == "subtract"
         reader.require(
-            bool(module.reset_delay), "reset_delay=False has no effect in snnTorch 1.0.0; train with reset_delay=True"
+            subtracts, "its reset_mechanism is not 'subtract', the only one that is supported; train with it"
         )
     form = read(reader)
     if thresholds is not None:
         thresholds = thresholds * form.scale
         form = replace(form, scale=1.0)
     neurons = Neurons(name=name, sources=(), form=form, thresholds=thresholds)
-    return [neurons, *([feedback(module, f"{name}.recurrent", shape)] if recurrent else [])]
+    return [neurons, *([feedback(module, f"{name}.recurrent", shape, label)] if recurrent else [])]
 
 
-def channel_thresholds(module: Any, shape: tuple[int, ...]) -> Tensor | None:
+def channel_thresholds(module: Any, shape: tuple[int, ...], label: str) -> Tensor | None:
     """(channels,) thresholds in float64, or None where all are equal."""
     threshold = getattr(module, "threshold", None)
     if not isinstance(threshold, Tensor) or bool((threshold == threshold.flatten()[:1]).all()):
         return None
-    values = per_channel(threshold, shape, "threshold")
+    values = per_channel(threshold, shape, f"{label}: threshold")
     if not bool(((values > 0) & values.isfinite()).all()):
-        raise UserError("threshold has values that are not finite and above 0; set them to ones that are")
+        raise UserError(f"{label}: threshold has values that are not finite and above 0; set them to ones that are")
     return values
 
 
@@ -83,12 +93,14 @@ def per_channel(values: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     return spread[:, 0].clone()
 
 
-def feedback(module: Any, name: str, shape: tuple[int, ...]) -> Node:
+def feedback(module: Any, name: str, shape: tuple[int, ...], label: str) -> Node:
     """What a recurrent neuron of snnTorch gets from its own spikes of the timestep before."""
     inner = module.recurrent
     kind = type(inner).__name__
     if kind == "RecurrentOneToOne":
-        scale = inner.V.detach().double().reshape(1) if inner.V.numel() == 1 else per_channel(inner.V, shape, "V")
+        scale = (
+            inner.V.detach().double().reshape(1) if inner.V.numel() == 1 else per_channel(inner.V, shape, f"{label}: V")
+        )
         return Affine(name=name, sources=(), scale=scale.clone(), shift=torch.zeros_like(scale))
     weight, bias = (
         None if one is None else one.detach().to("cpu", torch.float64, copy=True) for one in (inner.weight, inner.bias)
@@ -98,7 +110,7 @@ def feedback(module: Any, name: str, shape: tuple[int, ...]) -> Node:
         return Dense(name=name, sources=(), weight=weight, bias=bias)
     plain = kind == "Conv2d" and inner.padding_mode == "zeros" and isinstance(inner.padding, tuple)
     if not plain:
-        raise UserError(f"its recurrent layer {kind} was exchanged; take the one that the neuron makes")
+        raise UserError(f"{label}: its recurrent layer {kind} was exchanged; take the one that the neuron makes")
     rows, columns = inner.padding
     return Convolution(
         name=name,
@@ -114,8 +126,8 @@ def feedback(module: Any, name: str, shape: tuple[int, ...]) -> Node:
 
 def integrator(module: Any, name: str, tolerance: float) -> Node:
     """The node of a neuron whose membrane is read; raises UserError if spikes reset it."""
-    kind = (type(module).__module__.partition(".")[0], type(module).__name__)
-    reader = Reader(module=module, label=" ".join(kind), tolerance=tolerance)
+    kind = kind_of(module)
+    reader = Reader(module=module, label=f"{name} ({kind[1]})", tolerance=tolerance)
     way = "take reset_mechanism='none'" if kind[0] == "snntorch" else "take v_threshold=float('inf') and v_reset=0.0"
     reader.require(not fires(module), f"its membrane is returned, and its spikes reset it; return spikes, or {way}")
     if kind[1] in SILENT:

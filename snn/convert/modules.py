@@ -4,7 +4,7 @@ Neither framework is imported. The run says which layer reads which; the layers'
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,6 @@ from snn.convert.neurons import TOLERANCE
 from snn.convert.recording import Recorder, module_names, untouched, unwrapped
 from snn.convert.torch_functions import function_called
 
-Quantity = Literal["spikes", "membrane", "current"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
@@ -28,7 +26,7 @@ class Reading:
         graph: one timestep of the network.
         timesteps: how many the model computes.
         constant: whether every timestep reads the same input; None if one timestep cannot tell.
-        time_axis: the sample's axis of timesteps, None for one without.
+        time_axis: the sample's axis of timesteps, usually 0 or 1; None for a sample without timesteps.
         output: what the model returns.
     """
 
@@ -58,9 +56,9 @@ def read_modules(module: nn.Module, sample: Tensor, *, tolerance: float = TOLERA
     sample = sample.detach().to(parameter.device, parameter.dtype, copy=True)
     readings = [read(module, names, one, tolerance) for one in (sample, other(sample))]
     first, second = (reading.graph for reading in readings)
+    first.check()
     if not same(first, second):
         raise UserError("the model computes something else for another input; let its structure not depend on values")
-    first.check()
     return readings[0]
 
 
@@ -80,7 +78,7 @@ def read(module: nn.Module, names: dict[nn.Module, str], sample: Tensor, toleran
             line = " ".join(str(error).split())
             raise UserError(f"the model does not run on the sample: {type(error).__name__}: {line}") from error
         graph, output, timesteps = build(recorder, result, tolerance)
-    check_used(module, names, recorder)
+    check_used(names, recorder)
     constant = False if recorder.time is not None else None if timesteps == 1 else True
     return Reading(graph=graph, timesteps=timesteps, constant=constant, time_axis=recorder.time, output=output)
 
@@ -90,12 +88,14 @@ def check(names: dict[nn.Module, str]) -> None:
     for module, name in names.items():
         label = f"{name or 'the model'} ({type(module).__name__})"
         if module._forward_hooks or module._forward_pre_hooks:
-            raise UserError(f"{label}: has a forward hook, which might change what it computes; remove its hooks")
+            raise UserError(
+                f"{label}: has a forward hook, which might change what it computes; remove it, as prune.remove does"
+            )
         if isinstance(module, torch.jit.ScriptModule):
             raise UserError(f"{label}: is a script; give the module from which it was made")
 
 
-def check_used(module: nn.Module, names: dict[nn.Module, str], recorder: Recorder) -> None:
+def check_used(names: dict[nn.Module, str], recorder: Recorder) -> None:
     """Raise UserError if a parameter of the model is in no node."""
     for owner, name in names.items():
         for parameter, value in owner._parameters.items():

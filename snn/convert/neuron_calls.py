@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qblif.errors import UserError
-from snn.convert.module_neurons import SILENT
-from snn.convert.neurons import neuron_form
+from snn.convert.module_neurons import CLASSES, SILENT, kind_of, known_neurons
 from snn.convert.recording import Call, Recorder
 from snn.convert.terms import MismatchError, Origin, Port, Term, origins
 from snn.convert.torch_layers import layer_called, multi_step
@@ -51,7 +50,8 @@ class Record:
             return recorder.terms.lifted(self.inputs)
         except MismatchError as error:
             raise UserError(
-                f"{self.name} ({type(self.module).__name__}): {error}; let every timestep compute the same"
+                f"{self.name} ({type(self.module).__name__}): {error}; let every "
+                "timestep compute the same, and use each neuron at one place"
             ) from error
 
 
@@ -80,8 +80,8 @@ def neuron_called(call: Call) -> None:
     assert module is not None
     if framework(module) not in ("snntorch", "spikingjelly"):
         raise call.refuse("is derived from a framework's neuron and might compute something else; take the original")
-    if framework(module) == "snntorch" and type(module).__name__ not in STATES:
-        call.guarded(neuron_form, module)
+    if kind_of(module) not in CLASSES and type(module).__name__ not in SILENT:
+        raise call.refuse(f"is not a neuron that can be converted; take one of {known_neurons(framework(module))}")
     record = recorder.records.setdefault(module, Record(call.name, module))
     silent = type(module).__name__ in SILENT
     sequence = framework(module) == "spikingjelly" and (multi_step(module) or silent)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from qblif.errors import UserError
-from snn.convert.graph import Flatten
-from snn.convert.terms import INPUT, ZERO, MismatchError, Operation, Term, Terms
+from snn.convert.graph import Convolution, Dense, Flatten
+from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Term, Terms
 from snn.convert.values import Axis, Collected, Opaque, Traced, Value, joined, mark, places, regrouped
 
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
@@ -51,8 +51,10 @@ def is_layer(module: nn.Module) -> bool:
     """Whether nothing is recorded within the module."""
     for kind in type(module).__mro__:
         package = kind.__module__
-        if package.startswith("spikingjelly.activation_based.model"):
+        if package.startswith(("spikingjelly.activation_based.model", "spikingjelly.activation_based.examples")):
             return False
+        if kind.__name__ in ("StepModule", "SingleStepModule", "MultiStepModule"):
+            continue  # says only that there is a step mode
         if package.startswith(("snntorch", "spikingjelly")):
             return kind.__name__ not in SPIKINGJELLY_CONTAINERS
     kind = type(module)
@@ -95,9 +97,9 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for name, content in inner.items():
                 vars(one)[name].clear()
                 vars(one)[name].update(content)
-        for buffer, content in contents:
-            if not torch.equal(buffer, content):
-                buffer.copy_(content)
+        for buffer, before in contents:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,6 +112,7 @@ class Call:
         module: the layer, or None.
         function: the function's name, or "".
         states: the neuron's, before the call.
+        before: what a function in place changes, before it.
     """
 
     recorder: "Recorder"
@@ -121,6 +124,7 @@ class Call:
     module: nn.Module | None = None
     function: str = ""
     states: dict[str, Any] = field(default_factory=dict)
+    before: Tensor | None = None
 
     def refuse(self, problem: str) -> UserError:
         """The error that says that this call cannot be converted."""
@@ -155,7 +159,7 @@ class Call:
 Handler = Callable[[Call], None]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Recorder(TorchFunctionMode):
     """Records calls.
 
@@ -182,6 +186,7 @@ class Recorder(TorchFunctionMode):
         self._operations: dict[Any, Operation] = {}
         self._inside = 0
         self.used: set[int] = set()
+        self.rows = False
         self.failure: Exception | None = None
         self._path: list[str] = []
         self.terms = Terms(lambda: self.time is not None)
@@ -298,6 +303,7 @@ class Recorder(TorchFunctionMode):
                 f"reads the input as {shape}, and another layer as {self.shape}; give both the same shape"
             )
         self.shape = shape
+        self.rows = self.rows or not flat
         value = replace(value, lead=lead, shape=shape, raw=False)
         return self.flattened(value) if flat else value
 
@@ -321,8 +327,30 @@ class Recorder(TorchFunctionMode):
         for operation in operations:
             if value.reduction == "sum" or (value.reduction and not operation.affine):
                 raise call.refuse(f"reads a {value.reduction} over time; let it read every timestep")
-            term = self.terms.make(operation, [term])
+            term = (
+                self._parted(call, operation, term)
+                if isinstance(term.head, Joined)
+                else self.terms.make(operation, [term])
+            )
         return term
+
+    def _parted(self, call: Call, operation: Operation, joined: Term) -> Term:
+        """An operation on joined features: the sum of one operation for each part."""
+        assert isinstance(joined.head, Joined)
+        if operation.kind not in (Dense, Convolution) or operation.fields.get("groups", 1) != 1:
+            raise call.refuse("reads joined features; only Linear and Conv with groups=1 can; add the tensors instead")
+        start, total = 0, None
+        for count, argument in zip(joined.head.channels, joined.arguments, strict=True):
+            part = self._operations.get((operation, start))
+            if part is None:
+                fields = {**operation.fields, "weight": operation.fields["weight"].detach()[:, start : start + count]}
+                fields["bias"] = None if start else operation.fields["bias"]
+                part = self._operations[operation, start] = replace(operation, fields=fields)
+            one = self.terms.make(part, [argument])
+            total = one if total is None else self.terms.make(ADD, [total, one])
+            start += count
+        assert total is not None
+        return total
 
     @property
     def path(self) -> str:
@@ -358,20 +386,20 @@ class Recorder(TorchFunctionMode):
         self._inside += 1
         try:
             result = module._call_impl(*arguments, **options)
+            kind = type(module).__name__
+            call = Call(
+                recorder=self,
+                label=f"{name or 'the model'} ({kind})",
+                name=name or kind.lower(),
+                arguments=arguments,
+                options=options,
+                result=result,
+                module=module,
+                states=states,
+            )
+            self._handle(self.layers, call)
         finally:
             self._inside -= 1
-        kind = type(module).__name__
-        call = Call(
-            recorder=self,
-            label=f"{name or 'the model'} ({kind})",
-            name=name or kind.lower(),
-            arguments=arguments,
-            options=options,
-            result=result,
-            module=module,
-            states=states,
-        )
-        self._handle(self.layers, call)
         return result
 
     def _handle(self, handler: Handler, call: Call) -> None:
@@ -391,8 +419,10 @@ class Recorder(TorchFunctionMode):
         options = options or {}
         if self._inside:
             return function(*arguments, **options)
-        result = function(*arguments, **options)
         name = (resolve_name(function) or function.__name__).removesuffix(".__get__").rpartition(".")[2]
+        changes = (name.endswith("_") and not name.endswith("__")) or name.startswith("__i")
+        before = arguments[0].clone() if changes and arguments and isinstance(arguments[0], Tensor) else None
+        result = function(*arguments, **options)
         call = Call(
             recorder=self,
             label=f"{self.path or 'the model'} (function {name})",
@@ -401,6 +431,7 @@ class Recorder(TorchFunctionMode):
             options=options,
             result=result,
             function=name,
+            before=before,
         )
         self._handle(self.functions, call)
         return result

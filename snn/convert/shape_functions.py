@@ -8,8 +8,8 @@ from torch import Tensor
 
 from snn.convert.graph import Flatten, Pool
 from snn.convert.recording import Call
-from snn.convert.terms import MismatchError
-from snn.convert.values import Axis, Group, Opaque, Reduction, Traced, mark, places, size
+from snn.convert.terms import Joined, MismatchError
+from snn.convert.values import Axis, Group, Opaque, Reduction, Traced, joined, mark, places, size
 
 
 def value_of(call: Call) -> Traced:
@@ -152,7 +152,7 @@ def taken(call: Call, value: Traced, dimension: int, index: int) -> Traced:
     try:
         return replace(value, term=call.recorder.terms.at(value.term, index % axis.size))
     except MismatchError as error:
-        raise call.refuse(f"takes a timestep of what {error}; take timesteps of the input or of a layer") from error
+        raise call.refuse("takes single values out of a timestep; take whole timesteps") from error
 
 
 def stack(call: Call) -> None:
@@ -165,14 +165,39 @@ def stack(call: Call) -> None:
 
 
 def concatenate(call: Call) -> None:
-    """Timesteps of a loop, each with a new axis, as a sequence."""
+    """Timesteps of a loop, each with a new axis, as a sequence; or features behind each other."""
     dimension = numbers(call, 1, "dim")[0] if call.argument(1, "dim") is not None else 0
-    values = [call.traced(one) for one in call.argument(0, "tensors")]
+    tensors = call.argument(0, "tensors")
+    known = next(value for value in map(call.recorder.value, tensors) if isinstance(value, Traced) and not value.raw)
+    dimension %= len(known.sizes)
+    if dimension == len(known.lead):
+        join(call, tensors, known)
+        return
+    values = [call.traced(one) for one in tensors]
     fine = all(dimension < len(value.lead) and value.sizes[dimension] == 1 for value in values)
     if not fine or any(value.lead[dimension][0] in call.recorder.sample for value in values):
-        raise call.refuse("joins tensors along an axis of features or batch; add them, or stack timesteps")
+        raise call.refuse("joins tensors along an axis of images or batch; add them, or stack timesteps")
     steps = [taken(call, value, dimension, 0) for value in values]
     call.recorder.tag(call.result, call.guarded(call.recorder.sequence, steps, dimension))
+
+
+def join(call: Call, tensors: list[Tensor], known: Traced) -> None:
+    """Features behind each other."""
+    recorder, count = call.recorder, len(known.shape)
+    values = []
+    for tensor in tensors:
+        value = recorder.read(call, tensor, count)
+        if value is None:
+            raise call.refuse("joins constants; leave them out")
+        value = recorder.features(call, value, (count,))
+        call.guarded(joined, known.lead, value.lead)
+        if value.reduction != known.reduction:
+            raise call.refuse("joins a tensor reduced over time to one that is not; reduce what is joined")
+        values.append(value)
+    head = Joined(tuple(value.shape[0] for value in values))
+    term = recorder.terms.make(head, [value.term for value in values])
+    shape = tuple(call.result.shape[len(known.lead) :])
+    recorder.tag(call.result, replace(known, term=term, shape=shape))
 
 
 def reduced(reduction: Reduction) -> Callable[[Call], None]:

@@ -66,10 +66,17 @@ class Origin:
     delay: int = 0
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Features behind each other: so many channels of each argument."""
+
+    channels: tuple[int, ...]
+
+
 INPUT = Origin(source="input")
 ZERO = Origin(source="zeros")
 ADD: Final = "add"
-Head = Origin | Operation | Literal["add"]
+Head = Origin | Operation | Joined | Literal["add"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +178,9 @@ def shown(term: Term) -> str:
     head = term.head
     if isinstance(head, Operation):
         return f"{head.name} of {shown(term.arguments[0])}"
-    if head == ADD:
-        return "a sum"
-    if head in (INPUT, ZERO) or head.source == "input":  # type: ignore[union-attr]
-        return f"the {head.source}" if head != ZERO else "zeros"  # type: ignore[union-attr]
+    if head == ADD or isinstance(head, Joined):
+        return "a sum" if head == ADD else "joined features"
+    if head in (INPUT, ZERO) or head.source == "input":
+        return f"the {head.source}" if head != ZERO else "zeros"
     assert isinstance(head, Origin)
     return f"the{' previous' if head.delay else ''} {head.port} of {head.source.name}"

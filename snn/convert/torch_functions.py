@@ -72,19 +72,20 @@ def summed(call: Call, left: Any, right: Any, sign: float) -> None:
     if isinstance(one, Traced) and isinstance(other, Traced):
         finish(call, both(call, one, other))
     elif isinstance(one, Traced):
-        finish(call, shifted(call, one, sign * other))
+        finish(call, shifted(call, one, sign * other, False))
     elif isinstance(other, Traced):
-        finish(call, shifted(call, other, one))
+        finish(call, shifted(call, other, one, True))
 
 
-def shifted(call: Call, value: Traced, constant: Any) -> Traced:
+def shifted(call: Call, value: Traced, constant: Any, left: bool) -> Traced:
     """The value with a constant added. Zeros of the same shape may be a state that has no timestep before it."""
     if not is_zero(constant):
         return scaled(call, value, 1.0, constant)
     if not isinstance(constant, Tensor) or list(constant.shape) != value.sizes:
         return value
     terms = call.recorder.terms
-    return replace(value, term=terms.make(ADD, [value.term, terms.make(ZERO)]))
+    both = [terms.make(ZERO), value.term] if left else [value.term, terms.make(ZERO)]
+    return replace(value, term=terms.make(ADD, both))
 
 
 def both(call: Call, one: Traced, other: Traced) -> Traced:
@@ -134,6 +135,8 @@ def operand(call: Call, value: Any) -> Any:
         return value
     if call.recorder.value(value) is not None:
         return call.recorder.read(call, value, 0)
+    if value is call.result and call.before is not None:
+        value = call.before
     return value.detach().double()
 
 

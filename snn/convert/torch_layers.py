@@ -145,11 +145,6 @@ def adapted(call: Call, kind: str, axes: int, tensor: Tensor) -> Operation:
     return call.operation(AdaptivePool, kind=kind, size=pair(tuple(after), 1))
 
 
-def nothing(call: Call) -> list[Operation]:
-    """A layer that does nothing in eval mode."""
-    return []
-
-
 def voting(call: Call) -> list[Operation]:
     """SpikingJelly's VotingLayer: the mean of each class's outputs."""
     module: Any = call.module
@@ -170,7 +165,7 @@ def pair(values: tuple[int, ...], row: int) -> tuple[int, int]:
 
 
 ANY: tuple[int, ...] = ()
-LAYERS: dict[str, tuple[Layer, tuple[int, ...]]] = {
+LAYERS: dict[str, tuple[Layer | None, tuple[int, ...]]] = {
     "Linear": (linear, (1,)),
     "Conv1d": (convolution, (2,)),
     "Conv2d": (convolution, (3,)),
@@ -188,10 +183,11 @@ LAYERS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "VotingLayer": (voting, (1,)),
     **dict.fromkeys(
         ("Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"),
-        (nothing, ANY),
+        (None, ANY),
     ),
 }
-"""For every class of layer: its operations, and how many dimensions of features it reads; none for any number."""
+"""For every class of layer: its operations, and how many dimensions of features it reads; None and any number
+for those that do nothing in eval mode."""
 EVERYWHERE = {"Linear"}
 """Layers that read the last dimension, whatever stands before it."""
 INSTEAD = {
@@ -226,7 +222,7 @@ def layer_called(call: Call) -> None:
     tensor = call.argument(0, "input", call.options.get("x"))
     if kind != "Flatten" and kind not in LAYERS:
         raise call.refuse(f"is not supported; {INSTEAD.get(kind, 'take one of ' + ', '.join(sorted(LAYERS)))}")
-    read, counts = LAYERS.get(kind, (nothing, ANY))
+    read, counts = LAYERS.get(kind, (None, ANY))
     value = recorder.read(call, tensor, counts[0] if counts else 1)
     if value is None:
         recorder.derive(call, tuple(module.parameters()) if module else ())
@@ -237,12 +233,12 @@ def layer_called(call: Call) -> None:
         value = call.guarded(merged, value)
     if kind == "Flatten":
         value = flat(call, value, module)
-    elif counts:
+    elif read is not None:
         value = recorder.features(call, value, counts)
         if kind not in EVERYWHERE and len(value.lead) > 1:
             raise call.refuse("gets both time and batch, which it takes for channels; let it see one of them")
-        shape = tuple(call.result.shape[2 if several else len(value.lead) :])
-        value = replace(value, term=recorder.applied(call, value, *read(call)), shape=shape)
+        term = recorder.applied(call, value, *read(call))
+        value = replace(value, term=term, shape=tuple(call.result.shape[2 if several else len(value.lead) :]))
     if several:
         value = replace(value, lead=(*lead[:2], *value.lead[1:]))
     recorder.tag(call.result, value)
