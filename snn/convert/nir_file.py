@@ -28,12 +28,12 @@ MOST_TEXT = 4 * MEBIBYTE
 MOST_ENTRIES = 2**14
 """Groups, arrays and single texts; a node has about 8."""
 MOST_COLUMNS = 16
-MOST_SECONDS = 10
+MOST_SECONDS = 20
 """Processor time of the trial; a file of 64 MiB takes some seconds."""
-MOST_MEMORY = 4096 * MEBIBYTE
+MOST_MEMORY = 2048 * MEBIBYTE
 """Addresses of the trial, of which Python, numpy and h5py take most."""
 REFUSED = 3
-"""Exit code of the trial for a file that it could read up to what is wrong with it."""
+"""Exit code of the trial for a file with which something is wrong."""
 DEEPEST = 16
 """Subgraphs inside each other take two groups each."""
 
@@ -56,12 +56,9 @@ def read_nir(path: Path) -> Any:
         raise UserError("the package nir is not installed; pip install 'qblif[nir]'") from error
     content = read_whole(path, "NIR file", MOST_BYTES)
     check_readable(content, path)
-    try:
-        root = stored_in(content, h5py).get("node")
-        if not isinstance(root, dict) or root.get("type") != "NIRGraph":
-            raise DamagedError("it has no group 'node' of the type NIRGraph")
-    except Exception as error:  # h5py does not say which errors it raises
-        raise UserError(f"{path} is not a NIR file, or is damaged: {brief(error)}") from error
+    root = stored_in(content, h5py).get("node")
+    if not isinstance(root, dict) or root.get("type") != "NIRGraph":
+        raise UserError(f"{path} is not a NIR file, or is damaged: it has no group 'node' of the type NIRGraph")
     return make_graph(nir, root, "", str(path))
 
 
@@ -72,7 +69,7 @@ def stored_in(content: bytes, h5py: Any) -> dict[str, Any]:
 
 
 def check_readable(content: bytes, path: Path) -> None:
-    """Raise UserError if reading the file ends the process that does it, or takes too much time or memory."""
+    """Raise UserError unless another process can read the file, in limited time and memory."""
     command = [sys.executable, "-c", f"from {__name__} import try_to_read; try_to_read({MOST_SECONDS})"]
     settings = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place), "OPENBLAS_NUM_THREADS": "1"}
     # The process limits its own processor time; the wait is longer where others use the processor too.
@@ -80,15 +77,17 @@ def check_readable(content: bytes, path: Path) -> None:
     try:
         ended = subprocess.run(
             command, input=content, env={**os.environ, **settings}, capture_output=True, check=False, timeout=patience
-        ).returncode
+        )
+        code, words = ended.returncode, ended.stdout.decode(errors="replace").strip()
     except subprocess.TimeoutExpired:
-        ended = -1
-    if ended not in (0, REFUSED):
-        raise UserError(f"{path} is not a NIR file, or is damaged: HDF5 fails, or takes over {MOST_SECONDS} s")
+        code, words = -1, ""
+    if code:
+        reason = words if code == REFUSED else f"HDF5 fails, or takes over {MOST_SECONDS} s"
+        raise UserError(f"{path} is not a NIR file, or is damaged: {reason}")
 
 
 def try_to_read(seconds: int) -> None:
-    """The trial, in a process of its own: reads a file from its standard input, within the limits."""
+    """The trial, in a process of its own: reads a file from its standard input, and says what is wrong with it."""
     limits = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_AS: MOST_MEMORY, resource.RLIMIT_CORE: 0}
     for kind, most in limits.items():
         with suppress(OSError, ValueError):  # not every system has every limit
@@ -97,9 +96,8 @@ def try_to_read(seconds: int) -> None:
 
     try:
         stored_in(sys.stdin.buffer.read(), h5py)
-    except MemoryError:
-        raise
-    except Exception:  # the reader meets it again, and reports it
+    except Exception as error:  # h5py does not say which errors it raises
+        print(brief(error))
         sys.exit(REFUSED)
 
 
