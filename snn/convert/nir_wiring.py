@@ -97,7 +97,8 @@ class Item:
         except (TypeError, ValueError):
             values = np.asarray(None)
         self.require(values.dtype.kind in "biuf", f"{name} is {shown(found)} instead of numbers; export it again")
-        values = values.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            values = values.astype(np.float64)
         self.require(
             bool(np.isfinite(values).all()), f"{name} has values that are not finite; train again, or repair the file"
         )

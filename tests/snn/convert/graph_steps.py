@@ -8,8 +8,9 @@ from snn.convert.graph import INPUT, Affine, Convolution, Dense, Flatten, Integr
 
 def run(graph, inputs):
     """What every node gives in every timestep, name -> (T, *shape), of ``inputs``, (T, C, H, W)."""
-    states, before = {}, {}
-    given = {node.name: [] for node in graph.nodes}
+    states: dict[str, torch.Tensor] = {}
+    before: dict[str, torch.Tensor] = {}
+    given: dict[str, list] = {node.name: [] for node in graph.nodes}
     for arriving in inputs.double():
         now = {INPUT: arriving}
         for node in graph.nodes:
@@ -41,9 +42,9 @@ def step(node, x, states):
             return functional.conv2d(padded, node.weight, node.bias, node.stride, 0, node.dilation, node.groups)[0]
         case Affine():
             return channelwise(node.scale, x) * x + channelwise(node.shift, x)
-        case Pool():
-            divisor = node.kernel[0] * node.kernel[1] if node.kind == "average" else 1
-            pooled = functional.avg_pool2d(x.unsqueeze(0), node.kernel, node.stride, node.padding, divisor_override=1)
+        case Pool(kernel=(rows, columns)):
+            divisor = rows * columns if node.kind == "average" else 1
+            pooled = functional.avg_pool2d(x[None], (rows, columns), node.stride, node.padding, divisor_override=1)
             return pooled[0] / divisor
         case Flatten():
             return x.flatten().view(-1, 1, 1)

@@ -13,7 +13,8 @@ def simulate(nodes, edges, order, inputs, *, dt, rule="euler", reset="hard", per
 
     Nodes are computed in ``order``; a node that reads one which comes later, or itself, reads its last timestep.
     """
-    state, given = {}, {name: [] for name in order}
+    state: dict[str, dict] = {}
+    given: dict[str, list] = {name: [] for name in order}
     for arriving in inputs:
         for name in order:
             if type(nodes[name]).__name__ == "Input":

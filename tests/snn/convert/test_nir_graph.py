@@ -291,12 +291,12 @@ def damaged(node, **changes):
     return node
 
 
-class Unknown(nir.ir.NIRNode):
+class Unknown:
     def __init__(self):
         self.input_type = self.output_type = {"input": np.array([3])}
 
 
-REFUSED = {
+REFUSED: dict[str, tuple] = {
     "no dt": (lif(3), {"dt": None}, "'n' (LIF): tau needs the length of a timestep; give --dt"),
     "negative tau": (lif(3, tau=-1.0), {}, "'n' (LIF): tau is -1, not above 0"),
     "no number": (lif(3, r=np.nan), {}, "'n' (LIF): r has values that are not finite"),
@@ -441,7 +441,7 @@ def test_something_else_is_refused():
     assert "a NIR graph is expected, not a IF" in refused(integrate(3))
 
 
-FILES = {
+FILES: dict[str, tuple] = {
     "01_lif_norse.nir": ([Dense, Neurons], (1, 1, 1)),
     "02_cnn_sinabs.nir": ([Convolution] * 3 + [Dense] * 2 + [Neurons] * 5, (2, 34, 34)),
     "03_rnn_braille_bias_zero.nir": ([Dense] * 3 + [Neurons] * 2, (12, 1, 1)),
