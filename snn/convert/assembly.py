@@ -12,7 +12,7 @@ from qblif.errors import UserError
 from qblif.network.nodes import Coding, InputSpec, Leak
 from snn.bursts import Encoder
 from snn.bursts import Flatten as FlattenBursts
-from snn.convert.folding import Path, Weights
+from snn.convert.folding import Path, Weights, further
 from snn.convert.graph import INPUT, Flatten, Graph, Integrator, Neurons, Node
 from snn.convert.model import Call, Converted
 from snn.convert.neurons import GUARD_BITS, TOLERANCE, nearest_decay
@@ -142,10 +142,11 @@ class Assembly:
             elif name in passed:
                 raise source.refuse("is part of a cycle without neurons that fire")
             else:
-                for path in self.walk(source.sources, self.places[name], passed | {name}):
+                for number, path in enumerate(self.walk(source.sources, self.places[name], passed | {name})):
                     if late and path.delayed:
                         raise source.refuse("delays what it reads by more than one timestep")
-                    yield replace(path.through(source), delayed=path.delayed or late)
+                    # The sum of all paths goes through the node, so its constant is added once.
+                    yield replace(path.through(further(source) if number else source), delayed=path.delayed or late)
 
     def start(self) -> Path:
         """The input, normalised."""

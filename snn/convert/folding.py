@@ -256,6 +256,19 @@ OPERATIONS: dict[type[Node], Callable[..., Path]] = {
 """Every linear operation of a graph."""
 
 
+def further(node: Node) -> Node:
+    """What an operation does to another term of the sum that it reads: the same without its constant.
+
+    Raises:
+        UserError: it does not treat the terms of a sum one by one.
+    """
+    if isinstance(node, Pool | AdaptivePool) and node.kind == "max":
+        raise node.refuse("takes the largest of sums, and hardware has no such operation; put neurons in front of it")
+    if isinstance(node, Dense | Convolution):
+        return replace(node, bias=None)
+    return replace(node, shift=0 * node.shift) if isinstance(node, Affine) else node
+
+
 def features(path: Path) -> Path:
     """Spikes of (C, 1, 1) neurons as features; others stay as they are."""
     if len(path.shape) == 3 and path.shape[1:] == (1, 1):

@@ -42,7 +42,7 @@ class Converted(nn.Module):
         self.scales = {call.name: call.scale for call in calls if call.scale is not None}
         for call in calls:
             attribute = re.sub(r"\W", "_", call.name) or "layer"
-            while hasattr(self, attribute):
+            while hasattr(self, attribute) or hasattr(type(self), attribute):
                 attribute += "_"
             self.add_module(attribute, call.module)
             self.attributes[call.name] = attribute

@@ -12,10 +12,14 @@ from pathlib import Path
 from qblif.errors import Arguments, UserError, check_output_file, command_line
 from qblif.files import write_whole
 from snn.convert.neurons import GUARD_BITS, NeuronForm, neuron_form
+from studies.frameworks.architectures import MODELS
 from studies.frameworks.comparison import Outcome, compare
+from studies.frameworks.networks import compare_network
 from studies.frameworks.neurons import DYADIC, FORCED, GUARDED, OTHER, REFUSED, Neuron
 
 DECISIONS = 20_000
+NETWORK_FACTOR = 5
+"""How many times more decisions of a network are compared."""
 GUARDS = (2, 4, 8, 12, 16, 20)
 GUARDED_FACTOR = 100
 """Guard bits that are compared, and how many times more decisions that takes."""
@@ -95,6 +99,18 @@ decay from a sigmoid, which may be a small fraction in float32 and lie beside it
 
 {header}{other}
 
+## Whole networks
+
+`snn.convert.from_snntorch` and `from_spikingjelly` convert these networks (`studies/frameworks/architectures.py`), and
+every spike of every neuron is compared, for random counts of spikes as input: with the float model of snn layers, and
+with its integers (12-bit weights, {guard} guard bits). Weights and biases are random multiples of 1/64, and BatchNorm
+scales by powers of two. `containers` has thresholds of 0.2 and 0.3, which are not such multiples, and I-LIF, which
+rounds a half to the even number: it may differ where a membrane touches a threshold.
+
+| network | framework | layers | decisions | fired | different in floats | in integers |
+| --- | --- | --- | --- | --- | --- | --- |
+{networks}
+
 ## What is refused
 
 The integer form does not contain these. The first two were compared all the same, with the form that is nearest.
@@ -106,13 +122,35 @@ The integer form does not contain these. The first two were compared all the sam
 """
 
 
+def network_table(decisions: int) -> tuple[str, int]:
+    """The comparison of whole networks as rows of a table, and the differences of those whose numbers are on a grid."""
+    rows, different = [], 0
+    for model in MODELS:
+        try:
+            found = compare_network(model, decisions)
+        except UserError as error:
+            rows.append(f"| {model.name} | {model.framework} | | | | refused: {error} | |")
+            continue
+        different += found.different if model.exact else 0
+        cells = [model.name, model.framework, str(found.layers), f"{found.decisions:,}"]
+        cells += [
+            f"{100 * found.fired / found.decisions:.0f} %",
+            f"{found.different:,}",
+            f"{found.different_integers:,}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows), different
+
+
 def page(decisions: int) -> tuple[str, int]:
     """The whole report, and the number of differences where there should be none."""
     dyadic, forced = compared(DYADIC, decisions), []
     for neuron, form in FORCED:
         outcome = compare(neuron, form, decisions)
         forced.append(f"`{neuron.name}` differs in {100 * outcome.different / outcome.decisions:.1f} % of decisions")
+    networks, wrong = network_table(NETWORK_FACTOR * decisions)
     text = PAGE.format(
+        networks=networks,
         date=date.today().isoformat(),
         versions=", ".join(f"{name} {version(name)}" for name in ("snntorch", "spikingjelly", "torch")),
         guard=GUARD_BITS,
@@ -126,7 +164,7 @@ def page(decisions: int) -> tuple[str, int]:
         forced="; ".join(forced) + ".",
         refused="\n".join(f"| {neuron.name} | {refusal(neuron)} |" for neuron, _ in REFUSED),
     )
-    return text, sum(outcome.different for _, _, outcome in dyadic)
+    return text, wrong + sum(outcome.different for _, _, outcome in dyadic)
 
 
 def refusal(neuron: Neuron) -> str:

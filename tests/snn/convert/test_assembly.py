@@ -88,12 +88,16 @@ class Maker:
         if self.chance(0.5):
             self.convolution(channels, 3, 1)
             self.neurons(entry, channels=channels)
-        elif self.chance(0.5):
-            inner, outer = self.convolution(channels, 3, 1), self.last
+        elif self.chance(0.7):
+            inner = self.convolution(channels, 3, 1)
             self.last = entry
-            self.convolution(channels, 1, 0)
-            self.neurons(inner, channels=channels)
-            del outer
+            outer = self.convolution(channels, 1, 0)
+            if self.chance(0.5):
+                # The shift is added to the sum, so only once.
+                self.add(Affine, (inner, outer), scale=self.whole(channels) + 1, shift=self.whole(channels))
+                self.neurons(channels=channels)
+            else:
+                self.neurons(inner, channels=channels)
         if self.chance(0.5) and min(self.shape[1:]) > 3:
             kind = ("sum", "average", "max")[self.random.integers(3)]
             self.add(Pool, kind=kind, kernel=(2, 2), stride=(2, 2))
@@ -101,7 +105,12 @@ class Maker:
 
     def dense_stage(self, outputs: int) -> None:
         inputs = int(np.prod(self.shape))
+        source = self.last
         self.add(Dense, weight=self.whole(outputs, inputs) / 2, bias=self.whole(outputs))
+        if self.chance(0.3):
+            other = self.last
+            self.add(Dense, (source,), weight=self.whole(outputs, inputs) / 2)
+            self.add(Dense, (other, self.last), weight=self.whole(outputs, outputs) / 4, bias=self.whole(outputs))
         self.shape = (outputs,)
         if self.chance(0.5):
             place = len(self.nodes)
@@ -199,6 +208,16 @@ REFUSED = {
     ),
     "adds several branches": graph_of(
         dense("a", INPUT), neurons("n", "a"), dense("b", "n"), dense("c", "n"), Integrator(name="i", sources=("b", "c"))
+    ),
+    "largest of sums": Graph(
+        shape=(3, 4, 4),
+        nodes=(
+            neurons("m", INPUT),
+            neurons("n", "m"),
+            Pool(name="p", sources=("m", "n"), kind="max", kernel=(2, 2), stride=(2, 2)),
+            neurons("o", "p"),
+        ),
+        output="o",
     ),
     "has 2 channels, and 3 arrive": graph_of(dense("a", INPUT), neurons("n", "a", thresholds=torch.ones(2))),
 }  # fmt: skip

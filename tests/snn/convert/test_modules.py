@@ -11,7 +11,7 @@ from qblif.errors import UserError
 from snn.convert.graph import Convolution, Dense, Neurons
 from snn.convert.modules import read_modules
 from snn.convert.recording import untouched
-from tests.snn.convert.framework_models import MODELS, STEPS
+from studies.frameworks.architectures import MODELS, STEPS
 from tests.snn.convert.graph_reference import run
 
 snntorch = pytest.importorskip("snntorch", reason="pip install 'qblif[frameworks]'")

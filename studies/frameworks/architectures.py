@@ -1,4 +1,4 @@
-"""Networks of snnTorch and SpikingJelly, as people write them, to be read."""
+"""Networks of snnTorch and SpikingJelly, as people write them, to be converted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ class Model:
         shape: of the sample.
         called: how often the caller calls it; None for a network that has its own timesteps.
         strength, lift: factor of its weights, and of their absolute values, so that its neurons fire.
+        exact: whether its thresholds are multiples of a power of two, and nothing rounds half to even.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Model:
     called: int | None = None
     strength: float = 2.0
     lift: float = 0.25
+    exact: bool = True
 
     def module(self) -> nn.Module:
         torch.manual_seed(len(self.name) + 1)
@@ -62,12 +64,12 @@ def whole_spikes(membrane: Tensor) -> Tensor:
 MODELS: list[Model] = []
 
 
-def model(framework: str, *shape: int, called: int | None = None, **strengths: float):
+def model(framework: str, *shape: int, called: int | None = None, **options: Any):
     """Adds what a function makes to the models."""
 
     def add(make):
         name = make.__name__
-        MODELS.append(Model(name=name, framework=framework, make=make, shape=shape, called=called, **strengths))
+        MODELS.append(Model(name=name, framework=framework, make=make, shape=shape, called=called, **options))
         return make
 
     return add
@@ -370,7 +372,7 @@ def single_steps():
     return convolutional_layers("s")
 
 
-@model("spikingjelly", BATCH, STEPS, 2, 8, 8, lift=0.0)
+@model("spikingjelly", BATCH, STEPS, 2, 8, 8, lift=0.0, exact=False)
 def containers():
     layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
 
@@ -461,3 +463,116 @@ def element_wise_recurrence():
             nn.Sequential(nn.Linear(20, 9), neuron.LIFNode(v_threshold=0.5)), 20, 9, step_mode="m"
         ),
     )
+
+
+@model("snntorch", BATCH, 1, 12, 12)
+def pooled_spikes():
+    def forward(self, x):
+        mem1, mem2, mem3 = (lif.init_leaky() for lif in (self.lif1, self.lif2, self.lif3))
+        spikes = []
+        for _ in range(STEPS):
+            spk1, mem1 = self.lif1(self.conv1(x), mem1)
+            spk2, mem2 = self.lif2(self.conv2(functional.max_pool2d(spk1, 2)), mem2)
+            spk3, mem3 = self.lif3(self.fc(self.pool(spk2).flatten(1)), mem3)
+            spikes.append(spk3)
+        return torch.stack(spikes), mem3
+
+    leaky = snn().Leaky
+    return Forward(
+        forward,
+        conv1=nn.Conv2d(1, 4, 3),
+        lif1=leaky(beta=0.75),
+        conv2=nn.Conv2d(4, 6, 3, padding=1),
+        lif2=leaky(beta=0.5, threshold=0.5),
+        pool=nn.MaxPool2d(2),
+        fc=nn.Linear(24, 10),
+        lif3=leaky(beta=0.75),
+    )
+
+
+@model("snntorch", BATCH, 2, 12, 12)
+def averaged_currents():
+    def forward(self, x):
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spikes = []
+        for _ in range(STEPS):
+            spk1, mem1 = self.lif1(self.pool(self.bn(self.conv(x))), mem1)
+            spk2, mem2 = self.lif2(self.fc(spk1.flatten(1)), mem2)
+            spikes.append(spk2)
+        return torch.stack(spikes).sum(0)
+
+    leaky = snn().Leaky
+    return Forward(
+        forward,
+        conv=nn.Conv2d(2, 4, 3, padding=2, dilation=2, bias=False),
+        bn=nn.BatchNorm2d(4),
+        pool=nn.AvgPool2d(2),
+        lif1=leaky(beta=0.5, reset_mechanism="zero"),
+        fc=nn.Linear(144, 10),
+        lif2=leaky(beta=0.5, reset_mechanism="zero", threshold=0.5),
+    )
+
+
+@model("snntorch", STEPS, BATCH, 10)
+def two_currents():
+    synaptic = snn().Synaptic
+
+    def forward(self, x):
+        syn1, mem1 = self.lif1.init_synaptic()
+        syn2, mem2 = self.lif2.init_synaptic()
+        spikes = []
+        for step in range(STEPS):
+            spk1, syn1, mem1 = self.lif1(self.fc1(x[step]), syn1, mem1)
+            spk2, syn2, mem2 = self.lif2(self.fc2(spk1), syn2, mem2)
+            spikes.append(spk2)
+        return torch.stack(spikes)
+
+    return Forward(
+        forward,
+        fc1=nn.Linear(10, 24),
+        lif1=synaptic(alpha=0.5, beta=0.75),
+        fc2=nn.Linear(24, 8, bias=False),
+        lif2=synaptic(alpha=0.75, beta=0.5, threshold=0.5),
+    )
+
+
+@model("spikingjelly", BATCH, 3, 8, 8, lift=0.0)
+def added_currents():
+    layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
+
+    def forward(self, x):
+        x = self.stem(x.unsqueeze(0).repeat(STEPS, 1, 1, 1, 1))
+        x = self.neuron1(self.conv1(x) + x)
+        x = self.neuron2(self.conv2(x) + self.down(x))
+        return self.head(x).mean(0)
+
+    net = Forward(
+        forward,
+        stem=nn.Sequential(layer.Conv2d(3, 4, 3, padding=1), layer.BatchNorm2d(4), neuron.IFNode()),
+        conv1=nn.Sequential(layer.Conv2d(4, 4, 3, padding=1, bias=False), layer.BatchNorm2d(4)),
+        neuron1=neuron.IFNode(),
+        conv2=nn.Sequential(layer.Conv2d(4, 6, 3, padding=1, stride=2), layer.BatchNorm2d(6)),
+        down=nn.Sequential(layer.Conv2d(4, 6, 1, stride=2, bias=False), layer.BatchNorm2d(6)),
+        neuron2=neuron.LIFNode(tau=2.0, v_threshold=0.5),
+        head=nn.Sequential(layer.AdaptiveAvgPool2d((1, 1)), layer.Flatten(), layer.Linear(6, 5)),
+    )
+    helpers.set_step_mode(net, "m")
+    return net
+
+
+@model("spikingjelly", STEPS, BATCH, 4, 8, 8)
+def separable():
+    layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
+    net = nn.Sequential(
+        layer.Conv2d(4, 4, 3, padding=1, groups=4, bias=False),
+        layer.BatchNorm2d(4),
+        neuron.LIFNode(tau=4.0, decay_input=False, v_reset=None),
+        layer.Conv2d(4, 8, 1),
+        neuron.LIFNode(tau=2.0, v_threshold=0.5),
+        layer.AvgPool2d(2),
+        layer.Flatten(),
+        layer.Linear(128, 10),
+        neuron.IFNode(v_reset=None),
+    )
+    helpers.set_step_mode(net, "m")
+    return net
