@@ -5,7 +5,6 @@ python -m studies.originals spikingjelly --out spikingjelly.pt
 """
 
 import argparse
-import shlex
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +14,6 @@ from qblif.errors import Arguments, UserError, check_output_file, command_line
 from snn.datasets import data
 from studies.originals.training import Original, accuracy, save, train
 
-PROGRAM = "python -m studies.originals"
 MODULES = {"snntorch": "studies.originals.snntorch_cnn", "spikingjelly": "studies.originals.spikingjelly_cnn"}
 
 
@@ -29,7 +27,7 @@ def positive(text: str) -> int:
 
 def parser() -> Arguments:
     """The command line."""
-    result = Arguments(prog=PROGRAM, description=(__doc__ or "").partition("\n")[0])
+    result = Arguments(prog="python -m studies.originals", description=(__doc__ or "").partition("\n")[0])
     result.add_argument("framework", choices=MODULES)
     result.add_argument("--out", type=Path, required=True, help="file to write, in the format of torch.save")
     result.add_argument("--epochs", type=positive, help="default: those of the network's own recipe")
@@ -43,8 +41,7 @@ def parser() -> Arguments:
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(given)
+    options = parser().parse_args(arguments)
     check_output_file(options.out, "--out")
     if find_spec(options.framework) is None:
         raise UserError(f"{options.framework} must be installed: pip install 'qblif[frameworks]'")
@@ -54,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     network = train(original, images)
     share = accuracy(original, network, test)
-    save(original, network, share, shlex.join([*PROGRAM.split(), *given]), options.out)
+    save(original, network, share, options.out)
     print(f"test accuracy: {100 * share:.2f} % of {len(test.labels):,} images")
     return 0
 

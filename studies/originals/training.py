@@ -1,6 +1,7 @@
 """What the originals share: training on Fashion-MNIST, the accuracy, and the file of a trained network."""
 
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from qblif.errors import UserError
 from qblif.progress import step
 from qblif.reading import MEBIBYTE, brief
 from snn.augment import Augmentation
-from snn.checkpoint import save_atomically
+from snn.checkpoint import MALFORMED, save_atomically
 from snn.datasets.data import Images
 
 MOST_BYTES = 64 * MEBIBYTE
@@ -46,6 +47,7 @@ class Original:
         build: makes the network; its weights are those of the framework's initialization.
         scores: of images (B, 1, 28, 28) from 0 to 1, one number per class, (B, 10); the greatest is the answer.
         loss: of images and labels.
+        recipe: how it is trained.
     """
 
     framework: str
@@ -109,14 +111,20 @@ def accuracy(original: Original, network: nn.Module, images: Images) -> float:
     return right / len(labels)
 
 
-def save(original: Original, network: nn.Module, test_accuracy: float, command: str, path: Path) -> None:
+def command_of(original: Original) -> str:
+    """The command that repeats a training, without where the data are and where the result goes."""
+    given = [word for name, value in asdict(original.recipe).items() for word in (f"--{name.replace('_', '-')}", value)]
+    return shlex.join(map(str, ["python", "-m", "studies.originals", original.framework, *given]))
+
+
+def save(original: Original, network: nn.Module, test_accuracy: float, path: Path) -> None:
     """Write a trained network, loadable with ``weights_only=True``; raises UserError."""
     content = {
         "framework": original.framework,
         "state": network.state_dict(),
         "options": {"network": original.options, "training": asdict(original.recipe)},
         "test_accuracy": test_accuracy,
-        "command": command,
+        "command": command_of(original),
         "versions": {name: version(name) for name in (original.framework, "torch")},
     }
     save_atomically(content, path)
@@ -127,9 +135,9 @@ def load(original: Original, path: Path) -> nn.Module:
     content, _ = load_archive(path, "network", MOST_BYTES)
     try:
         if content["framework"] != original.framework:
-            raise UserError(f"{path} holds a network of {content['framework']}, not of {original.framework}")
+            raise ValueError(f"its network is one of {content['framework']}, not of {original.framework}")
         network = original.build(**content["options"]["network"])
         network.load_state_dict(content["state"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is not a network that studies.originals wrote: {brief(error)}") from error
+    except MALFORMED as error:
+        raise UserError(f"{path} is not a {original.framework} network of studies.originals: {brief(error)}") from error
     return network.eval()
