@@ -19,10 +19,10 @@ from studies.originals.training import Original, Recipe
 class Net(nn.Module):
     """The network; ``num_steps`` is T."""
 
-    def __init__(self, num_steps: int, beta: float, slope: float) -> None:
+    def __init__(self, num_steps: int, beta: float) -> None:
         super().__init__()
         self.num_steps = num_steps
-        spike_grad = surrogate.fast_sigmoid(slope=slope)
+        spike_grad = surrogate.atan()
         self.conv1 = nn.Conv2d(1, 12, 5)
         self.lif1 = snn.Leaky(beta=beta, spike_grad=spike_grad)
         self.pool1 = nn.MaxPool2d(2)
@@ -65,11 +65,11 @@ def loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 ORIGINAL = Original(
     framework="snntorch",
-    options={"num_steps": 6, "beta": 0.95, "slope": 25.0},
+    options={"num_steps": 6, "beta": 0.95},
     build=Net,
     scores=spike_counts,
     loss=loss,
-    recipe=Recipe(epochs=10, batch=128, learning_rate=5e-3),
+    recipe=Recipe(epochs=5, batch=64, learning_rate=3e-3),
 )
 
 

@@ -61,7 +61,7 @@ ORIGINAL = Original(
     build=CSNN,
     scores=firing_rates,
     loss=loss,
-    recipe=Recipe(epochs=10, batch=128, learning_rate=5e-3),
+    recipe=Recipe(epochs=5, batch=64, learning_rate=5e-3),
 )
 
 
