@@ -42,18 +42,19 @@ class Outcome:
 
 def on_grid(module: nn.Module) -> nn.Module:
     """The module with numbers that all arithmetics hold exactly; BatchNorm scales by powers of two."""
-    one: Any
+    part: Any
     with torch.no_grad():
         for one in module.modules():
+            part = one
             if isinstance(one, nn.Linear | nn.Conv1d | nn.Conv2d):
-                for values in (one.weight, one.bias):
+                for values in (part.weight, part.bias):
                     if values is not None:
                         values.mul_(GRID).round_().div_(GRID)
             if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d):
-                one.eps = 0.0
-                one.running_var.log2_().div_(2).round_().mul_(2).exp2_()
-                one.weight.log2_().round_().exp2_()
-                for values in (one.running_mean, one.bias):
+                part.eps = 0.0
+                part.running_var.log2_().div_(2).round_().mul_(2).exp2_()
+                part.weight.log2_().round_().exp2_()
+                for values in (part.running_mean, part.bias):
                     values.mul_(GRID).round_().div_(GRID)
     return module
 

@@ -1,0 +1,77 @@
+"""Command line: convert a network that ``python -m studies.originals`` trained, and train its integers further.
+
+python -m studies.originals.converted snntorch --from snntorch.pt --fine-tune 2 --out model.pt
+"""
+
+import json
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from qblif.errors import Arguments, check_output_file, command_line
+from qblif.files import whole_file
+from snn import checkpoint
+from snn.convert.pipeline import convert
+from snn.convert.sources import from_modules
+from snn.datasets import data
+from snn.recipe import Recipe
+from snn.training import resume_file, sole_training
+from studies.originals.__main__ import MODULES
+from studies.originals.training import accuracy
+
+FINE_GUARD_BITS = 4
+
+
+def parser() -> Arguments:
+    """The command line."""
+    result = Arguments(prog="python -m studies.originals.converted", description=(__doc__ or "").partition("\n")[0])
+    add = result.add_argument
+    add("framework", choices=MODULES)
+    add("--from", dest="source", type=Path, required=True, help="file of python -m studies.originals")
+    add("--out", type=Path, required=True, help="checkpoint to write; beside it a .json report")
+    add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
+    add("--fine-tune", type=int, default=2, help="epochs on the integers (default %(default)s)")
+    add("--learning-rate", type=float, default=5e-4, help="their highest learning rate (default %(default)s)")
+    add("--batch", type=int, default=128, help="images per step (default %(default)s)")
+    add("--data-dir", type=Path, help="folder of Fashion-MNIST's IDX files; default: fetched once")
+    add("--resume", action="store_true", help="continue from OUT.resume")
+    return result
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parser().parse_args(arguments)
+    check_output_file(options.out, "--out")
+    module = import_module(MODULES[options.framework])
+    original = module.load(options.source)
+    images, test = (data.load("fashion_mnist", split, options.data_dir) for split in ("train", "test"))
+    share = accuracy(module.ORIGINAL, original, test)
+    sample = torch.from_numpy(test.pixels[:1].copy()) / 255
+    floats = from_modules(original, sample, weight_bits=options.weight_bits, guard_bits=FINE_GUARD_BITS)
+    recipe = Recipe(
+        float_epochs=0,
+        qat_epochs=options.fine_tune,
+        batch=options.batch,
+        qat_learning_rate=options.learning_rate,
+        flip=True,
+    )
+    kept = ("weight_bits", "fine_tune", "learning_rate", "batch")
+    words = [str(word) for name in kept for word in (f"--{name.replace('_', '-')}", getattr(options, name))]
+    command = shlex.join(["python", "-m", "studies.originals.converted", options.framework, *words])
+    with sole_training(options.out):
+        result = convert(floats, images, test, recipe=recipe, out=options.out, resume=options.resume, command=command)
+        with whole_file(options.out.with_suffix(".json")) as report:
+            report.write_text(json.dumps(result.report() | {"original": share}, indent=2) + "\n")
+            checkpoint.save_atomically(result.content, options.out)
+        resume_file(options.out).unlink(missing_ok=True)
+    print(f"original: {share:.2%} of {len(test.labels):,} images in {options.framework}")
+    print("\n".join(result.lines()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
