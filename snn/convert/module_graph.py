@@ -12,8 +12,8 @@ from snn.convert.graph import INPUT as INPUT_NAME
 from snn.convert.graph import Affine, Convolution, Graph, Node
 from snn.convert.module_neurons import fires, integrator, population
 from snn.convert.neuron_calls import Record
-from snn.convert.recording import Recorder
 from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, shown
+from snn.convert.trace import Trace
 from snn.convert.values import Collected, Opaque, Traced
 
 OverTime = Literal["each", "sum", "mean", "max", "last"]
@@ -41,7 +41,7 @@ class Builder:
         sources: of each node: which nodes it reads, and whether as they were one timestep earlier.
     """
 
-    recorder: Recorder
+    trace: Trace
     tolerance: float
     nodes: dict[str, Node] = field(default_factory=dict)
     sources: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Builder:
             self.used |= {id(parameter) for parameter in record.module.parameters()}
             nodes = self.made(record, name)
             self.sources[name] = []
-            term = record.input(self.recorder)
+            term = record.input(self.trace)
             sources = self.node(term)
             for recurrent in nodes[1:]:
                 inner = replace(recurrent, name=self.name(recurrent.name))
@@ -153,11 +153,11 @@ def converted(operation: Operation) -> dict[str, Any]:
     return fields
 
 
-def build(recorder: Recorder, result: Any, tolerance: float) -> tuple[Graph, Output, int]:
+def build(trace: Trace, result: Any, tolerance: float) -> tuple[Graph, Output, int]:
     """The graph of a run, what it returns, and how many timesteps it has."""
-    timesteps = counted(recorder)
-    term, output, notes = returned(recorder, result, timesteps)
-    builder = Builder(recorder, tolerance, notes=notes)
+    timesteps = counted(trace)
+    term, output, notes = returned(trace, result, timesteps)
+    builder = Builder(trace, tolerance, notes=notes)
     if output.quantity == "membrane":
         assert isinstance(term.head, Origin)
         builder.membranes.add(term.head.source)
@@ -169,15 +169,15 @@ def build(recorder: Recorder, result: Any, tolerance: float) -> tuple[Graph, Out
         name = builder.name("output")
         builder.add(Affine(name=name, sources=(), scale=one, shift=torch.zeros_like(one)), sources)
         sources = [(name, False)]
-    recorder.used = builder.used
-    shape = input_shape(recorder)
+    trace.used = builder.used
+    shape = input_shape(trace)
     graph = Graph(shape=shape, nodes=builder.ordered(), output=sources[0][0], notes=tuple(builder.notes))
     return graph, output, timesteps
 
 
-def counted(recorder: Recorder) -> int:
+def counted(trace: Trace) -> int:
     """The timesteps of all neurons."""
-    records = list(recorder.records.values())
+    records = list(trace.records.values())
     if not records:
         raise UserError("the model has no neuron of snnTorch or SpikingJelly; convert a spiking network")
     for record in records[1:]:
@@ -189,22 +189,22 @@ def counted(recorder: Recorder) -> int:
     return records[0].timesteps
 
 
-def input_shape(recorder: Recorder) -> Shape:
+def input_shape(trace: Trace) -> Shape:
     """(C, H, W) of the input."""
-    shape = recorder.shape
+    shape = trace.shape
     if shape is None:
         raise UserError(f"the model's output does not depend on its input; {WAY_OUT}")
     if len(shape) == 3:
         return (shape[0], shape[1], shape[2])
     if len(shape) == 2:
         # Channels of one axis, unless all that reads them flattens them: then it was an image.
-        return (shape[0], 1, shape[1]) if recorder.rows else (1, shape[0], shape[1])
+        return (shape[0], 1, shape[1]) if trace.rows else (1, shape[0], shape[1])
     return (shape[0], 1, 1)
 
 
-def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
+def returned(trace: Trace, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
     """The term of the network's output, what it is, and what else is returned."""
-    values = [described(recorder, one, timesteps) for one in listed(recorder, result, timesteps)]
+    values = [described(trace, one, timesteps) for one in listed(trace, result, timesteps)]
     if not values:
         raise UserError(f"the model returns no tensor; {WAY_OUT}")
     ranks = [rank(term) for term, _ in values]
@@ -239,14 +239,14 @@ def alike(one: Term, other: Term) -> bool:
     return one is other or (isinstance(first, Origin) and isinstance(second, Origin) and first.source is second.source)
 
 
-def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
+def listed(trace: Trace, result: Any, timesteps: int) -> list[Traced]:
     """The values of the returned tensors; a list of all timesteps is one sequence."""
     if isinstance(result, dict):
         result = list(result.values())
     if isinstance(result, Tensor):
-        value = recorder.value(result)
+        value = trace.value(result)
         if isinstance(value, Collected):
-            value = recorder.collected(value)
+            value = trace.collected(value)
         if isinstance(value, Opaque):
             raise UserError(f"the model returns a tensor that {value.reason}")
         if not isinstance(value, Traced):
@@ -254,19 +254,19 @@ def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
         return [value]
     if not isinstance(result, list | tuple):
         raise UserError(f"the model returns {type(result).__name__}; {WAY_OUT}")
-    values = [listed(recorder, one, timesteps) for one in result]
+    values = [listed(trace, one, timesteps) for one in result]
     if len(result) == timesteps > 1 and all(len(one) == 1 and not one[0].times for one in values):
         try:
-            term = recorder.terms.lifted([one[0].term for one in values])
+            term = trace.terms.lifted([one[0].term for one in values])
         except MismatchError:
             return [one[0] for one in values]
         return [replace(values[0][0], term=term, reduction="each")]
     return [one for several in values for one in several]
 
 
-def described(recorder: Recorder, value: Traced, timesteps: int) -> tuple[Term, Output]:
+def described(trace: Trace, value: Traced, timesteps: int) -> tuple[Term, Output]:
     """A returned value as a term of every timestep."""
-    terms = recorder.terms
+    terms = trace.terms
     term = value.term
     over_time: OverTime
     if value.times:
