@@ -166,8 +166,11 @@ def concatenate(call: Call) -> None:
     """Timesteps of a loop, each with a new axis, as a sequence; or features behind each other."""
     dimension = numbers(call, 1, "dim")[0] if call.argument(1, "dim") is not None else 0
     tensors = call.argument(0, "tensors")
-    known = next(value for value in map(call.trace.value, tensors) if isinstance(value, Traced) and not value.raw)
+    values = [value for value in map(call.trace.value, tensors) if isinstance(value, Traced)]
+    known = next((value for value in values if not value.raw), values[0])
     dimension %= len(known.sizes)
+    if known.raw and dimension == 1:
+        known = call.trace.features(call, known, (len(known.lead) - 1,))
     if dimension == len(known.lead):
         join(call, tensors, known)
         return

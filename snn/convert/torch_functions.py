@@ -79,7 +79,7 @@ def summed(call: Call, left: Any, right: Any, sign: float) -> None:
 
 def shifted(call: Call, value: Traced, constant: Any, left: bool) -> Traced:
     """The value with a constant added. Zeros of the same shape may be a state that has no timestep before it."""
-    if not is_zero(constant):
+    if not is_zero(constant) or call.trace.parameters([*call.arguments, *call.options.values()]):
         return scaled(call, value, 1.0, constant)
     if not isinstance(constant, Tensor) or list(constant.shape) != value.sizes:
         return value
@@ -204,6 +204,9 @@ def stored(call: Call) -> None:
     known = before if isinstance(before, Collected) else Collected(target.shape[dimension], dimension)
     call.trace.tag(target, known)
     step = indices[-1] % known.length
+    slot = [length for position, length in enumerate(target.shape) if position != dimension]
+    if value.sizes != slot or not target.is_floating_point():
+        raise call.refuse(f"stores {value.sizes} in {slot} of {target.dtype}; store floats of the same shape")
     if known.dimension != dimension or step in known.items:
         raise call.refuse("stores a timestep twice; collect the timesteps in a list and use torch.stack")
     known.items[step] = value
@@ -284,7 +287,20 @@ def adaptive(kind: str, axes: int) -> Handler:
 ADDED = added(1.0), added(-1.0)
 FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(
-        ("detach", "clone", "contiguous", "cpu", "cuda", "to", "float", "double", "data", "requires_grad_", "type_as"),
+        (
+            "detach",
+            "detach_",
+            "clone",
+            "contiguous",
+            "cpu",
+            "cuda",
+            "to",
+            "float",
+            "double",
+            "data",
+            "requires_grad_",
+            "type_as",
+        ),
         unchanged,
     ),
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"), dropout),

@@ -230,6 +230,8 @@ def layer_called(call: Call) -> None:
     several = multi_step(module) and kind not in EVERYWHERE
     lead = value.lead
     if several:
+        if len(value.lead) < 2:
+            raise call.refuse("works on sequences; give it (T, N, ...), or set its step_mode to 's'")
         value = call.guarded(merged, value)
     if kind == "Flatten":
         value = flat(call, value, module)
