@@ -1,6 +1,7 @@
 """Makes the graph of a recorded run: from what the model returns, back to its input."""
 
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,7 @@ from snn.convert.graph import INPUT as INPUT_NAME
 from snn.convert.graph import Affine, Convolution, Graph, Node
 from snn.convert.module_neurons import fires, integrator, population
 from snn.convert.neuron_calls import Record
-from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, shown
+from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, origins, shown
 from snn.convert.trace import Trace
 from snn.convert.values import Collected, Opaque, Traced
 
@@ -38,7 +39,13 @@ class Builder:
     """Collects nodes.
 
     Attributes:
+        nodes: without their sources.
         sources: of each node: which nodes it reads, and whether as they were one timestep earlier.
+        notes: what the user should know.
+        parts: the node of each term and each neuron.
+        used: identities of the parameters in the nodes.
+        membranes: neurons whose membranes are the output.
+        taken: all names.
     """
 
     trace: Trace
@@ -49,12 +56,14 @@ class Builder:
     parts: dict[Term | Record, str] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
     membranes: set[Record] = field(default_factory=set)
+    taken: set[str] = field(default_factory=lambda: {INPUT_NAME})
 
     def name(self, wanted: str) -> str:
         """A name that no node has."""
-        taken = {INPUT_NAME, *self.nodes, *self.parts.values()}
-        names = [wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3))]
-        return next(one for one in names if one not in taken)
+        numbered = (f"{wanted}_{number}" for number in count(2))
+        name = next(one for one in chain([wanted], numbered) if one not in self.taken)
+        self.taken.add(name)
+        return name
 
     def add(self, node: Node, sources: list[tuple[str, bool]]) -> None:
         """Add a node."""
@@ -127,16 +136,16 @@ class Builder:
                     continue
                 first, second = (reader, source) if late else (source, reader)
                 before[second].add(first)
-        order: list[str] = []
-        while len(order) < len(before):
-            ready = [name for name in before if name not in order and before[name] <= set(order)]
-            if not ready:
-                rest = next(name for name in before if name not in order)
+        order: dict[str, None] = {}
+        while before:
+            ready = next((name for name, needed in before.items() if needed <= order.keys()), None)
+            if ready is None:
                 raise UserError(
-                    f"{rest}: reads a layer both at the same and at the previous timestep, which has no order; put a "
-                    "layer of its own between them"
+                    f"{next(iter(before))}: reads a layer both at the same and at the previous timestep, which has no "
+                    "order; put a layer of its own between them"
                 )
-            order.append(ready[0])
+            order[ready] = None
+            del before[ready]
         return tuple(
             replace(self.nodes[name], sources=tuple(source for source, _ in self.sources[name])) for name in order
         )
@@ -161,6 +170,8 @@ def build(trace: Trace, result: Any, tolerance: float) -> tuple[Graph, Output, i
     if output.quantity == "membrane":
         assert isinstance(term.head, Origin)
         builder.membranes.add(term.head.source)
+    for record in reached(trace, term):
+        builder.neuron(Origin(source=record, port="membrane" if record in builder.membranes else "spikes"))
     sources = builder.node(term)
     if len(sources) != 1 or sources[0][0] == INPUT_NAME:
         if not sources or sources == [(INPUT_NAME, False)]:
@@ -173,6 +184,17 @@ def build(trace: Trace, result: Any, tolerance: float) -> tuple[Graph, Output, i
     shape = input_shape(trace)
     graph = Graph(shape=shape, nodes=builder.ordered(), output=sources[0][0], notes=tuple(builder.notes))
     return graph, output, timesteps
+
+
+def reached(trace: Trace, output: Term) -> list[Record]:
+    """The neurons on which the output depends, in the order in which they are called."""
+    found: set[Record] = set()
+    queue = [output]
+    while queue:
+        new = {origin.source for origin in origins(queue.pop()) if origin not in (INPUT, ZERO)} - found
+        found |= new
+        queue += [record.input(trace) for record in new]
+    return [record for record in trace.records.values() if record in found]
 
 
 def counted(trace: Trace) -> int:
@@ -269,6 +291,11 @@ def described(trace: Trace, value: Traced, timesteps: int) -> tuple[Term, Output
     terms = trace.terms
     term = value.term
     over_time: OverTime
+    lengths = [axis.size for axis in value.times] or ([value.length] if value.length else [])
+    if any(length != timesteps for length in lengths):
+        raise UserError(
+            f"the model returns {lengths[0]} of its {timesteps} timesteps; let it return all of them, or one"
+        )
     if value.times:
         over_time = "each"
     elif value.reduction is not None:

@@ -234,6 +234,12 @@ CASES = {
         "(N, C, H, W)",
     ),
     "in place": (lambda: Net(in_place), X, "function add_", "make a new one"),
+    "only the first timesteps": (
+        lambda: Net(lambda net, x: torch.stack([net.lif(net.fc(x)) for _ in range(3)][:2])),
+        X,
+        "the model returns 2 of its 3 timesteps",
+        "all of them",
+    ),
     "output of a timestep in between": (
         lambda: Net(lambda net, x: [net.lif(net.fc(x)) for _ in range(3)][1]),
         X,
