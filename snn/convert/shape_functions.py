@@ -141,8 +141,8 @@ def item(call: Call) -> None:
 
 def taken(call: Call, value: Traced, dimension: int, index: int) -> Traced:
     """One index of a dimension: a timestep, or an axis of length 1 taken away."""
-    if dimension >= len(value.lead):
-        raise call.refuse("takes a part of the features; take all of them")
+    if dimension >= len(value.lead) or value.reduction is not None:
+        raise call.refuse("takes a part of the features or of the batch; take all of it")
     group = value.lead[dimension]
     value = replace(value, lead=(*value.lead[:dimension], *value.lead[dimension + 1 :]))
     (axis, *others) = group

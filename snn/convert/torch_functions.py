@@ -96,8 +96,8 @@ def both(call: Call, one: Traced, other: Traced) -> Traced:
         one, other = (trace.features(call, value, counts) if value.raw else value for value in (one, other))
     if one.shape != other.shape:
         raise call.refuse(f"adds features of shapes {one.shape} and {other.shape}; give them the same")
-    if one.reduction != other.reduction:
-        raise call.refuse("adds a tensor reduced over time to one that is not; reduce the sum")
+    if one.reduction != other.reduction or one.reduction == "max":
+        raise call.refuse("adds tensors reduced over time; reduce their sum")
     lead = call.guarded(joined, one.lead, other.lead)
     return replace(one, term=trace.terms.make(ADD, [one.term, other.term]), lead=lead)
 

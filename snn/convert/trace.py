@@ -179,7 +179,7 @@ class Trace:
         if dimension > len(first.lead):
             raise UserError("puts time behind the features; put it at dimension 0 or 1")
         for other in items[1:]:
-            if other.shape != first.shape or other.raw != first.raw:
+            if other.shape != first.shape or other.raw != first.raw or other.reduction is not None:
                 raise UserError("stacks tensors of different shapes; stack the timesteps of one")
             joined(first.lead, other.lead)
         try:
@@ -238,7 +238,8 @@ class Trace:
         """The operations on a value, in order."""
         term = value.term
         for operation in operations:
-            if value.reduction == "sum" or (value.reduction and not operation.affine):
+            fine = operation.kind is Flatten or (value.reduction == "mean" and operation.affine)
+            if value.reduction is not None and not fine:
                 raise call.refuse(f"reads a {value.reduction} over time; let it read every timestep")
             term = (
                 self._parted(call, operation, term)

@@ -249,6 +249,18 @@ CASES = {
         "first: reads",
         "a layer of its own",
     ),
+    "layer after a maximum over time": (
+        lambda: Net(lambda net, x: net.out(torch.stack([net.lif(net.fc(x))]).amax(0)), out=nn.Linear(8, 8)),
+        X,
+        "out (Linear)",
+        "every timestep",
+    ),
+    "layer after a sum over time": (
+        lambda: Net(lambda net, x: net.out(torch.stack([net.lif(net.fc(x))]).sum(0)), out=nn.Linear(8, 8)),
+        X,
+        "out (Linear)",
+        "every timestep",
+    ),
     "only the first timesteps": (
         lambda: Net(lambda net, x: torch.stack([net.lif(net.fc(x)) for _ in range(3)][:2])),
         X,
