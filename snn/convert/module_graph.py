@@ -1,6 +1,7 @@
 """Makes the graph of a recorded run: from what the model returns, back to its input."""
 
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Any, Literal
 
 import torch
@@ -12,8 +13,8 @@ from snn.convert.graph import INPUT as INPUT_NAME
 from snn.convert.graph import Affine, Convolution, Graph, Node
 from snn.convert.module_neurons import fires, integrator, population
 from snn.convert.neuron_calls import Record
-from snn.convert.recording import Recorder
-from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, shown
+from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, origins, shown
+from snn.convert.trace import Trace
 from snn.convert.values import Collected, Opaque, Traced
 
 OverTime = Literal["each", "sum", "mean", "max", "last"]
@@ -38,10 +39,16 @@ class Builder:
     """Collects nodes.
 
     Attributes:
+        nodes: without their sources.
         sources: of each node: which nodes it reads, and whether as they were one timestep earlier.
+        notes: what the user should know.
+        parts: the node of each term and each neuron.
+        used: identities of the parameters in the nodes.
+        membranes: neurons whose membranes are the output.
+        taken: all names.
     """
 
-    recorder: Recorder
+    trace: Trace
     tolerance: float
     nodes: dict[str, Node] = field(default_factory=dict)
     sources: dict[str, list[tuple[str, bool]]] = field(default_factory=dict)
@@ -49,12 +56,14 @@ class Builder:
     parts: dict[Term | Record, str] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
     membranes: set[Record] = field(default_factory=set)
+    taken: set[str] = field(default_factory=lambda: {INPUT_NAME})
 
     def name(self, wanted: str) -> str:
         """A name that no node has."""
-        taken = {INPUT_NAME, *self.nodes, *self.parts.values()}
-        names = [wanted, *(f"{wanted}_{number}" for number in range(2, len(taken) + 3))]
-        return next(one for one in names if one not in taken)
+        numbered = (f"{wanted}_{number}" for number in count(2))
+        name = next(one for one in chain([wanted], numbered) if one not in self.taken)
+        self.taken.add(name)
+        return name
 
     def add(self, node: Node, sources: list[tuple[str, bool]]) -> None:
         """Add a node."""
@@ -101,7 +110,7 @@ class Builder:
             self.used |= {id(parameter) for parameter in record.module.parameters()}
             nodes = self.made(record, name)
             self.sources[name] = []
-            term = record.input(self.recorder)
+            term = record.input(self.trace)
             sources = self.node(term)
             for recurrent in nodes[1:]:
                 inner = replace(recurrent, name=self.name(recurrent.name))
@@ -127,16 +136,16 @@ class Builder:
                     continue
                 first, second = (reader, source) if late else (source, reader)
                 before[second].add(first)
-        order: list[str] = []
-        while len(order) < len(before):
-            ready = [name for name in before if name not in order and before[name] <= set(order)]
-            if not ready:
-                rest = next(name for name in before if name not in order)
+        order: dict[str, None] = {}
+        while before:
+            ready = next((name for name, needed in before.items() if needed <= order.keys()), None)
+            if ready is None:
                 raise UserError(
-                    f"{rest}: reads a layer both at the same and at the previous timestep, which has no order; put a "
-                    "layer of its own between them"
+                    f"{next(iter(before))}: reads a layer both at the same and at the previous timestep, which has no "
+                    "order; put a layer of its own between them"
                 )
-            order.append(ready[0])
+            order[ready] = None
+            del before[ready]
         return tuple(
             replace(self.nodes[name], sources=tuple(source for source, _ in self.sources[name])) for name in order
         )
@@ -153,14 +162,16 @@ def converted(operation: Operation) -> dict[str, Any]:
     return fields
 
 
-def build(recorder: Recorder, result: Any, tolerance: float) -> tuple[Graph, Output, int]:
+def build(trace: Trace, result: Any, tolerance: float) -> tuple[Graph, Output, int]:
     """The graph of a run, what it returns, and how many timesteps it has."""
-    timesteps = counted(recorder)
-    term, output, notes = returned(recorder, result, timesteps)
-    builder = Builder(recorder, tolerance, notes=notes)
+    timesteps = counted(trace)
+    term, output, notes = returned(trace, result, timesteps)
+    builder = Builder(trace, tolerance, notes=notes)
     if output.quantity == "membrane":
         assert isinstance(term.head, Origin)
         builder.membranes.add(term.head.source)
+    for record in reached(trace, term):
+        builder.neuron(Origin(source=record, port="membrane" if record in builder.membranes else "spikes"))
     sources = builder.node(term)
     if len(sources) != 1 or sources[0][0] == INPUT_NAME:
         if not sources or sources == [(INPUT_NAME, False)]:
@@ -169,15 +180,26 @@ def build(recorder: Recorder, result: Any, tolerance: float) -> tuple[Graph, Out
         name = builder.name("output")
         builder.add(Affine(name=name, sources=(), scale=one, shift=torch.zeros_like(one)), sources)
         sources = [(name, False)]
-    recorder.used = builder.used
-    shape = input_shape(recorder)
+    trace.used = builder.used
+    shape = input_shape(trace)
     graph = Graph(shape=shape, nodes=builder.ordered(), output=sources[0][0], notes=tuple(builder.notes))
     return graph, output, timesteps
 
 
-def counted(recorder: Recorder) -> int:
+def reached(trace: Trace, output: Term) -> list[Record]:
+    """The neurons on which the output depends, in the order in which they are called."""
+    found: set[Record] = set()
+    queue = [output]
+    while queue:
+        new = {origin.source for origin in origins(queue.pop()) if origin not in (INPUT, ZERO)} - found
+        found |= new
+        queue += [record.input(trace) for record in new]
+    return [record for record in trace.records.values() if record in found]
+
+
+def counted(trace: Trace) -> int:
     """The timesteps of all neurons."""
-    records = list(recorder.records.values())
+    records = list(trace.records.values())
     if not records:
         raise UserError("the model has no neuron of snnTorch or SpikingJelly; convert a spiking network")
     for record in records[1:]:
@@ -189,22 +211,22 @@ def counted(recorder: Recorder) -> int:
     return records[0].timesteps
 
 
-def input_shape(recorder: Recorder) -> Shape:
+def input_shape(trace: Trace) -> Shape:
     """(C, H, W) of the input."""
-    shape = recorder.shape
+    shape = trace.shape
     if shape is None:
         raise UserError(f"the model's output does not depend on its input; {WAY_OUT}")
     if len(shape) == 3:
         return (shape[0], shape[1], shape[2])
     if len(shape) == 2:
         # Channels of one axis, unless all that reads them flattens them: then it was an image.
-        return (shape[0], 1, shape[1]) if recorder.rows else (1, shape[0], shape[1])
+        return (shape[0], 1, shape[1]) if trace.rows else (1, shape[0], shape[1])
     return (shape[0], 1, 1)
 
 
-def returned(recorder: Recorder, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
+def returned(trace: Trace, result: Any, timesteps: int) -> tuple[Term, Output, list[str]]:
     """The term of the network's output, what it is, and what else is returned."""
-    values = [described(recorder, one, timesteps) for one in listed(recorder, result, timesteps)]
+    values = [described(trace, one, timesteps) for one in listed(trace, result, timesteps)]
     if not values:
         raise UserError(f"the model returns no tensor; {WAY_OUT}")
     ranks = [rank(term) for term, _ in values]
@@ -239,14 +261,14 @@ def alike(one: Term, other: Term) -> bool:
     return one is other or (isinstance(first, Origin) and isinstance(second, Origin) and first.source is second.source)
 
 
-def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
+def listed(trace: Trace, result: Any, timesteps: int) -> list[Traced]:
     """The values of the returned tensors; a list of all timesteps is one sequence."""
     if isinstance(result, dict):
         result = list(result.values())
     if isinstance(result, Tensor):
-        value = recorder.value(result)
+        value = trace.value(result)
         if isinstance(value, Collected):
-            value = recorder.collected(value)
+            value = trace.collected(value)
         if isinstance(value, Opaque):
             raise UserError(f"the model returns a tensor that {value.reason}")
         if not isinstance(value, Traced):
@@ -254,21 +276,26 @@ def listed(recorder: Recorder, result: Any, timesteps: int) -> list[Traced]:
         return [value]
     if not isinstance(result, list | tuple):
         raise UserError(f"the model returns {type(result).__name__}; {WAY_OUT}")
-    values = [listed(recorder, one, timesteps) for one in result]
+    values = [listed(trace, one, timesteps) for one in result]
     if len(result) == timesteps > 1 and all(len(one) == 1 and not one[0].times for one in values):
         try:
-            term = recorder.terms.lifted([one[0].term for one in values])
+            term = trace.terms.lifted([one[0].term for one in values])
         except MismatchError:
             return [one[0] for one in values]
         return [replace(values[0][0], term=term, reduction="each")]
     return [one for several in values for one in several]
 
 
-def described(recorder: Recorder, value: Traced, timesteps: int) -> tuple[Term, Output]:
+def described(trace: Trace, value: Traced, timesteps: int) -> tuple[Term, Output]:
     """A returned value as a term of every timestep."""
-    terms = recorder.terms
+    terms = trace.terms
     term = value.term
     over_time: OverTime
+    lengths = [axis.size for axis in value.times] or ([value.length] if value.length else [])
+    if any(length != timesteps for length in lengths):
+        raise UserError(
+            f"the model returns {lengths[0]} of its {timesteps} timesteps; let it return all of them, or one"
+        )
     if value.times:
         over_time = "each"
     elif value.reduction is not None:

@@ -16,6 +16,7 @@ from snn.convert.neuron_calls import module_called
 from snn.convert.neurons import TOLERANCE
 from snn.convert.recording import Recorder, module_names, untouched, unwrapped
 from snn.convert.torch_functions import function_called
+from snn.convert.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +66,8 @@ def read_modules(module: nn.Module, sample: Tensor, *, tolerance: float = TOLERA
 def read(module: nn.Module, names: dict[nn.Module, str], sample: Tensor, tolerance: float) -> Reading:
     """The network, from one run."""
     recorder = Recorder(names, module_called, function_called)
-    recorder.begin(sample)
+    trace = recorder.trace
+    trace.begin(sample)
     with untouched(module):
         try:
             with recorder.running():
@@ -77,10 +79,10 @@ def read(module: nn.Module, names: dict[nn.Module, str], sample: Tensor, toleran
                 raise
             line = " ".join(str(error).split())
             raise UserError(f"the model does not run on the sample: {type(error).__name__}: {line}") from error
-        graph, output, timesteps = build(recorder, result, tolerance)
-    check_used(names, recorder)
-    constant = False if recorder.time is not None else None if timesteps == 1 else True
-    return Reading(graph=graph, timesteps=timesteps, constant=constant, time_axis=recorder.time, output=output)
+        graph, output, timesteps = build(trace, result, tolerance)
+    check_used(names, trace)
+    constant = False if trace.time is not None else None if timesteps == 1 else True
+    return Reading(graph=graph, timesteps=timesteps, constant=constant, time_axis=trace.time, output=output)
 
 
 def check(names: dict[nn.Module, str]) -> None:
@@ -95,11 +97,11 @@ def check(names: dict[nn.Module, str]) -> None:
             raise UserError(f"{label}: is a script; give the module from which it was made")
 
 
-def check_used(names: dict[nn.Module, str], recorder: Recorder) -> None:
+def check_used(names: dict[nn.Module, str], trace: Trace) -> None:
     """Raise UserError if a parameter of the model is in no node."""
     for owner, name in names.items():
         for parameter, value in owner._parameters.items():
-            if value is not None and id(value) not in recorder.used:
+            if value is not None and id(value) not in trace.used:
                 raise UserError(
                     f"{name or 'the model'} ({type(owner).__name__}): its {parameter} does not reach what the model "
                     "returns; take it out of the model, or return what it computes"

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.convert.module_neurons import CLASSES, SILENT, kind_of, known_neurons
-from snn.convert.recording import Call, Recorder
 from snn.convert.terms import MismatchError, Origin, Port, Term, origins
 from snn.convert.torch_layers import layer_called, multi_step
+from snn.convert.trace import Call, Trace
 from snn.convert.values import Reduction, Traced, mark
 
 STATES: dict[str, tuple[str, ...]] = {
@@ -42,12 +42,12 @@ class Record:
     timesteps: int = 0
     shape: tuple[int, ...] = ()
 
-    def input(self, recorder: Recorder) -> Term:
+    def input(self, trace: Trace) -> Term:
         """What it gets at every timestep; raises UserError if the timesteps differ."""
         if self.sequence:
             return self.inputs[0]
         try:
-            return recorder.terms.lifted(self.inputs)
+            return trace.terms.lifted(self.inputs)
         except MismatchError as error:
             raise UserError(
                 f"{self.name} ({type(self.module).__name__}): {error}; let every "
@@ -76,22 +76,22 @@ def module_called(call: Call) -> None:
 
 def neuron_called(call: Call) -> None:
     """Record a call of a neuron: its input, its states, and what it returns."""
-    module, recorder = call.module, call.recorder
+    module, trace = call.module, call.trace
     assert module is not None
     if framework(module) not in ("snntorch", "spikingjelly"):
         raise call.refuse("is derived from a framework's neuron and might compute something else; take the original")
     if kind_of(module) not in CLASSES and type(module).__name__ not in SILENT:
         raise call.refuse(f"is not a neuron that can be converted; take one of {known_neurons(framework(module))}")
-    record = recorder.records.setdefault(module, Record(call.name, module))
+    record = trace.records.setdefault(module, Record(call.name, module))
     silent = type(module).__name__ in SILENT
     sequence = framework(module) == "spikingjelly" and (multi_step(module) or silent)
     tensor = call.argument(0, "input_", call.options.get("x", call.options.get("x_seq")))
-    value = recorder.read(call, tensor, tensor.dim() - 1)
+    value = trace.read(call, tensor, tensor.dim() - 1)
     if value is None or value.reduction is not None:
         raise call.refuse("reads what is not a current of every timestep; let it read the input or a layer")
     ahead = 2 if sequence else 1
     if value.raw:
-        value = recorder.features(call, value, (len(value.lead) - ahead,))
+        value = trace.features(call, value, (len(value.lead) - ahead,))
     if len(value.lead) > ahead or (sequence and len(value.lead) < 2):
         way = "give it (T, N, ...)" if sequence else "call it once for each timestep"
         raise call.refuse(f"gets {len(value.lead)} axes in front of the features; {way}")
@@ -119,21 +119,21 @@ def tag_membranes(call: Call, record: Record, value: Traced) -> None:
     """Say what a neuron that never fires returns: its membranes, or one value over time."""
     decode = getattr(record.module, "decode", None)
     reductions: dict[Any, Reduction] = {"max-mem": "max", "mean-mem": "mean"}
-    terms, lead = call.recorder.terms, value.lead[1:]
+    terms, lead = call.trace.terms, value.lead[1:]
     if isinstance(call.result, list):
         for step, tensor in enumerate(call.result):
             origin = Origin(source=record, port="membrane", step=step)
-            call.recorder.tag(tensor, replace(value, term=terms.make(origin), lead=lead))
+            call.trace.tag(tensor, replace(value, term=terms.make(origin), lead=lead))
         return
     if decode == "last_mem":
         origin = Origin(source=record, port="membrane", step=record.timesteps - 1)
-        call.recorder.tag(call.result, replace(value, term=terms.make(origin), lead=lead))
+        call.trace.tag(call.result, replace(value, term=terms.make(origin), lead=lead))
         return
     if decode not in reductions:
         raise call.refuse(f"decode={decode!r} is not supported; take 'last_mem', 'mean-mem' or 'max-mem'")
     term = terms.make(Origin(source=record, port="membrane"))
     made = replace(value, term=term, lead=lead, reduction=reductions[decode], length=record.timesteps)
-    call.recorder.tag(call.result, made)
+    call.trace.tag(call.result, made)
 
 
 def check_states(call: Call, record: Record, step: int) -> None:
@@ -144,7 +144,7 @@ def check_states(call: Call, record: Record, step: int) -> None:
         given = call.argument(position, name)
         states[name] = states[name] if given is None else given
     for name, state in states.items():
-        value = call.recorder.value(state) if isinstance(state, Tensor) else None
+        value = call.trace.value(state) if isinstance(state, Tensor) else None
         if step == 0:
             rest = getattr(module, "v_reset", None) or 0.0
             begins = state is None or bool((torch.as_tensor(state) == rest).all())
@@ -160,23 +160,23 @@ def check_states(call: Call, record: Record, step: int) -> None:
 def tag_results(call: Call, record: Record, value: Traced, step: int | None) -> None:
     """Say what a neuron's results and states are."""
     module: Any = record.module
-    recorder = call.recorder
+    trace = call.trace
 
     def port(name: str, at: int | None, lead: Any) -> Traced:
         origin = Origin(source=record, port=PORTS[name], step=at)
-        return replace(value, term=recorder.terms.make(origin), lead=lead)
+        return replace(value, term=trace.terms.make(origin), lead=lead)
 
     if framework(module) == "spikingjelly":
-        recorder.tag(call.result, port("spk", step, value.lead))
+        trace.tag(call.result, port("spk", step, value.lead))
         last = record.timesteps - 1 if step is None else step
         if isinstance(module.v, Tensor):
-            recorder.tag(module.v, port("v", last, value.lead[-1:] if step is None else value.lead))
+            trace.tag(module.v, port("v", last, value.lead[-1:] if step is None else value.lead))
         if isinstance(module.v_seq, Tensor) and step is None:
-            recorder.tag(module.v_seq, port("v", None, value.lead))
+            trace.tag(module.v_seq, port("v", None, value.lead))
         return
     names = ("spk", *(name for name in STATES[type(module).__name__] if name != "spk"))
     results = call.result if isinstance(call.result, tuple) else (call.result,)
     for name, tensor in zip(names, results, strict=False):
-        recorder.tag(tensor, port(name, step, value.lead))
+        trace.tag(tensor, port(name, step, value.lead))
     for name in STATES[type(module).__name__]:
-        recorder.tag(getattr(module, name), port(name, step, value.lead))
+        trace.tag(getattr(module, name), port(name, step, value.lead))

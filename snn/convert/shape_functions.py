@@ -7,8 +7,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from snn.convert.graph import Flatten, Pool
-from snn.convert.recording import Call
 from snn.convert.terms import Joined, MismatchError
+from snn.convert.trace import Call
 from snn.convert.values import Axis, Group, Opaque, Reduction, Traced, joined, mark, places, size
 
 
@@ -27,7 +27,7 @@ def numbers(call: Call, position: int, *names: str) -> list[int]:
 
 def reshape(call: Call) -> None:
     """view, reshape, flatten and unflatten: whole axes together, or apart again."""
-    call.recorder.tag(call.result, call.recorder.reshaped(call, value_of(call), list(call.result.shape)))
+    call.trace.tag(call.result, call.trace.reshaped(call, value_of(call), list(call.result.shape)))
 
 
 def squeeze(call: Call) -> None:
@@ -44,15 +44,15 @@ def squeeze(call: Call) -> None:
         if len(value.shape) - len(features) != 1:
             raise call.refuse("takes away some dimensions of features; flatten them instead")
         operation = call.operation(Flatten)
-        value = replace(value, term=call.recorder.applied(call, value, operation), shape=(math.prod(value.shape),))
-    call.recorder.tag(call.result, value)
+        value = replace(value, term=call.trace.applied(call, value, operation), shape=(math.prod(value.shape),))
+    call.trace.tag(call.result, value)
 
 
 def unsqueeze(call: Call) -> None:
     """With a new dimension."""
     value = value_of(call)
     position = numbers(call, 1, "dim")[0] % (len(value.sizes) + 1)
-    call.recorder.tag(call.result, inserted(call, value, position, 1))
+    call.trace.tag(call.result, inserted(call, value, position, 1))
 
 
 def inserted(call: Call, value: Traced, position: int, length: int) -> Traced:
@@ -77,10 +77,10 @@ def repeat(call: Call) -> None:
         if before == after:
             continue
         group = lead[position] if position < len(lead) else ()
-        if before != 1 or len(group) != 1 or group[0] in call.recorder.sample or group[0].role is not None:
+        if before != 1 or len(group) != 1 or group[0] in call.trace.sample or group[0].role is not None:
             raise call.refuse("repeats an axis that is not new; repeat only along a new axis of timesteps")
         lead[position] = (Axis(after, "time", group[0].place),)
-    call.recorder.tag(call.result, replace(value, lead=tuple(lead)))
+    call.trace.tag(call.result, replace(value, lead=tuple(lead)))
 
 
 def permute(call: Call) -> None:
@@ -96,14 +96,14 @@ def permute(call: Call) -> None:
     ahead = len(value.lead)
     if order[ahead:] != list(range(ahead, count)):
         raise call.refuse("moves axes of features; keep them in their order")
-    call.recorder.tag(call.result, replace(value, lead=tuple(value.lead[one] for one in order[:ahead])))
+    call.trace.tag(call.result, replace(value, lead=tuple(value.lead[one] for one in order[:ahead])))
 
 
 def select(call: Call) -> None:
     """One timestep, by dimension and index."""
     dimension, index = numbers(call, 1, "dim", "index")
     value = value_of(call)
-    call.recorder.tag(call.result, taken(call, value, dimension % len(value.sizes), index))
+    call.trace.tag(call.result, taken(call, value, dimension % len(value.sizes), index))
 
 
 def unbind(call: Call) -> None:
@@ -111,7 +111,7 @@ def unbind(call: Call) -> None:
     value = value_of(call)
     dimension = (numbers(call, 1, "dim") or [0])[0] % len(value.sizes)
     for index, tensor in enumerate(call.result):
-        call.recorder.tag(tensor, taken(call, value, dimension, index))
+        call.trace.tag(tensor, taken(call, value, dimension, index))
 
 
 def item(call: Call) -> None:
@@ -136,21 +136,21 @@ def item(call: Call) -> None:
             value = taken(call, value, dimension, int(one))
             continue
         dimension += 1
-    call.recorder.tag(call.result, value)
+    call.trace.tag(call.result, value)
 
 
 def taken(call: Call, value: Traced, dimension: int, index: int) -> Traced:
     """One index of a dimension: a timestep, or an axis of length 1 taken away."""
-    if dimension >= len(value.lead):
-        raise call.refuse("takes a part of the features; take all of them")
+    if dimension >= len(value.lead) or value.reduction is not None:
+        raise call.refuse("takes a part of the features or of the batch; take all of it")
     group = value.lead[dimension]
     value = replace(value, lead=(*value.lead[:dimension], *value.lead[dimension + 1 :]))
     (axis, *others) = group
-    if axis.size == 1 and axis.role is None and axis not in call.recorder.sample and not others:
+    if axis.size == 1 and axis.role is None and axis not in call.trace.sample and not others:
         return value
     call.guarded(mark, group, "time")
     try:
-        return replace(value, term=call.recorder.terms.at(value.term, index % axis.size))
+        return replace(value, term=call.trace.terms.at(value.term, index % axis.size))
     except MismatchError as error:
         raise call.refuse("takes single values out of a timestep; take whole timesteps") from error
 
@@ -159,75 +159,76 @@ def stack(call: Call) -> None:
     """Timesteps of a loop as a sequence."""
     tensors = call.argument(0, "tensors")
     dimension = numbers(call, 1, "dim")[0] if call.argument(1, "dim") is not None else 0
-    call.recorder.tag(
-        call.result, call.guarded(call.recorder.sequence, [call.traced(one) for one in tensors], dimension)
-    )
+    call.trace.tag(call.result, call.guarded(call.trace.sequence, [call.traced(one) for one in tensors], dimension))
 
 
 def concatenate(call: Call) -> None:
     """Timesteps of a loop, each with a new axis, as a sequence; or features behind each other."""
     dimension = numbers(call, 1, "dim")[0] if call.argument(1, "dim") is not None else 0
     tensors = call.argument(0, "tensors")
-    known = next(value for value in map(call.recorder.value, tensors) if isinstance(value, Traced) and not value.raw)
+    values = [value for value in map(call.trace.value, tensors) if isinstance(value, Traced)]
+    known = next((value for value in values if not value.raw), values[0])
     dimension %= len(known.sizes)
+    if known.raw and dimension == 1:
+        known = call.trace.features(call, known, (len(known.lead) - 1,))
     if dimension == len(known.lead):
         join(call, tensors, known)
         return
     values = [call.traced(one) for one in tensors]
     fine = all(dimension < len(value.lead) and value.sizes[dimension] == 1 for value in values)
-    if not fine or any(value.lead[dimension][0] in call.recorder.sample for value in values):
+    if not fine or any(value.lead[dimension][0] in call.trace.sample for value in values):
         raise call.refuse("joins tensors along an axis of images or batch; add them, or stack timesteps")
     steps = [taken(call, value, dimension, 0) for value in values]
-    call.recorder.tag(call.result, call.guarded(call.recorder.sequence, steps, dimension))
+    call.trace.tag(call.result, call.guarded(call.trace.sequence, steps, dimension))
 
 
 def join(call: Call, tensors: list[Tensor], known: Traced) -> None:
     """Features behind each other."""
-    recorder, count = call.recorder, len(known.shape)
+    trace, count = call.trace, len(known.shape)
     values = []
     for tensor in tensors:
-        value = recorder.read(call, tensor, count)
+        value = trace.read(call, tensor, count)
         if value is None:
             raise call.refuse("joins constants; leave them out")
-        value = recorder.features(call, value, (count,))
+        value = trace.features(call, value, (count,))
         call.guarded(joined, known.lead, value.lead)
         if value.reduction != known.reduction:
             raise call.refuse("joins a tensor reduced over time to one that is not; reduce what is joined")
         values.append(value)
     head = Joined(tuple(value.shape[0] for value in values))
-    term = recorder.terms.make(head, [value.term for value in values])
+    term = trace.terms.make(head, [value.term for value in values])
     shape = tuple(call.result.shape[len(known.lead) :])
-    recorder.tag(call.result, replace(known, term=term, shape=shape))
+    trace.tag(call.result, replace(known, term=term, shape=shape))
 
 
 def reduced(reduction: Reduction) -> Callable[[Call], None]:
     """mean, sum and max over time, or over whole images."""
 
     def reduce(call: Call) -> None:
-        value, recorder = value_of(call), call.recorder
+        value, trace = value_of(call), call.trace
         count = len(value.sizes)
         given = call.argument(1, "dim", call.options.get("axis"))
         dimensions = [given] if isinstance(given, int) else list(given or range(count))
         chosen = sorted(one % count for one in dimensions)
         result = call.result[0] if isinstance(call.result, tuple) else call.result
         for other in call.result[1:] if isinstance(call.result, tuple) else ():
-            recorder.tag(other, Opaque("reads when a maximum was; only the maximum itself is supported"))
+            trace.tag(other, Opaque("reads when a maximum was; only the maximum itself is supported"))
         image = list(range(count - 2, count))
         keep = bool(call.argument(2, "keepdim", False))
         if chosen == image and reduction != "max" and len(value.shape or value.lead) >= 3:
-            value = recorder.features(call, value, (3,))
+            value = trace.features(call, value, (3,))
             kind = {"mean": "average", "sum": "sum"}[reduction]
             operations = [call.operation(Pool, kind=kind, kernel=None, stride=(1, 1), padding=(0, 0))]
             operations += [] if keep else [call.operation(Flatten)]
             shape = tuple(result.shape[len(value.lead) :])
-            recorder.tag(result, replace(value, term=recorder.applied(call, value, *operations), shape=shape))
+            trace.tag(result, replace(value, term=trace.applied(call, value, *operations), shape=shape))
             return
         if len(chosen) != 1 or chosen[0] >= len(value.lead) or keep or value.reduction is not None:
             raise call.refuse(f"takes a {reduction} over other axes than time or whole images; reduce over time only")
         group: Group = value.lead[chosen[0]]
         call.guarded(mark, group, "time")
         lead = (*value.lead[: chosen[0]], *value.lead[chosen[0] + 1 :])
-        recorder.tag(result, replace(value, lead=lead, reduction=reduction, length=size(group)))
+        trace.tag(result, replace(value, lead=lead, reduction=reduction, length=size(group)))
 
     return reduce
 

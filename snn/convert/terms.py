@@ -40,7 +40,7 @@ class Operation:
     @property
     def affine(self) -> bool:
         """Whether the mean over time may be taken before it as well as after it."""
-        return self.kind in (Dense, Convolution, Affine, Flatten) or self.fields["kind"] == "average"
+        return self.kind in (Dense, Convolution, Affine, Flatten) or self.fields["kind"] != "max"
 
     @property
     def constant(self) -> bool:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from snn.convert.graph import Affine, Dense
-from snn.convert.recording import Call, tensors_in
 from snn.convert.shape_functions import SHAPES
 from snn.convert.terms import ADD, ZERO
 from snn.convert.torch_layers import INSTEAD, adapted, convolved, normalized, pooled
+from snn.convert.trace import Call, tensors_in
 from snn.convert.values import Collected, Traced, joined
 
 Handler = Callable[[Call], None]
@@ -35,12 +35,12 @@ CODING = "leave the coding out of the model; it is an option of the conversion"
 def unchanged(call: Call) -> None:
     """A function that gives the same values."""
     tensor = call.argument(0, "input")
-    value = call.recorder.read(call, tensor, 0)
+    value = call.trace.read(call, tensor, 0)
     if value is None or not isinstance(call.result, Tensor):
         return
     if call.result.dtype not in (torch.float32, torch.float64):
         raise call.refuse(f"makes the numbers {call.result.dtype}, which rounds them; leave them float32 or float64")
-    call.recorder.tag(call.result, value)
+    call.trace.tag(call.result, value)
 
 
 def dropout(call: Call) -> None:
@@ -79,27 +79,27 @@ def summed(call: Call, left: Any, right: Any, sign: float) -> None:
 
 def shifted(call: Call, value: Traced, constant: Any, left: bool) -> Traced:
     """The value with a constant added. Zeros of the same shape may be a state that has no timestep before it."""
-    if not is_zero(constant):
+    if not is_zero(constant) or call.trace.parameters([*call.arguments, *call.options.values()]):
         return scaled(call, value, 1.0, constant)
     if not isinstance(constant, Tensor) or list(constant.shape) != value.sizes:
         return value
-    terms = call.recorder.terms
+    terms = call.trace.terms
     both = [terms.make(ZERO), value.term] if left else [value.term, terms.make(ZERO)]
     return replace(value, term=terms.make(ADD, both))
 
 
 def both(call: Call, one: Traced, other: Traced) -> Traced:
     """The sum of two recorded tensors."""
-    recorder = call.recorder
+    trace = call.trace
     if one.raw != other.raw:
         counts = (len((other if one.raw else one).shape),)
-        one, other = (recorder.features(call, value, counts) if value.raw else value for value in (one, other))
+        one, other = (trace.features(call, value, counts) if value.raw else value for value in (one, other))
     if one.shape != other.shape:
         raise call.refuse(f"adds features of shapes {one.shape} and {other.shape}; give them the same")
-    if one.reduction != other.reduction:
-        raise call.refuse("adds a tensor reduced over time to one that is not; reduce the sum")
+    if one.reduction != other.reduction or one.reduction == "max":
+        raise call.refuse("adds tensors reduced over time; reduce their sum")
     lead = call.guarded(joined, one.lead, other.lead)
-    return replace(one, term=recorder.terms.make(ADD, [one.term, other.term]), lead=lead)
+    return replace(one, term=trace.terms.make(ADD, [one.term, other.term]), lead=lead)
 
 
 def multiplied(call: Call) -> None:
@@ -124,7 +124,7 @@ def divided(call: Call) -> None:
 
 def negated(call: Call) -> None:
     """``-a``."""
-    value = call.recorder.read(call, call.argument(0, "input"), 0)
+    value = call.trace.read(call, call.argument(0, "input"), 0)
     assert value is not None
     finish(call, scaled(call, value, -1.0, 0.0))
 
@@ -133,8 +133,8 @@ def operand(call: Call, value: Any) -> Any:
     """A recorded value, or a constant in float64."""
     if not isinstance(value, Tensor):
         return value
-    if call.recorder.value(value) is not None:
-        return call.recorder.read(call, value, 0)
+    if call.trace.value(value) is not None:
+        return call.trace.read(call, value, 0)
     if value is call.result and call.before is not None:
         value = call.before
     return value.detach().double()
@@ -154,11 +154,11 @@ def scaled(call: Call, value: Traced, factor: Any, shift: Any) -> Traced:
     widest = max(factor.dim(), shift.dim())
     single = factor.numel() == shift.numel() == 1
     if value.raw and not single:
-        value = call.recorder.features(call, value, (min(3, max(widest, len(value.lead) - 1)),))
+        value = call.trace.features(call, value, (min(3, max(widest, len(value.lead) - 1)),))
     scale, offset = (channels(call, value, one, single) for one in (factor, shift))
-    parameters = call.recorder.parameters([*call.arguments, *call.options.values()])
+    parameters = call.trace.parameters([*call.arguments, *call.options.values()])
     operation = call.operation(Affine, parameters, scale=scale, shift=offset)
-    return replace(value, term=call.recorder.applied(call, value, operation))
+    return replace(value, term=call.trace.applied(call, value, operation))
 
 
 def channels(call: Call, value: Traced, constant: Tensor, single: bool) -> Tensor:
@@ -180,18 +180,18 @@ def finish(call: Call, value: Traced) -> None:
     target = call.argument(0, "input")
     if call.result is target and isinstance(target, Tensor):
         whole = target.untyped_storage().nbytes() == target.numel() * target.element_size()
-        if not whole or call.recorder.sharing(target):
+        if not whole or call.trace.sharing(target):
             raise call.refuse("changes a tensor in place that is used elsewhere; make a new one, as in a = a + b")
     if list(call.result.shape) != value.sizes:
         raise call.refuse(f"makes {list(call.result.shape)} of {value.sizes}; give both operands the same axes")
-    call.recorder.tag(call.result, value)
+    call.trace.tag(call.result, value)
 
 
 def stored(call: Call) -> None:
     """``record[step] = value`` in a tensor of zeros."""
     target, index, source = call.arguments
-    value = call.recorder.read(call, source, 0) if isinstance(source, Tensor) else None
-    before = call.recorder.value(target)
+    value = call.trace.read(call, source, 0) if isinstance(source, Tensor) else None
+    before = call.trace.value(target)
     indices = index if isinstance(index, tuple) else (index,)
     dimension = sum(one == slice(None) for one in indices)
     fine = (
@@ -202,8 +202,11 @@ def stored(call: Call) -> None:
     if not fine or not isinstance(value, Traced):
         raise call.refuse("stores into a recorded tensor; collect the timesteps in a list and use torch.stack")
     known = before if isinstance(before, Collected) else Collected(target.shape[dimension], dimension)
-    call.recorder.tag(target, known)
+    call.trace.tag(target, known)
     step = indices[-1] % known.length
+    slot = [length for position, length in enumerate(target.shape) if position != dimension]
+    if value.sizes != slot or not target.is_floating_point():
+        raise call.refuse(f"stores {value.sizes} in {slot} of {target.dtype}; store floats of the same shape")
     if known.dimension != dimension or step in known.items:
         raise call.refuse("stores a timestep twice; collect the timesteps in a list and use torch.stack")
     known.items[step] = value
@@ -213,16 +216,16 @@ def layered(count: int, operation: Callable[[Call], Any]) -> Handler:
     """A layer as a function, of a tensor with so many dimensions of features."""
 
     def apply(call: Call) -> None:
-        recorder = call.recorder
-        value = recorder.read(call, call.argument(0, "input"), count)
+        trace = call.trace
+        value = trace.read(call, call.argument(0, "input"), count)
         if value is None:
-            recorder.derive(call)
+            trace.derive(call)
             return
-        value = recorder.features(call, value, (count,))
+        value = trace.features(call, value, (count,))
         if count > 1 and len(value.lead) > 1:
             raise call.refuse("gets both time and batch, which it takes for channels; let it see one of them")
-        term = recorder.applied(call, value, operation(call))
-        recorder.tag(call.result, replace(value, term=term, shape=tuple(call.result.shape[len(value.lead) :])))
+        term = trace.applied(call, value, operation(call))
+        trace.tag(call.result, replace(value, term=term, shape=tuple(call.result.shape[len(value.lead) :])))
 
     return apply
 
@@ -242,7 +245,7 @@ def convolution(call: Call) -> Any:
 def constant(call: Call, position: int, name: str) -> Any:
     """A tensor that must not depend on the input."""
     value = call.argument(position, name)
-    if call.recorder.known(value):
+    if call.trace.known(value):
         raise call.refuse(f"{name} depends on the input; only constant weights are supported")
     return value
 
@@ -284,7 +287,20 @@ def adaptive(kind: str, axes: int) -> Handler:
 ADDED = added(1.0), added(-1.0)
 FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(
-        ("detach", "clone", "contiguous", "cpu", "cuda", "to", "float", "double", "data", "requires_grad_", "type_as"),
+        (
+            "detach",
+            "detach_",
+            "clone",
+            "contiguous",
+            "cpu",
+            "cuda",
+            "to",
+            "float",
+            "double",
+            "data",
+            "requires_grad_",
+            "type_as",
+        ),
         unchanged,
     ),
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"), dropout),
@@ -309,11 +325,11 @@ FUNCTIONS: dict[str, Handler] = {
 
 def function_called(call: Call) -> None:
     """Record a call of a function."""
-    recorder, name = call.recorder, call.function
+    trace, name = call.trace, call.function
     if RANDOM.fullmatch(name):
         raise call.refuse(f"draws random numbers; {CODING}")
-    if not recorder.known([call.arguments, call.options]):
-        recorder.derive(call)
+    if not trace.known([call.arguments, call.options]):
+        trace.derive(call)
         return
     if name in SHAPED:
         return

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from snn.convert.graph import AdaptivePool, Affine, Convolution, Dense, Pool
-from snn.convert.recording import Call
 from snn.convert.terms import Operation
+from snn.convert.trace import Call
 from snn.convert.values import Traced, merged
 
 Layer = Callable[[Call], list[Operation]]
@@ -73,7 +73,7 @@ def normalized(
     shift = -mean.detach().double() * scale
     if bias is not None:
         shift = shift + bias.detach().double()
-    return call.operation(Affine, call.recorder.parameters([weight, bias]), scale=scale, shift=shift)
+    return call.operation(Affine, call.trace.parameters([weight, bias]), scale=scale, shift=shift)
 
 
 def pooling(kind: str, axes: int) -> Layer:
@@ -217,31 +217,33 @@ INSTEAD = {
 
 def layer_called(call: Call) -> None:
     """Record a call of a layer that is not a neuron."""
-    module, recorder = call.module, call.recorder
+    module, trace = call.module, call.trace
     kind = type(module).__name__
     tensor = call.argument(0, "input", call.options.get("x"))
     if kind != "Flatten" and kind not in LAYERS:
         raise call.refuse(f"is not supported; {INSTEAD.get(kind, 'take one of ' + ', '.join(sorted(LAYERS)))}")
     read, counts = LAYERS.get(kind, (None, ANY))
-    value = recorder.read(call, tensor, counts[0] if counts else 1)
+    value = trace.read(call, tensor, counts[0] if counts else 1)
     if value is None:
-        recorder.derive(call, tuple(module.parameters()) if module else ())
+        trace.derive(call, tuple(module.parameters()) if module else ())
         return
     several = multi_step(module) and kind not in EVERYWHERE
     lead = value.lead
     if several:
+        if len(value.lead) < 2:
+            raise call.refuse("works on sequences; give it (T, N, ...), or set its step_mode to 's'")
         value = call.guarded(merged, value)
     if kind == "Flatten":
         value = flat(call, value, module)
     elif read is not None:
-        value = recorder.features(call, value, counts)
+        value = trace.features(call, value, counts)
         if kind not in EVERYWHERE and len(value.lead) > 1:
             raise call.refuse("gets both time and batch, which it takes for channels; let it see one of them")
-        term = recorder.applied(call, value, *read(call))
+        term = trace.applied(call, value, *read(call))
         value = replace(value, term=term, shape=tuple(call.result.shape[2 if several else len(value.lead) :]))
     if several:
         value = replace(value, lead=(*lead[:2], *value.lead[1:]))
-    recorder.tag(call.result, value)
+    trace.tag(call.result, value)
 
 
 def multi_step(module: Any) -> bool:
@@ -254,4 +256,4 @@ def flat(call: Call, value: Traced, module: Any) -> Traced:
     sizes = value.sizes
     first, last = module.start_dim % len(sizes), module.end_dim % len(sizes)
     size = math.prod(sizes[first : last + 1])
-    return call.recorder.reshaped(call, value, [*sizes[:first], size, *sizes[last + 1 :]])
+    return call.trace.reshaped(call, value, [*sizes[:first], size, *sizes[last + 1 :]])

@@ -120,11 +120,16 @@ def mark(group: Group, role: Role) -> None:
 
 
 def joined(one: tuple[Group, ...], other: tuple[Group, ...]) -> tuple[Group, ...]:
-    """The leading dimensions of two tensors that are added; raises UserError unless they are the same."""
+    """The leading dimensions of two tensors that are added; raises UserError unless they are the same.
+
+    Those of the sample and those that are known remain, for a tensor of zeros has neither.
+    """
+    known: list[Axis] = []
     first, second = ([axis for group in lead for axis in group] for lead in (one, other))
     if len(one) != len(other) or len(first) != len(second):
         raise UserError("adds tensors whose time or batch axes differ; give both the same axes")
     for left, right in zip(first, second, strict=True):
+        known.append(right if left.role is None and left.place is None else left)
         if left is right:
             continue
         for axis, role in ((left, right.role), (right, left.role)):
@@ -132,7 +137,8 @@ def joined(one: tuple[Group, ...], other: tuple[Group, ...]) -> tuple[Group, ...
                 axis.take(role)
         if left.size != right.size:
             raise UserError("adds tensors whose time or batch axes differ; give both the same axes")
-    return one
+    remaining = iter(known)
+    return tuple(tuple(next(remaining) for _ in group) for group in one)
 
 
 def regrouped(value: Traced, target: list[int]) -> tuple[Traced, bool]:

@@ -251,6 +251,22 @@ def explicit_recurrence():
     )
 
 
+@model("snntorch", BATCH, 8, lift=0.5)
+def layers_one_timestep_behind():
+    def forward(self, x):
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spk1 = torch.zeros(x.shape[0], 20, dtype=x.dtype)
+        spikes = []
+        for _ in range(STEPS):
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            spk1, mem1 = self.lif1(self.fc1(x), mem1)
+            spikes.append(spk2)
+        return spikes
+
+    layers = {"fc1": nn.Linear(8, 20), "lif1": snn().Leaky(beta=0.5), "fc2": nn.Linear(20, 15)}
+    return Forward(forward, **layers, lif2=snn().Leaky(beta=0.75, threshold=0.75))
+
+
 @model("snntorch", BATCH, 3, 8, 8)
 def shared_and_skipped():
     def forward(self, x):

@@ -1,6 +1,7 @@
 """Models of snnTorch and SpikingJelly as graphs; their own spikes are compared with those of the graph."""
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,20 @@ def test_every_neuron_of_the_graph_decides_as_the_framework_s(model):
         given = torch.stack(results[0])
     expected = REDUCE[reading.output.over_time](outputs[reading.graph.output])
     torch.testing.assert_close(given, expected.reshape(given.shape))
+
+
+def test_the_comparison_sees_another_neuron():
+    model = next(one for one in MODELS if one.name == "tutorial_dense")
+    module = module_of(model)
+    reading = read_modules(module, model.sample())
+    spikes, _ = framework_run(module, reading.graph, [model.sample()])
+    for change in ({"firing": "exceeded"}, {"reset": "hard"}, {"scale": 1.01}, {"gain": 0.99}):
+        nodes = [
+            replace(node, form=replace(node.form, **change)) if isinstance(node, Neurons) else node
+            for node in reading.graph.nodes
+        ]
+        outputs = run(replace(reading.graph, nodes=tuple(nodes)), inputs_of(model, reading, [model.sample()]))
+        assert not torch.equal(outputs["lif1"].flatten(2), spikes["lif1"])
 
 
 def first(result):

@@ -84,6 +84,15 @@ def unseen_value(net, x):
     return net.lif(net.fc(x) * (1 + x.untyped_storage()[0]))
 
 
+def now_and_before(net, x):
+    mem, spikes, outputs = net.first.init_leaky(), torch.zeros(2, 8), []
+    for _ in range(3):
+        before = spikes
+        spikes, mem = net.first(net.fc(x), mem)
+        outputs.append(net.lif(spikes + before))
+    return outputs
+
+
 X, IMAGES, SEQUENCE = torch.rand(2, 8), torch.rand(2, 1, 8, 8), torch.rand(3, 2, 8)
 CASES = {
     "transposed convolution": (lambda: images(nn.ConvTranspose2d(2, 2, 3)), IMAGES, "1 (ConvTranspose2d)", "stride"),
@@ -234,6 +243,30 @@ CASES = {
         "(N, C, H, W)",
     ),
     "in place": (lambda: Net(in_place), X, "function add_", "make a new one"),
+    "spikes of now and before": (
+        lambda: Net(now_and_before, first=snn.Leaky(beta=0.5)),
+        X,
+        "first: reads",
+        "a layer of its own",
+    ),
+    "layer after a maximum over time": (
+        lambda: Net(lambda net, x: net.out(torch.stack([net.lif(net.fc(x))]).amax(0)), out=nn.Linear(8, 8)),
+        X,
+        "out (Linear)",
+        "every timestep",
+    ),
+    "layer after a sum over time": (
+        lambda: Net(lambda net, x: net.out(torch.stack([net.lif(net.fc(x))]).sum(0)), out=nn.Linear(8, 8)),
+        X,
+        "out (Linear)",
+        "every timestep",
+    ),
+    "only the first timesteps": (
+        lambda: Net(lambda net, x: torch.stack([net.lif(net.fc(x)) for _ in range(3)][:2])),
+        X,
+        "the model returns 2 of its 3 timesteps",
+        "all of them",
+    ),
     "output of a timestep in between": (
         lambda: Net(lambda net, x: [net.lif(net.fc(x)) for _ in range(3)][1]),
         X,
