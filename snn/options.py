@@ -164,6 +164,13 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
         default=default.label_smoothing,
         help="of the cross-entropy (default %(default)s)",
     )
+    add(
+        "--temperature",
+        type=float,
+        default=default.temperature,
+        help="by which logits are divided in the loss, as a mean over time; spike counts need less than 1 (default "
+        "%(default)s)",
+    )
     add("--flip", action="store_true", help="augment: mirror training images left to right at random")
     add(
         "--shift",

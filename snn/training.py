@@ -165,13 +165,14 @@ class Training:
         return torch.stack(losses).mean()
 
     def _loss(self, samples: Tensor, labels: Tensor, run: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        logits, targets = answered((run or self.parallel)(samples) / span_of(self.model), labels)
+        heat = self.recipe.temperature
+        logits, targets = answered((run or self.parallel)(samples) / (span_of(self.model) * heat), labels)
         loss = nn.functional.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
         if self.teacher is None:
             return loss
         share = self.recipe.distillation
         with torch.no_grad():
-            answers = answered(self.teacher(samples) / span_of(self.teacher), labels)[0].softmax(dim=1)
+            answers = answered(self.teacher(samples) / (span_of(self.teacher) * heat), labels)[0].softmax(dim=1)
         return (1 - share) * loss + share * nn.functional.cross_entropy(logits, answers)
 
     def leave(self) -> None:

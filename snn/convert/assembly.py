@@ -103,10 +103,11 @@ class Assembly:
                 raise node.refuse("never fires, so it can only be the last layer")
             if isinstance(node, Neurons):
                 self.population(node)
-        self.readout(self.node(self.graph.output), answer)
+        last = self.node(self.graph.output)
+        self.readout(last, answer)
         spec = InputSpec(shape=self.graph.shape, coding=self.feed.coding, bits=self.feed.bits)
         encoder = Encoder(spec, self.feed.timesteps, mode="stream" if answer == "step" else "window")
-        return Converted(encoder.double(), self.calls, self.graph.notes)
+        return Converted(encoder.double(), self.calls, self.graph.notes, counts=isinstance(last, Neurons))
 
     def used(self) -> set[str]:
         """The names of all nodes from which the output can be reached."""
@@ -178,6 +179,8 @@ class Assembly:
         """Add the layer of a population."""
         paths = self.paths(node, node.sources, self.places[node.name])
         ahead, own = [path for path in paths if not path.delayed], [path for path in paths if path.delayed]
+        if not ahead:
+            raise node.refuse("reads only what comes later, or spikes of the timestep before")
         self.check_alike(node, paths)
         self.shapes[node.name] = ahead[0].shape
         factor, offset = factors(node, len(ahead[0].projected().bias))

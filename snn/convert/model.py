@@ -32,11 +32,14 @@ class Converted(nn.Module):
         encoder: makes bursts of raw samples; its name among the sources is ``input``.
         calls: the layers in the order in which they are called; the last is the readout.
         notes: what was decided in the conversion, one line each.
+        counts: whether the results are counts of spikes.
     """
 
-    def __init__(self, encoder: Encoder, calls: Sequence[Call], notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, encoder: Encoder, calls: Sequence[Call], notes: Sequence[str] = (), *, counts: bool = False
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.counts = encoder, counts
         self.notes = tuple(notes)
         self.attributes: dict[str, str] = {}
         self.scales = {call.name: call.scale for call in calls if call.scale is not None}

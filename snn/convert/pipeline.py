@@ -22,6 +22,26 @@ CALIBRATED = 64
 """Training samples on which the model runs when its grids are chosen."""
 
 
+COUNT_TEMPERATURE = 1 / 8
+"""That of the loss for spike counts, whose mean over time is only 0 to 1."""
+
+
+def fine_tuning(
+    floats: Converted, *, epochs: int, learning_rate: float, batch: int = 128, seed: int = 1, flip: bool = False
+) -> Recipe:
+    """A training of the integers that suits a converted model; arguments as in :class:`snn.recipe.Recipe`."""
+    return Recipe(
+        float_epochs=0,
+        qat_epochs=epochs,
+        batch=batch,
+        qat_learning_rate=learning_rate,
+        seed=seed,
+        flip=flip,
+        label_smoothing=0.0,
+        temperature=COUNT_TEMPERATURE if floats.counts else 1.0,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """A converted network with integers.

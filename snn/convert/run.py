@@ -15,7 +15,8 @@ from snn import checkpoint
 from snn.convert.assembly import Feed, assemble
 from snn.convert.command import RANDOM
 from snn.convert.nir_file import read_nir
-from snn.convert.pipeline import Result, convert
+from snn.convert.model import Converted
+from snn.convert.pipeline import Result, convert, fine_tuning
 from snn.convert.sources import feed_for, nir_network
 from snn.datasets import data
 from snn.datasets.data import Images
@@ -62,15 +63,15 @@ def feed_of(options: argparse.Namespace, images: Images) -> Feed:
     )
 
 
-def recipe_of(options: argparse.Namespace) -> Recipe | None:
+def recipe_of(options: argparse.Namespace, floats: Converted) -> Recipe | None:
     """The training that the options ask for."""
     if not options.fine_tune:
         return None
-    return Recipe(
-        float_epochs=0,
-        qat_epochs=options.fine_tune,
+    return fine_tuning(
+        floats,
+        epochs=options.fine_tune,
+        learning_rate=options.learning_rate,
         batch=options.batch,
-        qat_learning_rate=options.learning_rate,
         seed=options.seed,
     )
 
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
             floats,
             images,
             test.first(options.samples),
-            recipe=recipe_of(options),
+            recipe=recipe_of(options, floats),
             out=options.out,
             resume=options.resume,
             command=command_of(options),

@@ -14,10 +14,9 @@ import torch
 from qblif.errors import Arguments, check_output_file, command_line
 from qblif.files import whole_file
 from snn import checkpoint
-from snn.convert.pipeline import convert
+from snn.convert.pipeline import convert, fine_tuning
 from snn.convert.sources import from_modules
 from snn.datasets import data
-from snn.recipe import Recipe
 from snn.training import resume_file, sole_training
 from studies.originals.__main__ import MODULES
 from studies.originals.training import accuracy
@@ -52,12 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     share = accuracy(module.ORIGINAL, original, test)
     sample = torch.from_numpy(test.pixels[:1].copy()) / 255
     floats = from_modules(original, sample, weight_bits=options.weight_bits, guard_bits=FINE_GUARD_BITS)
-    recipe = Recipe(
-        float_epochs=0,
-        qat_epochs=options.fine_tune,
-        batch=options.batch,
-        qat_learning_rate=options.learning_rate,
-        flip=True,
+    recipe = fine_tuning(
+        floats, epochs=options.fine_tune, learning_rate=options.learning_rate, batch=options.batch, flip=True
     )
     kept = ("weight_bits", "fine_tune", "learning_rate", "batch")
     words = [str(word) for name in kept for word in (f"--{name.replace('_', '-')}", getattr(options, name))]

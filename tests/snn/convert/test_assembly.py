@@ -133,7 +133,7 @@ class Maker:
             self.add(Dense, weight=weight, bias=self.whole(4))
             if self.chance(0.6):
                 self.add(Integrator, gain=0.5, beta=(1.0, 0.75)[self.random.integers(2)], bias=self.whole(4))
-        return Graph(shape=self.input_shape, nodes=tuple(self.nodes), output=self.last)  # type: ignore[arg-type]
+        return Graph(shape=self.input_shape, nodes=tuple(self.nodes), output=self.last)
 
 
 def spikes_of(model, samples: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -189,6 +189,10 @@ REFUSED = {
     ),
     "cycle without neurons": graph_of(dense("a", INPUT, "b"), dense("b", "a"), neurons("c", "b")),
     "reads only what comes": graph_of(neurons("a", "b"), dense("b", "a"), neurons("c", "b")),
+    "spikes of the timestep before": graph_of(
+        *(dense("x", INPUT), neurons("m", "x"), dense("l", "m")),
+        *(neurons("n", "k"), dense("k", "m"), neurons("o", "n", "l")),
+    ),
     "reads only what comes later": graph_of(dense("b", "a"), neurons("a", "b"), neurons("c", "a")),
     "hardware adds 2": graph_of(
         *(dense(name, INPUT) for name in "abc"), neurons("n", "a", "b", "c")

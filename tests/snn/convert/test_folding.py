@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -46,6 +47,7 @@ def folded(spikes: torch.Tensor, chain: list[Node]) -> torch.Tensor:
     for stage in path.stages:
         values = originally(values, stage)
         if isinstance(stage, Pool) and stage.kind == "sum":
+            assert stage.kernel is not None
             values = values / (stage.kernel[0] * stage.kernel[1])
     weights = path.projected().even() if not path.projected().dense else path.projected()
     if weights.dense:
@@ -61,7 +63,7 @@ def folded(spikes: torch.Tensor, chain: list[Node]) -> torch.Tensor:
     return result
 
 
-CHAINS = {
+CHAINS: dict[str, Callable[[], list[Node]]] = {
     "convolution": lambda: [convolution()],
     "stride, dilation, groups": lambda: [
         convolution(weight=whole(6, 2, 3, 2), groups=2, stride=(2, 1), dilation=(1, 3))
@@ -128,7 +130,7 @@ def test_any_average_of_any_convolution(kernel, stride, padding, dilation):
     assert (folded(spikes, chain) - expected).abs().max() < 1e-9
 
 
-REFUSED = {
+REFUSED: dict[str, Callable[[], list[Node]]] = {
     "largest current": lambda: [convolution(), pool("max")],
     "pads currents": lambda: [convolution(), pool("average", padding=(1, 1))],
     "without neurons between": lambda: [convolution(), convolution(weight=whole(6, 6, 1, 1))],

@@ -13,6 +13,7 @@ from qblif.errors import UserError
 from snn.convert import neurons
 from snn.convert.neurons import Reader, neuron_form
 from studies.frameworks import __main__ as command
+from studies.frameworks.architectures import MODELS
 from studies.frameworks.comparison import compare, framework_cases
 from studies.frameworks.neurons import DYADIC, FORCED, GUARDED, OTHER, REFUSED, ilif, snntorch, spikingjelly
 from tests.reference import scalar_run
@@ -253,9 +254,13 @@ def test_the_command_writes_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "DYADIC", (LEAKY,))
     monkeypatch.setattr(command, "OTHER", (NODE,))
     monkeypatch.setattr(command, "GUARDED", (DELAYED,))
+    chosen = [one for one in MODELS if one.name in ("tutorial_dense", "explicit_recurrence")]
+    monkeypatch.setattr(command, "MODELS", chosen)
     assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 0
     text = (tmp_path / "page.md").read_text()
     assert f"| {LEAKY.name} | 1/2 (0) | 1,000 |" in text
+    assert "| tutorial_dense | snntorch | 2 | 7,200 |" in text
+    assert "| explicit_recurrence | snntorch | | | | refused: lif1" in text
     assert all(neuron.name in text for neuron, _ in (*REFUSED, *FORCED))
 
 
@@ -265,6 +270,7 @@ def test_the_command_reports_a_difference(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "DYADIC", (snntorch("Leaky", 0.5, beta=0.9),))
     monkeypatch.setattr(command, "OTHER", ())
     monkeypatch.setattr(command, "GUARDED", ())
+    monkeypatch.setattr(command, "MODELS", [])
     assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 1
     assert "decisions of neurons whose decays are small fractions" in capsys.readouterr().err
 

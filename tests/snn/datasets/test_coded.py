@@ -32,7 +32,8 @@ def test_latencies(tmp_path):
 def test_changes(tmp_path):
     recordings = np.random.default_rng(1).integers(0, 256, (5, 6, 2, 3, 4)).astype(np.uint8)
     parts = {f"samples_{split}": recordings for split in ("train", "test")}
-    np.savez(tmp_path / "own.npz", **parts, labels_train=np.arange(5), labels_test=np.arange(5))
+    labels = {f"labels_{split}": np.arange(5) for split in ("train", "test")}
+    np.savez(tmp_path / "own.npz", allow_pickle=False, **parts, **labels)
     found = run(tmp_path, "--data", f"npz:{tmp_path / 'own.npz'}", "--coding", "delta", "--off-spikes")
     assert (found.pixels == delta(recordings, threshold=0.1, off_spikes=True)).all()
 
