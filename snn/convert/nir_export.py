@@ -29,7 +29,6 @@ from snn.projections import QuantConv2d, QuantProjection
 from snn.tracing import Call, free_name, traced
 
 Floats = NDArray[np.floating[Any]]
-OUTPUT = "output"
 
 
 @torch.no_grad()
@@ -45,15 +44,16 @@ def nir_graph_of(nir: Any, model: nn.Module, dt: float) -> Any:
     with in_mode(model, training=False), traced(model, samples) as calls:
         logits = model(samples)
     check_graph(calls, logits)
-    writer = Writer(nir, dt, {spec.name, OUTPUT, *(call.name for call in calls)})
+    writer = Writer(nir, dt, {spec.name, *(call.name for call in calls)})
     writer.nodes[spec.name] = nir.Input(input_type={"input": np.array(spec.shape)})
     writer.shapes[spec.name] = spec.shape
     for call in calls:
         writer.add(call)
     readout = calls[-1].module
     assert isinstance(readout, ReadoutLayer)
-    writer.nodes[OUTPUT] = nir.Output(output_type={"output": np.array(writer.shapes[calls[-1].name])})
-    writer.edges.append((calls[-1].name, OUTPUT))
+    given = writer.shapes[calls[-1].name]
+    sink = nir.Output(output_type={"output": np.array(given)})
+    writer.place(free_name("output", writer.taken), sink, given, [calls[-1].name])
     metadata = {
         "dt": dt,
         "rule": "euler: tau = dt / (1 - beta)",
