@@ -7,7 +7,7 @@ an earlier population, or for the weights in front of one: spikes of one timeste
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 from qblif.errors import UserError
@@ -67,9 +67,7 @@ def wiring_of(graph: Any, notes: list[str]) -> Wiring:
     ahead = populations_ahead(items, inner, rank)
     for item in inner:
         item.late = late_sources(items, item, rank, ahead[item.name])
-    return Wiring(
-        found=[item for item in found if item is not end], computed=sort(inner, rank), input=start, output=end
-    )
+    return Wiring(found=[item for item in found if item is not end], computed=sort(inner), input=start, output=end)
 
 
 def outermost(item: Item, kind: str, graph: Any, prefix: str = "") -> bool:
@@ -236,13 +234,11 @@ def late_sources(items: dict[str, Item], item: Item, rank: dict[str, int], span:
     return late
 
 
-def sort(inner: list[Item], rank: dict[str, int]) -> list[Item]:
-    """The nodes so that every one comes after its sources, except for those that are late, which come after it."""
+def sort(inner: list[Item]) -> list[Item]:
+    """The nodes so that every one comes after its sources, except for those that are late. These come after it, for a
+    connection is late only on a cycle, whose other connections lead from it to them."""
     place = {item.name: index for index, item in enumerate(inner)}
-    populations = sorted(rank, key=lambda name: rank[name])
     followers: dict[str, list[str]] = {item.name: [] for item in inner}
-    for earlier, later in pairwise(populations):
-        followers[earlier].append(later)
     for item in inner:
         for source in item.sources:
             if source in place and source not in item.late:

@@ -59,7 +59,7 @@ def images(reset):
     rest = 0.0 if reset == "soft" else -0.25
     return {
         "input": source((2, 7, 6)),
-        "same": nir.Conv2d((7, 6), random.normal(0.3, 1, (4, 2, 2, 3)), 1, "same", (2, 1), 1, random.normal(size=4)),
+        "same": nir.Conv2d((7, 6), random.normal(0.3, 1, (4, 2, 2, 3)), 1, "same", (1, 2), 1, random.normal(size=4)),
         "lif": lif((4, 7, 6), r=[2, 1, 1.5, 3], v_leak=[0.2, 0, 0.1, -0.3], v_threshold=[0.5, 1, 0.75, 1.25]),
         "average": nir.AvgPool2d(np.array([2, 2]), np.array([2, 1]), np.array([0, 0])),
         "groups": nir.Conv2d((3, 5), random.normal(0.3, 1, (6, 2, 3, 3)), (1, 2), (1, 0), 1, 2, random.normal(size=6)),
@@ -79,10 +79,10 @@ def rows():
     random = np.random.default_rng(2)
     return {
         "input": source((3, 9)),
-        "conv": nir.Conv1d(9, random.normal(size=(4, 3, 4)), 1, "same", 2, 1, random.normal(size=4)),
+        "conv": nir.Conv1d(9, random.normal(size=(4, 3, 4)), 1, "same", 1, 1, random.normal(size=4)),
         "scale": nir.Scale(full((4, 9), [1, -2, 0.5, 3])),
         "threshold": nir.Threshold(full((4, 9), [1, 0.5, 2, 1])),
-        "valid": nir.Conv1d(9, random.normal(size=(2, 4, 3)), 2, "valid", 1, 1, np.zeros(2)),
+        "valid": nir.Conv1d(9, random.normal(size=(2, 4, 2)), 2, "valid", 2, 1, np.zeros(2)),
         "delay": nir.Delay(np.zeros((2, 4))),
         "lif": lif((2, 4), r=4.0),
         "flatten": nir.Flatten({"input": np.array([2, 4])}, start_dim=0, end_dim=1),
@@ -196,6 +196,36 @@ def test_files_are_what_was_written(tmp_path):
     assert all(np.array_equal(found[name], again[name]) for name in names)
 
 
+def random_wiring(random):
+    """Populations and weights with random edges between them, many of them on cycles."""
+    names = [f"n{index}" for index in range(random.integers(2, 9))]
+    nodes = {name: integrate(2) if random.random() < 0.6 else nir.Linear(np.ones((2, 2))) for name in names}
+    nodes |= {"input": source((2,)), "output": sink((2,))}
+    wanted = [(str(a), str(b)) for a, b in random.choice(names, (random.integers(2, 16), 2))]
+    edges = {("input", names[0]), (names[-1], "output"), *pairwise(names), *wanted}
+    return graph(nodes, sorted(edges))
+
+
+def test_random_cycles_are_cut_where_spikes_leave_neurons():
+    random, taken = np.random.default_rng(6), 0
+    for _ in range(300):
+        made = random_wiring(random)
+        try:
+            converted = graph_of(made, reset="hard")
+        except UserError:
+            continue
+        taken += 1
+        place = {node.name: index for index, node in enumerate(converted.nodes)}
+        kinds = {node.name: type(node) for node in converted.nodes}
+        late = [(one, node.name) for node in converted.nodes for one in node.sources if one != "input"]
+        late = [(one, other) for one, other in late if place[one] >= place[other]]
+        assert all(kinds[one] is Neurons for one, _ in late)
+        said = {f"'{other}' reads '{one}' one timestep later" for one, other in late}
+        assert said == {note for note in converted.notes if note.endswith("later")}
+        assert len(late) < len(made.edges) - 1
+    assert taken > 50
+
+
 def test_a_chain_of_thousands_of_nodes_is_no_problem():
     count = 5000
     nodes = {"input": source((1,))} | {f"n{i}": nir.Linear(np.ones((1, 1))) for i in range(count)}
@@ -303,6 +333,7 @@ REFUSED: dict[str, tuple] = {
     "infinite tau": (lif(3, tau=np.inf), {}, "'n' (LIF): tau has values that are not finite"),
     "tau shorter than dt": (lif(3, tau=5e-4), {}, "--rule exponential"),
     "taus by channel": (lif(3, tau=[1, 2, 3]), {}, "tau differs between channels"),
+    "a membrane that nearly stays": (lif(3, tau=1e6), {}, "no fraction a/2^p"),
     "no fraction": (lif(3, tau=1.0), {}, "allow a larger tolerance"),
     "a threshold of 0": (integrate(3, v_threshold=0.0), {}, "'n' (IF): v_threshold is not above 0"),
     "a threshold below its reset": (integrate(3, v_reset=2.0), {}, "not above the value that it resets to"),
