@@ -9,6 +9,8 @@ from snn.ranges import check_range
 
 RANDOM = "random"
 """The data set of random spikes, for networks without data."""
+RANDOM_STEPS = 16
+"""Its timesteps, unless the user says otherwise."""
 FINE_GUARD_BITS = 4
 """Guard bits of a network that is trained further: its float type must hold all sums, and its spikes change anyway."""
 
@@ -59,13 +61,13 @@ def parser() -> Arguments:
     add = result.add_argument_group("input").add_argument
     add(
         "--calibrate",
-        required=True,
+        default=RANDOM,
         metavar="NAME",
         help=f"data set whose training samples choose the integers and whose test samples measure them: "
-        f"{', '.join(data.NAMES)}, or {RANDOM} for random spikes",
+        f"{', '.join(data.NAMES)}, or {RANDOM} for random spikes (default %(default)s)",
     )
     add("--data-dir", type=Path, help="folder with the data set's files")
-    add("--timesteps", type=int, help="T (default: that of an npz file's recordings)")
+    add("--timesteps", type=int, help=f"T (default: that of an npz file's recordings; {RANDOM}: {RANDOM_STEPS})")
     add("--input-bits", type=int, help="bits of an input burst (default 8; of events 2)")
     add(
         "--mean",
@@ -108,6 +110,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"--samples {options.samples} is less than 1")
     if options.dt is not None and not 0 < options.dt < float("inf"):
         raise UserError(f"--dt {options.dt:g} is not a time above 0")
+    if options.calibrate == RANDOM and options.timesteps is None:
+        options.timesteps = RANDOM_STEPS
     if options.fine_tune and RANDOM in (options.calibrate, options.data):
         raise UserError("--fine-tune needs samples with labels; name a data set with --data")
     if options.guard_bits is None:

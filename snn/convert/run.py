@@ -39,7 +39,7 @@ def random_spikes(shape: Shape, timesteps: int, seed: int) -> Images:
 def samples_of(name: str, split: data.Split, options: argparse.Namespace, shape: Shape) -> Images:
     """A data set's samples, or random ones; raises UserError unless they have the network's ``shape``."""
     if name == RANDOM:
-        return random_spikes(shape, options.timesteps or 1, options.seed + (split == "test"))
+        return random_spikes(shape, options.timesteps, options.seed + (split == "test"))
     images = data.load(name, split, options.data_dir, options.timesteps or 1)
     if images.shape != shape:
         raise UserError(f"the samples of {name} have shape {images.shape}, and the network takes {shape}")
@@ -130,6 +130,8 @@ def run(options: argparse.Namespace) -> int:
             command=command_of(options),
         )
         write(result, options.out)
+    if options.calibrate == RANDOM:
+        print("note: spikes at random chose and measured the integers; --calibrate names a data set")
     print("\n".join(result.lines(labelled=options.calibrate != RANDOM)))
     print(f"{options.out}: {result.content['kind']} checkpoint")
     return 0
