@@ -19,7 +19,7 @@ USUAL_DT = 1e-3
 
 
 def to_nir(model: "nn.Module", path: Path | None = None, *, dt: float = USUAL_DT) -> Any:
-    """A model of snn layers as a NIR graph (:mod:`snn.convert.nir_export` says how).
+    """A model of snn layers as a NIR graph (:mod:`snn.convert.nir.export` says how).
 
     Its float form is written as it is, and its integer form with the weights, biases and leaks of the hardware.
 
@@ -40,7 +40,7 @@ def to_nir(model: "nn.Module", path: Path | None = None, *, dt: float = USUAL_DT
         raise UserError("the package nir is not installed; pip install 'qblif[nir]'") from error
     if not 0 < dt < math.inf:
         raise UserError(f"a timestep of {dt:g} seconds is not possible; give --dt a number above 0")
-    from snn.convert.nir_export import nir_graph_of
+    from snn.convert.nir.export import nir_graph_of
 
     graph = nir_graph_of(nir, model, dt)
     if path is not None:

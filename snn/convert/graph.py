@@ -1,6 +1,6 @@
 """A trained spiking network as its framework describes it: float operations between neurons.
 
-Readers (:mod:`snn.convert.nir_graph`, :mod:`snn.convert.modules`) make a graph of a file or a module;
+Readers (:mod:`snn.convert.nir.graph`, :mod:`snn.convert.modules.reader`) make a graph of a file or a module;
 :mod:`snn.convert.assembly` makes a model of snn layers of it. Every node has one output. What arrives at a node from
 several sources is added. A source that does not stand before its reader is read as it was one timestep earlier.
 """

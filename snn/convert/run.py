@@ -15,7 +15,7 @@ from snn import checkpoint
 from snn.convert.assembly import Feed, assemble
 from snn.convert.command import RANDOM
 from snn.convert.model import Converted
-from snn.convert.nir_file import read_nir
+from snn.convert.nir.file import read_nir
 from snn.convert.pipeline import Result, convert, fine_tuning
 from snn.convert.sources import feed_for, nir_network
 from snn.datasets import data

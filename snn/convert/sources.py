@@ -11,9 +11,9 @@ from qblif.network.nodes import Coding
 from snn.convert.assembly import Answer, Feed, assemble
 from snn.convert.graph import Graph, Neurons
 from snn.convert.model import Converted
-from snn.convert.modules import Reading, read_modules
+from snn.convert.modules.reader import Reading, read_modules
 from snn.convert.neurons import GUARD_BITS, TOLERANCE
-from snn.convert.nir_graph import graph_of
+from snn.convert.nir.graph import graph_of
 from snn.ranges import check_range
 
 USUAL_BITS: dict[Coding, int] = {"direct": 8, "frames": 8, "events": 2}
@@ -153,12 +153,12 @@ def from_nir(
     """The model of a NIR graph.
 
     Args:
-        graph: of type nir.NIRGraph, as :func:`snn.convert.nir_file.read_nir` reads it.
+        graph: of type nir.NIRGraph, as :func:`snn.convert.nir.file.read_nir` reads it.
         feed: what the network is fed with (:func:`feed_for`).
         dt: seconds per timestep; None if no neuron has a time constant.
         reset: what a spike leaves of the membrane, which NIR does not say.
         answer, weight_bits, guard_bits, tolerance: as in :func:`snn.convert.assembly.assemble`.
-        meant: ``rule``, ``firing`` and ``integration`` as in :func:`snn.convert.nir_graph.graph_of`, and ``ceiling``,
+        meant: ``rule``, ``firing`` and ``integration`` as in :func:`snn.convert.nir.graph.graph_of`, and ``ceiling``,
             the most spikes of a neuron in one timestep (1).
 
     Raises:

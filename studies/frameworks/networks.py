@@ -11,8 +11,8 @@ from snn.convert.assembly import assemble
 from snn.convert.comparison import quantized
 from snn.convert.graph import Neurons
 from snn.convert.model import Converted
-from snn.convert.modules import Reading, read_modules
-from snn.convert.recording import untouched
+from snn.convert.modules.reader import Reading, read_modules
+from snn.convert.modules.recording import untouched
 from snn.convert.sources import feed_for
 from studies.frameworks.architectures import Model
 

@@ -10,7 +10,7 @@ from qblif.network.nodes import InputSpec, Leak
 from snn import quantization
 from snn.architecture import ModelOptions
 from snn.bursts import Bursts, Encoder, Flatten, MaxPool2d, SumPool2d
-from snn.convert.nir_graph import graph_of, read_nir
+from snn.convert.nir.graph import graph_of, read_nir
 from snn.export import main, to_nir
 from snn.layers import ReadoutLayer, SpikingLayer
 from snn.models import make_model

@@ -10,8 +10,8 @@ from torch import nn
 
 from qblif.errors import UserError
 from snn.convert.graph import Convolution, Dense, Neurons
-from snn.convert.modules import read_modules
-from snn.convert.recording import untouched
+from snn.convert.modules.reader import read_modules
+from snn.convert.modules.recording import untouched
 from studies.frameworks.architectures import MODELS, STEPS
 from tests.snn.convert.graph_reference import run
 

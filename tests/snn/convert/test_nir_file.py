@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qblif.errors import UserError
-from snn.convert import nir_file
-from snn.convert.nir_file import read_nir
+from snn.convert.nir import file as nir_file
+from snn.convert.nir.file import read_nir
 
 nir = pytest.importorskip("nir")
 h5py = pytest.importorskip("h5py")

@@ -9,7 +9,7 @@ import torch
 
 from qblif.errors import UserError
 from snn.convert.graph import Affine, Convolution, Dense, Integrator, Neurons
-from snn.convert.nir_graph import graph_of, read_nir
+from snn.convert.nir.graph import graph_of, read_nir
 from tests.snn.convert.graph_steps import run
 from tests.snn.convert.nir_equations import simulate
 

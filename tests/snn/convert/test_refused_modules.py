@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from qblif.errors import UserError
-from snn.convert.modules import read_modules
+from snn.convert.modules.reader import read_modules
 
 snn = pytest.importorskip("snntorch", reason="pip install 'qblif[frameworks]'")
 spikegen = pytest.importorskip("snntorch.spikegen")

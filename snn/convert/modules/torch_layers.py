@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from snn.convert.graph import AdaptivePool, Affine, Convolution, Dense, Pool
-from snn.convert.terms import Operation
-from snn.convert.trace import Call
-from snn.convert.values import Traced, merged
+from snn.convert.modules.terms import Operation
+from snn.convert.modules.trace import Call
+from snn.convert.modules.values import Traced, merged
 
 Layer = Callable[[Call], list[Operation]]
 

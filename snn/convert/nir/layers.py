@@ -9,8 +9,8 @@ from torch import Tensor
 
 from qblif.reading import shown
 from snn.convert.graph import Affine, Convolution, Dense, Flatten, Node, Pair, Pool, Sides
-from snn.convert.nir_items import Item
-from snn.convert.nir_neurons import per_channel
+from snn.convert.nir.items import Item
+from snn.convert.nir.neurons import per_channel
 
 Dimensions = tuple[int, ...]
 """What NIR calls a shape: (features,), (channels, length) or (channels, rows, columns)."""

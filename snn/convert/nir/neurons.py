@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from snn.convert.graph import Affine, Integrator, Neurons, Node
 from snn.convert.neurons import TOLERANCE, NeuronForm, Reader
-from snn.convert.nir_wiring import Item
+from snn.convert.nir.wiring import Item
 
 Rule = Literal["euler", "exponential"]
 FINEST = 256

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from qblif.errors import UserError
-from snn.convert.module_neurons import CLASSES, SILENT, kind_of, known_neurons
-from snn.convert.terms import MismatchError, Origin, Port, Term, origins
-from snn.convert.torch_layers import layer_called, multi_step
-from snn.convert.trace import Call, Trace
-from snn.convert.values import Reduction, Traced, mark
+from snn.convert.modules.neurons import CLASSES, SILENT, kind_of, known_neurons
+from snn.convert.modules.terms import MismatchError, Origin, Port, Term, origins
+from snn.convert.modules.torch_layers import layer_called, multi_step
+from snn.convert.modules.trace import Call, Trace
+from snn.convert.modules.values import Reduction, Traced, mark
 
 STATES: dict[str, tuple[str, ...]] = {
     "Leaky": ("mem",),

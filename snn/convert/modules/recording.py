@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from qblif.errors import UserError
-from snn.convert.trace import Call, Trace
+from snn.convert.modules.trace import Call, Trace
 
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.convert.graph import Convolution, Dense, Flatten
-from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Term, Terms
-from snn.convert.values import Axis, Collected, Opaque, Traced, Value, joined, mark, places, regrouped
+from snn.convert.modules.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Term, Terms
+from snn.convert.modules.values import Axis, Collected, Opaque, Traced, Value, joined, mark, places, regrouped
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

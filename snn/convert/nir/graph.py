@@ -14,11 +14,11 @@ from qblif.network.checks import Shape
 from qblif.reading import shown
 from snn.convert.graph import INPUT, Graph, Node
 from snn.convert.neurons import TOLERANCE
-from snn.convert.nir_file import read_nir as read_nir
-from snn.convert.nir_items import Item
-from snn.convert.nir_layers import LARGEST, LAYERS, Dimensions, check_shape, declared
-from snn.convert.nir_neurons import Rule, Steps, integrator, population
-from snn.convert.nir_wiring import Wiring, wiring_of
+from snn.convert.nir.file import read_nir as read_nir
+from snn.convert.nir.items import Item
+from snn.convert.nir.layers import LARGEST, LAYERS, Dimensions, check_shape, declared
+from snn.convert.nir.neurons import Rule, Steps, integrator, population
+from snn.convert.nir.wiring import Wiring, wiring_of
 
 MOST_NOTES = 100
 INTEGRATORS = ("I", "LI", "CubaLI")

@@ -7,9 +7,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from snn.convert.graph import Flatten, Pool
-from snn.convert.terms import Joined, MismatchError
-from snn.convert.trace import Call
-from snn.convert.values import Axis, Group, Opaque, Reduction, Traced, joined, mark, places, size
+from snn.convert.modules.terms import Joined, MismatchError
+from snn.convert.modules.trace import Call
+from snn.convert.modules.values import Axis, Group, Opaque, Reduction, Traced, joined, mark, places, size
 
 
 def value_of(call: Call) -> Traced:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from snn.convert.graph import Affine, Dense
-from snn.convert.shape_functions import SHAPES
-from snn.convert.terms import ADD, ZERO
-from snn.convert.torch_layers import INSTEAD, adapted, convolved, normalized, pooled
-from snn.convert.trace import Call, tensors_in
-from snn.convert.values import Collected, Traced, joined
+from snn.convert.modules.shape_functions import SHAPES
+from snn.convert.modules.terms import ADD, ZERO
+from snn.convert.modules.torch_layers import INSTEAD, adapted, convolved, normalized, pooled
+from snn.convert.modules.trace import Call, tensors_in
+from snn.convert.modules.values import Collected, Traced, joined
 
 Handler = Callable[[Call], None]
 READS = re.compile(

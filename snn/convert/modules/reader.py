@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.convert.graph import Graph
-from snn.convert.module_graph import Output, build
-from snn.convert.neuron_calls import module_called
+from snn.convert.modules.builder import Output, build
+from snn.convert.modules.neuron_calls import module_called
+from snn.convert.modules.recording import Recorder, module_names, untouched, unwrapped
+from snn.convert.modules.torch_functions import function_called
+from snn.convert.modules.trace import Trace
 from snn.convert.neurons import TOLERANCE
-from snn.convert.recording import Recorder, module_names, untouched, unwrapped
-from snn.convert.torch_functions import function_called
-from snn.convert.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,11 +11,11 @@ from qblif.errors import UserError
 from qblif.network.checks import Shape
 from snn.convert.graph import INPUT as INPUT_NAME
 from snn.convert.graph import Affine, Convolution, Graph, Node
-from snn.convert.module_neurons import fires, integrator, population
-from snn.convert.neuron_calls import Record
-from snn.convert.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, origins, shown
-from snn.convert.trace import Trace
-from snn.convert.values import Collected, Opaque, Traced
+from snn.convert.modules.neuron_calls import Record
+from snn.convert.modules.neurons import fires, integrator, population
+from snn.convert.modules.terms import ADD, INPUT, ZERO, Joined, MismatchError, Operation, Origin, Term, origins, shown
+from snn.convert.modules.trace import Trace
+from snn.convert.modules.values import Collected, Opaque, Traced
 
 OverTime = Literal["each", "sum", "mean", "max", "last"]
 WAY_OUT = "let the model return the spikes, membranes or currents of one layer, or their sum, mean or maximum over time"

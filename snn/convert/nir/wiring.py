@@ -12,8 +12,8 @@ from typing import Any
 
 from qblif.errors import UserError
 from qblif.reading import shown
-from snn.convert.nir_file import DEEPEST, MOST_ENTRIES
-from snn.convert.nir_items import Item, check_attributes
+from snn.convert.nir.file import DEEPEST, MOST_ENTRIES
+from snn.convert.nir.items import Item, check_attributes
 
 LONGEST_NAME = 200
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qblif.errors import UserError
-from snn.convert.terms import Term
+from snn.convert.modules.terms import Term
 
 Role = Literal["time", "batch", "feature"]
 Reduction = Literal["mean", "sum", "max", "each"]
