@@ -126,7 +126,7 @@ class Encoder(nn.Module):
         scale = 1.0 if spec.coding == "events" else 1.0 / spec.burst_ceiling
         return Bursts(
             counts=counts.transpose(0, 1),
-            scale=torch.tensor(scale, device=samples.device),
+            scale=torch.tensor(scale, dtype=counts.dtype, device=samples.device),
             ceiling=spec.burst_ceiling,
             timesteps=timesteps,
             node=spec.name,

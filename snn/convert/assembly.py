@@ -137,7 +137,7 @@ class Assembly:
             if name == INPUT:
                 yield self.start()
             elif isinstance(source := self.node(name), Neurons):
-                yield Path.start(name, self.shape(source), delayed=late)
+                yield Path.start(name, self.shape(source), amplitude=source.form.amplitude, delayed=late)
             elif isinstance(source, Integrator):
                 raise source.refuse("never fires, so it can only be the last layer")
             elif name in passed:

@@ -94,10 +94,10 @@ class Path:
     delayed: bool = False
 
     @classmethod
-    def start(cls, source: str, shape: tuple[int, ...], *, delayed: bool = False) -> "Path":
-        """The spikes as they are sent."""
-        one = torch.ones(1, dtype=torch.float64)
-        return cls(source=source, shape=shape, scale=one, shift=0 * one, delayed=delayed)
+    def start(cls, source: str, shape: tuple[int, ...], *, amplitude: float = 1.0, delayed: bool = False) -> "Path":
+        """The spikes as they are sent, each worth ``amplitude``."""
+        scale = torch.tensor([amplitude], dtype=torch.float64)
+        return cls(source=source, shape=shape, scale=scale, shift=0 * scale, delayed=delayed)
 
     def through(self, node: Node) -> "Path":
         """The path after one more operation; raises UserError if hardware has none that is equal."""

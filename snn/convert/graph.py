@@ -107,7 +107,7 @@ class Flatten(Node):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neurons(Node):
-    """A population; it sends spikes that count 1 each.
+    """A population; it sends spikes that are worth ``form.amplitude`` each.
 
     Attributes:
         form: the neurons, with ``scale`` 1 where ``thresholds`` says how much a spike takes away.

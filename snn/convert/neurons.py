@@ -1,4 +1,4 @@
-"""Neurons of snnTorch and SpikingJelly as the integer form of docs/design.md.
+"""Neurons of snnTorch and SpikingJelly, and our own nodes for them, as the integer form of docs/design.md.
 
 A neuron is read from its module's attributes, and its spike function from its values at a few points; neither framework
 is imported. What the integer form does not contain is refused, and so is every attribute that is not known here, for
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from qblif.network.nodes import Leak
+from snn.neuron import QBLIF
 
 MOST_SHIFT = 8
 TOLERANCE = 2.0**-9
@@ -55,7 +56,7 @@ def nearest_decay(beta: float, tolerance: float) -> Decay | None:
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronForm:
-    """A neuron in the integer form. Its spikes count 1 each, so the next weights need no factor.
+    """A neuron in the integer form.
 
     Attributes:
         scale: s, the membrane that one spike takes away; dividing by it makes one spike the unit.
@@ -63,6 +64,7 @@ class NeuronForm:
         firing: the rule from which the rounding constant r follows.
         burst_ceiling: K.
         decay, current_decay: of the membrane, and of the synaptic current; None for neurons without one.
+        amplitude: g, what a spike is worth; what reads spikes is multiplied by it.
     """
 
     scale: float
@@ -72,6 +74,7 @@ class NeuronForm:
     reset: Literal["soft", "hard"]
     decay: Decay
     current_decay: Decay | None = None
+    amplitude: float = 1.0
 
     @property
     def factor(self) -> float:
@@ -271,6 +274,28 @@ def reciprocal_tau(neuron: Reader) -> tuple[float, str]:
     return torch.sigmoid(module.w.detach()).double().flatten()[0].item(), "w"
 
 
+def read_qblif(neuron: Reader) -> NeuronForm:
+    """QBLIFNode and QBLIFCell of :mod:`snn.nodes`: a burst takes s away and is worth s."""
+    inner: Any = neuron.module.neuron
+    neuron.require(type(inner) is QBLIF, "its neurons were exchanged; build it again")
+    usual = (inner.threshold, inner.fires_at) == (0.5, "threshold") and inner.current_decay is None
+    free = inner.membrane_limits is None and inner.current_limits is None
+    neuron.require(usual and free, "its neurons have options that snn.nodes does not name; build it without them")
+    neuron.require(inner.initialised, "no batch has chosen its scale; train it first")
+    scale = inner.scale.item()
+    neuron.require(0 < scale < math.inf, f"its scale is {scale:g}, which is not finite and above 0; train it again")
+    learned, leak = inner.decay.raw, inner.decay.fixed
+    beta = leak.multiplier / 2**leak.shift if learned is None else torch.sigmoid(learned.detach()).item()
+    return NeuronForm(
+        scale=scale,
+        firing="nearest",
+        burst_ceiling=inner.burst_ceiling,
+        reset=inner.reset,
+        decay=neuron.decay(beta, "its leak"),
+        amplitude=scale,
+    )
+
+
 SNNTORCH = {
     *("threshold", "beta", "graded_spikes_factor", "reset_mechanism_val", "_reset_mechanism", "reset_delay"),
     *("state_function", "state_quant", "spike_grad", "inhibition"),
@@ -287,6 +312,8 @@ READERS = {
     ("spikingjelly", "LIFNode"): (read_spikingjelly, SPIKINGJELLY | {"tau", "decay_input"}),
     ("spikingjelly", "ParametricLIFNode"): (read_spikingjelly, SPIKINGJELLY | {"w", "decay_input"}),
     ("spikingjelly", "ILIFNode"): (read_ilif, SPIKINGJELLY | {"tau", "decay_input"}),
+    ("snn", "QBLIFNode"): (read_qblif, {"neuron", "v", "_memories", "_memories_rv", "_step_mode"}),
+    ("snn", "QBLIFCell"): (read_qblif, {"neuron", "mem", "init_hidden", "output"}),
 }
 """For every framework and class of neuron: its reader, and all its attributes. Those that no reader asks for do not
 change the spikes."""
@@ -296,8 +323,8 @@ def neuron_form(module: nn.Module, tolerance: float = TOLERANCE) -> NeuronForm:
     """The integer form of a neuron.
 
     Args:
-        module: a neuron of snnTorch or SpikingJelly, as it is used in the forward pass; learned values are taken as
-            they are. It starts at rest; its present state does not matter.
+        module: a neuron of snnTorch, SpikingJelly or :mod:`snn.nodes`, as it is used in the forward pass; learned
+            values are taken as they are. It starts at rest; its present state does not matter.
         tolerance: the largest error of a decay that is not a multiple of 2^-8.
 
     Raises:

@@ -18,8 +18,11 @@ STATES: dict[str, tuple[str, ...]] = {
     "Synaptic": ("syn", "mem"),
     "RLeaky": ("spk", "mem"),
     "RSynaptic": ("spk", "syn", "mem"),
+    "QBLIFCell": ("mem",),
 }
-"""The states of snnTorch's neurons, in the order in which they take and return them."""
+"""The states of neurons that follow snnTorch, in the order in which they take and return them."""
+CONVENTIONS = {("snn", "QBLIFNode"): "spikingjelly", ("snn", "QBLIFCell"): "snntorch"}
+"""The framework for which each node of :mod:`snn.nodes` is made."""
 PORTS: dict[str, Port] = {"spk": "spikes", "syn": "current", "mem": "membrane", "v": "membrane"}
 
 
@@ -56,14 +59,15 @@ class Record:
 
 
 def framework(module: nn.Module) -> str:
-    """``"snntorch"``, ``"spikingjelly"`` or another package."""
-    return type(module).__module__.partition(".")[0]
+    """Whose conventions a neuron follows: ``"snntorch"``, ``"spikingjelly"`` or those of another package."""
+    kind = kind_of(module)
+    return CONVENTIONS.get(kind, kind[0])
 
 
 def is_neuron(module: nn.Module | None) -> bool:
     """Whether the module keeps a membrane."""
     packages = {kind.__module__ for kind in type(module).__mro__}
-    return any(one.startswith(("snntorch", "spikingjelly.activation_based.neuron")) for one in packages)
+    return any(one.startswith(("snntorch", "spikingjelly.activation_based.neuron", "snn.nodes")) for one in packages)
 
 
 def module_called(call: Call) -> None:
@@ -171,7 +175,7 @@ def tag_results(call: Call, record: Record, value: Traced, step: int | None) -> 
         last = record.timesteps - 1 if step is None else step
         if isinstance(module.v, Tensor):
             trace.tag(module.v, port("v", last, value.lead[-1:] if step is None else value.lead))
-        if isinstance(module.v_seq, Tensor) and step is None:
+        if isinstance(getattr(module, "v_seq", None), Tensor) and step is None:
             trace.tag(module.v_seq, port("v", None, value.lead))
         return
     names = ("spk", *(name for name in STATES[type(module).__name__] if name != "spk"))

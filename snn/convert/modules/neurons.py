@@ -128,7 +128,12 @@ def integrator(module: Any, name: str, tolerance: float) -> Node:
     """The node of a neuron whose membrane is read; raises UserError if spikes reset it."""
     kind = kind_of(module)
     reader = Reader(module=module, label=f"{name} ({kind[1]})", tolerance=tolerance)
-    way = "take reset_mechanism='none'" if kind[0] == "snntorch" else "take v_threshold=float('inf') and v_reset=0.0"
+    ways = {
+        "snntorch": "take reset_mechanism='none'",
+        "spikingjelly": "take v_threshold=float('inf') and v_reset=0.0",
+        "snn": "what its last layer computes without it",
+    }
+    way = ways[kind[0]]
     reader.require(not fires(module), f"its membrane is returned, and its spikes reset it; return spikes, or {way}")
     if kind[1] in SILENT:
         share = 1.0 if kind[1] == "NonSpikingIFNode" else reciprocal_tau(reader)[0]

@@ -56,7 +56,7 @@ def is_layer(module: nn.Module) -> bool:
             return False
         if kind.__name__ in ("StepModule", "SingleStepModule", "MultiStepModule"):
             continue  # says only that there is a step mode
-        if package.startswith(("snntorch", "spikingjelly")):
+        if package.startswith(("snntorch", "spikingjelly", "snn.nodes")):
             return kind.__name__ not in SPIKINGJELLY_CONTAINERS
     kind = type(module)
     return kind.__module__.startswith("torch.nn.modules") and kind.__name__ not in CONTAINERS
@@ -76,7 +76,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
             one.training = False
             if "_memories" in vars(one):
                 vars(one)["_memories"].update(vars(one)["_memories_rv"])
-            elif type(one).__module__.startswith("snntorch"):
+            elif type(one).__module__.startswith(("snntorch", "snn.nodes")):
                 states = [(name, value) for name, value in one._buffers.items() if name in STATES]
                 one._buffers.update({name: torch.zeros(0).to(value) for name, value in states if value is not None})
         yield

@@ -82,7 +82,7 @@ class Stepper:
             spikes = (membrane > (beta * unit if form.firing == "exceeded after leak" else unit)).double()
         left = membrane - spikes * unit if form.reset == "soft" else membrane * (spikes == 0)
         self.membranes[node.name] = left
-        return spikes
+        return form.amplitude * spikes
 
     def state(self, states: dict[str, Tensor], node: graphs.Node, x: Tensor) -> Tensor:
         return states.get(node.name, torch.zeros_like(x))

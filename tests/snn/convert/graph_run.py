@@ -89,7 +89,8 @@ def exact(decay) -> float:
 
 
 def run(graph: Graph, frames: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What every node gives at every timestep, (T, batch, ...), for float64 frames (T, batch, C, H, W)."""
+    """What every node gives at every timestep, (T, batch, ...), for float64 frames (T, batch, C, H, W); of neurons the
+    number of spikes."""
     populations = {node.name: Population(node) for node in graph.nodes if isinstance(node, Neurons | Integrator)}
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     found: dict[str, list[torch.Tensor]] = {node.name: [] for node in graph.nodes}
@@ -99,9 +100,9 @@ def run(graph: Graph, frames: torch.Tensor) -> dict[str, torch.Tensor]:
             frame = frames[step]
             return frame.flatten(1) if isinstance(reader, Dense) and graph.shape[1:] == (1, 1) else frame
         late = places[name] >= places[reader.name]
-        if not late or step:
-            return found[name][step - late]
         node = graph.nodes[places[name]]
+        if not late or step:
+            return found[name][step - late] * (node.form.amplitude if isinstance(node, Neurons) else 1.0)
         if name in populations:
             return 0.0
         # Before the first timestep nobody has fired, and only a bias is left of what a linear operation gives.

@@ -33,7 +33,7 @@ FORMS = (
     form(0.5, firing="exceeded", reset="hard", gain=0.25),
     form(0.5, firing="exceeded after leak"),
     form(0.75, firing="exceeded after leak", current_decay=nearest_decay(0.5, 0.0)),
-    form(0.25, firing="nearest", burst_ceiling=4, scale=0.5),
+    form(0.25, firing="nearest", burst_ceiling=4, scale=0.5, amplitude=0.5),
 )
 
 
