@@ -170,7 +170,7 @@ REFUSED = {
     "36x": ["--data", "digits", "--hidden", "36x"],
     "--hidden 0r is outside": ["--data", "digits", "--hidden", "0r"],
     "--theta 0.0 ": ["--data", "digits", "--theta", "0"],
-    "--guard-bits 9 ": ["--data", "digits", "--guard-bits", "9"],
+    "--guard-bits 17 ": ["--data", "digits", "--guard-bits", "17"],
     "--truncate -1 ": ["--data", "digits", "--truncate", "-1"],
     "--clip nan ": ["--data", "digits", "--clip", "nan"],
     "membrane_limits 1 and 2 are not": ["--data", "digits", "--membrane-limits", "1", "2"],
