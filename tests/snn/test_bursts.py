@@ -19,6 +19,13 @@ def test_every_byte_becomes_the_burst_that_the_hardware_takes(coding, shape, bit
     assert np.array_equal(counts.transpose(0, 1).numpy(), encode(samples, spec))
 
 
+def test_bursts_are_worth_as_much_as_their_float_type_can_say():
+    encoder = Encoder(InputSpec(shape=(1, 2, 2), coding="direct", bits=8), 3)
+    pixels = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    assert encoder(pixels).scale.dtype == torch.float32
+    assert encoder.double()(pixels).scale == 1 / 255
+
+
 @pytest.mark.parametrize(
     ("coding", "samples"),
     [
