@@ -27,7 +27,14 @@ COUNT_TEMPERATURE = 1 / 8
 
 
 def fine_tuning(
-    floats: Converted, *, epochs: int, learning_rate: float, batch: int = 128, seed: int = 1, flip: bool = False
+    floats: Converted,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch: int = 128,
+    seed: int = 1,
+    flip: bool = False,
+    distillation: float = 0.5,
 ) -> Recipe:
     """A training of the integers that suits a converted model; arguments as in :class:`snn.recipe.Recipe`."""
     return Recipe(
@@ -37,6 +44,7 @@ def fine_tuning(
         qat_learning_rate=learning_rate,
         seed=seed,
         flip=flip,
+        distillation=distillation,
         label_smoothing=0.0,
         temperature=COUNT_TEMPERATURE if floats.counts else 1.0,
     )
@@ -142,9 +150,9 @@ def fine_tuned(
     command: str,
     quiet: bool,
 ) -> Converted:
-    """The integers after quantization-aware training, in which the float model is the teacher."""
+    """The integers after quantization-aware training, in which the float model is the teacher, if there is one."""
     single = copy.deepcopy(floats).float()
-    teacher = copy.deepcopy(single)
+    teacher = copy.deepcopy(single) if recipe.distillation else None
     training = Training(single, recipe, images, test, command=command, teacher=teacher)
     train(training, out, resume=resume, quiet=quiet)
     model = training.tested

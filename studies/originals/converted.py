@@ -35,6 +35,7 @@ def parser() -> Arguments:
     add("--fine-tune", type=int, default=2, help="epochs on the integers (default %(default)s)")
     add("--learning-rate", type=float, default=5e-4, help="their highest learning rate (default %(default)s)")
     add("--batch", type=int, default=128, help="images per step (default %(default)s)")
+    add("--distillation", type=float, default=0.5, help="share of the float model's answers (default %(default)s)")
     add("--data-dir", type=Path, help="folder of Fashion-MNIST's IDX files; default: fetched once")
     add("--resume", action="store_true", help="continue from OUT.resume")
     return result
@@ -52,9 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
     sample = torch.from_numpy(test.pixels[:1].copy()) / 255
     floats = from_modules(original, sample, weight_bits=options.weight_bits, guard_bits=FINE_GUARD_BITS)
     recipe = fine_tuning(
-        floats, epochs=options.fine_tune, learning_rate=options.learning_rate, batch=options.batch, flip=True
+        floats,
+        epochs=options.fine_tune,
+        learning_rate=options.learning_rate,
+        batch=options.batch,
+        flip=True,
+        distillation=options.distillation,
     )
-    kept = ("weight_bits", "fine_tune", "learning_rate", "batch")
+    kept = ("weight_bits", "fine_tune", "learning_rate", "batch", "distillation")
     words = [str(word) for name in kept for word in (f"--{name.replace('_', '-')}", getattr(options, name))]
     command = shlex.join(["python", "-m", "studies.originals.converted", options.framework, *words])
     with sole_training(options.out):
