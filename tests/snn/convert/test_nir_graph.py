@@ -1,5 +1,6 @@
 """NIR graphs as graphs of float operations, against NIR's own equations."""
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.snn.convert.nir_equations import simulate
 
 nir = pytest.importorskip("nir")
 
-SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "nir"
+PAPER = Path(os.environ.get("QBLIF_DATA", "")) / "nir"
+"""The graphs of the NIR paper."""
 DT = 1e-3
 TIMESTEPS = 25
 
@@ -481,10 +483,10 @@ FILES: dict[str, tuple] = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_files_of_the_paper(name):
-    if not (SHARED / name).is_file():
-        pytest.skip(f"{name} of the NIR paper is not here")
+    if not (PAPER / name).is_file():
+        pytest.skip(f"no nir/{name} here; QBLIF_DATA may name a folder that holds it")
     kinds, shape = FILES[name]
-    converted = graph_of(read_nir(SHARED / name), dt=1e-4, reset="hard")
+    converted = graph_of(read_nir(PAPER / name), dt=1e-4, reset="hard")
     found = [type(node) for node in converted.nodes]
     assert all(found.count(kind) == kinds.count(kind) for kind in kinds)
     assert converted.shape == shape
