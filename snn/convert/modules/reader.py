@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from qblif.errors import UserError
 from snn.convert.graph import Graph
-from snn.convert.modules.builder import Output, build
+from snn.convert.modules.builder import build
 from snn.convert.modules.neuron_calls import module_called
+from snn.convert.modules.outputs import Output
 from snn.convert.modules.recording import Recorder, module_names, untouched, unwrapped
 from snn.convert.modules.torch_functions import function_called
 from snn.convert.modules.trace import Trace
