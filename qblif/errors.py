@@ -9,10 +9,11 @@ import argparse
 import errno
 import functools
 import os
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -40,6 +41,19 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
+
+    def command(self, options: argparse.Namespace, *, without: Iterable[str] = ()) -> str:
+        """The command line that gives these options; those that have their default value are left out, and so are those
+        in ``without``."""
+        words = self.prog.split()
+        for action in self._actions:
+            value = getattr(options, action.dest, action.default)
+            if value == action.default or action.dest in without:
+                continue
+            words += action.option_strings[:1]
+            if value is not True:
+                words += [str(part) for part in value] if isinstance(value, list) else [str(value)]
+        return shlex.join(words)
 
 
 def check_output_file(path: Path | None, option: str) -> None:

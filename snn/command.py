@@ -5,7 +5,6 @@ options on the command line override it.
 """
 
 import argparse
-import shlex
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ NOT_OF_THE_TRAINING = ("recipe", "data_dir", "device", "resume", "help")
 """Options that say where and how a training runs, without effect on its result."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line of ``python -m snn.train``."""
     result = Arguments(
         prog="python -m snn.train",
@@ -108,12 +107,4 @@ def option_words(content: dict[str, Any], where: str) -> list[str]:
 
 def command_of(options: argparse.Namespace, *, without: Sequence[str] = ()) -> str:
     """The command that repeats this training, without this machine's own settings and the options ``without``."""
-    words = ["python", "-m", "snn.train"]
-    for action in parser()._actions:
-        value = getattr(options, action.dest, None)
-        if value == action.default or action.dest in (*NOT_OF_THE_TRAINING, *without):
-            continue
-        words.append(action.option_strings[0])
-        if value is not True:
-            words += [str(part) for part in value] if isinstance(value, list) else [str(value)]
-    return shlex.join(words)
+    return parser().command(options, without=(*NOT_OF_THE_TRAINING, *without))

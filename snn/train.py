@@ -5,17 +5,14 @@ python -m snn.train --data fashion_mnist --model mlp --out model.pt
 
 import argparse
 import copy
-import json
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from qblif.errors import UserError, check_output_file, command_line
-from qblif.files import whole_file
+from qblif.errors import command_line
 from qblif.progress import step
 from snn import checkpoint, quantization
 from snn.command import command_of, parse
@@ -23,7 +20,8 @@ from snn.datasets import data
 from snn.datasets.data import Images
 from snn.models import make_model
 from snn.recipe import model_options_of, recipe_of
-from snn.training import Training, resumable, resume_file, sole_training, storing, train
+from snn.results import check_out, write_results
+from snn.training import Training, resumable, sole_training, storing, train
 from snn.workers import Workers, processor, workers
 
 COUNTED = 5000
@@ -67,21 +65,6 @@ def content_of(training: Training, options: argparse.Namespace, score: float) ->
     return content
 
 
-def check_out(path: Path) -> None:
-    """Raise UserError unless a checkpoint can be written there, with log and record beside it."""
-    check_output_file(path, "--out")
-    if path.suffix in (".csv", ".json", ".lock") or path.name == "":
-        raise UserError(f"--out {path}: that suffix is the log's, the record's or the lock's; take model.pt, say")
-
-
-def write_results(content: dict[str, Any], out: Path) -> None:
-    """Write checkpoint and record, or leave both as they were; on success remove the training's state."""
-    with whole_file(out.with_suffix(".json")) as record:
-        record.write_text(json.dumps(content["training"], indent=2) + "\n")
-        checkpoint.save_atomically(content, out)
-    resume_file(out).unlink(missing_ok=True)
-
-
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
@@ -109,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         with step("counting the activity that the planner goes by"):
             content = content_of(training, options, score)
         with storing(training):
-            write_results(content, options.out)
+            write_results(content, content["training"], options.out)
     print(f"{options.out}: {content['kind']} checkpoint, test accuracy {score:.2%} of {len(test.labels)}")
     return 0
 

@@ -1,32 +1,28 @@
 """What ``python -m snn.convert`` does."""
 
 import argparse
-import json
-import shlex
-from pathlib import Path
 
 import numpy as np
 
-from qblif.errors import UserError, check_output_file
-from qblif.files import whole_file
+from qblif.errors import UserError
 from qblif.network.checks import Shape
 from qblif.progress import step
-from snn import checkpoint
 from snn.convert.assembly import Feed, assemble
-from snn.convert.command import RANDOM
+from snn.convert.command import RANDOM, parser
 from snn.convert.model import Converted
 from snn.convert.nir.file import read_nir
-from snn.convert.pipeline import Result, convert, fine_tuning
+from snn.convert.pipeline import convert, fine_tuning
 from snn.convert.sources import feed_for, nir_network
 from snn.datasets import data
 from snn.datasets.data import Images
 from snn.recipe import Recipe
-from snn.training import resume_file, sole_training
+from snn.results import check_out, write_results
+from snn.training import sole_training
 
 RANDOM_SAMPLES = 64
 RANDOM_SPIKES = 0.25
 """The share of ones among random spikes."""
-ORDERLESS = ("out", "resume", "samples", "data_dir")
+NOT_OF_THE_TRAINING = ("out", "resume", "samples", "data_dir")
 """Options without effect on what is trained."""
 
 
@@ -76,27 +72,9 @@ def recipe_of(options: argparse.Namespace, floats: Converted) -> Recipe | None:
     )
 
 
-def command_of(options: argparse.Namespace) -> str:
-    """The command that repeats this conversion."""
-    words = ["python", "-m", "snn.convert"]
-    for name, value in vars(options).items():
-        if name not in ORDERLESS and value is not None:
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{'from' if name == 'source' else name.replace('_', '-')}", *map(str, values)]
-    return shlex.join(words)
-
-
-def write(result: Result, out: Path) -> None:
-    """Write checkpoint and report, or leave both as they were."""
-    with whole_file(out.with_suffix(".json")) as report:
-        report.write_text(json.dumps(result.report() | {"training": result.content["training"]}, indent=2) + "\n")
-        checkpoint.save_atomically(result.content, out)
-    resume_file(out).unlink(missing_ok=True)
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what the options ask for; returns the exit code. Raises UserError."""
-    check_output_file(options.out, "--out")
+    check_out(options.out)
     graph = nir_network(
         read_nir(options.source),
         dt=options.dt,
@@ -127,9 +105,10 @@ def run(options: argparse.Namespace) -> int:
             recipe=recipe_of(options, floats),
             out=options.out,
             resume=options.resume,
-            command=command_of(options),
+            command=parser().command(options, without=NOT_OF_THE_TRAINING),
         )
-        write(result, options.out)
+        record = result.report() | {"training": result.content["training"]}
+        write_results(result.content, record, options.out)
     if options.calibrate == RANDOM:
         print("note: spikes at random chose and measured the integers; --calibrate names a data set")
     print("\n".join(result.lines(labelled=options.calibrate != RANDOM)))

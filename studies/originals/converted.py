@@ -3,25 +3,21 @@
 python -m studies.originals.converted snntorch --from snntorch.pt --fine-tune 2 --out model.pt
 """
 
-import json
-import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from qblif.errors import Arguments, check_output_file, command_line
-from qblif.files import whole_file
-from snn import checkpoint
+from qblif.errors import Arguments, command_line
+from snn.convert.command import FINE_GUARD_BITS
 from snn.convert.pipeline import convert, fine_tuning
 from snn.convert.sources import from_modules
 from snn.datasets import data
-from snn.training import resume_file, sole_training
+from snn.results import check_out, write_results
+from snn.training import sole_training
 from studies.originals.__main__ import MODULES
 from studies.originals.training import accuracy
-
-FINE_GUARD_BITS = 4
 
 
 def parser() -> Arguments:
@@ -45,7 +41,7 @@ def parser() -> Arguments:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
-    check_output_file(options.out, "--out")
+    check_out(options.out)
     module = import_module(MODULES[options.framework])
     original = module.load(options.source)
     images, test = (data.load("fashion_mnist", split, options.data_dir) for split in ("train", "test"))
@@ -60,15 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         flip=True,
         distillation=options.distillation,
     )
-    kept = ("weight_bits", "fine_tune", "learning_rate", "batch", "distillation")
-    words = [str(word) for name in kept for word in (f"--{name.replace('_', '-')}", getattr(options, name))]
-    command = shlex.join(["python", "-m", "studies.originals.converted", options.framework, *words])
+    command = parser().command(options, without=("source", "out", "data_dir", "resume"))
     with sole_training(options.out):
         result = convert(floats, images, test, recipe=recipe, out=options.out, resume=options.resume, command=command)
-        with whole_file(options.out.with_suffix(".json")) as report:
-            report.write_text(json.dumps(result.report() | {"original": share}, indent=2) + "\n")
-            checkpoint.save_atomically(result.content, options.out)
-        resume_file(options.out).unlink(missing_ok=True)
+        write_results(result.content, result.report() | {"original": share}, options.out)
     print(f"original: {share:.2%} of {len(test.labels):,} images in {options.framework}")
     print("\n".join(result.lines()))
     return 0

@@ -71,6 +71,10 @@ def test_integers_are_trained_further(file, tmp_path, capsys):
     assert main(words(file, out, *options)) == 0
     report = json.loads(out.with_suffix(".json").read_text())
     assert report["trained"]["integer_right"] > report["rounded"]["integer_right"] + 50
+    assert report["training"]["command"].startswith("python -m snn.convert --from ")
+    assert "--weight-bits 3 --fine-tune 8 --learning-rate 0.01" in report["training"]["command"].replace(
+        "--guard-bits 4 ", ""
+    )
     assert report["training"]["test_accuracy"] == report["trained"]["integer_right"] / report["trained"]["labels"]
     assert "trained: accuracy" in capsys.readouterr().out
     assert not out.with_suffix(".pt.resume").exists()
@@ -109,6 +113,7 @@ def test_without_data_spikes_are_random(file, tmp_path, capsys):
         (["--calibrate", "digits", "--samples", "0"], "--samples"),
         (["--calibrate", "random", "--fine-tune", "1"], "--data"),
         (["--calibrate", "digits", "--out", "/nowhere/model.pt"], "/nowhere"),
+        (["--calibrate", "digits", "--out", "model.json"], "the record's"),
     ],
 )
 def test_errors_are_one_line(options, message, file, tmp_path, fails):
