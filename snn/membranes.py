@@ -35,11 +35,12 @@ def membranes(model: nn.Module, samples: Tensor) -> dict[str, Tensor]:
 
 
 def potentials(neuron: Neuron, current: Tensor, timesteps: int, *rest: Any) -> Tensor:
-    """V after each timestep, (T, batch, *shape): that of runs of 1, 2, ... timesteps."""
+    """V after each timestep, (T, batch, *shape): the neurons run one timestep at a time, and keep their state."""
     *bits, feedback = rest
-    found = []
-    for step in range(1, timesteps + 1):
-        memory = Memory()
-        neuron(current[:step], step, *bits, feedback=feedback, memory=memory)
+    memory, found = Memory(), []
+    for step in range(timesteps):
+        memory.calls = 0
+        arriving = current[min(step, len(current) - 1)].unsqueeze(0)
+        neuron(arriving, 1, *bits, feedback=feedback, memory=memory)
         found.append(memory.states[0]["V"])
     return torch.stack(found)
