@@ -17,7 +17,7 @@ from snn.models import make_model
 from snn.neuron import LIF, QBLIF, SynapticLIF
 from snn.projections import QuantConv2d, QuantLinear
 from snn.tracing import traced
-from tests.snn.convert.graph_steps import run
+from tests.snn.convert.graph_reference import run
 
 nir = pytest.importorskip("nir")
 
@@ -136,16 +136,14 @@ def compared(model, samples, graph):
         logits = model(samples)
     counts = model.encoder(samples).counts.double()
     counts = counts.expand(TIMESTEPS, *counts.shape[1:])
-    spikes = 0
-    for sample in range(len(samples)):
-        found = run(graph, counts[:, sample])
-        for call in calls:
-            if isinstance(call.output, Bursts):
-                expected = call.output.counts[:, sample].flatten(1)
-                assert torch.equal(found[call.name].flatten(1), expected.double()), call.name
-                spikes += int(expected.sum())
-                assert 0 < expected.mean() < 1, call.name
-        assert torch.allclose(found["readout"][-1].flatten(), logits[sample].double(), rtol=1e-6, atol=1e-6)
+    spikes, found = 0, run(graph, counts)
+    for call in calls:
+        if isinstance(call.output, Bursts):
+            expected = call.output.counts.flatten(2)
+            assert torch.equal(found[call.name].flatten(2), expected.double()), call.name
+            spikes += int(expected.sum())
+            assert 0 < expected.mean() < 1, call.name
+    assert torch.allclose(found["readout"][-1].flatten(1), logits.double(), rtol=1e-6, atol=1e-6)
     return spikes
 
 

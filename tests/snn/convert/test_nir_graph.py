@@ -11,7 +11,7 @@ import torch
 from qblif.errors import UserError
 from snn.convert.graph import Affine, Convolution, Dense, Integrator, Neurons
 from snn.convert.nir.graph import graph_of, read_nir
-from tests.snn.convert.graph_steps import run
+from tests.snn.convert.graph_reference import run
 from tests.snn.convert.nir_equations import simulate
 
 nir = pytest.importorskip("nir")
@@ -101,8 +101,8 @@ def some_inputs(shape, chance=0.4):
 def given_by(converted, inputs, names):
     """What nodes of a converted graph give, in the shapes that NIR has."""
     shape = converted.shape
-    found = run(converted, torch.from_numpy(inputs).reshape(len(inputs), *shape))
-    return {name: found[name].numpy() for name in names}
+    found = run(converted, torch.from_numpy(inputs).reshape(len(inputs), 1, *shape))
+    return {name: found[name].squeeze(1).numpy() for name in names}
 
 
 def compare(converted, expected, names, inputs):
