@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from snn.bursts import Bursts
 from snn.convert.assembly import assemble
 from snn.convert.comparison import quantized
-from snn.convert.graph import Neurons
+from snn.convert.graph import Graph, Neurons
 from snn.convert.model import Converted
 from snn.convert.modules.reader import Reading, read_modules
 from snn.convert.modules.recording import untouched
@@ -71,12 +71,12 @@ def compare_network(model: Model, decisions: int) -> Outcome:
         samples = [
             torch.randint(0, COUNTS, model.shape, generator=generator).double() for _ in range(model.called or 1)
         ]
-        recordings = recorded(model, reading, samples)
+        recordings = frames_of(model, reading, samples).transpose(0, 1).to(torch.uint8)
         if floats is None or integers is None:
             feed = feed_for(coding="events", timesteps=recordings.shape[1])
             floats = assemble(reading.graph, feed, weight_bits=WEIGHT_BITS, guard_bits=12)
             integers = quantized(floats, recordings)
-        theirs = spikes_of(module, reading, samples)
+        theirs, _ = framework_run(module, reading.graph, samples)
         ours, whole = (converted_spikes(one, recordings, set(theirs)) for one in (floats, integers))
         total = Outcome(
             layers=len(theirs),
@@ -89,22 +89,28 @@ def compare_network(model: Model, decisions: int) -> Outcome:
     return total
 
 
-def recorded(model: Model, reading: Reading, samples: list[Tensor]) -> Tensor:
-    """What the converted model takes, uint8 (batch, T, C, H, W)."""
+def frames_of(model: Model, reading: Reading, samples: list[Tensor]) -> Tensor:
+    """What the network of a model gets, (T, batch, C, H, W).
+
+    Args:
+        model: the model.
+        reading: of its module.
+        samples: what the module is called with, one after the other.
+    """
     if model.called is not None:
         frames = torch.stack(samples)
     elif reading.time_axis is None:
         frames = torch.stack(samples * reading.timesteps)
     else:
         frames = samples[0].movedim(reading.time_axis, 0)
-    return frames.reshape(*frames.shape[:2], *reading.graph.shape).transpose(0, 1).to(torch.uint8)
+    return frames.reshape(*frames.shape[:2], *reading.graph.shape)
 
 
 @torch.no_grad()
-def spikes_of(module: nn.Module, reading: Reading, samples: list[Tensor]) -> dict[str, Tensor]:
-    """What the framework's neurons send, (T, batch, neurons), by the names of the graph."""
+def framework_run(module: nn.Module, graph: Graph, samples: list[Tensor]) -> tuple[dict[str, Tensor], list[Any]]:
+    """What the framework's neurons send, (T, batch, neurons), by the names of the graph, and what the calls return."""
     sent: dict[str, list[Tensor]] = {}
-    names = {node.name for node in reading.graph.nodes if isinstance(node, Neurons)}
+    names = {node.name for node in graph.nodes if isinstance(node, Neurons)}
 
     def keep(name: str, several: bool) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
@@ -119,11 +125,11 @@ def spikes_of(module: nn.Module, reading: Reading, samples: list[Tensor]) -> dic
         if name in names
     ]
     with untouched(module):
-        for sample in samples:
-            module(sample)
+        results = [module(sample) for sample in samples]
     for hook in hooks:
         hook.remove()
-    return {name: torch.stack(steps).flatten(2) for name, steps in sent.items()}
+    assert set(sent) == names
+    return {name: torch.stack(steps).flatten(2) for name, steps in sent.items()}, results
 
 
 @torch.no_grad()

@@ -11,8 +11,8 @@ from torch import nn
 from qblif.errors import UserError
 from snn.convert.graph import Convolution, Dense, Neurons
 from snn.convert.modules.reader import read_modules
-from snn.convert.modules.recording import untouched
 from studies.frameworks.architectures import MODELS, STEPS
+from studies.frameworks.networks import frames_of, framework_run
 from tests.snn.convert.graph_reference import run
 
 snntorch = pytest.importorskip("snntorch", reason="pip install 'qblif[frameworks]'")
@@ -21,40 +21,6 @@ snntorch = pytest.importorskip("snntorch", reason="pip install 'qblif[frameworks
 def module_of(model):
     pytest.importorskip(model.framework, reason="pip install 'qblif[frameworks]'")
     return model.module()
-
-
-def inputs_of(model, reading, samples):
-    """What the graph gets, (T, batch, C, H, W)."""
-    if model.called is not None:
-        inputs = torch.stack(samples)
-    elif reading.time_axis is None:
-        inputs = torch.stack(samples * reading.timesteps)
-    else:
-        inputs = samples[0].movedim(reading.time_axis, 0)
-    return inputs.reshape(*inputs.shape[:2], *reading.graph.shape)
-
-
-@torch.no_grad()
-def framework_run(module, graph, samples):
-    """What the framework's neurons send, {name: (T, batch, features)}, and what the model returns."""
-    spikes: dict[str, list] = {}
-    names = {node.name for node in graph.nodes if isinstance(node, Neurons)}
-
-    def keep(name):
-        def hook(one, _, output):
-            sent = output[0] if isinstance(output, tuple) else output
-            several = getattr(one, "step_mode", "s") == "m"
-            spikes.setdefault(name, []).extend(sent.clone() if several else [sent.clone()])
-
-        return hook
-
-    hooks = [one.register_forward_hook(keep(name)) for name, one in module.named_modules() if name in names]
-    with untouched(module):
-        results = [module(sample) for sample in samples]
-    for hook in hooks:
-        hook.remove()
-    assert set(spikes) == names
-    return {name: torch.stack(sent).flatten(2) for name, sent in spikes.items()}, results
 
 
 REDUCE = {
@@ -74,7 +40,7 @@ def test_every_neuron_of_the_graph_decides_as_the_framework_s(model):
     torch.manual_seed(3)
     samples = [torch.rand_like(model.sample()) for _ in range(model.called or 1)]
     spikes, results = framework_run(module, reading.graph, samples)
-    outputs = run(reading.graph, inputs_of(model, reading, samples))
+    outputs = run(reading.graph, frames_of(model, reading, samples))
     assert sum(sent.numel() for sent in spikes.values()) > 2000
     for name, sent in spikes.items():
         assert 0.01 < sent.clamp(max=1).mean() < 0.95, name
@@ -96,7 +62,7 @@ def test_the_comparison_sees_another_neuron():
             replace(node, form=replace(node.form, **change)) if isinstance(node, Neurons) else node
             for node in reading.graph.nodes
         ]
-        outputs = run(replace(reading.graph, nodes=tuple(nodes)), inputs_of(model, reading, [model.sample()]))
+        outputs = run(replace(reading.graph, nodes=tuple(nodes)), frames_of(model, reading, [model.sample()]))
         assert not torch.equal(outputs["lif1"].flatten(2), spikes["lif1"])
 
 
