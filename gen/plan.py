@@ -90,7 +90,7 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
             if exact is not None:
                 worked = max(exact.cycles.worked.get(worker, 0) for worker in stage.workers)
                 array, done = worked / exact.count, exact.accumulates[stage.name]
-            busy = done / (sum(engine.lanes * engine.banks for engine in stage.engines) * between)
+            busy = done / (sum(engine.lanes * engine.adds_per_cycle for engine in stage.engines) * between)
             row |= {"cycles": max(array, cycles.neurons), "busy": busy}
     return rows
 

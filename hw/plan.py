@@ -124,21 +124,36 @@ def checked(part: type[Any], content: Any, where: str) -> Any:
     for field in fields(part):
         value, hint = left.pop(field.name), hints[field.name]
         choices = get_args(hint)
-        nested = next((one for one in (hint, *choices) if isinstance(one, type) and is_dataclass(one)), None)
-        if get_origin(hint) is tuple and nested is not None:
+        kinds = part_kinds(hint)
+        if get_origin(hint) is tuple and kinds:
             if not isinstance(value, list) or not 1 <= len(value) <= MOST_PARTS:
                 raise ValueError(f"{where}: {field.name} is not a list of 1 to {MOST_PARTS} parts")
-            value = tuple(checked(nested, one, f"{where}: {field.name}") for one in value)
-        elif nested is not None and not (value is None and type(None) in choices):
-            value = checked(nested, value, f"{where}: {field.name}")
+            value = tuple(checked(kind_of(kinds, one), one, f"{where}: {field.name}") for one in value)
+        elif kinds and not (value is None and type(None) in choices):
+            value = checked(kind_of(kinds, value), value, f"{where}: {field.name}")
         elif hint is int and counted and (type(value) is not int or not 1 <= value < MOST_OF_ANYTHING):
             raise ValueError(f"{where}: {field.name} {shown(value)} is not a whole number from 1 upward")
+        elif hint is bool and type(value) is not bool:
+            raise ValueError(f"{where}: {field.name} {shown(value)} is not true or false")
         elif hint == MemoryStyle and value not in choices:
             raise ValueError(f"{where}: {field.name} {shown(value)} is not one of {', '.join(choices)}")
         values[field.name] = value
     if left:
         raise ValueError(f"{where}: {shown(next(iter(left)))} is not known")
     return part(**values)
+
+
+def part_kinds(hint: Any) -> list[type[Any]]:
+    """The dataclasses that a field of a plan can hold, itself, one of several, or in a tuple."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return [hint]
+    return [kind for choice in get_args(hint) for kind in part_kinds(choice)]
+
+
+def kind_of(kinds: list[type[Any]], content: Any) -> type[Any]:
+    """Which of several kinds the JSON data of a part is: its ``type`` says so; parts of the first kind may lack it."""
+    stated = content.get("type") if isinstance(content, dict) else None
+    return next((kind for kind in kinds if getattr(kind, "type", None) == stated), kinds[0])
 
 
 def load_plan(path: Path) -> Plan:

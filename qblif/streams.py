@@ -9,14 +9,15 @@ from qblif.network.checks import IntArray, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class BurstStream:
-    """Shape of a stream of bursts: position (raster) -> fold -> timestep -> beat of ``group`` neighbouring channels.
+    """Shape of a stream of bursts: position (raster) -> fold -> timestep -> beat of neighbouring channels.
 
     Attributes:
         height, width: positions; 1 and 1 for dense populations.
         folds: folds of the population that sends it.
         steps: timesteps; 1 for a direct input, which is sent once for all of them.
-        beats: beats of one timestep of one fold.
-        group: G, channels per beat.
+        merged: timesteps that share a beat; ``steps`` then counts groups of so many timesteps.
+        beats: beats of one (group of) timesteps of one fold.
+        group: G, bursts per beat: of ``group // merged`` channels, timestep after timestep.
         burst_bits: bits of one burst.
     """
 
@@ -24,6 +25,7 @@ class BurstStream:
     width: int = 1
     folds: int = 1
     steps: int
+    merged: int = 1
     beats: int
     group: int
     burst_bits: int
@@ -31,7 +33,12 @@ class BurstStream:
     @property
     def channels(self) -> int:
         """Channels of all folds, padding included."""
-        return self.group * self.beats * self.folds
+        return self.group // self.merged * self.beats * self.folds
+
+    @property
+    def timesteps(self) -> int:
+        """Timesteps of a position, merged or not."""
+        return self.steps * self.merged
 
     @property
     def beats_per_position(self) -> int:
@@ -46,26 +53,27 @@ def stream_beats(bursts: IntArray, stream: BurstStream) -> IntArray:
     """Bursts in stream order: position -> fold -> timestep -> beat, padded with burst 0.
 
     Args:
-        bursts: (count, steps, C, H, W) as :func:`qblif.network.coding.encode` returns them.
+        bursts: (count, timesteps, C, H, W) as :func:`qblif.network.coding.encode` returns them.
         stream: shape of the stream; if it has one position, all of (C, H, W) are its channels.
 
     Returns:
         int64 (count, beats, group).
     """
-    count, steps = bursts.shape[:2]
-    shaped = bursts.reshape(count, steps, -1, stream.height, stream.width)
+    count, timesteps = bursts.shape[:2]
+    shaped = bursts.reshape(count, timesteps, -1, stream.height, stream.width)
     padded = np.pad(shaped, ((0, 0), (0, 0), (0, stream.channels - shaped.shape[2]), (0, 0), (0, 0)))
-    split = padded.reshape(count, steps, stream.folds, stream.beats, stream.group, stream.height, stream.width)
-    return split.transpose(0, 5, 6, 2, 1, 3, 4).reshape(count, -1, stream.group)
+    axes = (stream.folds, stream.beats, stream.group // stream.merged, stream.height, stream.width)
+    split = padded.reshape(count, -1, stream.merged, *axes)
+    return split.transpose(0, 6, 7, 3, 1, 4, 2, 5).reshape(count, -1, stream.group)
 
 
 def from_stream_beats(beats: IntArray, shape: Shape, stream: BurstStream) -> IntArray:
     """The bursts (count, steps, C, H, W) of a node of ``shape`` that :func:`stream_beats` turned into ``beats``."""
-    axes = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.group)
-    split = beats.reshape(len(beats), *axes).transpose(0, 4, 3, 5, 6, 1, 2)
-    full = split.reshape(len(beats), stream.steps, stream.channels, stream.height, stream.width)
+    axes = (stream.height, stream.width, stream.folds, stream.steps, stream.beats, stream.merged)
+    split = beats.reshape(len(beats), *axes, -1).transpose(0, 4, 6, 3, 5, 7, 1, 2)
+    full = split.reshape(len(beats), stream.timesteps, stream.channels, stream.height, stream.width)
     channels = int(np.prod(shape)) // (stream.height * stream.width)
-    return full[:, :, :channels].reshape(len(beats), stream.steps, *shape)
+    return full[:, :, :channels].reshape(len(beats), stream.timesteps, *shape)
 
 
 def beat_words(beats: IntArray, burst_bits: int) -> list[int]:

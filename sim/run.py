@@ -152,7 +152,7 @@ def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[st
             golden.accumulates(projection, design.network, bursts[projection.source])
             for projection in design.network.weighted_projections(layer.name)
         )
-        result[layer.name] = done / (sum(engine.lanes * engine.banks for engine in layer.engines) * cycles)
+        result[layer.name] = done / (sum(engine.lanes * engine.adds_per_cycle for engine in layer.engines) * cycles)
     return result
 
 

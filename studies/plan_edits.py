@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
 from hw.engines.event.engine import EventPlan
+from hw.engines.window.engine import WindowPlan
+from hw.neurons.plans import UnrolledPlan
 from hw.plan import Plan
+from hw.stages.readout import ReadoutPlan
 from hw.stages.stage import StagePlan
 from qblif.network.graph import Network
 
@@ -61,3 +64,29 @@ def parts_of(stage: StagePlan) -> list[Any]:
 def with_fields(part: Any, fields: dict[str, object]) -> Any:
     """A part of a plan with those of the fields replaced that it has."""
     return dataclasses.replace(part, **{name: value for name, value in fields.items() if hasattr(part, name)})
+
+
+def windowed(
+    stage: AnyPlan, *, channels: int, steps: int, lanes: int, planes: int, slides: bool, cores: int = 0, group: int = 0
+) -> AnyPlan:
+    """The plan of a layer with a window engine.
+
+    Args:
+        stage: the plan of a population or readout with one projection.
+        channels, steps: of the layer.
+        lanes, planes, slides: as in :class:`hw.engines.window.engine.WindowPlan`.
+        cores, group: of a population, if its neurons are to be unrolled; otherwise they are as they were.
+    """
+    engine = WindowPlan(
+        lanes=lanes,
+        folds=math.ceil(channels / lanes),
+        planes=planes,
+        table_inputs=6,
+        slides=slides,
+        field_memory="distributed",
+    )
+    plan: Any = stage
+    if isinstance(plan, ReadoutPlan):
+        return dataclasses.replace(plan, engine=engine, constants_memory="logic")
+    neurons = UnrolledPlan(cores=cores, steps=steps, group=group) if cores else plan.neurons
+    return dataclasses.replace(plan, engines=(engine,), neurons=neurons)

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from hw.coverage import ComputedRun, CoverPoint
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape
 from hw.rows_ahead import RowsAhead
 from hw.timing import Consumer, CurrentConsumer
 from qblif.network.checks import IntArray
-from qblif.streams import BurstStream
+from qblif.network.window import Window
+from qblif.streams import BurstStream, stream_beats
 
 
 class Expectation(Protocol):
@@ -68,7 +71,7 @@ class Engine(ABC):
         cores: currents in one beat.
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weights: int64 (channels, fan-in) in stream order.
-        lanes, folds, banks: neurons that accumulate at the same time, passes that cover all neurons, events per cycle.
+        lanes, folds: neurons that accumulate at the same time, and passes that cover all neurons.
     """
 
     source: str
@@ -78,12 +81,21 @@ class Engine(ABC):
     weights: IntArray
     lanes: int
     folds: int
-    banks: int
 
     @property
     @abstractmethod
     def stream(self) -> BurstStream:
         """The stream that comes in."""
+
+    @property
+    @abstractmethod
+    def adds_per_cycle(self) -> int:
+        """Weights that each lane can add per cycle."""
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether sums pass through a hand-over, which takes one cycle for each load."""
+        return True
 
     @property
     @abstractmethod
@@ -152,6 +164,16 @@ class Engine(ABC):
     @abstractmethod
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         """Exact timing of given inferences, with the ``bursts`` of its source: the engine's input, and its work."""
+
+
+def additions(bursts: IntArray, source: BurstStream, window: Window, channels: int) -> int:
+    """Additions of one weight into one of ``channels`` neurons, one per set bit-plane of the source's ``bursts``,
+    (inferences, timesteps, C, H, W)."""
+    beats = stream_beats(bursts, source)
+    planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
+    positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
+    looks = np.outer(window.rows.looks(source.height), window.columns.looks(source.width))
+    return int((positions * looks).sum()) * channels
 
 
 def numbered(name: str, number: int) -> str:

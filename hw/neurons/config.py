@@ -56,6 +56,8 @@ class NeuronConfig:
     Attributes:
         schedule: the order in which its neurons come; time-major, the states of all of them are stored.
         positions: height times width.
+        unrolled: every timestep has neuron cores of its own, as :class:`hw.neurons.unrolled.UnrolledBank` says.
+        shared_sums: with ``unrolled``: one sum serves all timesteps.
         endless: timesteps come without end, and only a reset brings the neurons to rest; otherwise every sample does.
         rounding: r, as :class:`qblif.network.nodes.Population` has it.
         bias, exponent: (folds * lanes,).
@@ -68,6 +70,8 @@ class NeuronConfig:
     cores: int
     group: int
     timesteps: int
+    unrolled: bool = False
+    shared_sums: bool = False
     endless: bool = False
     fraction_bits: int
     rounding: int
@@ -99,6 +103,12 @@ class NeuronConfig:
     def slots(self) -> int:
         """Cycles in which all lanes pass through the cores once."""
         return self.lanes // self.cores
+
+    @property
+    def parts(self) -> int:
+        """Cycles in which the bursts of a beat are gathered; with ``unrolled``, beats in which the cores' bursts of all
+        timesteps are sent."""
+        return self.cores * self.timesteps // self.group if self.unrolled else self.group // self.cores
 
     @property
     def turns(self) -> int:

@@ -9,7 +9,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.engines.event.engine import event_engine
+from hw.engines.registry import engine_of
 from hw.features import Features
 from hw.layouts import sums_layout
 from hw.logic import counter, first_frame
@@ -99,7 +99,7 @@ class FrameReadoutStage(ReadoutStage):
         network = around.network
         projection = network.weighted_projection(node.name)
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
-        engine = event_engine(
+        engine = engine_of(
             projection,
             plan.engine,
             around.streams[projection.source],

@@ -13,15 +13,17 @@ from amaranth.lib.wiring import Out
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation, numbered
-from hw.engines.event.engine import EventPlan, event_engine
+from hw.engines.event.engine import EventPlan
+from hw.engines.registry import EnginePlan, engine_of
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
-from hw.neurons.bank import MembraneTap, NeuronBank, NeuronBankTiming, bank_latency
+from hw.neurons import kinds
+from hw.neurons.bank import MembraneTap
 from hw.neurons.config import FrameBufferConfig, NeuronConfig, QueueConfig
-from hw.neurons.constants import constants_features
 from hw.neurons.coverage import neuron_points
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.frame_buffer import WAITING, FrameBuffer, FrameBufferTiming
+from hw.neurons.plans import NeuronPlan, UnrolledPlan
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
 from hw.schedule import Schedule, steps_per_frame
@@ -50,24 +52,6 @@ NEURONS = "neurons"
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuronPlan:
-    """How a bank of neurons is built.
-
-    Attributes:
-        cores: M, neuron cores; each updates one neuron per cycle.
-        group: G, channels per beat of the stream that leaves; a multiple of ``cores``.
-        membrane_memory, constants_memory: memory styles of membranes, and of biases and exponents.
-        skip_memory: memory style of the queues.
-    """
-
-    cores: int
-    group: int
-    membrane_memory: MemoryStyle
-    constants_memory: MemoryStyle
-    skip_memory: MemoryStyle
-
-
-@dataclass(frozen=True, kw_only=True)
 class PopulationPlan(StagePlan):
     """How a population is built.
 
@@ -81,26 +65,22 @@ class PopulationPlan(StagePlan):
 
     type: ClassVar[str] = "population"
     name: str
-    engines: tuple[EventPlan, ...]
-    neurons: NeuronPlan
+    engines: tuple[EnginePlan, ...]
+    neurons: NeuronPlan | UnrolledPlan
     widths: Widths | None = None
 
     @property
-    def engine(self) -> EventPlan:
+    def engine(self) -> EnginePlan:
         """The first engine; all engines have its lanes and folds."""
         return self.engines[0]
 
     def memories(self) -> dict[str, MemoryStyle]:
         fields = {numbered("field", number): engine.field_memory for number, engine in enumerate(self.engines)}
-        return {**fields, "membranes": self.neurons.membrane_memory}
+        return {**fields, **self.neurons.memories()}
 
     def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
         engines = tuple(engine.with_memories(styles, number) for number, engine in enumerate(self.engines))
-        neurons = dataclasses.replace(
-            self.neurons,
-            membrane_memory=styles.get("membranes", self.neurons.membrane_memory),
-            skip_memory=engines[0].field_memory,
-        )
+        neurons = self.neurons.with_memories(styles, engines[0].field_memory)
         return dataclasses.replace(self, engines=engines, neurons=neurons)
 
     def tables(self) -> dict[str, MemoryStyle]:
@@ -144,11 +124,9 @@ class PopulationStage(Stage):
     def derived(cls, node: Population, plan: PopulationPlan, around: Surroundings) -> Self:
         network, neurons = around.network, plan.neurons
         lanes, folds = plan.engine.lanes, plan.engine.folds
-        if lanes % neurons.group or neurons.group % neurons.cores:
-            raise UserError(
-                f"layer {node.name}: {lanes} lanes, beats of {neurons.group} channels and {neurons.cores} neuron cores "
-                f"do not divide each other"
-            )
+        steps = steps_per_frame(network, node.name, around.schedule)
+        shared_sums = around.streams[network.weighted_projections(node.name)[0].source].timesteps < steps
+        neurons.check(node.name, lanes, steps, shared_sums=shared_sums)
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
         engines = engines_of(node, plan, around, widths.accumulator)
         recurrent = sum(projection.recurrent for projection in network.weighted_projections(node.name))
@@ -178,8 +156,8 @@ class PopulationStage(Stage):
                 skip_config(skip, output, engines[main], neurons.skip_memory, around)
                 for skip in network.skips_into(node.name)
             ),
-            membrane_memory=neurons.membrane_memory,
-            constants_memory=neurons.constants_memory,
+            shared_sums=shared_sums,
+            **neurons.config(),
             bias_bits=widths.bias,
             exponent_bits=widths.exponent,
             accumulator_bits=widths.accumulator,
@@ -203,10 +181,8 @@ class PopulationStage(Stage):
             height=node.shape[1],
             width=node.shape[2],
             folds=plan.engine.folds,
-            steps=steps_per_frame(network, node.name, schedule),
-            beats=plan.engine.lanes // plan.neurons.group,
-            group=plan.neurons.group,
             burst_bits=node.burst_ceiling.bit_length(),
+            **plan.neurons.beats(plan.engine.lanes, steps_per_frame(network, node.name, schedule)),
         )
 
     @classmethod
@@ -256,11 +232,11 @@ class PopulationStage(Stage):
 
     @property
     def latency(self) -> int:
-        return self.engine.latency + bank_latency(self.bank)
+        return self.engine.latency + kinds.latency(self.bank)
 
     def memories(self) -> Inventory:
         yield from self.engine_memories()
-        yield from under(self.part(NEURONS), inventory(self.bank.constants, self.bank.membranes))
+        yield from under(self.part(NEURONS), kinds.bank_memories(self.bank))
         for name, waiting in self._waiting().items():
             memories = inventory(waiting.queue)
             yield from under(self.part(name), under(WAITING, memories) if waiting in self.delays else memories)
@@ -271,26 +247,12 @@ class PopulationStage(Stage):
             for number, engine in enumerate(self.engines)
             for memory, shape in engine.choosable_memories().items()
         }
-        return {**found, "membranes": self.bank.membranes.shape}
+        return {**found, **kinds.choosable_memories(self.bank)}
 
     def features(self) -> Features:
-        bank = self.bank
-        features = sum((engine.features() for engine in self.engines), Features())
-        features += Features(
-            stage=1,
-            core=bank.cores * bank.potential_bits,
-            leak=bank.cores * bank.membrane_bits * max(0, bank.leak.multiplier.bit_count() - 1),
-            exponent=bank.cores * bank.current_bits * bank.exponent_bits,
-            beat=bank.group * bank.burst_bits,
-            skip=sum(bank.cores * (bank.current_bits + skip.stream.burst_bits) for skip in bank.skips),
-            bank_adder=(len(self.engines) - 1) * bank.cores * bank.accumulator_bits,
-        )
-        if bank.current_leak is not None:
-            # Registers that hold J, and V while J is computed; rom_register counts plain registers.
-            features += Features(
-                rom_register=bank.cores * (bank.summed_bits + bank.membrane_bits + 3 * bank.synaptic_bits)
-            )
-        return features + constants_features(bank)
+        bank, added = self.bank, len(self.engines) - 1
+        features = sum((engine.features() for engine in self.engines), Features(stage=1))
+        return features + kinds.bank_features(bank) + Features(bank_adder=added * bank.cores * bank.accumulator_bits)
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
         forward = self.engines[: len(self.engines) - len(self.delays)]
@@ -300,10 +262,10 @@ class PopulationStage(Stage):
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         cycles, bank, output = [one.expected_cycles(expectation) for one in self.engines], self.bank, self.output
-        windows = output.height * output.width * bank.folds * output.steps
-        turn = max(bank.slots, bank.write_latency // bank.turns)
-        loads = windows / self.engine.repeats
-        neurons, array = windows * turn + loads, max(one.array for one in cycles)
+        passes = output.height * output.width * bank.folds
+        loads = passes * output.timesteps / self.engine.repeats
+        neurons = passes * kinds.cycles_per_fold(bank, output.timesteps) + loads * self.engine.hands_over
+        array = max(one.array for one in cycles)
         if self.delays:
             # A frame's recurrent currents need all bursts of the previous frame.
             array += neurons + self.latency
@@ -317,7 +279,7 @@ class PopulationStage(Stage):
         skips = [SkipTiming(skip) for skip in self.bank.skips]
         waiting = [*map(SkipTiming, self.queues), *map(FrameBufferTiming, self.delays)]
         sides = [Side(queue) for queue in waiting]
-        bank = NeuronBankTiming(self.bank, self.engine.repeats, skips, reader)
+        bank = kinds.bank_timing(self.bank, self.engine.repeats, skips, reader)
         rings: list[CurrentConsumer] = [*sides]
         rings.insert(self.main, CurrentsTiming(sides, bank) if sides else bank)
         forward = len(self.engines) - len(self.delays)
@@ -340,7 +302,7 @@ class PopulationStage(Stage):
         rings = self.add_engines(site)
         site.connect(arriving[0], rings[self.main].bursts)
         site.watch(f"arriving_{self.name}", rings[self.main].bursts)
-        bank = site.add(self.part(NEURONS), NeuronBank(self.bank))
+        bank = site.add(self.part(NEURONS), kinds.bank_component(self.bank))
         currents = rings[0].currents
         if len(rings) > 1:
             adder = CurrentAdder(len(rings), self.bank.cores, self.bank.accumulator_bits)
@@ -397,15 +359,16 @@ def engines_of(
             f"{len(plan.engines)} engines, or not the same lanes and folds for all; make a new plan"
         )
     steps = steps_per_frame(around.network, node.name, around.schedule)
+
     return tuple(
-        event_engine(
+        engine_of(
             projection,
             one,
             around.streams[projection.source],
             layer=node.name,
             cores=plan.neurons.cores,
             merged_steps=1,
-            repeats=steps // around.streams[projection.source].steps,
+            repeats=plan.neurons.repeats(steps, around.streams[projection.source].timesteps),
             accumulator_bits=accumulator_bits,
         )
         for projection, one in zip(projections, plan.engines, strict=True)

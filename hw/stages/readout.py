@@ -14,7 +14,8 @@ from amaranth.utils import bits_for
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation
-from hw.engines.event.engine import EventPlan, event_engine
+from hw.engines.event.engine import EventPlan
+from hw.engines.registry import EnginePlan, engine_of
 from hw.features import Features
 from hw.layouts import sums_layout
 from hw.logic import counter, times_constant
@@ -43,7 +44,7 @@ class ReadoutPlan(StagePlan):
 
     type: ClassVar[str] = "readout"
     name: str
-    engine: EventPlan
+    engine: EnginePlan
     constants_memory: MemoryStyle
     widths: Widths | None = None
 
@@ -77,13 +78,13 @@ class ReadoutStage(Stage):
         projection = network.weighted_projection(node.name)
         source = around.streams[projection.source]
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
-        engine = event_engine(
+        engine = engine_of(
             projection,
             plan.engine,
             source,
             layer=node.name,
             cores=1,
-            merged_steps=source.steps,
+            merged_steps=source.timesteps,
             repeats=1,
             accumulator_bits=widths.accumulator,
         )

@@ -7,7 +7,6 @@ import pytest
 
 from gen import build, plan
 from hw.configure import configure
-from hw.engines.event.costs import accumulates
 from qblif import golden
 from tests.networks import engine_of, random_bursts, random_convolutions, random_plan
 
@@ -84,5 +83,5 @@ def test_accumulates_are_those_of_the_golden_model(seed):
         projection = next(p for p in network.projections_into(layer.name) if hasattr(p, "weights"))
         engine = engine_of(layer)
         source = bursts[engine.source]
-        ours = accumulates(np.asarray(source), engine)
+        ours = engine.accumulates(np.asarray(source))
         assert ours == golden.accumulates(projection, network, source)

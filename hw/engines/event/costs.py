@@ -46,16 +46,6 @@ def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
     return shared.reshape(len(bursts), *shape)
 
 
-def accumulates(bursts: IntArray, projection: ProjectionConfig) -> int:
-    """Additions of one weight into one neuron, one per set bit-plane of the source's bursts."""
-    window, source = projection.window, projection.window.source
-    beats = stream_beats(bursts, source)
-    planes = sum((beats >> plane & 1).sum(axis=(0, 2)) for plane in range(source.burst_bits))
-    positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
-    looks = np.outer(window.rows.looks(source.height), window.columns.looks(source.width))
-    return int((positions * looks).sum()) * len(projection.weights)
-
-
 def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
     """Cost of every beat of a layer without a line buffer: (inferences, accumulations, beats)."""
     sums = projection.window.source.steps // projection.merged_steps

@@ -10,9 +10,17 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.coverage import ComputedRun, CoverPoint
-from hw.engines.engine import Engine, EngineCycles, EngineInput, Expectation, WorkTiming, numbered
+from hw.engines.engine import (
+    Engine,
+    EngineCycles,
+    EngineInput,
+    Expectation,
+    WorkTiming,
+    additions,
+    numbered,
+)
 from hw.engines.event.config import ProjectionConfig
-from hw.engines.event.costs import accumulates, accumulation_cycles, passing_costs, sampled_cycles, window_costs
+from hw.engines.event.costs import accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
 from hw.engines.event.handover import Handover
 from hw.engines.event.scanner import EventScanner
@@ -74,6 +82,10 @@ class EventPlan:
             )
         if self.lanes >= channels + MOST_IDLE_LANES:
             raise UserError(f"layer {layer}: a plan of {self.lanes} lanes for {channels} channels leaves them idle")
+        if source.merged > 1:
+            raise UserError(
+                f"layer {layer}: an event engine cannot separate timesteps that share a beat; make a new plan"
+            )
         if source.group % self.banks:
             raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
 
@@ -84,6 +96,10 @@ class EventEngine(ProjectionConfig, Engine):
     @property
     def stream(self) -> BurstStream:
         return self.window.source
+
+    @property
+    def adds_per_cycle(self) -> int:
+        return self.banks
 
     @property
     def latency(self) -> int:
@@ -112,7 +128,7 @@ class EventEngine(ProjectionConfig, Engine):
         return window.height * window.width * window.window.area
 
     def accumulates(self, bursts: IntArray) -> int:
-        return accumulates(bursts, self)
+        return additions(bursts, self.window.source, self.window.window, len(self.weights))
 
     def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
         interleaved = tuple(word for row in zip(*self.weight_words, strict=True) for word in row)
