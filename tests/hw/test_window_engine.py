@@ -11,6 +11,7 @@ from qblif.network.nodes import Leak, Readout
 from studies.network_builder import NetworkBuilder
 from studies.plan_edits import plan_for, windowed
 from studies.random_networks import dense_chain
+from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.test_top import check
 
 
@@ -44,4 +45,77 @@ def test_dense_layers(timesteps, input_group, hidden_0, readout, pauses):
     network = dense_chain(1, sizes=(20, 6, 3), timesteps=timesteps, input_bits=2)
     plan = plan_for(network, hidden_0={"lanes": 2, "cores": 1, "group": 1})
     changes = {"hidden_0": hidden_0} | ({"readout": readout} if readout else {})
-    check(network, with_windows(network, plan, input_group, **changes), pauses=pauses)
+    plan = with_windows(network, plan, input_group, **changes)
+    check(network, plan, pauses=pauses)
+    check_cycles(network, plan)
+
+
+def convolutions(timesteps: int, coding: str = "direct", **shape: object) -> Network:
+    """Two convolutions with a pooling between them."""
+    random = np.random.default_rng(5)
+
+    def neurons(channels: int) -> dict:
+        return {
+            "fraction_bits": 4,
+            "burst_ceiling": 3,
+            "leak": Leak(multiplier=1, shift=1),
+            "reset": "soft",
+            "bias": random.integers(-9, 9, channels),
+            "exponent": random.integers(0, 2, channels),
+        }
+
+    builder = NetworkBuilder(random=random, shape=(2, 7, 6), neurons=neurons)
+    builder.convolve("first", 4, **shape)
+    builder.pool("pool", "max", 2)
+    builder.convolve("second", 5, 3, padding=1)
+    builder.classify(3)
+    readout = Readout(fraction_bits=4, bias=random.integers(-9, 9, 3), exponent=np.zeros(3, dtype=np.int64))
+    return builder.network(timesteps=timesteps, coding=coding, input_bits=2, readout=readout)
+
+
+WINDOWS = {
+    "padded": {"kernel": 3, "padding": 1},
+    "valid": {"kernel": 3},
+    "strided": {"kernel": 3, "padding": 1, "stride": 2},
+    "one position": {"kernel": 1},
+    "dilated": {"kernel": 2, "dilation": 2, "padding": 1},
+    "rows and columns": {"kernel": (2, 3), "padding": (0, 2), "stride": (2, 1)},
+}
+
+
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_convolutions(window, pauses):
+    network = convolutions(2, **WINDOWS[window])
+    plan = with_windows(
+        network,
+        plan_for(network, first={"lanes": 4}, second={"lanes": 2, "cores": 1, "group": 1}),
+        first={"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 8},
+        second={"lanes": 2, "planes": 1, "slides": True, "cores": 2, "group": 2},
+    )
+    check(network, plan, pauses=pauses)
+    check_cycles(network, plan)
+
+
+@pytest.mark.parametrize("coding", ["direct", "events"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"lanes": 2, "planes": 1, "slides": True}, {"lanes": 5, "planes": 2, "slides": True}),
+        (
+            {"lanes": 2, "planes": 1, "slides": True, "cores": 2, "group": 1},
+            {"lanes": 3, "planes": 2, "slides": True, "cores": 3, "group": 6},
+        ),
+        (
+            {"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 2},
+            {"lanes": 5, "planes": 1, "slides": True, "cores": 5, "group": 10},
+        ),
+    ],
+)
+def test_lanes_planes_and_cores(first, second, coding):
+    network = convolutions(2, coding, kernel=3, padding=1)
+    plan = plan_for(network, first={"lanes": first["lanes"]}, second={"lanes": second["lanes"]})
+    readout = {"lanes": 3, "planes": 2, "slides": True}
+    plan = with_windows(network, plan, first=first, second=second, readout=readout)
+    check(network, plan)
+    check_cycles(network, plan)
