@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
 from hw.engines.engine import Expectation
@@ -53,6 +53,18 @@ class PoolingStage(PooledStage):
         return PoolingUnit.latency
 
     @property
+    def pause(self) -> int:
+        """Cycles to wait after each position until the partial results that it leaves can be read again; 0 where a
+        register keeps those of a row of a window, and the row's other windows take long enough."""
+        return 0 if self.holds else max(0, PoolingUnit.write_latency - self.stream.beats_per_position)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a register keeps the partial result of a row of a window."""
+        spare = self.stream.width - self.window.columns.kernel + 1
+        return self.stream.beats_per_position == 1 and spare >= PoolingUnit.write_latency
+
+    @property
     def partial_results(self) -> MemoryDeclaration:
         """One row of unfinished windows."""
         return MemoryDeclaration(
@@ -83,8 +95,7 @@ class PoolingStage(PooledStage):
         return StageCycles(arrival=0, array=0, neurons=self.most_cycles())
 
     def most_cycles(self) -> int:
-        positions = self.stream.height * self.stream.width
-        return positions * max(self.stream.beats_per_position, PoolingUnit.write_latency)
+        return self.stream.height * self.stream.width * (self.stream.beats_per_position + self.pause)
 
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
         assert reader is not None
@@ -108,10 +119,11 @@ class PoolingUnit(wiring.Component):
         cycle           0        1            2
 
     One row of unfinished windows is kept. A written word can be read ``write_latency`` = 3 cycles later, so if a
-    position has fewer beats than that, the stage pauses for the difference after each position.
+    position has fewer beats than that, the stage pauses for the difference after each position. Positions of a single
+    beat need no pause: a register keeps the partial result until the row of the window ends.
 
-    Throughput: one beat per cycle, but at least ``write_latency`` cycles per position. Latency: ``latency`` = 3 cycles
-    from a window's last beat to its result. While a result is not taken, the next one stalls the whole stage.
+    Throughput: one beat per cycle, and a pause of ``config.pause`` cycles after each position. Latency: ``latency`` = 3
+    cycles from a window's last beat to its result. While a result is not taken, the next one stalls the whole stage.
 
     Ports:
         arriving: ``bursts_layout(group, burst_bits)`` of ``config.stream``.
@@ -128,7 +140,6 @@ class PoolingUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        words = config.stream.beats_per_position
         results = bursts_layout(config.output.group, config.output.burst_bits)
         m.submodules[config.partial_results.name] = partial = config.partial_results.memory()
         read, write = partial.read_port(), partial.write_port()
@@ -140,10 +151,10 @@ class PoolingUnit(wiring.Component):
             self.arriving.ready.eq(advance & ~pausing),
             taken.eq(self.arriving.valid & self.arriving.ready),
         ]
-        address, kept, first, last, position_ends = self._place(m, taken)
-        pause = max(0, self.write_latency - words)
+        place = self._place(m, taken)
+        pause = config.pause
         if pause:
-            with m.If(taken & position_ends):
+            with m.If(taken & place.position_ends):
                 m.d.sync += pausing.eq(1)
             with m.If(counter(m, "paused", pause, advance & pausing)[1] & advance & pausing):
                 m.d.sync += pausing.eq(0)
@@ -154,6 +165,7 @@ class PoolingUnit(wiring.Component):
                 "valid": 1,
                 "first": 1,
                 "last": 1,
+                **({"begins": 1, "ends": 1} if config.holds else {}),
                 "address": read.addr.shape(),
                 "bursts": self.arriving.payload.shape(),
             }
@@ -162,26 +174,35 @@ class PoolingUnit(wiring.Component):
         fetched = Signal(layout, name="fetched")
         before = Signal(results, reset_less=True)
         combined = Signal(results)
-        m.d.comb += [read.en.eq(advance), read.addr.eq(address)]
+        m.d.comb += [read.en.eq(advance), read.addr.eq(place.address)]
         with m.If(advance):
             m.d.sync += [
-                asked.valid.eq(taken & kept),
-                asked.first.eq(first),
-                asked.last.eq(last),
-                asked.address.eq(address),
+                asked.valid.eq(taken & place.kept),
+                asked.first.eq(place.first),
+                asked.last.eq(place.last),
+                asked.address.eq(place.address),
                 asked.bursts.eq(self.arriving.payload),
                 fetched.eq(asked),
                 before.eq(read.data),
             ]
+        known, writes = before, fetched.valid & ~fetched.last & advance
+        if config.holds:
+            held, known = Signal.like(combined, name="held", reset_less=True), Signal.like(combined, name="known")
+            writes = writes & fetched.ends
+            m.d.comb += known.eq(Mux(fetched.begins, before, held))
+            with m.If(advance):
+                m.d.sync += [asked.begins.eq(place.begins), asked.ends.eq(place.ends)]
+                with m.If(fetched.valid):
+                    m.d.sync += held.eq(combined)
         for index in range(config.stream.group):
-            burst, so_far = fetched.bursts[index], before[index]
+            burst, so_far = fetched.bursts[index], known[index]
             more = so_far + burst if config.kind == "sum" else Mux(so_far > burst, so_far, burst)
             m.d.comb += combined[index].eq(Mux(fetched.first, burst, more))
 
         leaves = fetched.valid & fetched.last
         m.d.comb += [
             advance.eq(~leaves | ~self.leaving.valid | self.leaving.ready),
-            write.en.eq(fetched.valid & ~fetched.last & advance),
+            write.en.eq(writes),
             write.addr.eq(fetched.address),
             write.data.eq(combined),
         ]
@@ -189,9 +210,8 @@ class PoolingUnit(wiring.Component):
             m.d.sync += [self.leaving.valid.eq(leaves), self.leaving.payload.eq(combined)]
         return m
 
-    def _place(self, m: Module, taken: Signal) -> tuple[Signal, Signal, Signal, Signal, Signal]:
-        """Of the arriving beat: its address, whether it belongs to a window, whether it is in the window's first
-        position, whether it is in the last position, and whether it is the last beat of its position."""
+    def _place(self, m: Module, taken: Signal) -> "Place":
+        """The place of the arriving beat."""
         config = self.config
         down, across = config.window.rows.kernel, config.window.columns.kernel
         words = config.stream.beats_per_position
@@ -217,7 +237,36 @@ class PoolingUnit(wiring.Component):
                 m.d.sync += address.eq(address - (words - 1))
             with m.If(row_taken):
                 m.d.sync += address.eq(0)
-        return address, kept, first, last, position_ends
+        return Place(
+            address=address,
+            kept=kept,
+            first=first,
+            last=last,
+            begins=column == 0,
+            ends=column == across - 1,
+            position_ends=position_ends,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The place of a beat.
+
+    Attributes:
+        address: of the partial results.
+        kept: it belongs to a window.
+        first, last: it is in the first or last position of its window.
+        begins, ends: it is in the first or last position of a row of its window.
+        position_ends: it is the last beat of its position.
+    """
+
+    address: Value
+    kept: Value
+    first: Value
+    last: Value
+    begins: Value
+    ends: Value
+    position_ends: Value
 
 
 def cyclic(m: Module, name: str, length: int, advance: object, restart: object) -> Signal:
@@ -236,7 +285,7 @@ class PoolingTiming:
     def __init__(self, config: PoolingStage, reader: Consumer) -> None:
         self.config, self.reader = config, reader
         self.words = config.stream.beats_per_position
-        self.pause = max(0, PoolingUnit.write_latency - self.words)
+        self.pause = config.pause
         self.clock = PipelineClock()
         self.accepted = LONG_AGO
         self.taken = LONG_AGO

@@ -35,6 +35,9 @@ def stage(size, kernel, kind, folds, steps, beats) -> PoolingStage:
         ((3, 7), (1, 3), (2, 1, 1)),
         ((6, 3), (4, 1), (1, 1, 2)),
         ((4, 5), (4, 5), (1, 2, 1)),
+        ((4, 3), 2, (1, 1, 1)),
+        ((6, 4), (3, 1), (1, 1, 1)),
+        ((3, 9), (3, 4), (1, 1, 1)),
     ],
 )
 @pytest.mark.parametrize("pauses", PAUSES)

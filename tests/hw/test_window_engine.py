@@ -35,8 +35,18 @@ PAUSES = [(0.0, 0.0), (0.6, 0.0), (0.0, 0.7), (0.3, 0.3)]
     ("timesteps", "input_group", "hidden_0", "readout"),
     [
         (1, 4, {"lanes": 6, "planes": 2, "slides": False, "cores": 6, "group": 2}, {}),
-        (2, 7, {"lanes": 6, "planes": 2, "slides": False, "cores": 2, "group": 4}, {"lanes": 3, "planes": 2, "slides": False}),
-        (3, 2, {"lanes": 6, "planes": 2, "slides": False, "cores": 6, "group": 3}, {"lanes": 3, "planes": 2, "slides": False}),
+        (
+            2,
+            7,
+            {"lanes": 6, "planes": 2, "slides": False, "cores": 2, "group": 4},
+            {"lanes": 3, "planes": 2, "slides": False},
+        ),
+        (
+            3,
+            2,
+            {"lanes": 6, "planes": 2, "slides": False, "cores": 6, "group": 3},
+            {"lanes": 3, "planes": 2, "slides": False},
+        ),
         (2, 20, {"lanes": 6, "planes": 2, "slides": False}, {}),
         (2, 5, {"lanes": 4, "planes": 1, "slides": True}, {"lanes": 2, "planes": 1, "slides": True}),
     ],

@@ -118,9 +118,10 @@ def test_a_skip(depth):
             timing.take(cycle)
 
 
+@pytest.mark.parametrize("size", [(5, 5), (4, 3)])
 @pytest.mark.parametrize("words", [(1, 1, 1), (1, 2, 1), (2, 2, 1)])
-def test_a_pooling(words):
-    config = stage((5, 5), 2, "max", *words)
+def test_a_pooling(size, words):
+    config = stage(size, 2, "max", *words)
     reads = pauses(2, 2 * config.output.beats_per_inference)
     waits = [wait if wait < 9 else 0 for wait in pauses(1, 2 * config.stream.beats_per_inference)]
     dut, reader = PoolingUnit(config), SlowReader(reads)
