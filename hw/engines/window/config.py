@@ -65,6 +65,7 @@ class ConstantConfig:
         cores: currents in one beat.
         merged_steps: timesteps that are accumulated into one sum (readout: all; populations: 1).
         repeats: how often each sum is handed on (direct input: once for every timestep).
+        weight_bits: B.
         weights: int64 (channels, fan-in) in stream order.
         field_memory: memory style of the line buffer.
         accumulator_bits: proved width of every partial sum.
@@ -81,6 +82,7 @@ class ConstantConfig:
     cores: int
     merged_steps: int
     repeats: int
+    weight_bits: int
     weights: IntArray
     field_memory: MemoryStyle
     accumulator_bits: int

@@ -126,6 +126,7 @@ class WindowEngine(ConstantConfig, Engine):
             "folds": self.folds,
             "banks": self.adds_per_cycle,
             "planes": self.planes,
+            "weight_bits": self.weight_bits,
             "weight_memory": WindowPlan.weight_memory,
             "accumulator_bits": self.accumulator_bits,
         }
@@ -201,6 +202,7 @@ def window_engine(
         cores=cores,
         merged_steps=merged_steps,
         repeats=repeats,
+        weight_bits=projection.weight_bits,
         weights=stream_order(projection.full_weights, source),
         field_memory=plan.field_memory,
         accumulator_bits=accumulator_bits,
