@@ -67,7 +67,7 @@ class Engine(ABC):
         accumulator_bits: signed width of a current.
         cores: currents in one beat.
         repeats: how often each sum is handed on (direct input: once for every timestep).
-        weights: int64 (channels, fan-in) in stream order.
+        weights: int64 (channels, ...) in the order of the network, with 0 between different groups.
         lanes, folds, banks: neurons that accumulate at the same time, passes that cover all neurons, events per cycle.
     """
 
