@@ -35,27 +35,31 @@ NO_WEIGHTS: Weights = {}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Form:
+    """One way to build a stage with everything in block RAM, its memories that may be elsewhere, and its cycles.
+
+    ``key``: everything that these depend on.
+    """
+
+    key: tuple[object, ...]
+    plan: StagePlan
+    stage: Stage
+    memories: dict[str, MemoryShape]
+    cycles: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One way to build a stage: its plan, the resulting stage, expected cycles and a price."""
+    """A form with every memory where it is cheapest: its plan, the resulting stage and a price."""
 
     plan: StagePlan
     stage: Stage
-    cycles: float
     price: float
 
     @property
     def table_depth(self) -> int:
         """Words of the deepest table of weights in block RAM; 0 without such a table."""
         return max((engine.table_depth for engine in self.stage.engines), default=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """One way to build a stage with everything in block RAM, its memories that may be elsewhere, and its cycles."""
-
-    plan: StagePlan
-    memories: dict[str, MemoryShape]
-    cycles: float
 
 
 class TooSlowError(UserError):
@@ -162,11 +166,14 @@ class Planner:
         fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
         best_group = groups[-1]
         for group in groups if chooses else groups[-1:]:
-            stream = draft.stream(source, group)
-            for choice in self._choices(draft, node, stream, limit, lanes):
-                fewest = min(fewest, choice.cycles)
+            streams = draft.streams() | {source: draft.stream(source, group)}
+            for form in self._forms(draft, node, streams, limit, lanes):
+                fewest = min(fewest, form.cycles)
+                if chooses and form.cycles > limit:
+                    continue
+                choice = self._choice(form, draft, streams)
                 rank = (max(self.deepest, choice.table_depth), choice.price)
-                if (choice.cycles <= limit or not chooses) and rank < best_rank:
+                if rank < best_rank:
                     best, best_rank, best_group = choice, rank, group
         if best is None:
             raise TooSlowError(
@@ -181,12 +188,10 @@ class Planner:
                     draft.decide_group(projection.source, draft.streams()[projection.source].group)
         draft.add(best.plan, best.stage)
 
-    def _choices(
-        self, draft: Draft, node: StagedNode, stream: BurstStream, limit: float, lanes: list[int]
-    ) -> Iterator[Choice]:
-        """Ways to build the stage of ``node`` that reads ``stream``."""
-        streams = draft.streams()
-        streams[self.network.sources(node.name)[0]] = stream
+    def _forms(
+        self, draft: Draft, node: StagedNode, streams: dict[str, BurstStream], limit: float, lanes: list[int]
+    ) -> Iterator[Form]:
+        """Ways to build the stage of ``node`` that reads ``streams``."""
         room = Room(
             network=self.network,
             schedule=self.schedule,
@@ -201,32 +206,32 @@ class Planner:
             skipped=[draft.decided_group(skip.source) or 0 for skip in self.network.skips_into(node.name)],
             widths=self.widths.get(node.name),
         )
+        stream = streams[self.network.sources(node.name)[0]]
         for plan in stage_of(node, self.schedule).proposals(node, room):
             key = (*room.streams, stream, plan)
-            if key not in self.known:
-                self.known[key] = self._choice(key, draft, plan, streams)
-            yield self.known[key]
+            if key not in self.forms:
+                self.forms[key] = self._form(key, draft.derived(plan, streams), plan)
+            yield self.forms[key]
 
-    def _choice(
-        self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: dict[str, BurstStream]
-    ) -> Choice:
-        """The form of ``key``, with each memory where it takes the smallest share of the board."""
-        if key not in self.forms:
-            stage = draft.derived(plan, streams)
-            memories = stage.choosable_memories()
-            if self.patch_margin is not None:
-                memories = {name: memory for name, memory in memories.items() if memory.writable}
-            cycles = stage.expected_cycles(self.expectation).bottleneck * self.frames
-            self.forms[key] = Form(plan=plan, memories=memories, cycles=cycles)
-        form = self.forms[key]
-        styles = {name: self.cheapest_memory(memory) for name, memory in form.memories.items()}
-        used = (key, *styles.values())
-        if used not in self.used:
-            chosen = form.plan.with_memories(styles)
-            stage = draft.derived(chosen, streams)
-            self.used[used] = chosen, stage, stage_resources(self.board.family, stage)
-        chosen, stage, resources = self.used[used]
-        return Choice(plan=chosen, stage=stage, cycles=form.cycles, price=self.price(resources))
+    def _form(self, key: tuple[object, ...], stage: Stage, plan: StagePlan) -> Form:
+        memories = stage.choosable_memories()
+        if self.patch_margin is not None:
+            memories = {name: memory for name, memory in memories.items() if memory.writable}
+        cycles = stage.expected_cycles(self.expectation).bottleneck * self.frames
+        return Form(key=key, plan=plan, stage=stage, memories=memories, cycles=cycles)
+
+    def _choice(self, form: Form, draft: Draft, streams: dict[str, BurstStream]) -> Choice:
+        """The form, with each memory where it takes the smallest share of the board."""
+        if form.key not in self.known:
+            styles = {name: self.cheapest_memory(memory) for name, memory in form.memories.items()}
+            used = (form.key, *styles.values())
+            if used not in self.used:
+                plan = form.plan.with_memories(styles)
+                stage = form.stage if plan == form.plan else draft.derived(plan, streams)
+                self.used[used] = plan, stage, stage_resources(self.board.family, stage)
+            plan, stage, resources = self.used[used]
+            self.known[form.key] = Choice(plan=plan, stage=stage, price=self.price(resources))
+        return self.known[form.key]
 
     def price(self, used: StageResources) -> float:
         """Sum of the shares of the board's resources that a stage takes, each times its price factor."""
