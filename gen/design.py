@@ -140,7 +140,7 @@ def design_of(options: argparse.Namespace) -> Design:
 
 
 def patch_margin(options: argparse.Namespace) -> int | None:
-    """The margin of a patchable design, see :class:`gen.planning.planner.Planner`; None if the design is not to be
+    """The margin of a patchable design, see :class:`gen.planning.forms.Forms`; None if the design is not to be
     patchable."""
     if not options.patchable:
         return None
@@ -165,7 +165,7 @@ def make_design(
         clock_mhz: wanted clock; default: the board's. The PLL's nearest frequency is used.
         target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
         plan_file: a saved plan to use instead of making one.
-        patch_margin: see :class:`gen.planning.planner.Planner`.
+        patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: wanted order of the timesteps.
 
     Raises:

@@ -40,7 +40,7 @@ def capacity(board: Board, *, patchable: bool) -> float:
 
 def too_many_weights(planner: Planner) -> str:
     """The message that the weights alone exceed what the chip can hold, whatever the plan."""
-    held = capacity(planner.board, patchable=planner.patch_margin is not None)
+    held = capacity(planner.board, patchable=planner.forms.patch_margin is not None)
     return (
         f"the network is too big for {planner.board.name}: its weights are {weight_bits(planner.network):,} bits, and "
         f"all that the chip could keep them in holds {held:,.0f}"
@@ -72,7 +72,7 @@ def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool
         fits: tells whether another network, or the same on another board, has a plan.
     """
     network, board = planner.network, planner.board
-    held = capacity(board, patchable=planner.patch_margin is not None)
+    held = capacity(board, patchable=planner.forms.patch_margin is not None)
     narrower = ((bits, with_narrower_weights(network, bits)) for bits in fewer_bits(network))
     bits = next((bits for bits, other in narrower if weight_bits(other) <= held and fits(other, board)), None)
     bigger = next((other.name for other in bigger_boards(planner) if fits(network, other)), None)
@@ -109,6 +109,6 @@ def bigger_boards(planner: Planner) -> Iterator[Board]:
     bigger = [
         other
         for other in chips.values()
-        if block_ram_bits(other) >= least and (planner.patch_margin is None or other.family.block_ram_format)
+        if block_ram_bits(other) >= least and (planner.forms.patch_margin is None or other.family.block_ram_format)
     ]
     yield from sorted(bigger, key=lambda one: (one.family.name != board.family.name, block_ram_bits(one)))

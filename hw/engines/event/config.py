@@ -76,15 +76,16 @@ class ProjectionConfig:
     @property
     def weight_memories(self) -> tuple[MemoryDeclaration, ...]:
         """The weights of each bank."""
-        return tuple(
-            MemoryDeclaration(
-                name=f"weights_{bank}",
-                depth=self.rows,
-                layout=self.row_layout,
-                style=self.weight_memory,
-                words=partial(self._bank_words, bank),
-            )
-            for bank in range(self.banks)
+        return tuple(map(self.bank_memory, range(self.banks)))
+
+    def bank_memory(self, bank: int) -> MemoryDeclaration:
+        """The weights of one bank; those of all banks have the same shape."""
+        return MemoryDeclaration(
+            name=f"weights_{bank}",
+            depth=self.rows,
+            layout=self.row_layout,
+            style=self.weight_memory,
+            words=partial(self._bank_words, bank),
         )
 
     def _bank_words(self, bank: int) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ class EventEngine(ProjectionConfig, Engine):
             yield from under(FIELD, inventory(self.window.field_memory))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        found = {"weights": self.weight_memories[0].shape}
+        found = {"weights": self.bank_memory(0).shape}
         return {**found, "field": self.window.field_memory.shape} if self.window.rows_kept else found
 
     @property
