@@ -81,7 +81,8 @@ class Forms:
         network, schedule = self.network, self.schedule
         # Those of weighted projections come first.
         read = [
-            streams[source] if source in streams else narrowest_stream(network, source, schedule) for source in network.sources(node.name)
+            streams[source] if source in streams else narrowest_stream(network, source, schedule)
+            for source in network.sources(node.name)
         ]
         weighted = len(network.weighted_projections(node.name))
         skipped = [draft.decided_group(skip.source) or 0 for skip in network.skips_into(node.name)]
@@ -102,9 +103,7 @@ class Forms:
             self._asked[asked] = [self._form((*read, plan), draft, plan, streams) for plan in plans]
         return self._asked[asked]
 
-    def _form(
-        self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: Mapping[str, BurstStream]
-    ) -> Form:
+    def _form(self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: Mapping[str, BurstStream]) -> Form:
         if key not in self._forms:
             stage = draft.derived(plan, streams)
             cycles = stage.expected_cycles(self.expectation).bottleneck * self._frames

@@ -53,7 +53,7 @@ class ProjectionConfig:
 
     @property
     def ordered_weights(self) -> IntArray:
-        """The weights in stream order: int64 (channels, fan-in). A plan needs no copy of them, so it is made on demand."""
+        """The weights in stream order: int64 (channels, fan-in), copied on demand since a plan does not need them."""
         return stream_order(self.weights, self.window.source)
 
     @cached_property
