@@ -7,6 +7,7 @@ form is derived once and kept here. It depends on the network, the activity and 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gen.planning.activity import KnownActivity
 from gen.planning.draft import WIDEST_GROUP, Draft, narrowest_stream
@@ -22,20 +23,27 @@ from qblif.streams import BurstStream
 MOST_BANKS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Form:
     """One way to build a stage, with everything in block RAM.
 
     Attributes:
-        key: everything that the others depend on.
         plan, stage: the plan and the stage that results from it.
         cycles: its expected cycles per inference.
+        patchable: its tables stay in block RAM, so that they can be replaced later.
     """
 
-    key: tuple[object, ...]
     plan: StagePlan
     stage: Stage
     cycles: float
+    patchable: bool
+
+    @cached_property
+    def movable_memories(self) -> dict[str, MemoryShape]:
+        """The memories that may be in block RAM or elsewhere, by the names of
+        :meth:`hw.stages.stage.StagePlan.with_memories`."""
+        memories = self.stage.choosable_memories()
+        return {name: memory for name, memory in memories.items() if memory.writable or not self.patchable}
 
 
 class Forms:
@@ -46,8 +54,6 @@ class Forms:
         patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
             width is this many bits more than this network needs; None for a design that need not be patched.
 
-    Attributes:
-        derived: how many forms were derived.
     """
 
     def __init__(self, expectation: KnownActivity, patch_margin: int | None) -> None:
@@ -57,10 +63,6 @@ class Forms:
         self._widths = {} if patch_margin is None else fixed_widths(self.network, patch_margin, expectation.schedule)
         self._forms: dict[tuple[object, ...], Form] = {}
         self._asked: dict[tuple[object, ...], list[Form]] = {}
-
-    @property
-    def derived(self) -> int:
-        return len(self._forms)
 
     def of(self, network: Network) -> "Forms":
         """The forms of another network of the same shape, with the same activity."""
@@ -107,14 +109,8 @@ class Forms:
         if key not in self._forms:
             stage = draft.derived(plan, streams)
             cycles = stage.expected_cycles(self.expectation).bottleneck * self._frames
-            self._forms[key] = Form(key=key, plan=plan, stage=stage, cycles=cycles)
+            self._forms[key] = Form(plan=plan, stage=stage, cycles=cycles, patchable=self.patch_margin is not None)
         return self._forms[key]
-
-    def movable_memories(self, form: Form) -> dict[str, MemoryShape]:
-        """The memories of a form that may be in block RAM or elsewhere, by the names of
-        :meth:`hw.stages.stage.StagePlan.with_memories`."""
-        memories = form.stage.choosable_memories()
-        return {name: one for name, one in memories.items() if self.patch_margin is None or one.writable}
 
 
 def fixed_widths(network: Network, margin: int, schedule: Schedule) -> dict[str, Widths]:

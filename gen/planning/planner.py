@@ -68,7 +68,7 @@ class Planner:
         self.channels = {target.name: target.shape[0] for target in self.network.targets}
         # Cached because a search asks for it again and again; it does not depend on the price factors.
         self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
-        self.known: dict[tuple[object, ...], Choice] = {}
+        self.known: dict[Form, Choice] = {}
         self.styles: dict[MemoryShape, MemoryStyle] = {}
         self.weights: Weights = {}
 
@@ -153,17 +153,16 @@ class Planner:
 
     def _choice(self, form: Form, draft: Draft, streams: dict[str, BurstStream]) -> Choice:
         """The form, with each memory where it takes the smallest share of the board."""
-        if form.key not in self.known:
-            movable = self.forms.movable_memories(form)
-            styles = {name: self.cheapest_memory(memory) for name, memory in movable.items()}
-            used = (form.key, *styles.values())
+        if form not in self.known:
+            styles = {name: self.cheapest_memory(memory) for name, memory in form.movable_memories.items()}
+            used = (form, *styles.values())
             if used not in self.used:
                 plan = form.plan.with_memories(styles)
                 stage = form.stage if plan == form.plan else draft.derived(plan, streams)
                 self.used[used] = plan, stage, stage_resources(self.board.family, stage)
             plan, stage, resources = self.used[used]
-            self.known[form.key] = Choice(plan=plan, stage=stage, price=self.price(resources))
-        return self.known[form.key]
+            self.known[form] = Choice(plan=plan, stage=stage, price=self.price(resources))
+        return self.known[form]
 
     def price(self, used: StageResources) -> float:
         """Sum of the shares of the board's resources that a stage takes, each times its price factor."""

@@ -106,6 +106,29 @@ def make_plan(
     patch_margin: int | None = None,
     schedule: Schedule | None = None,
 ) -> Plan:
+    """The plan of :func:`find_plan` alone."""
+    return find_plan(network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin, schedule).plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A plan and the planner that made it, which can tell more plans of the same network and board quickly."""
+
+    plan: Plan
+    planner: Planner
+
+
+def find_plan(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    target_fps: float | None = None,
+    inputs: IntArray | None = None,
+    patch_margin: int | None = None,
+    schedule: Schedule | None = None,
+) -> Planned:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences per second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
     (``Family.easy_luts``). If none stays within 80 %, the one that leaves the most logic free within 90 %. Tables
@@ -174,14 +197,15 @@ def make_scheduled_plan(
     inputs: IntArray | None,
     patch_margin: int | None,
     schedule: Schedule,
-) -> Plan:
-    """As :func:`make_plan`, under one schedule."""
+) -> Planned:
+    """As :func:`find_plan`, under one schedule."""
     expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
     planner = Planner(Forms(expectation, patch_margin), board)
     search = Search(planner, clock_mhz, sha256)
     if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
         raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
-    return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
+    found = search.fastest() if target_fps is None else search.smallest(target_fps)
+    return Planned(plan=found.plan, planner=planner)
 
 
 class Search:
@@ -372,13 +396,17 @@ def alternatives(
     patch_margin: int | None = None,
     samples: int = MOST_SELF_TEST_SAMPLES,
     schedule: Schedule = "position_major",
+    planner: Planner | None = None,
 ) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
 
-    ``samples``: the number of self-test samples in each of them; ``schedule``: the order of the timesteps.
+    ``samples``: the number of self-test samples in each of them; ``schedule``: the order of the timesteps; ``planner``:
+    a planner that has planned with all these arguments before.
     """
-    expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
-    planner = Planner(Forms(expectation, patch_margin), board)
+    if planner is None:
+        expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
+        planner = Planner(Forms(expectation, patch_margin), board)
+    planner.deepest = board.family.deepest_table
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
     if found[0].excess(board, 1.0):
         planner.deepest = math.inf
