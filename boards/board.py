@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Resources:
         """All counts by name, without the logic cells if the chip has none."""
         return {key: count for key, count in asdict(self).items() if count is not None}
 
-    @property
+    @cached_property
     def limits(self) -> dict[str, float]:
         """The counts that limit plans; logic cells, if the chip has them, include the LUTs."""
         left_out = {"dsp"} if self.cells is None else {"dsp", "lut"}

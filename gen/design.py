@@ -10,7 +10,8 @@ import numpy as np
 from boards.board import Board
 from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
-from gen.planning.plans import make_plan
+from gen.planning.planner import Planner
+from gen.planning.plans import find_plan
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import Plan, load_plan
@@ -77,11 +78,13 @@ class Design(Hardware):
         origin: what the file says besides the network.
         clock_is_free: the plan's clock was not requested, so a slower one is allowed.
         target_fps: the requested rate; None if there was no request.
+        planner: the planner that made the plan; None for a plan that was read.
     """
 
     origin: Origin
     clock_is_free: bool = False
     target_fps: float | None = None
+    planner: Planner | None = None
 
 
 def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
@@ -140,7 +143,7 @@ def design_of(options: argparse.Namespace) -> Design:
 
 
 def patch_margin(options: argparse.Namespace) -> int | None:
-    """The margin of a patchable design, see :class:`gen.planning.planner.Planner`; None if the design is not to be
+    """The margin of a patchable design, see :class:`gen.planning.forms.Forms`; None if the design is not to be
     patchable."""
     if not options.patchable:
         return None
@@ -165,7 +168,7 @@ def make_design(
         clock_mhz: wanted clock; default: the board's. The PLL's nearest frequency is used.
         target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
         plan_file: a saved plan to use instead of making one.
-        patch_margin: see :class:`gen.planning.planner.Planner`.
+        patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: wanted order of the timesteps.
 
     Raises:
@@ -177,11 +180,13 @@ def make_design(
         raise UserError(f"--patchable: no tool here puts other weights into a bitstream of {board.name}")
     origin, network, vectors = read_network(checkpoint)
     sha256 = network_sha256(network, vectors)
+    planner = None
     if plan_file is None:
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences per second")
         inputs = reference_inputs(network, vectors)
-        plan = make_plan(network, board, clock, sha256, origin.activity, target_fps, inputs, patch_margin, schedule)
+        planned = find_plan(network, board, clock, sha256, origin.activity, target_fps, inputs, patch_margin, schedule)
+        plan, planner = planned.plan, planned.planner
     else:
         for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin), ("--schedule", schedule)):
             if value is not None:
@@ -203,6 +208,7 @@ def make_design(
         config=config,
         clock_is_free=clock_mhz is None and plan_file is None,
         target_fps=target_fps,
+        planner=planner,
     )
 
 

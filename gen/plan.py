@@ -204,7 +204,16 @@ def main(arguments: list[str] | None = None) -> int:
         margin = patch_margin(options)
         samples = design.plan.self_test_samples
         front = alternatives(
-            design.network, board, clock, design.sha256, activity, design.inputs, margin, samples, design.plan.schedule
+            design.network,
+            board,
+            clock,
+            design.sha256,
+            activity,
+            design.inputs,
+            margin,
+            samples,
+            design.plan.schedule,
+            design.planner,
         )
     rows = layer_rows(design, chosen, exact)
     cycles = chosen.slowest if exact is None else exact.cycles.mean

@@ -1,6 +1,6 @@
 """Widths of every register and constant of a layer, proved from the integers (:mod:`qblif.network.bounds`)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from hw.schedule import Schedule, bounds_under
 from qblif.network.bounds import MOST_BITS
@@ -38,7 +38,7 @@ class Widths:
     membrane: int
 
     def __post_init__(self) -> None:
-        for field, bits in asdict(self).items():
+        for field, bits in vars(self).items():
             least, most = (0, MOST_EXPONENT_BITS) if field == "exponent" else (1, WIDEST_REGISTER)
             if type(bits) is not int or not least <= bits <= most:
                 raise ValueError(f"a width of {bits!r} bits for {field} is not {least} to {most}")

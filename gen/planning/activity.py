@@ -40,6 +40,13 @@ class KnownActivity:
 
     def densities(self, node: str) -> list[float]:
         """Mean set bit-planes of one neuron of ``node`` at each timestep of a frame."""
+        return self._densities[node]
+
+    @cached_property
+    def _densities(self) -> dict[str, list[float]]:
+        return {node.name: self._density(node.name) for node in (self.network.input, *self.network.nodes)}
+
+    def _density(self, node: str) -> list[float]:
         neurons = math.prod(self.network.shape(node))
         guess = UNKNOWN_SHARE * self.network.burst_ceiling(node).bit_length()
         known = self.activity.get(node, [])

@@ -1,6 +1,7 @@
 """A plan in the making: the planner's choices so far, stage by stage from the input on."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from hw.configure import input_stream
 from hw.plan import Plan
@@ -67,10 +68,10 @@ class Draft:
         for stage in chosen:
             self.stages.append(self.derived(self._plans[stage.name], self.streams()))
 
-    def derived(self, plan: StagePlan, streams: dict[str, BurstStream]) -> Stage:
+    def derived(self, plan: StagePlan, streams: Mapping[str, BurstStream]) -> Stage:
         """The stage that ``plan`` gives after the stages so far."""
         node = self.network.staged(plan.name)
-        known = streams | self._recurrent_streams(plan)
+        known = {**streams, **self._recurrent_streams(plan)}
         around = Surroundings(network=self.network, schedule=self.schedule, streams=known, before=self.stages)
         return stage_of(node, self.schedule).derived(node, plan, around)
 

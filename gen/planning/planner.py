@@ -8,24 +8,19 @@ the slowest one only costs resources. :mod:`gen.planning.plans` searches for the
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from boards.board import Board
-from gen.planning.activity import Activity, KnownActivity
-from gen.planning.draft import WIDEST_GROUP, Draft, narrowest_stream
+from gen.planning.draft import Draft
+from gen.planning.forms import Form, Forms
 from gen.planning.resources import StageResources, memory_features, stage_resources
 from hw.memory import MemoryShape, MemoryStyle
-from hw.schedule import Schedule, frames_per_result
-from hw.stages.registry import StagedNode, stage_of
-from hw.stages.stage import Room, Stage, StagePlan
-from hw.widths import WIDEST_REGISTER, Widths, proved_widths
+from hw.stages.registry import StagedNode
+from hw.stages.stage import Stage, StagePlan
 from qblif.errors import UserError
-from qblif.network.checks import IntArray
-from qblif.network.graph import Network
 from qblif.streams import BurstStream
 
-MOST_BANKS = 8
 LARGEST_MULTIPLE = 8
 DEEPEST_TABLE = 64
 """Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
@@ -36,26 +31,16 @@ NO_WEIGHTS: Weights = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One way to build a stage: its plan, the resulting stage, expected cycles and a price."""
+    """A form with every memory where it is cheapest: its plan, the resulting stage and a price."""
 
     plan: StagePlan
     stage: Stage
-    cycles: float
     price: float
 
     @property
     def table_depth(self) -> int:
         """Words of the deepest table of weights in block RAM; 0 without such a table."""
         return max((engine.table_depth for engine in self.stage.engines), default=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """One way to build a stage with everything in block RAM, its memories that may be elsewhere, and its cycles."""
-
-    plan: StagePlan
-    memories: dict[str, MemoryShape]
-    cycles: float
 
 
 class TooSlowError(UserError):
@@ -70,38 +55,20 @@ class Planner:
     """Plans of one network on one board.
 
     Args:
-        network: the network.
+        forms: the forms of the network's layers.
         board: the board to plan for.
-        activity: mean set bit-planes that a node sends, per timestep; half of all are assumed where it is missing.
-        inputs: bursts of some inputs, see :class:`gen.planning.activity.KnownActivity`.
-        patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
-            width is this many bits more than this network needs; None for a design that need not be patched.
-        schedule: the order of the timesteps.
 
     Attributes:
         deepest: words of the deepest table of weights in block RAM that is allowed unless a layer needs a deeper one.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        board: Board,
-        activity: Activity,
-        inputs: IntArray | None = None,
-        patch_margin: int | None = None,
-        schedule: Schedule = "position_major",
-    ) -> None:
-        self.network, self.board, self.activity, self.inputs = network, board, activity, inputs
-        self.patch_margin, self.schedule = patch_margin, schedule
+    def __init__(self, forms: Forms, board: Board) -> None:
+        self.forms, self.network, self.board = forms, forms.network, board
         self.deepest = board.family.deepest_table
-        self.widths = {} if patch_margin is None else fixed_widths(network, patch_margin, schedule)
-        self.channels = {target.name: target.shape[0] for target in network.targets}
+        self.channels = {target.name: target.shape[0] for target in self.network.targets}
         # Cached because a search asks for it again and again; it does not depend on the price factors.
-        self.forms: dict[tuple[object, ...], Form] = {}
         self.used: dict[tuple[object, ...], tuple[StagePlan, Stage, StageResources]] = {}
-        self.frames = frames_per_result(network, schedule)
-        self.expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
-        self.known: dict[tuple[object, ...], Choice] = {}
+        self.known: dict[Form, Choice] = {}
         self.styles: dict[MemoryShape, MemoryStyle] = {}
         self.weights: Weights = {}
 
@@ -146,7 +113,7 @@ class Planner:
 
     def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
         """One pass from input to readout; ``lanes``: the numbers of lanes that each layer may have."""
-        draft = Draft(self.network, self.schedule)
+        draft = Draft(self.network, self.forms.schedule)
         for node in (*self.network.nodes, self.network.readout):
             self._add(draft, node, limit, lanes.get(node.name, []))
         return draft
@@ -162,11 +129,14 @@ class Planner:
         fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
         best_group = groups[-1]
         for group in groups if chooses else groups[-1:]:
-            stream = draft.stream(source, group)
-            for choice in self._choices(draft, node, stream, limit, lanes):
-                fewest = min(fewest, choice.cycles)
+            streams = draft.streams() | {source: draft.stream(source, group)}
+            for form in self.forms.find(draft, node, streams, limit, lanes):
+                fewest = min(fewest, form.cycles)
+                if chooses and form.cycles > limit:
+                    continue
+                choice = self._choice(form, draft, streams)
                 rank = (max(self.deepest, choice.table_depth), choice.price)
-                if (choice.cycles <= limit or not chooses) and rank < best_rank:
+                if rank < best_rank:
                     best, best_rank, best_group = choice, rank, group
         if best is None:
             raise TooSlowError(
@@ -181,52 +151,18 @@ class Planner:
                     draft.decide_group(projection.source, draft.streams()[projection.source].group)
         draft.add(best.plan, best.stage)
 
-    def _choices(
-        self, draft: Draft, node: StagedNode, stream: BurstStream, limit: float, lanes: list[int]
-    ) -> Iterator[Choice]:
-        """Ways to build the stage of ``node`` that reads ``stream``."""
-        streams = draft.streams()
-        streams[self.network.sources(node.name)[0]] = stream
-        room = Room(
-            network=self.network,
-            schedule=self.schedule,
-            streams=[
-                streams.get(one.source, narrowest_stream(self.network, one.source, self.schedule))
-                for one in self.network.weighted_projections(node.name)
-            ],
-            limit=limit / self.frames,
-            lanes=lanes,
-            most_banks=MOST_BANKS,
-            widest_beat=WIDEST_GROUP,
-            skipped=[draft.decided_group(skip.source) or 0 for skip in self.network.skips_into(node.name)],
-            widths=self.widths.get(node.name),
-        )
-        for plan in stage_of(node, self.schedule).proposals(node, room):
-            key = (*room.streams, stream, plan)
-            if key not in self.known:
-                self.known[key] = self._choice(key, draft, plan, streams)
-            yield self.known[key]
-
-    def _choice(
-        self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: dict[str, BurstStream]
-    ) -> Choice:
-        """The form of ``key``, with each memory where it takes the smallest share of the board."""
-        if key not in self.forms:
-            stage = draft.derived(plan, streams)
-            memories = stage.choosable_memories()
-            if self.patch_margin is not None:
-                memories = {name: memory for name, memory in memories.items() if memory.writable}
-            cycles = stage.expected_cycles(self.expectation).bottleneck * self.frames
-            self.forms[key] = Form(plan=plan, memories=memories, cycles=cycles)
-        form = self.forms[key]
-        styles = {name: self.cheapest_memory(memory) for name, memory in form.memories.items()}
-        used = (key, *styles.values())
-        if used not in self.used:
-            chosen = form.plan.with_memories(styles)
-            stage = draft.derived(chosen, streams)
-            self.used[used] = chosen, stage, stage_resources(self.board.family, stage)
-        chosen, stage, resources = self.used[used]
-        return Choice(plan=chosen, stage=stage, cycles=form.cycles, price=self.price(resources))
+    def _choice(self, form: Form, draft: Draft, streams: dict[str, BurstStream]) -> Choice:
+        """The form, with each memory where it takes the smallest share of the board."""
+        if form not in self.known:
+            styles = {name: self.cheapest_memory(memory) for name, memory in form.movable_memories.items()}
+            used = (form, *styles.values())
+            if used not in self.used:
+                plan = form.plan.with_memories(styles)
+                stage = form.stage if plan == form.plan else draft.derived(plan, streams)
+                self.used[used] = plan, stage, stage_resources(self.board.family, stage)
+            plan, stage, resources = self.used[used]
+            self.known[form] = Choice(plan=plan, stage=stage, price=self.price(resources))
+        return self.known[form]
 
     def price(self, used: StageResources) -> float:
         """Sum of the shares of the board's resources that a stage takes, each times its price factor."""
@@ -263,22 +199,6 @@ class Planner:
                 touching = [other for other in linked if other & names]
                 linked = [other for other in linked if not other & names] + [names.union(*touching)]
         return linked
-
-
-def fixed_widths(network: Network, margin: int, schedule: Schedule) -> dict[str, Widths]:
-    """Widths of each layer that stay fixed when other weights are patched in: ``margin`` bits more than this network
-    needs. Raises UserError if a register becomes too wide."""
-    found = {}
-    for target in network.targets:
-        needed = proved_widths(network, target, schedule)
-        widest = max(dataclasses.asdict(needed).values()) + margin
-        if widest > WIDEST_REGISTER:
-            raise UserError(
-                f"layer {target.name}: --width-margin {margin} makes a register of {widest} bits; {WIDEST_REGISTER} is "
-                f"most, so take {max(0, margin - widest + WIDEST_REGISTER)}"
-            )
-        found[target.name] = proved_widths(network, target, schedule, margin)
-    return found
 
 
 def lane_counts(channels: int, multiple: int) -> list[int]:

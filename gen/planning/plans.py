@@ -9,6 +9,7 @@ from functools import partial
 from boards.board import Board
 from gen.planning.activity import Activity, KnownActivity, expected_cycles
 from gen.planning.draft import Draft
+from gen.planning.forms import Forms
 from gen.planning.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
 from gen.planning.refusal import capacity, needs, too_big, too_many_weights, weight_bits
 from gen.planning.resources import StageResources, link_resources, self_test_resources, stage_resources
@@ -105,6 +106,29 @@ def make_plan(
     patch_margin: int | None = None,
     schedule: Schedule | None = None,
 ) -> Plan:
+    """The plan of :func:`find_plan` alone."""
+    return find_plan(network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin, schedule).plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A plan and the planner that made it, which can tell more plans of the same network and board quickly."""
+
+    plan: Plan
+    planner: Planner
+
+
+def find_plan(
+    network: Network,
+    board: Board,
+    clock_mhz: float,
+    sha256: str,
+    activity: Activity,
+    target_fps: float | None = None,
+    inputs: IntArray | None = None,
+    patch_margin: int | None = None,
+    schedule: Schedule | None = None,
+) -> Planned:
     """The plan for ``network`` on ``board``: the smallest found that reaches ``target_fps`` inferences per second, or,
     without that, the fastest found that stays within 80 % of the board's logic and is easy to route
     (``Family.easy_luts``). If none stays within 80 %, the one that leaves the most logic free within 90 %. Tables
@@ -115,10 +139,10 @@ def make_plan(
         board: the board to plan for.
         clock_mhz: the clock there.
         sha256: of the network file, as hexadecimal text.
-        activity: see :class:`gen.planning.planner.Planner`.
+        activity: mean set bit-planes that a node sends, per timestep; half of all are assumed where it is missing.
         target_fps: see above.
         inputs: bursts of the reference inputs; the self-test holds as many of them as fit.
-        patch_margin: see :class:`gen.planning.planner.Planner`.
+        patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: the order of the timesteps; None for the one that :func:`preferred_schedule` names, or, if that does
             not fit, the other one.
 
@@ -173,13 +197,15 @@ def make_scheduled_plan(
     inputs: IntArray | None,
     patch_margin: int | None,
     schedule: Schedule,
-) -> Plan:
-    """As :func:`make_plan`, under one schedule."""
-    planner = Planner(network, board, activity, inputs, patch_margin, schedule)
+) -> Planned:
+    """As :func:`find_plan`, under one schedule."""
+    expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
+    planner = Planner(Forms(expectation, patch_margin), board)
     search = Search(planner, clock_mhz, sha256)
     if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
         raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
-    return (search.fastest() if target_fps is None else search.smallest(target_fps)).plan
+    found = search.fastest() if target_fps is None else search.smallest(target_fps)
+    return Planned(plan=found.plan, planner=planner)
 
 
 class Search:
@@ -270,8 +296,8 @@ class Search:
 
     def fits_elsewhere(self, network: Network, board: Board) -> bool:
         """Whether the slowest design of another network, or on another board, fits there."""
-        known = self.planner
-        planner = Planner(network, board, known.activity, known.inputs, known.patch_margin, known.schedule)
+        forms = self.planner.forms
+        planner = Planner(forms if network is forms.network else forms.of(network), board)
         planner.deepest = math.inf
         found = Search(planner, self.clock_mhz, self.sha256)._within(math.inf, RELIABLE_SHARE)
         return not found.excess(board, RELIABLE_SHARE)
@@ -314,9 +340,10 @@ def results_known(planner: Planner) -> int:
 
     Without reference inputs the self-test has one arbitrary input.
     """
-    if planner.inputs is None:
+    inputs = planner.forms.expectation.inputs
+    if inputs is None:
         return 1
-    return int(planner.inputs.shape[1]) if planner.network.mode == "stream" else len(planner.inputs)
+    return int(inputs.shape[1]) if planner.network.mode == "stream" else len(inputs)
 
 
 def fewest_steps(cycles: float) -> int:
@@ -327,7 +354,7 @@ def fewest_steps(cycles: float) -> int:
 def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, samples: int) -> Candidate:
     """A finished draft with its expected cycles and resources."""
     plan = draft.plan(planner.board.name, clock_mhz, sha256, samples)
-    return estimate(planner.board, plan, planner.expectation)
+    return estimate(planner.board, plan, planner.forms.expectation)
 
 
 def evaluate_plan(
@@ -369,12 +396,17 @@ def alternatives(
     patch_margin: int | None = None,
     samples: int = MOST_SELF_TEST_SAMPLES,
     schedule: Schedule = "position_major",
+    planner: Planner | None = None,
 ) -> list[Candidate]:
     """The Pareto front of cycles, LUTs and block RAMs over the whole range of limits, slowest first; not all fit.
 
-    ``samples``: the number of self-test samples in each of them; ``schedule``: the order of the timesteps.
+    ``samples``: the number of self-test samples in each of them; ``schedule``: the order of the timesteps; ``planner``:
+    a planner that has planned with all these arguments before.
     """
-    planner = Planner(network, board, activity, inputs, patch_margin, schedule)
+    if planner is None:
+        expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
+        planner = Planner(Forms(expectation, patch_margin), board)
+    planner.deepest = board.family.deepest_table
     found = [candidate(planner, planner.draft(math.inf), clock_mhz, sha256, samples)]
     if found[0].excess(board, 1.0):
         planner.deepest = math.inf

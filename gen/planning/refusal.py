@@ -11,6 +11,7 @@ from boards.catalogue import CATALOGUE
 from gen.planning.planner import Planner
 from gen.planning.resources import StageResources
 from qblif.errors import UserError
+from qblif.network.checks import MOST_WEIGHT_BITS
 from qblif.network.graph import Network
 from qblif.network.projections import Conv2d, Dense
 
@@ -22,9 +23,10 @@ def weighted(network: Network) -> list[Dense | Conv2d]:
     return [part for target in network.targets for part in network.weighted_projections(target.name)]
 
 
-def weight_bits(network: Network) -> int:
-    """Bits of all weights of a network together, the zeros between groups included."""
-    return sum(part.weights.size * part.groups * part.weight_bits for part in weighted(network))
+def weight_bits(network: Network, widest: int = MOST_WEIGHT_BITS) -> int:
+    """Bits of all weights of a network together, the zeros between groups included, if none had more than ``widest``
+    bits."""
+    return sum(part.weights.size * part.groups * min(part.weight_bits, widest) for part in weighted(network))
 
 
 def block_ram_bits(board: Board) -> float:
@@ -40,7 +42,7 @@ def capacity(board: Board, *, patchable: bool) -> float:
 
 def too_many_weights(planner: Planner) -> str:
     """The message that the weights alone exceed what the chip can hold, whatever the plan."""
-    held = capacity(planner.board, patchable=planner.patch_margin is not None)
+    held = capacity(planner.board, patchable=planner.forms.patch_margin is not None)
     return (
         f"the network is too big for {planner.board.name}: its weights are {weight_bits(planner.network):,} bits, and "
         f"all that the chip could keep them in holds {held:,.0f}"
@@ -72,9 +74,9 @@ def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool
         fits: tells whether another network, or the same on another board, has a plan.
     """
     network, board = planner.network, planner.board
-    held = capacity(board, patchable=planner.patch_margin is not None)
-    narrower = ((bits, with_narrower_weights(network, bits)) for bits in fewer_bits(network))
-    bits = next((bits for bits, other in narrower if weight_bits(other) <= held and fits(other, board)), None)
+    held = capacity(board, patchable=planner.forms.patch_margin is not None)
+    possible = (bits for bits in fewer_bits(network) if weight_bits(network, bits) <= held)
+    bits = next((bits for bits in possible if fits(with_narrower_weights(network, bits), board)), None)
     bigger = next((other.name for other in bigger_boards(planner) if fits(network, other)), None)
     ways = [f"weights of {bits} bits"] if bits else []
     ways += ["a smaller network"] + ([f"the board {bigger}"] if bigger else [])
@@ -109,6 +111,6 @@ def bigger_boards(planner: Planner) -> Iterator[Board]:
     bigger = [
         other
         for other in chips.values()
-        if block_ram_bits(other) >= least and (planner.patch_margin is None or other.family.block_ram_format)
+        if block_ram_bits(other) >= least and (planner.forms.patch_margin is None or other.family.block_ram_format)
     ]
     yield from sorted(bigger, key=lambda one: (one.family.name != board.family.name, block_ram_bits(one)))

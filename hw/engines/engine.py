@@ -70,7 +70,7 @@ class Engine(ABC):
         accumulator_bits: signed width of a current.
         cores: currents in one beat.
         repeats: how often each sum is handed on (direct input: once for every timestep).
-        weights: int64 (channels, fan-in) in stream order.
+        weights: int64 (channels, ...) in the order of the network, with 0 between different groups.
         lanes, folds: neurons that accumulate at the same time, and passes that cover all neurons.
     """
 

@@ -28,7 +28,8 @@ def main_engine(layer: str, engines: Sequence[Engine], around: Surroundings) -> 
             f"layer {layer}: no hardware is generated for the direct input beside other sources; put a layer between"
         )
     for number, main in enumerate(engines):
-        if all(main.source in rows_ahead(other.source, around.before) for other in engines):
+        others = (engine for engine in engines if engine is not main)
+        if all(main.source in rows_ahead(other.source, around.before) for other in others):
             return number
     sources = " and ".join(engine.source for engine in engines)
     raise UserError(

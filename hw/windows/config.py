@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from itertools import pairwise
 from typing import Self
 
@@ -72,36 +72,22 @@ class WindowConfig:
         """Accumulations of one inference if every timestep of a source is accumulated separately."""
         return self.height * self.width * self.folds * self.source.steps
 
-    def first_row(self, y: int) -> int:
-        """The first source row that row ``y`` of windows and those below it read."""
-        return min(max(self.rows.start(y), 0), self.source.height)
-
-    @cached_property
+    @property
     def released(self) -> tuple[int, ...]:
         """Number of source rows that no window needs any more after each row of windows."""
-        firsts = [0, *(self.first_row(y) for y in range(1, self.height)), self.source.height]
-        return tuple(after - before for before, after in pairwise(firsts))
+        return descent(self.rows, self.source.height).released
 
-    @cached_property
+    @property
     def needed(self) -> tuple[int, ...]:
         """Number of source rows, from the first unreleased one on, that must have arrived before each row of windows is
         read."""
-        result, first = [], 0
-        for y, released in enumerate(self.released):
-            end = min(self.rows.start(y) + self.rows.span, self.source.height)
-            # Even windows that lie entirely in the padding are not read before the source begins.
-            result.append(max(1 if y == 0 else 0, end - first, released))
-            first += released
-        return tuple(result)
+        return descent(self.rows, self.source.height).needed
 
-    @cached_property
+    @property
     def entries(self) -> tuple[int, ...]:
-        """Distance from :meth:`first_row` to the first source row that a window actually reads, for each row of
+        """Distance from the first unreleased source row to the first one that a window actually reads, for each row of
         windows: a dilated window may step over the first rows of the source."""
-        height, dilation = self.source.height, self.rows.dilation
-        tops = [self.rows.start(y) for y in range(self.height)]
-        # A window that steps over the whole source reads no row of it.
-        return tuple(top % dilation if top < 0 and top % dilation < height else 0 for top in tops)
+        return descent(self.rows, self.source.height).entries
 
     def kept(self) -> Self:
         """The same windows with the line buffer that they need: room for the rows of the largest window, and for as
@@ -116,3 +102,30 @@ class WindowConfig:
             return before(last) if last >= 0 else 0
 
         return sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """How rows of windows go down the rows of a source, see :class:`WindowConfig`."""
+
+    released: tuple[int, ...]
+    needed: tuple[int, ...]
+    entries: tuple[int, ...]
+
+
+@cache
+def descent(rows: Axis, height: int) -> Descent:
+    """The descent of windows over ``height`` rows: the same for every plan of a layer, so it is computed once."""
+    tops = [rows.start(y) for y in range(rows.windows(height))]
+    # The first source row that each row of windows and those below it read.
+    firsts = [0, *(min(max(top, 0), height) for top in tops[1:]), height]
+    released = [after - before for before, after in pairwise(firsts)]
+    needed = []
+    for y, (top, first) in enumerate(zip(tops, firsts[:-1], strict=True)):
+        end = min(top + rows.span, height)
+        # Even windows that lie entirely in the padding are not read before the source begins.
+        needed.append(max(1 if y == 0 else 0, end - first, released[y]))
+    dilation = rows.dilation
+    # A window that steps over the whole source reads no row of it.
+    entries = [top % dilation if top < 0 and top % dilation < height else 0 for top in tops]
+    return Descent(released=tuple(released), needed=tuple(needed), entries=tuple(entries))

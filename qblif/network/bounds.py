@@ -275,7 +275,15 @@ def bounds_of(network: "Network", target: "Target") -> LayerBounds:
 
 def merged_bounds(network: "Network", readout: "Readout") -> LayerBounds:
     """Bounds of a readout whose engine adds up all timesteps; a direct input, which is the same at every timestep, is
-    added only once. ``current`` is L, and the bias that of all timesteps together."""
+    added only once. ``current`` is L, and the bias that of all timesteps together. Computed once per network."""
+    known = KNOWN_MERGED.get(network)
+    if known is None:
+        known = KNOWN_MERGED[network] = merged_bounds_of(network, readout)
+    return known
+
+
+def merged_bounds_of(network: "Network", readout: "Readout") -> LayerBounds:
+    """As :func:`merged_bounds`."""
     bounds = layer_bounds(network, readout)
     steps = max(network.steps(projection.source) for projection in network.projections_into(readout.name))
     bias, logits = readout.bias * network.timesteps, bounds.current.times(network.timesteps)
@@ -300,3 +308,5 @@ def bursts_of(potential: Interval, neuron: Neuron) -> Interval:
 
 KNOWN_BOUNDS: "WeakKeyDictionary[Network, dict[str, LayerBounds]]" = WeakKeyDictionary()
 """Results of :func:`layer_bounds`, kept as long as the network exists."""
+KNOWN_MERGED: "WeakKeyDictionary[Network, LayerBounds]" = WeakKeyDictionary()
+"""Results of :func:`merged_bounds`, as long."""

@@ -15,6 +15,7 @@ This module needs only numpy.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -173,7 +174,7 @@ class Network:
 
     def staged(self, name: str) -> Population | Pooling | Readout:
         """The pooling, population or readout called ``name``, which becomes a hardware stage; raises KeyError."""
-        return {node.name: node for node in (*self.nodes, self.readout)}[name]
+        return self.readout if name == self.readout.name else self._senders[name]
 
     def needs_positions(self, name: str) -> bool:
         """Whether a reader of a node reads its bursts position by position, instead of all of them at once."""
@@ -193,7 +194,11 @@ class Network:
 
     def node(self, name: str) -> Node:
         """The input, population or pooling called ``name``; raises ``KeyError``."""
-        return {node.name: node for node in (self.input, *self.nodes)}[name]
+        return self.input if name == self.input.name else self._senders[name]
+
+    @cached_property
+    def _senders(self) -> dict[str, Population | Pooling]:
+        return {node.name: node for node in self.nodes}
 
     def shape(self, name: str) -> Shape:
         """(C, H, W) of the node called ``name``."""

@@ -1,6 +1,7 @@
 """Intervals of integers, one per channel. Needs only numpy."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class Interval:
     low: NDArray[Any]
     high: NDArray[Any]
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Smallest signed width that holds every value."""
         return max(signed_bits(int(self.low.min())), signed_bits(int(self.high.max())))

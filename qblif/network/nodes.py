@@ -1,6 +1,7 @@
 """Nodes of the integer network: input, populations, poolings and the readout. Needs only numpy."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Literal, get_args
 
 from qblif.network.checks import (
@@ -149,7 +150,7 @@ class Pooling:
         fine = all(2 * axis.padding <= axis.kernel for axis in (rows, columns))
         require(fine, f"{self.name}: padding {shown(self.padding)} is more than half of kernel {shown(self.kernel)}")
 
-    @property
+    @cached_property
     def window(self) -> Window:
         """The window that it slides over its source."""
         stride = self.kernel if self.stride is None else self.stride

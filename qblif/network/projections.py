@@ -86,6 +86,10 @@ class Conv2d:
     def window(self, source: tuple[int, int]) -> Window:
         """The sliding window, which does not depend on the height and width of the source."""
         del source
+        return self._window
+
+    @cached_property
+    def _window(self) -> Window:
         kernel = (self.weights.shape[2], self.weights.shape[3])
         return make_window(kernel, self.stride, self.padding, self.dilation, name=self.target)
 

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from hw.engines.event.weights import pack_weights
+from hw.engines.event.weights import pack_weights, stream_order
 from hw.memory import MemoryDeclaration, MemoryStyle
 from hw.windows.config import WindowConfig
 from qblif.network.checks import IntArray
@@ -23,7 +23,7 @@ class ProjectionConfig:
         merged_steps: timesteps that are accumulated into one sum (readout: all; populations: 1).
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weight_bits: B.
-        weights: int64 (channels, fan-in) in stream order.
+        weights: int64, in the order of the network, see :func:`hw.engines.event.weights.stream_order`.
         weight_memory: memory style of the weights.
         accumulator_bits: proved width of every partial sum.
     """
@@ -44,16 +44,26 @@ class ProjectionConfig:
     @property
     def rows(self) -> int:
         """Weight rows of one bank."""
-        return self.folds * self.window.words * self.window.source.group // self.banks
+        return self.folds * self.fan_in // self.banks
+
+    @property
+    def fan_in(self) -> int:
+        """Weights of one neuron, those of the source's padding channels included."""
+        return self.window.words * self.window.source.group
+
+    @property
+    def ordered_weights(self) -> IntArray:
+        """The weights in stream order: int64 (channels, fan-in), copied on demand since a plan does not need them."""
+        return stream_order(self.weights, self.window.source)
 
     @cached_property
     def weight_words(self) -> tuple[tuple[int, ...], ...]:
         """The weight memory of each bank: the rows of every fold, dealt out to the banks in turn."""
         words = pack_weights(
-            self.weights,
+            self.ordered_weights,
             lanes=self.lanes,
             folds=self.folds,
-            rows=self.rows * self.banks // self.folds,
+            rows=self.fan_in,
             bits=self.weight_bits,
         )
         return tuple(words[bank :: self.banks] for bank in range(self.banks))
@@ -66,15 +76,16 @@ class ProjectionConfig:
     @property
     def weight_memories(self) -> tuple[MemoryDeclaration, ...]:
         """The weights of each bank."""
-        return tuple(
-            MemoryDeclaration(
-                name=f"weights_{bank}",
-                depth=self.rows,
-                layout=self.row_layout,
-                style=self.weight_memory,
-                words=partial(self._bank_words, bank),
-            )
-            for bank in range(self.banks)
+        return tuple(map(self.bank_memory, range(self.banks)))
+
+    def bank_memory(self, bank: int) -> MemoryDeclaration:
+        """The weights of one bank; those of all banks have the same shape."""
+        return MemoryDeclaration(
+            name=f"weights_{bank}",
+            depth=self.rows,
+            layout=self.row_layout,
+            style=self.weight_memory,
+            words=partial(self._bank_words, bank),
         )
 
     def _bank_words(self, bank: int) -> tuple[int, ...]:

@@ -109,13 +109,15 @@ def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
 
 @lru_cache(maxsize=4096)
 def accumulation_cycles(words: int, group: int, banks: int, density: float) -> float:
-    """Expected cycles of one accumulation: the scanner's rule, applied to random beats with independent events."""
+    """Expected cycles of one accumulation: the scanner's rule, applied to random beats with independent events.
+
+    From one beat with a cost to the next it takes the longer of their distance in beats and the first one's cost.
+    """
     random = np.random.default_rng(1)
     events = random.poisson(density * group / banks, (words, banks, SAMPLES)).max(axis=1)
     events[-1] = np.maximum(events[-1], 1)
-    taken, busy = np.full(SAMPLES, -1), np.zeros(SAMPLES, dtype=int)
-    for cost in events:
-        taken = np.where(cost > 0, np.maximum(taken + 1, busy), taken + 1)
-        busy = np.where(cost > 0, taken + cost, busy)
     # The scan of the last beat is counted here; the first beat's wait belongs to the previous accumulation.
-    return float(np.maximum(busy, taken + 1).mean())
+    sample, beat = np.nonzero(events.T)
+    costs, begins = events[beat, sample], np.diff(sample, prepend=-1) > 0
+    steps = np.maximum(np.diff(beat, prepend=0), np.roll(costs, 1))
+    return float(np.where(begins, beat, steps).sum() + events[-1].sum()) / SAMPLES

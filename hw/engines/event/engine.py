@@ -26,7 +26,7 @@ from hw.engines.event.handover import Handover
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray, array_latency
 from hw.engines.event.timing import ArrayTiming, FieldTiming, StreamRegisterTiming
-from hw.engines.event.weights import from_stream_order, stream_order, unpack_weights
+from hw.engines.event.weights import from_stream_order, unpack_weights
 from hw.features import Features
 from hw.layouts import bursts_layout, sums_layout
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
@@ -115,7 +115,7 @@ class EventEngine(ProjectionConfig, Engine):
             yield from under(FIELD, inventory(self.window.field_memory))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        found = {"weights": self.weight_memories[0].shape}
+        found = {"weights": self.bank_memory(0).shape}
         return {**found, "field": self.window.field_memory.shape} if self.window.rows_kept else found
 
     @property
@@ -133,7 +133,11 @@ class EventEngine(ProjectionConfig, Engine):
     def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
         interleaved = tuple(word for row in zip(*self.weight_words, strict=True) for word in row)
         unpacked = unpack_weights(
-            interleaved, shape=self.weights.shape, lanes=self.lanes, folds=self.folds, bits=self.weight_bits
+            interleaved,
+            shape=(len(self.weights), self.fan_in),
+            lanes=self.lanes,
+            folds=self.folds,
+            bits=self.weight_bits,
         )
         return from_stream_order(unpacked, shape, self.window.source)
 
@@ -250,7 +254,7 @@ def event_engine(
         merged_steps=merged_steps,
         repeats=repeats,
         weight_bits=projection.weight_bits,
-        weights=stream_order(projection.full_weights, source),
+        weights=projection.full_weights,
         weight_memory=plan.weight_memory,
         accumulator_bits=accumulator_bits,
     )

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hw.engines.event.weights import stream_order
 from hw.engines.window.tables import ConstantMatrix
 from hw.layouts import bursts_layout
 from hw.memory import MemoryDeclaration, MemoryStyle
@@ -66,7 +67,7 @@ class ConstantConfig:
         merged_steps: timesteps that are accumulated into one sum (readout: all; populations: 1).
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weight_bits: B.
-        weights: int64 (channels, fan-in) in stream order.
+        weights: int64, in the order of the network, see :func:`hw.engines.event.weights.stream_order`.
         field_memory: memory style of the line buffer.
         accumulator_bits: proved width of every partial sum.
     """
@@ -140,8 +141,9 @@ class ConstantConfig:
         """The weights of every slice: phases are folds, or the beats of a source that is the only window."""
         source, planes = self.arriving, self.planes
         scales = 1 << np.arange(planes)
-        padded = np.zeros((self.folds * self.lanes, self.weights.shape[1]), dtype=np.int64)
-        padded[: len(self.weights)] = self.weights
+        ordered = stream_order(self.weights, source)
+        padded = np.zeros((self.folds * self.lanes, ordered.shape[1]), dtype=np.int64)
+        padded[: len(ordered)] = ordered
         if self.slides:
             phases = padded.reshape(self.folds, self.lanes, -1)
         else:

@@ -21,7 +21,7 @@ from hw.engines.engine import (
     numbered,
 )
 from hw.engines.event.handover import Handover
-from hw.engines.event.weights import from_stream_order, stream_order
+from hw.engines.event.weights import from_stream_order
 from hw.engines.window.config import ConstantConfig
 from hw.engines.window.coverage import slice_points
 from hw.engines.window.matrix import Matrix, matrix_latency
@@ -118,7 +118,8 @@ class WindowEngine(ConstantConfig, Engine):
         if not self.slides:
             merged = weights.transpose(1, 0, 2).reshape(matrix.lanes, self.words, source.merged, -1)
             weights = merged[:, :, 0].reshape(matrix.lanes, -1)
-        return from_stream_order(weights.reshape(-1, self.weights.shape[1])[: len(self.weights)], shape, source)
+        lanes = weights.reshape(self.folds * self.lanes, -1)
+        return from_stream_order(lanes[: len(self.weights)], shape, source)
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -203,7 +204,7 @@ def window_engine(
         merged_steps=merged_steps,
         repeats=repeats,
         weight_bits=projection.weight_bits,
-        weights=stream_order(projection.full_weights, source),
+        weights=projection.full_weights,
         field_memory=plan.field_memory,
         accumulator_bits=accumulator_bits,
     )
