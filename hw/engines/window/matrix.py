@@ -1,6 +1,7 @@
 """Matrix: multiplies slices of input bits by constant weights, and adds up the slices of every sum."""
 
-from itertools import pairwise
+from itertools import pairwise, zip_longest
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
@@ -9,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.engines.window.config import ConstantConfig
 from hw.engines.window.tables import Level
 from hw.layouts import sums_layout
-from hw.logic import lookup
+from hw.logic import lookup, tree
 
 
 def slices_layout(config: ConstantConfig) -> data.StructLayout:
@@ -96,6 +97,7 @@ class Matrix(wiring.Component):
     def _lane(self, m: Module, lane: int, bits: Signal, address: list[Value], moving: Signal) -> Value:
         """The root of a lane's tree, ``1 + levels`` cycles after the register of the slice."""
         levels = self.config.matrix.levels
+        following: list[Any] = []
         row: list[Value | None] = []
         for number, table in enumerate(self.config.matrix.tables(lane)):
             if table is None:
@@ -103,21 +105,21 @@ class Matrix(wiring.Component):
                 continue
             inputs = [*(bits[index] for index in table.inputs), *address]
             output = sum_signal(levels[0], lane, number, f"table_{lane}_{number}")
-            with m.If(moving):
-                m.d.sync += output.eq(Cat(lookup(truth, inputs) for truth in table.truths))
+            following.append(output.eq(Cat(lookup(truth, inputs) for truth in table.truths)))
             row.append(output)
         for depth, level in enumerate(levels[1:], 1):
             above: list[Value | None] = []
-            for number, pair in enumerate(zip(row[::2], [*row[1::2], None][: len(row[::2])], strict=True)):
+            for number, pair in enumerate(zip_longest(row[::2], row[1::2])):
                 terms = [term for term in pair if term is not None]
                 if not terms:
                     above.append(None)
                     continue
                 total = sum_signal(level, lane, number, f"sum_{lane}_{depth}_{number}")
-                with m.If(moving):
-                    m.d.sync += total.eq(terms[0] + terms[1] if len(terms) == 2 else terms[0])
+                following.append(total.eq(tree(terms)))
                 above.append(total)
             row = above
+        with m.If(moving):
+            m.d.sync += following
         return Const(0, 1) if row[0] is None else row[0]
 
 
