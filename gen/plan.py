@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure
 from rich.console import Console
 from rich.table import Table
 
@@ -147,7 +146,12 @@ def front_table(front: list[Candidate], board: Board, clock_mhz: float) -> Table
 
 
 def draw(front: list[Candidate], chosen: Candidate, board: Board, path: Path) -> None:
-    """Draw the alternatives: LUTs and block RAMs over cycles, with the chosen plan marked."""
+    """Draw the alternatives: LUTs and block RAMs over cycles, with the chosen plan marked.
+
+    Only one option of this command line draws, so its import is here.
+    """
+    import matplotlib.figure
+
     figure = matplotlib.figure.Figure(figsize=(7, 4), layout="constrained")
     luts = figure.subplots()
     brams = luts.twinx()

@@ -217,7 +217,7 @@ MUTANTS = (
     hardware(
         "config", "a window that reads no row enters behind the ring", "top < 0 and top % dilation < height", "top < 0"
     ),
-    hardware("config", "a dilated window is as high as it has rows", "+ self.rows.span,", "+ self.rows.kernel,"),
+    hardware("config", "a dilated window is as high as it has rows", "+ rows.span,", "+ rows.kernel,"),
     hardware("sliding_pooling", "a window begins with the one before", "Mux(place == 0, burst, more)", "more"),
     hardware(
         "sliding_pooling", "the minimum", "Mux(before > burst, before, burst)", "Mux(before > burst, burst, before)"

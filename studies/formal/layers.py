@@ -80,8 +80,8 @@ def accumulated(s: Statement, config: ProjectionConfig, *, stalls: bool) -> None
         s.assume(sums.ready)
     moving = events.ready
     planes, rows = config.window.source.burst_bits, config.rows
-    low = [int(np.minimum(row, 0).sum()) * (2**planes - 1) for row in config.weights]
-    high = [int(np.maximum(row, 0).sum()) * (2**planes - 1) for row in config.weights]
+    low = [int(np.minimum(row, 0).sum()) * (2**planes - 1) for row in config.ordered_weights]
+    high = [int(np.maximum(row, 0).sum()) * (2**planes - 1) for row in config.ordered_weights]
 
     took = Signal(config.banks * rows * planes)
     place = []
@@ -101,7 +101,7 @@ def accumulated(s: Statement, config: ProjectionConfig, *, stalls: bool) -> None
         included, before = s.kept(included, moving), s.kept(before, moving)
     for lane in range(config.lanes):
         weights = [
-            int(config.weights[lane, row * config.banks + bank]) << plane
+            int(config.ordered_weights[lane, row * config.banks + bank]) << plane
             for bank in range(config.banks)
             for row in range(rows)
             for plane in range(planes)

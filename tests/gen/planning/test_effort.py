@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 
 def vgg(*, blocks: list[list[int]], hidden: int, bits: int, size: int) -> Network:
-    """Blocks of 3x3 convolutions, each with a pooling, and a hidden layer; ``size``: height and width of three colours."""
+    """Blocks of 3x3 convolutions, each with a pooling, and a hidden layer; ``size``: height and width of the input."""
     random = np.random.default_rng(0)
 
     def neurons(channels: int) -> dict[str, object]:

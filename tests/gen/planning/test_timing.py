@@ -159,7 +159,7 @@ class TakesEverySum:
 def test_a_receptive_field_takes_rows_as_others_are_released(folds):
     stream = BurstStream(height=6, width=3, steps=1, beats=1, group=1, burst_bits=1)
     numbers = np.random.default_rng(1)
-    config = projection(stream, numbers.integers(-8, 8, (3, 9)), folds=folds)
+    config = projection(stream, numbers.integers(-8, 8, (3, 1, 3, 3)), folds=folds)
     slides = make_window(3, 1, 1, name="window")
     window = WindowConfig(source=stream, window=slides, folds=folds, rows_kept=0, memory="block").kept()
     config = dataclasses.replace(config, window=window)
