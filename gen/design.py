@@ -12,6 +12,7 @@ from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
 from gen.planning.planner import Planner
 from gen.planning.plans import find_plan
+from gen.planning.scope import OBJECTIVES, Objective
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import Plan, load_plan
@@ -104,6 +105,12 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
         help="the smallest design that does so many inferences per second (default the fastest that is easy to route)",
     )
     add(
+        "--objective",
+        choices=OBJECTIVES,
+        help="use up to 80 %% of the chip, wide beats, and constant weights in logic, for the most inferences per "
+        "second, the earliest result, or the least area (default: what is easy to route)",
+    )
+    add(
         "--schedule",
         choices=SCHEDULES,
         help="order of the timesteps: position_major finishes a position's timesteps before the next position; "
@@ -139,6 +146,7 @@ def design_of(options: argparse.Namespace) -> Design:
         plan_file=options.plan,
         patch_margin=patch_margin(options),
         schedule=options.schedule,
+        objective=options.objective,
     )
 
 
@@ -159,6 +167,7 @@ def make_design(
     plan_file: Path | None = None,
     patch_margin: int | None = None,
     schedule: Schedule | None = None,
+    objective: Objective | None = None,
 ) -> Design:
     """Read the checkpoint, fold it and plan it for the board.
 
@@ -170,6 +179,7 @@ def make_design(
         plan_file: a saved plan to use instead of making one.
         patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: wanted order of the timesteps.
+        objective: see :data:`gen.planning.scope.Objective`; default: designs that are easy to route.
 
     Raises:
         UserError: any problem with these that the user can fix.
@@ -185,10 +195,18 @@ def make_design(
         if target_fps is not None and not 0 < target_fps < 1e12:
             raise UserError(f"--target-fps {target_fps:g} is not a rate of inferences per second")
         inputs = reference_inputs(network, vectors)
-        planned = find_plan(network, board, clock, sha256, origin.activity, target_fps, inputs, patch_margin, schedule)
+        planned = find_plan(
+            network, board, clock, sha256, origin.activity, target_fps, inputs, patch_margin, schedule, objective
+        )
         plan, planner = planned.plan, planned.planner
     else:
-        for option, value in (("--target-fps", target_fps), ("--patchable", patch_margin), ("--schedule", schedule)):
+        made = {
+            "--target-fps": target_fps,
+            "--patchable": patch_margin,
+            "--schedule": schedule,
+            "--objective": objective,
+        }
+        for option, value in made.items():
             if value is not None:
                 raise UserError(f"{option} makes a new plan; leave out --plan or {option}")
         plan = load_plan(plan_file)

@@ -9,7 +9,9 @@ from boards.board import Resources
 from boards.tools import find_tool
 from gen.design import Design
 from gen.emit.toolrun import run_tool
-from gen.planning.plans import HEADROOM, Candidate, alternatives, evaluate_plan
+from gen.planning.candidates import Candidate, evaluate_plan
+from gen.planning.plans import alternatives
+from gen.planning.search import HEADROOM
 from qblif.errors import UserError
 
 

@@ -17,8 +17,10 @@ from rich.table import Table
 from boards.board import Board
 from gen.design import Design, add_plan_options, design_of, patch_margin
 from gen.planning.activity import KnownActivity, expected_accumulates
+from gen.planning.candidates import Candidate, evaluate_plan
 from gen.planning.cycles import PredictedCycles, predict
-from gen.planning.plans import SHARE_OF_BOARD, Candidate, alternatives, evaluate_plan, schedule_reason
+from gen.planning.plans import alternatives, schedule_reason
+from gen.planning.search import SHARE_OF_BOARD
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import whole_file, write_whole
 from qblif.network.checks import IntArray

@@ -5,7 +5,7 @@ from typing import Any
 
 from gen.design import Design
 from gen.emit.toolrun import package_versions
-from gen.planning.plans import Candidate, evaluate_plan
+from gen.planning.candidates import Candidate, evaluate_plan
 
 PACKAGES = (
     "amaranth",

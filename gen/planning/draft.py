@@ -1,18 +1,16 @@
 """A plan in the making: the planner's choices so far, stage by stage from the input on."""
 
-import dataclasses
 from collections.abc import Mapping
 
+from gen.planning.scope import Scope
 from hw.configure import input_stream
+from hw.divisors import divisors
 from hw.plan import Plan
 from hw.schedule import Schedule, steps_per_frame
 from hw.stages.registry import stage_of
-from hw.stages.stage import Stage, StagePlan, Surroundings, divisors
+from hw.stages.stage import Stage, StagePlan, Surroundings
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
-
-WIDEST_GROUP = 32
-INPUT_GROUPS = (1, 2, 4, 7, 8, 14, 16, 28, 32)
 
 
 class Draft:
@@ -23,13 +21,14 @@ class Draft:
     Args:
         network: the network to plan.
         schedule: the order of the timesteps.
+        scope: how wide beats may be.
 
     Attributes:
         stages: the stages so far.
     """
 
-    def __init__(self, network: Network, schedule: Schedule) -> None:
-        self.network, self.schedule = network, schedule
+    def __init__(self, network: Network, schedule: Schedule, scope: Scope) -> None:
+        self.network, self.schedule, self.scope = network, schedule, scope
         self.stages: list[Stage] = []
         self._input_group = 1
         self._plans: dict[str, StagePlan] = {}
@@ -52,9 +51,9 @@ class Draft:
         if origin == self.network.input.name:
             stream = input_stream(self.network, 1, self.schedule)
             if stream.height * stream.width > 1:
-                return [group for group in divisors(stream.channels) if group <= WIDEST_GROUP]
-            return [group for group in INPUT_GROUPS if group <= max(1, stream.channels)]
-        return self._plans[origin].beat_widths(WIDEST_GROUP)
+                return [group for group in divisors(stream.channels) if group <= self.scope.widest_beat]
+            return [group for group in self.scope.input_groups if group <= max(1, stream.channels)]
+        return self._plans[origin].beat_widths(self.scope.widest_beat)
 
     def decide_group(self, source: str, group: int) -> None:
         """Fix the width of the beats of ``source``, also in all stages that were chosen with another width."""
@@ -99,8 +98,14 @@ class Draft:
         """The stream of ``source`` if its beats had ``group`` channels."""
         if source == self.network.input.name:
             return input_stream(self.network, group, self.schedule)
-        stream = self.streams()[source]
-        return dataclasses.replace(stream, group=group, beats=stream.beats * stream.group // group)
+        return self._plans[self.network.origin(source)].regrouped(self.streams()[source], group)
+
+    def keeps_up(self, source: str, group: int, limit: float) -> bool:
+        """Whether the origin of ``source`` can send all its beats under the limit of cycles per frame; not asked where
+        no layer can be so fast."""
+        if self.scope.table_inputs is None:
+            return True
+        return self.stream(self.network.origin(source), group).beats_per_inference <= limit
 
     def plan(self, board: str, clock_mhz: float, sha256: str, self_test_samples: int) -> Plan:
         """The draft as a plan for a board at a clock, with ``sha256`` of the network and the given self-test size."""

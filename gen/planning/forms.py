@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gen.planning.activity import KnownActivity
-from gen.planning.draft import WIDEST_GROUP, Draft, narrowest_stream
+from gen.planning.draft import Draft, narrowest_stream
+from gen.planning.scope import ROUTABLE, Scope
 from hw.memory import MemoryShape
 from hw.schedule import Schedule, frames_per_result
 from hw.stages.registry import StagedNode, stage_of
@@ -19,8 +20,6 @@ from hw.widths import WIDEST_REGISTER, Widths, proved_widths
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.streams import BurstStream
-
-MOST_BANKS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,11 +52,11 @@ class Forms:
         expectation: the network, its activity and its schedule.
         patch_margin: all weights and constants are kept in block RAM, so that they can be replaced later, and every
             width is this many bits more than this network needs; None for a design that need not be patched.
-
+        scope: what the forms may use.
     """
 
-    def __init__(self, expectation: KnownActivity, patch_margin: int | None) -> None:
-        self.expectation, self.patch_margin = expectation, patch_margin
+    def __init__(self, expectation: KnownActivity, patch_margin: int | None, scope: Scope = ROUTABLE) -> None:
+        self.expectation, self.patch_margin, self.scope = expectation, patch_margin, scope
         self.network, self.schedule = expectation.network, expectation.schedule
         self._frames = frames_per_result(self.network, self.schedule)
         self._widths = {} if patch_margin is None else fixed_widths(self.network, patch_margin, expectation.schedule)
@@ -66,7 +65,7 @@ class Forms:
 
     def of(self, network: Network) -> "Forms":
         """The forms of another network of the same shape, with the same activity."""
-        return Forms(dataclasses.replace(self.expectation, network=network), self.patch_margin)
+        return Forms(dataclasses.replace(self.expectation, network=network), self.patch_margin, self.scope)
 
     def find(
         self, draft: Draft, node: StagedNode, streams: Mapping[str, BurstStream], limit: float, lanes: Sequence[int]
@@ -96,8 +95,9 @@ class Forms:
                 streams=read[:weighted],
                 limit=limit / self._frames,
                 lanes=lanes,
-                most_banks=MOST_BANKS,
-                widest_beat=WIDEST_GROUP,
+                most_banks=self.scope.most_banks,
+                widest_beat=self.scope.widest_beat,
+                table_inputs=self.scope.table_inputs if self.patch_margin is None else None,
                 skipped=skipped,
                 widths=self._widths.get(node.name),
             )

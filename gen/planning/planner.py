@@ -16,6 +16,7 @@ from gen.planning.draft import Draft
 from gen.planning.forms import Form, Forms
 from gen.planning.resources import StageResources, memory_features, stage_resources
 from hw.memory import MemoryShape, MemoryStyle
+from hw.schedule import frames_per_result
 from hw.stages.registry import StagedNode
 from hw.stages.stage import Stage, StagePlan
 from qblif.errors import UserError
@@ -113,7 +114,7 @@ class Planner:
 
     def _pass(self, limit: float, lanes: dict[str, list[int]]) -> Draft:
         """One pass from input to readout; ``lanes``: the numbers of lanes that each layer may have."""
-        draft = Draft(self.network, self.forms.schedule)
+        draft = Draft(self.network, self.forms.schedule, self.forms.scope)
         for node in (*self.network.nodes, self.network.readout):
             self._add(draft, node, limit, lanes.get(node.name, []))
         return draft
@@ -126,9 +127,13 @@ class Planner:
         source = self.network.sources(node.name)[0]
         chooses = self.network.origin(node.name) == node.name
         groups = draft.possible_groups(source)
+        frames = frames_per_result(self.network, self.forms.schedule)
         fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
         best_group = groups[-1]
         for group in groups if chooses else groups[-1:]:
+            if chooses and not draft.keeps_up(source, group, limit / frames):
+                fewest = min(fewest, draft.stream(source, group).beats_per_inference * frames)
+                continue
             streams = draft.streams() | {source: draft.stream(source, group)}
             for form in self.forms.find(draft, node, streams, limit, lanes):
                 fewest = min(fewest, form.cycles)

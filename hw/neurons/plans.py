@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from hw.divisors import divisors
 from hw.memory import MemoryStyle
 from qblif.errors import UserError
 
@@ -44,6 +45,10 @@ class NeuronPlan:
                 f"layer {layer}: {lanes} lanes, beats of {self.group} channels and {self.cores} neuron cores "
                 f"do not divide each other"
             )
+
+    def beat_widths(self, lanes: int, most: int) -> list[int]:
+        """Possible bursts per beat, ascending; at most ``most`` channels."""
+        return [group for group in divisors(lanes) if group % self.cores == 0 and group <= most]
 
     def repeats(self, steps: int, source_steps: int) -> int:
         """How often each sum has to be handed on, if its source sends ``source_steps`` timesteps."""
@@ -102,6 +107,12 @@ class UnrolledPlan:
                 f"layer {layer}: {lanes} lanes cannot leave {self.cores} unrolled neuron cores in beats of "
                 f"{self.group} bursts; make a new plan"
             )
+
+    def beat_widths(self, lanes: int, most: int) -> list[int]:
+        """As in :class:`NeuronPlan`."""
+        narrow = divisors(self.cores) if lanes == self.cores or self.steps == 1 else []
+        merged = [self.cores * self.steps] if self.steps > 1 and self.cores <= most else []
+        return [group for group in narrow if group <= most] + merged
 
     def repeats(self, steps: int, source_steps: int) -> int:
         """As in :class:`NeuronPlan`: once, since one sum serves all timesteps."""

@@ -1,8 +1,5 @@
 """A population: engines for its projections, queues for side inputs and skips, and a bank of neurons."""
 
-import dataclasses
-import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -13,20 +10,19 @@ from amaranth.lib.wiring import Out
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation, numbered
-from hw.engines.event.engine import EventPlan
-from hw.engines.registry import EnginePlan, engine_of
+from hw.engines.registry import engine_of
 from hw.features import Features
-from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.memory import Inventory, MemoryShape, inventory, under
 from hw.neurons import kinds
 from hw.neurons.bank import MembraneTap
 from hw.neurons.config import FrameBufferConfig, NeuronConfig, QueueConfig
 from hw.neurons.coverage import neuron_points
 from hw.neurons.currents import CurrentAdder, CurrentsTiming, Side
 from hw.neurons.frame_buffer import WAITING, FrameBuffer, FrameBufferTiming
-from hw.neurons.plans import NeuronPlan, UnrolledPlan
 from hw.neurons.skip_queue import SkipQueue, SkipTiming
 from hw.rows_ahead import RowsAhead, furthest
 from hw.schedule import Schedule, steps_per_frame
+from hw.stages.population_plan import PopulationPlan, population_plans
 from hw.stages.queues import frame_buffer, main_engine, side_queue, skip_config
 from hw.stages.stage import (
     Edge,
@@ -34,13 +30,11 @@ from hw.stages.stage import (
     Site,
     Stage,
     StageCycles,
-    StagePlan,
     StageTiming,
     Surroundings,
-    divisors,
 )
 from hw.timing import Consumer, CurrentConsumer
-from hw.widths import Widths, proved_widths
+from hw.widths import proved_widths
 from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.graph import Network
@@ -49,50 +43,6 @@ from qblif.streams import BurstStream
 
 NEURONS = "neurons"
 """The part of the stage in the top level that has membranes and constants."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PopulationPlan(StagePlan):
-    """How a population is built.
-
-    Attributes:
-        name: name of the population.
-        engines: plans of its projections' engines, in the order of the network; all have the same lanes and folds.
-        neurons: plan of its neurons.
-        widths: fixed widths of registers and constants, so that other networks fit too; None for the widths that are
-            proved for this network.
-    """
-
-    type: ClassVar[str] = "population"
-    name: str
-    engines: tuple[EnginePlan, ...]
-    neurons: NeuronPlan | UnrolledPlan
-    widths: Widths | None = None
-
-    @property
-    def engine(self) -> EnginePlan:
-        """The first engine; all engines have its lanes and folds."""
-        return self.engines[0]
-
-    def memories(self) -> dict[str, MemoryStyle]:
-        fields = {numbered("field", number): engine.field_memory for number, engine in enumerate(self.engines)}
-        return {**fields, **self.neurons.memories()}
-
-    def with_memories(self, styles: Mapping[str, MemoryStyle]) -> Self:
-        engines = tuple(engine.with_memories(styles, number) for number, engine in enumerate(self.engines))
-        neurons = self.neurons.with_memories(styles, engines[0].field_memory)
-        return dataclasses.replace(self, engines=engines, neurons=neurons)
-
-    def tables(self) -> dict[str, MemoryStyle]:
-        weights = {numbered("weights", number): engine.weight_memory for number, engine in enumerate(self.engines)}
-        return {**weights, "constants": self.neurons.constants_memory}
-
-    def beat_widths(self, most: int) -> list[int]:
-        lanes, cores = self.engine.lanes, self.neurons.cores
-        return [group for group in divisors(lanes) if group % cores == 0 and group <= most]
-
-    def with_beats_of(self, group: int) -> Self:
-        return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, group=group))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,30 +137,7 @@ class PopulationStage(Stage):
 
     @classmethod
     def proposals(cls, node: Population, room: Room) -> Iterator[PopulationPlan]:
-        channels, height, width = node.shape
-        for lanes in room.lanes:
-            folds = math.ceil(channels / lanes)
-            # The fewest neuron cores with which the neurons stay under the limit.
-            turns = height * width * folds * room.steps(node.name)
-            possible = [cores for cores in divisors(math.gcd(lanes, *room.skipped)) if cores <= room.widest_beat]
-            able = [cores for cores in possible if turns * (max(room.shortest_turn, lanes // cores) + 1) <= room.limit]
-            cores = able[0] if able else possible[-1]
-            for banks in itertools.product(*room.banks):
-                yield PopulationPlan(
-                    name=node.name,
-                    engines=tuple(
-                        EventPlan(lanes=lanes, folds=folds, banks=one, weight_memory="block", field_memory="block")
-                        for one in banks
-                    ),
-                    neurons=NeuronPlan(
-                        cores=cores,
-                        group=widest_group(lanes, cores, room.widest_beat),
-                        membrane_memory="block",
-                        constants_memory=room.constants,
-                        skip_memory="block",
-                    ),
-                    widths=room.widths,
-                )
+        return population_plans(node, room)
 
     @property
     def engine(self) -> Engine:
@@ -386,8 +313,3 @@ def one_frame_later(bursts: IntArray, frames: int) -> IntArray:
 def padded(values: IntArray, length: int) -> tuple[int, ...]:
     """``values`` and zeros up to ``length``: neurons that do not exist never fire."""
     return (*values.tolist(), *[0] * (length - len(values)))
-
-
-def widest_group(lanes: int, cores: int, most: int) -> int:
-    """The widest beat that ``lanes`` lanes can be sent in, ``cores`` of them per cycle."""
-    return max(group for group in divisors(lanes) if group % cores == 0 and group <= max(most, cores))

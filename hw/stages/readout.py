@@ -16,6 +16,7 @@ from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import Engine, Expectation
 from hw.engines.event.engine import EventPlan
 from hw.engines.registry import EnginePlan, engine_of
+from hw.engines.window.proposals import window_plans
 from hw.features import Features
 from hw.layouts import sums_layout
 from hw.logic import counter, times_constant
@@ -103,20 +104,26 @@ class ReadoutStage(Stage):
 
     @classmethod
     def proposals(cls, node: Readout, room: Room) -> Iterator[ReadoutPlan]:
-        for lanes in room.lanes:
+        for engine in cls._engine_plans(node, room):
+            yield ReadoutPlan(name=node.name, engine=engine, constants_memory=room.constants, widths=room.widths)
+
+    @classmethod
+    def _engine_plans(cls, node: Readout, room: Room) -> Iterator[EnginePlan]:
+        """Plans of its engine that are worth trying."""
+        [source] = room.streams
+        for lanes in room.lanes if source.merged == 1 else ():
+            folds = math.ceil(node.shape[0] / lanes)
             for banks in room.banks[0]:
-                yield ReadoutPlan(
-                    name=node.name,
-                    engine=EventPlan(
-                        lanes=lanes,
-                        folds=math.ceil(node.shape[0] / lanes),
-                        banks=banks,
-                        weight_memory="block",
-                        field_memory="block",
-                    ),
-                    constants_memory=room.constants,
-                    widths=room.widths,
-                )
+                yield EventPlan(lanes=lanes, folds=folds, banks=banks, weight_memory="block", field_memory="block")
+        if room.table_inputs is not None and room.schedule == "position_major":
+            yield from window_plans(
+                room.network.weighted_projection(node.name),
+                source,
+                lanes=room.lanes,
+                limit=room.limit,
+                table_inputs=room.table_inputs,
+                merged_steps=source.timesteps,
+            )
 
     @property
     def engine(self) -> Engine:
@@ -147,7 +154,8 @@ class ReadoutStage(Stage):
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         cycles = self.engine.expected_cycles(expectation)
-        return StageCycles(arrival=cycles.arrival, array=cycles.array, neurons=0.0)
+        sums = self.engine.folds * (self.engine.lanes + self.engine.hands_over)
+        return StageCycles(arrival=cycles.arrival, array=cycles.array, neurons=float(sums))
 
     def most_cycles(self) -> int:
         return self.engine.most_cycles()

@@ -6,13 +6,14 @@ A stage is the hardware of one node of the network. Each kind of stage is comple
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from hw.coverage import ComputedRun, CoverPoint
+from hw.divisors import divisors
 from hw.engines.engine import Engine, Expectation, WorkTiming, numbered
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
@@ -107,6 +108,10 @@ class StagePlan(ABC):
         """The same plan with beats of another width."""
         raise NotImplementedError
 
+    def regrouped(self, stream: BurstStream, group: int) -> BurstStream:
+        """The stream that leaves, or one that a pooling made of it, with beats of another width."""
+        return replace(stream, group=group, beats=stream.beats * stream.group // group)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -137,6 +142,7 @@ class Room:
         lanes: numbers of lanes that are worth trying.
         most_banks: the largest number of banks.
         widest_beat: channels of the widest beat.
+        table_inputs: inputs of a LUT, if weights may be constants in logic; otherwise None.
         skipped: beat widths of the skips into it; 0 for widths not yet decided.
         widths: widths of registers and constants, fixed for later networks; None for those that this network needs.
     """
@@ -148,6 +154,7 @@ class Room:
     lanes: Sequence[int]
     most_banks: int
     widest_beat: int
+    table_inputs: int | None
     skipped: Sequence[int]
     widths: Widths | None
 
@@ -325,8 +332,3 @@ class Stage(ABC):
     def figures(self) -> dict[str, Any]:
         """Its parameters, for tables and reports."""
         return {}
-
-
-def divisors(number: int) -> list[int]:
-    """The divisors of ``number``, ascending."""
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

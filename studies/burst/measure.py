@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gen.design import Design, make_design
+from gen.planning.candidates import evaluate_plan
 from gen.planning.cycles import predict
-from gen.planning.plans import evaluate_plan
 from qblif import golden
 from qblif.errors import UserError
 from qblif.network.coding import encode

@@ -13,8 +13,10 @@ from boards.catalogue import CATALOGUE, find_board
 from gen import plan as plan_command
 from gen.design import make_design, self_test_vectors
 from gen.fit import check_fit
-from gen.planning.plans import SHARE_OF_BOARD, evaluate_plan, make_plan, with_samples
+from gen.planning.candidates import evaluate_plan, with_samples
+from gen.planning.plans import make_plan
 from gen.planning.refusal import weight_bits
+from gen.planning.search import SHARE_OF_BOARD
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Population, Readout

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from boards.catalogue import find_board
+from gen.planning.candidates import evaluate_plan
 from gen.planning.cycles import predict
-from gen.planning.plans import evaluate_plan, make_plan
+from gen.planning.plans import make_plan
 from hw.configure import configure
 from hw.engines.event.costs import passing_costs, sampled_cycles, window_costs
 from hw.engines.event.timing import ArrayTiming

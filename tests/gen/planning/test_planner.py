@@ -7,7 +7,9 @@ import pytest
 from boards.catalogue import find_board
 from gen.design import make_design
 from gen.planning.activity import KnownActivity, expected_cycles
-from gen.planning.plans import SHARE_OF_BOARD, alternatives, evaluate_plan, make_plan
+from gen.planning.candidates import evaluate_plan
+from gen.planning.plans import alternatives, make_plan
+from gen.planning.search import SHARE_OF_BOARD
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError

@@ -1,0 +1,63 @@
+"""Plans of window engines that are worth trying."""
+
+from collections.abc import Iterator, Sequence
+
+from hw.engines.window.engine import WindowEngine, WindowPlan, unfit
+from qblif.network.projections import Conv2d, Dense
+from qblif.streams import BurstStream
+
+
+def window_plans(
+    projection: Dense | Conv2d,
+    source: BurstStream,
+    *,
+    lanes: Sequence[int],
+    limit: float,
+    table_inputs: int,
+    merged_steps: int,
+) -> Iterator[WindowPlan]:
+    """For each number of bit-planes at a time the plan with the fewest lanes that stays under the limit, or, if none
+    does, with the most: logic grows with the lanes, and cycles with the folds.
+
+    Args:
+        projection, source: the projection and the stream that comes in.
+        lanes: numbers of lanes that are worth trying.
+        limit: cycles per frame.
+        table_inputs: inputs of a LUT.
+        merged_steps: as in :class:`hw.engines.window.config.ConstantConfig`.
+    """
+    channels = len(projection.weights)
+    for slides in (False, True):
+        for planes in range(1, source.burst_bits + 1):
+            fitting: list[tuple[int, WindowPlan]] = []
+            for count in sorted(lanes):
+                plan = WindowPlan(
+                    lanes=count,
+                    folds=-(-channels // count),
+                    planes=planes,
+                    table_inputs=table_inputs,
+                    slides=slides,
+                    field_memory="block",
+                )
+                engine = WindowEngine(
+                    source=projection.source,
+                    arriving=source,
+                    window=projection.window((source.height, source.width)),
+                    slides=slides,
+                    lanes=count,
+                    folds=plan.folds,
+                    planes=planes,
+                    table_inputs=table_inputs,
+                    cores=count,
+                    merged_steps=merged_steps,
+                    repeats=1,
+                    weight_bits=projection.weight_bits,
+                    weights=projection.full_weights,
+                    field_memory="block",
+                    accumulator_bits=1,
+                )
+                if unfit(engine) is None:
+                    fitting.append((engine.cycles, plan))
+            within = [plan for cycles, plan in fitting if cycles <= limit]
+            if fitting:
+                yield within[0] if within else fitting[-1][1]
