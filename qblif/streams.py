@@ -1,6 +1,7 @@
 """Streams of bursts: their shape, and the order in which bursts travel as beats. Needs only numpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -39,6 +40,10 @@ class BurstStream:
     def timesteps(self) -> int:
         """Timesteps of a position, merged or not."""
         return self.steps * self.merged
+
+    def regrouped(self, group: int) -> Self:
+        """The same stream with beats of another width."""
+        return replace(self, group=group, beats=self.beats * self.group // group)
 
     @property
     def beats_per_position(self) -> int:

@@ -98,7 +98,8 @@ class Draft:
         """The stream of ``source`` if its beats had ``group`` channels."""
         if source == self.network.input.name:
             return input_stream(self.network, group, self.schedule)
-        return self._plans[self.network.origin(source)].regrouped(self.streams()[source], group)
+        stream, origin = self.streams()[source], self.network.origin(source)
+        return self._plans[origin].regrouped(stream, group) if origin in self._plans else stream.regrouped(group)
 
     def keeps_up(self, source: str, group: int, limit: float) -> bool:
         """Whether the origin of ``source`` can send all its beats under the limit of cycles per frame; not asked where

@@ -6,7 +6,7 @@ A stage is the hardware of one node of the network. Each kind of stage is comple
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from amaranth.lib import wiring
@@ -110,7 +110,7 @@ class StagePlan(ABC):
 
     def regrouped(self, stream: BurstStream, group: int) -> BurstStream:
         """The stream that leaves, or one that a pooling made of it, with beats of another width."""
-        return replace(stream, group=group, beats=stream.beats * stream.group // group)
+        return stream.regrouped(group)
 
 
 @dataclass(frozen=True, kw_only=True)
