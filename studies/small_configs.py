@@ -3,8 +3,9 @@
 import numpy as np
 
 from hw.engines.event.engine import EventEngine
+from hw.engines.window.engine import WindowEngine
 from hw.windows.config import WindowConfig
-from qblif.network.window import make_window
+from qblif.network.window import Window, make_window
 from qblif.streams import BurstStream
 
 
@@ -42,5 +43,38 @@ def projection(
         weight_bits=weight_bits,
         weights=weights,
         weight_memory="block",
+        accumulator_bits=accumulator_bits,
+    )
+
+
+def constants(
+    source: BurstStream,
+    weights: np.ndarray,
+    window: Window,
+    *,
+    slides: bool = True,
+    folds: int = 1,
+    planes: int = 1,
+    table_inputs: int = 4,
+    merged_steps: int = 1,
+    accumulator_bits: int = 12,
+) -> WindowEngine:
+    """A window engine; ``weights``: (channels, C, kernel height, kernel width), or dense (channels, fan-in)."""
+    lanes = -(-len(weights) // folds)
+    return WindowEngine(
+        source="input",
+        arriving=source,
+        window=window,
+        slides=slides,
+        lanes=lanes,
+        folds=folds,
+        planes=planes,
+        table_inputs=table_inputs,
+        cores=lanes,
+        merged_steps=merged_steps,
+        repeats=1,
+        weight_bits=4,
+        weights=weights,
+        field_memory="distributed",
         accumulator_bits=accumulator_bits,
     )

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from qblif.errors import command_line
 from qblif.progress import step
-from studies.formal import delays, layers, neurons, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, restarts, states, steps, streams
 from studies.formal.proof import Proof, Verdict, prove, solver_folder
 
 PROOFS = [
@@ -24,6 +24,7 @@ PROOFS = [
     *streams.PROOFS,
     *delays.PROOFS,
     *layers.PROOFS,
+    *constants.PROOFS,
     *restarts.PROOFS,
     *steps.PROOFS,
 ]

@@ -11,12 +11,17 @@ from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.handover import Handover
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
+from hw.engines.window.engine import WindowEngine
+from hw.engines.window.matrix import Matrix
+from hw.engines.window.passing import PassingSlices
+from hw.engines.window.sliding import SlidingWindow
 from hw.fork import Fork
 from hw.memory import MemoryStyle
 from hw.neurons.bank import NeuronBank
 from hw.neurons.config import FrameBufferConfig, SkipConfig
 from hw.neurons.frame_buffer import FrameBuffer
 from hw.neurons.skip_queue import SkipQueue
+from hw.neurons.unrolled import UnrolledBank
 from hw.stages.frame_readout import FrameReadoutConfig, FrameReadoutStage, FrameReadoutUnit
 from hw.stages.pooling import PoolingStage, PoolingUnit
 from hw.stages.readout import ReadoutUnit
@@ -29,7 +34,7 @@ from qblif.network.window import make_window
 from qblif.streams import BurstStream
 from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
-from studies.small_configs import projection
+from studies.small_configs import constants, projection
 
 BEATS = BurstStream(steps=1, beats=2, group=2, burst_bits=2)
 """Two beats of two channels."""
@@ -98,8 +103,25 @@ def delayed(beats: int, frames: int) -> FrameBufferConfig:
     return FrameBufferConfig(source="hidden", stream=stream, depth=2 * beats, memory="block", frames=frames)
 
 
+def passing() -> WindowEngine:
+    """A window engine that takes two beats of two channels, all bit-planes at a time."""
+    weights = np.array([[-8, 7, 3, -1], [5, 0, -8, 2]])
+    return constants(BEATS, weights, make_window(1, name="window"), slides=False, planes=2)
+
+
+def sliding_window() -> WindowEngine:
+    """2 x 2 windows over a narrow image, with padding on all sides."""
+    over = window(2, 1, 1)
+    return constants(over.source, np.ones((1, 1, 2, 2), dtype=np.int64), over.window)
+
+
 NEURONS = CONFIG.populations[0][1]
 TIME_MAJOR = dataclasses.replace(NEURONS, schedule="time_major")
+
+UNROLLED = dataclasses.replace(NEURONS, unrolled=True, shared_sums=True, cores=1, group=2)
+"""Two neurons, two timesteps that share a beat."""
+SEPARATE = dataclasses.replace(NEURONS, unrolled=True, cores=2, group=1)
+"""Two neurons, of which every burst has a beat of its own."""
 
 STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "stream register": (lambda: StreamRegister(4), "arriving", "leaving"),
@@ -118,6 +140,11 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "readout": (lambda: ReadoutUnit(CONFIG.readout, lanes_total=2), "currents", "results"),
     "frame readout": (lambda: FrameReadoutUnit(frame_readout(2, 2)), "currents", "results"),
     "frame buffer": (lambda: FrameBuffer(delayed(2, 2)), "arriving", "leaving"),
+    "passing slices": (lambda: PassingSlices(passing()), "arriving", "slices"),
+    "sliding window": (lambda: SlidingWindow(sliding_window()), "arriving", "slices"),
+    "matrix": (lambda: Matrix(passing()), "slices", "sums"),
+    "unrolled bank": (lambda: UnrolledBank(UNROLLED), "currents", "bursts"),
+    "unrolled bank, beat by beat": (lambda: UnrolledBank(SEPARATE), "currents", "bursts"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
 }
 """How to make each component, and its arriving and its leaving stream."""

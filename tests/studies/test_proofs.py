@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Mux, Signal
 
-from studies.formal import delays, layers, neurons, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, restarts, states, steps, streams
 from studies.formal.proof import Proof, Statement, prove
 
 
@@ -16,7 +16,7 @@ def cases(proofs: list[Proof]) -> list:
 
 
 QUICK = [*neurons.PROOFS, *states.PROOFS, *streams.PROOFS, *delays.PROOFS, *restarts.QUICK_PROOFS, *steps.PROOFS]
-LONG = [*layers.PROOFS, *(proof for proof in restarts.PROOFS if proof not in restarts.QUICK_PROOFS)]
+LONG = [*layers.PROOFS, *constants.PROOFS, *(proof for proof in restarts.PROOFS if proof not in restarts.QUICK_PROOFS)]
 
 
 @pytest.mark.parametrize(("proof", "setting"), cases(QUICK))
