@@ -1,9 +1,9 @@
 """Building and running a testbench with Verilator or Icarus through cocotb's runner."""
 
-import hashlib
 import importlib.util
 import logging
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
 
 from boards.tools import search_path
@@ -24,17 +25,19 @@ from gen.emit.toolrun import run_in_group
 from hw.configuration import TopConfig
 from qblif.errors import UserError
 from qblif.files import whole_folder
+from qblif.kept import cache_folder, digest, fill
 from qblif.progress import step
 from sim import object_cache as object_cache_script
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
-from snn.datasets.fetch import cache_folder
 
 HARNESS = Path(__file__).with_name("harness.v")
 VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--no-timing")
 # The packaged Verilator's precompiled headers need the include flag that its makefile leaves empty.
 VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
 SIMULATORS = ("verilator", "icarus")
+RESULTS = ("testbench", "sim.vvp", "build.log")
+"""What stays of a build besides its sources: Verilator's program, Icarus's, and the log."""
 PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
 """Paths without characters that are special to make or to a shell."""
 
@@ -181,15 +184,33 @@ def build_sources(
     """
     prepare_environment(simulator)
     name = simulator_version(simulator)
-    settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
-    digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
-    target = folder / f"{simulator}-{digest[:24]}"
+    decides = [name, str(waves), *surroundings(simulator)]
+    decides += [text for source in sources.items() for text in source]
+    target = folder / f"{simulator}-{digest(decides)}"
     simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench, netlist=netlist)
     if not target.is_dir():
         # Another process may have finished the same build first, and may be running it.
         with whole_folder(target, replace=False, keep_failed=True) as partial:
-            compile_sources(sources, simulator, partial, waves=waves)
+            fill(partial, "simulations", decides, lambda: compile_sources(sources, simulator, partial, waves=waves))
     return simulation
+
+
+def surroundings(simulator: str) -> list[str]:
+    """What decides about a built simulation besides its Verilog and the simulator."""
+    if simulator == "icarus":
+        return [simulator]
+    # The program is linked with cocotb's libraries where they lie.
+    compiler = Path(shutil.which("g++") or "g++").resolve()
+    stamp = compiler.stat() if compiler.exists() else None
+    return [
+        simulator,
+        *VERILATOR_ARGUMENTS,
+        *VERILATOR_MAKE,
+        *(f"{name}={os.environ[name]}" for name in ("CXX", "CXXFLAGS", "CPPFLAGS", "LDFLAGS") if name in os.environ),
+        f"{compiler} {stamp and (stamp.st_size, stamp.st_mtime_ns)}",
+        f"cocotb {version('cocotb')} {libs_dir}",
+        platform.machine(),
+    ]
 
 
 def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *, waves: bool) -> None:
@@ -210,6 +231,8 @@ def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *,
             )
         except (RuntimeError, SystemExit) as error:
             raise UserError(f"{simulator} could not build the simulation; see {folder / 'build.log'}") from error
+        for path in set(place.iterdir()) - {place / name for name in (*sources, *RESULTS)}:
+            path.unlink()
 
 
 def object_cache() -> list[str]:

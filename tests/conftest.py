@@ -1,3 +1,4 @@
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from qblif.zoo import ZOO
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before torch is imported, and for the processes that tests start: as many test processes run as there are cores, and
 # more threads than cores wait for each other most of the time.
+
+gc.set_threshold(100_000, 20, 100)
+# Amaranth makes millions of small objects that live as long as their design, and Python's collector would look through
+# all of them again and again: a third of the time that Verilog takes.
 
 settings.register_profile("no_shrinking", phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For studies.mutations, where it matters that a test fails and not how small its example is."""
