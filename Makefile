@@ -27,7 +27,7 @@ demo: venv
 
 test: venv tools lint types
 	-@$(RUN) -m sim.install_icarus
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: venv
 	-@$(RUN) -m sim.install_icarus

@@ -10,7 +10,7 @@ import pytest
 from qblif import kept
 from qblif.files import PARTIAL
 
-ROOM = 40_000
+ROOM = 20_000
 
 
 @pytest.fixture(autouse=True)
