@@ -7,8 +7,6 @@ from typing import Any
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
-from tests.hw.engine import Engine
-
 
 async def put(ctx, port, beats: Iterable[Any], pause: float, seed: int = 1) -> None:
     """Offer every beat; before each, pause in a share ``pause`` of the cycles."""
@@ -43,7 +41,7 @@ async def get(ctx, port, count: int, pause: float, seed: int = 2) -> list[int]:
 
 def run(dut, *processes: Callable, background: Iterable[Callable] = (), cycles: int = 200_000) -> None:
     """Simulate until every process has ended; fails after ``cycles``."""
-    simulator = Simulator(dut, engine=Engine)
+    simulator = Simulator(dut)
     simulator.add_clock(1e-6)
     for process in processes:
         simulator.add_testbench(process)
