@@ -40,7 +40,7 @@ formal: venv tools
 	$(RUN) -m studies.formal --out docs/proofs.md
 
 exhaustive: venv
-	$(RUN) -m sim.exhaustive --ckpt snn/zoo/mnist_mlp75.pt --data mnist --board arty_a7 --target-fps 850000
+	$(RUN) -m sim.exhaustive --ckpt snn/zoo/mnist_mlp75.pt --data mnist --board arty_a7 --target-fps 850000 --workers 1
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_mlp.pt --data fashion_mnist --board ulx3s_85f --target-fps 200000
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_cnn.pt --data fashion_mnist --board ulx3s_45f --target-fps 5200
 

@@ -8,7 +8,9 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import sys
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,8 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
 
 def processor_seconds() -> float:
     """Processor time of this process and of the programs that it has run."""
-    return sum(os.times()[:4])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def shard_file(folder: Path, first: int) -> Path:
