@@ -12,7 +12,7 @@ help:
 	@echo "make test-slow  the tests that take minutes: place and route, whole test sets"
 	@echo "make fuzz       read 20,000 damaged files with every reader: the same meaning, or one line"
 	@echo "make formal     prove the properties of docs/proofs.md, and write that table"
-	@echo "make exhaustive all 10,000 Fashion-MNIST test images through the simulated MLP and CNN; goes on where it was"
+	@echo "make exhaustive all 10,000 test images of MNIST and Fashion-MNIST through three simulated networks; goes on where it was"
 	@echo "make coverage   simulate six networks and write what was covered to docs/coverage.md: a quarter of an hour"
 	@echo "make mutations  plant bugs one at a time and write to docs/mutations.md which test finds each: half an hour"
 	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
@@ -27,7 +27,7 @@ demo: venv
 
 test: venv tools lint types
 	-@$(RUN) -m sim.install_icarus
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: venv
 	-@$(RUN) -m sim.install_icarus
@@ -40,6 +40,7 @@ formal: venv tools
 	$(RUN) -m studies.formal --out docs/proofs.md
 
 exhaustive: venv
+	$(RUN) -m sim.exhaustive --ckpt snn/zoo/mnist_mlp75.pt --data mnist --board arty_a7 --target-fps 850000 --workers 1
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_mlp.pt --data fashion_mnist --board ulx3s_85f --target-fps 200000
 	$(RUN) -m sim.exhaustive --ckpt snn/zoo/fashion_mnist_cnn.pt --data fashion_mnist --board ulx3s_45f --target-fps 5200
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from qblif.network.checks import IntArray, Shape
 
@@ -81,9 +82,16 @@ def from_stream_beats(beats: IntArray, shape: Shape, stream: BurstStream) -> Int
     return full[:, :, :channels].reshape(len(beats), stream.timesteps, *shape)
 
 
+def beat_octets(beats: IntArray, burst_bits: int) -> npt.NDArray[np.uint8]:
+    """Each beat, (..., group), as whole bytes with the highest first and the lowest channel in the lowest bits: uint8
+    (beats, bytes)."""
+    bursts = beats.reshape(-1, beats.shape[-1])
+    bits = np.empty((*bursts.shape, burst_bits), dtype=np.uint8)
+    for place in range(burst_bits):
+        bits[:, :, place] = bursts >> place & 1
+    return np.packbits(bits.reshape(len(bursts), bursts.shape[1] * burst_bits), axis=1, bitorder="little")[:, ::-1]
+
+
 def beat_words(beats: IntArray, burst_bits: int) -> list[int]:
     """Each beat, (..., group), as one integer with the lowest channel in the lowest bits."""
-    return [
-        sum(burst << (position * burst_bits) for position, burst in enumerate(beat))
-        for beat in beats.reshape(-1, beats.shape[-1]).tolist()
-    ]
+    return [int.from_bytes(octets.tobytes(), "big") for octets in beat_octets(beats, burst_bits)]

@@ -8,7 +8,9 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import sys
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,9 @@ from qblif.files import write_whole
 from qblif.progress import step
 from qblif.zoo import checkpoint
 from sim.cluster import check_library, shared_out
-from sim.inferences import FULL_SPEED, prepare, simulate
+from sim.inferences import FULL_SPEED, exactly, predicted_cycles, prepare, simulate
 from sim.record import keep
-from sim.simulator import SIMULATORS, Simulation, SimulationError, build_simulation
+from sim.simulator import BENCH_HELP, BENCHES, SIMULATORS, Simulation, SimulationError, build_simulation
 from snn.datasets.data import NAMES, Images, load
 
 DEFAULT_FOLDER = Path("build/exhaustive")
@@ -36,7 +38,8 @@ def prepared(text: str) -> tuple[Design, Simulation, Images]:
     """Design, simulation and images for a run's options (as JSON), prepared once per process."""
     options = parsed_options(text)
     design = design_of(options)
-    simulation = build_simulation(design.config, options.simulator, options.work_dir, waves=False)
+    bench = BENCHES[options.bench or ("cpp" if options.simulator == "verilator" else "cocotb")]
+    simulation = build_simulation(design.config, options.simulator, options.work_dir, waves=False, bench=bench)
     images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
     return design, simulation, images
 
@@ -56,19 +59,20 @@ def parsed_options(text: str) -> argparse.Namespace:
 
 
 def run_shard(text: str, first: int) -> dict[str, Any]:
-    """Simulate one shard and compare every beat with the golden model; returns its figures.
+    """Simulate one shard and compare every beat with the golden model, and the cycles with the cycle model's; returns
+    its figures.
 
     Raises:
         SimulationError: the network hung.
     """
     design, simulation, images = prepared(text)
-    options = parsed_options(text)
+    options, begin = parsed_options(text), processor_seconds()
     shard = images.range(first, first + options.shard)
     inferences = prepare(design, shard)
     with simulation.run_folder() as folder:
         outcome = simulate(design.config, simulation, inferences, FULL_SPEED, folder)
     comparison = outcome.comparison
-    cycles = np.diff(comparison.class_cycles)
+    cycles, predicted = np.diff(comparison.class_cycles), predicted_cycles(design.config, inferences)
     return {
         "first": first,
         "images": len(shard.labels),
@@ -77,8 +81,16 @@ def run_shard(text: str, first: int) -> dict[str, Any]:
         "right": int((comparison.classes == shard.labels[: len(comparison.classes)]).sum()),
         "cycles": int(cycles.sum()),
         "gaps": len(cycles),
+        "prediction_exact": exactly(predicted, outcome, loops=bool(design.config.loops)),
         "seconds": outcome.seconds,
+        "processor_seconds": processor_seconds() - begin,
     }
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of the programs that it has run."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def shard_file(folder: Path, first: int) -> Path:
@@ -101,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m sim.exhaustive",
         description="Simulate a whole test set at full speed, in shards side by side, and compare every beat, logit "
-        "and class with the integer golden model. What is finished is kept: the same command goes on where it was "
-        "interrupted. Exit code 1 means a mismatch.",
+        "and class with the integer golden model, and the cycles with the cycle model's. What is finished is kept: the "
+        "same command goes on where it was interrupted. Exit code 1 means a mismatch.",
     )
     add = result.add_argument
     add("--ckpt", type=checkpoint, required=True, help="checkpoint of snn.train, or the name of a shipped network")
@@ -114,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=os.cpu_count(), help="processes of the local cluster (default: one per core)")
     add("--scheduler", help="address of a dask scheduler whose workers see the same files")
     add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
+    add("--bench", choices=tuple(BENCHES), help=f"{BENCH_HELP} (default cpp with Verilator)")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for simulations and shards (default {DEFAULT_FOLDER})")
     add("--json", type=Path, help="also write the figures to this file")
     return result
@@ -133,7 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
         design, simulation, images = prepared(options_to(options))
     prepare(design, images.first(1))
     total = len(images.labels)
-    run = (design.plan.sha256, design.sha256, simulation.folder.name, options.data, str(options.shard))
+    build = (simulation.folder.name, simulation.bench)
+    run = (design.plan.sha256, design.sha256, *build, options.data, str(options.shard))
     folder = options.work_dir / f"shards-{hashlib.sha256(' '.join(run).encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     shards = {first: min(options.shard, total - first) for first in range(0, total, options.shard)}
@@ -167,24 +181,31 @@ def summary(design: Design, simulation: Simulation, shards: list[dict[str, Any]]
         "first_mismatches": [f"from image {s['first']}: {s['what']}" for s in shards if s["mismatches"]][:10],
         "accuracy_rtl": sum(shard["right"] for shard in shards) / images,
         "cycles_mean": sum(shard["cycles"] for shard in shards) / gaps if gaps else None,
+        "prediction_exact": all(shard["prediction_exact"] for shard in shards),
         "shards": len(shards),
         "simulated_images_per_second": images / sum(shard["seconds"] for shard in shards),
+        "images_per_processor_second": images / sum(shard["processor_seconds"] for shard in shards),
         "board": design.board.name,
         "network_sha256": design.sha256,
         "plan_sha256": design.plan.sha256,
         "simulator": simulation.simulator,
         "version": simulation.version,
+        "bench": simulation.bench,
     }
 
 
 def print_summary(report: dict[str, Any]) -> None:
     """Print the figures."""
-    print(f"{report['images']} images in {report['shards']} shards, {report['mismatches']} mismatches")
+    print(
+        f"{report['images']} images in {report['shards']} shards, {report['mismatches']} mismatches; "
+        f"{report['images_per_processor_second']:.0f} images per second of processor time"
+    )
     for line in report["first_mismatches"]:
         print(f"  {line}")
     print(f"accuracy of the RTL: {report['accuracy_rtl']:.2%}")
     if report["cycles_mean"] is not None:
-        print(f"cycles per image: mean {report['cycles_mean']:.1f}")
+        verdict = "exactly" if report["prediction_exact"] else "otherwise"
+        print(f"cycles per image: mean {report['cycles_mean']:.1f}, predicted {verdict}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.design import Design
+from gen.planning.cycles import PredictedCycles, predict
 from hw.configuration import TopConfig
 from hw.top import flows
 from qblif import golden
@@ -15,7 +16,7 @@ from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.network.graph import Network
-from qblif.streams import beat_words, stream_beats
+from qblif.streams import beat_octets, stream_beats
 from sim.compare import Comparison, compare
 from sim.simulator import Simulation, SimulationError
 from snn.datasets.data import Images
@@ -120,9 +121,7 @@ def simulate(
     folder = (runs or simulation.new_run_folder()) / mode.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     beats = stream_beats(config.framed(inferences.bursts), config.input)
-    size = (config.input.group * config.input.burst_bits + 7) // 8
-    words = beat_words(beats, config.input.burst_bits)
-    (folder / "source.bin").write_bytes(b"".join(word.to_bytes(size, "big") for word in words))
+    (folder / "source.bin").write_bytes(beat_octets(beats, config.input.burst_bits).tobytes())
     taps = [f"tap_{stage.name}" for stage in config.stages if stage.output is not None]
     taps += [f"membranes_{name}" for name, _, _ in config.populations]
     taps += [f"working_{worker}" for worker in config.workers]
@@ -150,6 +149,21 @@ def simulate(
     workers = config.workers if simulation.has_taps else ()
     worked = {worker: int((folder / f"working_{worker}.log").read_text()) for worker in workers}
     return Outcome(mode=mode, comparison=comparison, started=started, worked=worked, seconds=seconds, folder=folder)
+
+
+def predicted_cycles(config: TopConfig, inferences: Inferences) -> PredictedCycles:
+    """The cycle model's prediction of a run at full speed."""
+    return predict(config, {name: bursts.numpy() for name, bursts in inferences.golden.bursts.items()})
+
+
+def exactly(predicted: PredictedCycles, full: Outcome, *, loops: bool) -> bool:
+    """Whether every class left, and every engine with a tap worked, in exactly the predicted cycles; ``loops``: the
+    network has recurrent projections, and the first class is not compared."""
+    left, finished = full.comparison.class_cycles, predicted.finished
+    worked = {name: cycles for name, cycles in full.worked.items() if name in predicted.worked}
+    # Recurrent engines begin as soon as they are released from reset, some cycles before the first beat.
+    first = left[:1] - finished[:1] if loops else full.started[:1]
+    return np.array_equal(left - first, finished) and worked in ({}, predicted.worked)
 
 
 def cycle_limit(config: TopConfig, inferences: int) -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 from boards.tools import find_tool
 from qblif.errors import UserError, command_line
 from qblif.files import write_whole
-from snn.datasets.fetch import cache_folder, fetch_debian
+from qblif.kept import cache_folder
+from snn.datasets.fetch import fetch_debian
 
 SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from gen.design import Design, add_plan_options, design_of
-from gen.planning.cycles import PredictedCycles, predict
 from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
 from qblif.files import write_whole
@@ -33,12 +32,14 @@ from sim.inferences import (
     Inferences,
     Mode,
     Outcome,
+    exactly,
     inferences_of,
+    predicted_cycles,
     prepare,
     simulate,
 )
 from sim.netlist import NETLISTS, netlist_config, synthesis_version
-from sim.simulator import SIMULATORS, Simulation, SimulationError, build_simulation
+from sim.simulator import BENCH_HELP, BENCHES, SIMULATORS, Simulation, SimulationError, build_simulation
 from snn.datasets.data import NAMES, load
 
 DEFAULT_FOLDER = Path("build/sim")
@@ -103,7 +104,7 @@ def figures(
     stream = design.network.mode == "stream"
     # Every timestep of a stream has a result, and a label of its own or that of its recording.
     wanted = np.repeat(labels.reshape(-1), inferences.count // labels.size)
-    predicted = predict(design.config, {name: b.numpy() for name, b in inferences.golden.bursts.items()})
+    predicted = predicted_cycles(design.config, inferences)
     finished = min(len(spaced.started), len(spaced.comparison.class_cycles))
     latencies = spaced.comparison.class_cycles[:finished] - spaced.started[:finished]
     return {
@@ -127,17 +128,8 @@ def figures(
         "netlist": simulation.netlist and {"family": simulation.netlist, "synthesis": synthesis_version()},
         "simulator": simulation.simulator,
         "version": simulation.version,
+        "bench": simulation.bench,
     }
-
-
-def exactly(predicted: PredictedCycles, full: Outcome, *, loops: bool) -> bool:
-    """Whether every class left, and every engine with a tap worked, in exactly the predicted cycles; ``loops``: the
-    network has recurrent projections, and the first class is not compared."""
-    left, finished = full.comparison.class_cycles, predicted.finished
-    worked = {name: cycles for name, cycles in full.worked.items() if name in predicted.worked}
-    # Recurrent engines begin as soon as they are released from reset, some cycles before the first beat.
-    first = left[:1] - finished[:1] if loops else full.started[:1]
-    return np.array_equal(left - first, finished) and worked in ({}, predicted.worked)
 
 
 def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[str, float]:
@@ -189,6 +181,7 @@ def parser() -> argparse.ArgumentParser:
         "and cycles are compared, there are no taps inside",
     )
     add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
+    add("--bench", choices=tuple(BENCHES), default="cocotb", help=f"{BENCH_HELP} (default cocotb)")
     add("--waves", action="store_true", help="record waveforms of every run")
     add("--json", type=Path, help="also write the figures to this file")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for built simulations (default {DEFAULT_FOLDER})")
@@ -212,7 +205,12 @@ def main(arguments: list[str] | None = None) -> int:
     begin = time.monotonic()
     try:
         simulation = build_simulation(
-            design.config, options.simulator, options.work_dir, waves=options.waves, netlist=options.netlist
+            design.config,
+            options.simulator,
+            options.work_dir,
+            waves=options.waves,
+            netlist=options.netlist,
+            bench=BENCHES[options.bench],
         )
         outcomes = simulate_all(design, simulation, inferences)
         report = figures(design, simulation, outcomes, inferences, images.labels)

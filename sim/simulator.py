@@ -1,9 +1,9 @@
 """Building and running a testbench with Verilator or Icarus through cocotb's runner."""
 
-import hashlib
 import importlib.util
 import logging
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import Icarus, Runner, Verilator, get_results
 
 from boards.tools import search_path
@@ -24,17 +25,24 @@ from gen.emit.toolrun import run_in_group
 from hw.configuration import TopConfig
 from qblif.errors import UserError
 from qblif.files import whole_folder
+from qblif.kept import cache_folder, digest, fill
 from qblif.progress import step
 from sim import object_cache as object_cache_script
+from sim.cpp_bench import CPP_BENCH, cpp_sources, one_program, own_program, run_cpp
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
-from snn.datasets.fetch import cache_folder
 
 HARNESS = Path(__file__).with_name("harness.v")
 VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--no-timing")
 # The packaged Verilator's precompiled headers need the include flag that its makefile leaves empty.
 VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
 SIMULATORS = ("verilator", "icarus")
+RESULTS = ("testbench", "sim.vvp", "build.log")
+"""What stays of a build besides its sources: Verilator's program, Icarus's, and the log."""
+COCOTB_BENCH = "sim.bench"
+BENCHES = {"cocotb": COCOTB_BENCH, "cpp": CPP_BENCH}
+"""What gives a network's testbench its clock and reset, by the names for ``--bench``."""
+BENCH_HELP = "clock and reset come from a cocotb test, or from a C++ loop without Python; both record the same"
 PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
 """Paths without characters that are special to make or to a shell."""
 
@@ -60,6 +68,7 @@ class LeanVerilator(InGroup, Verilator):
 
     def _build_command(self) -> list[list[str]]:
         generate, make = super()._build_command()
+        generate = one_program(generate)
         return [[word for word in generate if word != "--public-flat-rw"], [*make, *VERILATOR_MAKE, *object_cache()]]
 
 
@@ -71,7 +80,7 @@ class Simulation:
         simulator, version: one of :data:`SIMULATORS`, and the version that it reports.
         folder: where it was built.
         waves: whether it records waveforms.
-        bench: the module of its cocotb test.
+        bench: the module of its cocotb test, or :data:`sim.cpp_bench.CPP_BENCH`.
         netlist: the family whose netlist is simulated, of :data:`sim.netlist.NETLISTS`; None for the network's Verilog.
     """
 
@@ -98,6 +107,15 @@ class Simulation:
         Raises:
             SimulationError: the test or the simulator failed; the message names the log.
         """
+        if self.bench == CPP_BENCH:
+            passed = run_cpp(self.folder / "testbench", plusargs, log)
+        else:
+            passed = self._run_cocotb(plusargs, log, environment or {})
+        if not passed:
+            raise SimulationError(f"the design hung or the simulation failed; see {log}")
+
+    def _run_cocotb(self, plusargs: Mapping[str, object], log: Path, environment: Mapping[str, str]) -> bool:
+        """Run once with the cocotb test; returns whether it passed."""
         runner = make_runner(self.simulator)
         if self.waves and self.simulator == "icarus":
             # By default the file is beside the simulation, where other runs write theirs.
@@ -114,16 +132,15 @@ class Simulation:
                 extra_env={
                     "COCOTB_ANSI_OUTPUT": "0",
                     "PYTHONPATH": str(HARNESS.parent.parent),
-                    **(environment or {}),
+                    **environment,
                 },
                 log_file=log,
                 waves=self.waves,
             )
             tests, failures = get_results(results)
         except (RuntimeError, SystemExit):
-            tests, failures = 0, 0
-        if failures or not tests:
-            raise SimulationError(f"the design hung or the simulation failed; see {log}")
+            return False
+        return tests > 0 and not failures
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:
@@ -142,7 +159,13 @@ class SimulationError(Exception):
 
 
 def build_simulation(
-    config: TopConfig, simulator: str, folder: Path, *, waves: bool, netlist: str | None = None
+    config: TopConfig,
+    simulator: str,
+    folder: Path,
+    *,
+    waves: bool,
+    netlist: str | None = None,
+    bench: str = COCOTB_BENCH,
 ) -> Simulation:
     """Build the testbench of a network; a folder that already holds this exact testbench is reused.
 
@@ -152,17 +175,23 @@ def build_simulation(
         folder: folder for built simulations.
         waves: record waveforms in every run.
         netlist: simulate the netlist of this family (:data:`sim.netlist.NETLISTS`) instead of the Verilog with taps.
+        bench: what runs it, of :data:`BENCHES`.
 
     Raises:
-        UserError: the simulator or something it needs is not installed, or synthesis failed.
+        UserError: the simulator or something it needs is not installed, synthesis failed, or the bench does not go
+            with simulator or waveforms.
     """
+    if bench == CPP_BENCH and (waves or simulator != "verilator"):
+        raise UserError("the C++ bench runs in Verilator, without waveforms; --bench cocotb runs anywhere")
     prepare_environment(simulator)
     sources = {"testbench.v": testbench_verilog(config, taps=netlist is None), "harness.v": HARNESS.read_text()}
     if netlist is None:
         sources["network.v"] = network_verilog(config, taps=True)
     else:
         sources |= netlist_sources(config, netlist, folder)
-    return build_sources(sources, simulator, folder, waves=waves, netlist=netlist)
+    if simulator == "verilator":
+        sources |= cpp_sources()
+    return build_sources(sources, simulator, folder, waves=waves, netlist=netlist, bench=bench)
 
 
 def build_sources(
@@ -171,25 +200,44 @@ def build_sources(
     folder: Path,
     *,
     waves: bool,
-    bench: str = "sim.bench",
+    bench: str = COCOTB_BENCH,
     netlist: str | None = None,
 ) -> Simulation:
-    """Build the module ``testbench`` of Verilog files, name to text, for the cocotb test in the module ``bench``.
+    """Build the module ``testbench`` of Verilog files, name to text, for ``bench`` (see :class:`Simulation`); the files
+    of :func:`sim.cpp_bench.cpp_sources` may be among them.
 
     Raises:
         UserError: the simulator or something it needs is not installed.
     """
     prepare_environment(simulator)
     name = simulator_version(simulator)
-    settings = (simulator, name, str(waves), *VERILATOR_ARGUMENTS, *VERILATOR_MAKE, *sources.values())
-    digest = hashlib.sha256("\0".join(settings).encode()).hexdigest()
-    target = folder / f"{simulator}-{digest[:24]}"
+    decides = [name, str(waves), *surroundings(simulator)]
+    decides += [text for source in sources.items() for text in source]
+    target = folder / f"{simulator}-{digest(decides)}"
     simulation = Simulation(simulator=simulator, version=name, folder=target, waves=waves, bench=bench, netlist=netlist)
     if not target.is_dir():
         # Another process may have finished the same build first, and may be running it.
         with whole_folder(target, replace=False, keep_failed=True) as partial:
-            compile_sources(sources, simulator, partial, waves=waves)
+            fill(partial, "simulations", decides, lambda: compile_sources(sources, simulator, partial, waves=waves))
     return simulation
+
+
+def surroundings(simulator: str) -> list[str]:
+    """What decides about a built simulation besides its Verilog and the simulator."""
+    if simulator == "icarus":
+        return [simulator]
+    # The program is linked with cocotb's libraries where they lie.
+    compiler = Path(shutil.which("g++") or "g++").resolve()
+    stamp = compiler.stat() if compiler.exists() else None
+    return [
+        simulator,
+        *VERILATOR_ARGUMENTS,
+        *VERILATOR_MAKE,
+        *(f"{name}={os.environ[name]}" for name in ("CXX", "CXXFLAGS", "CPPFLAGS", "LDFLAGS") if name in os.environ),
+        f"{compiler} {stamp and (stamp.st_size, stamp.st_mtime_ns)}",
+        f"cocotb {version('cocotb')} {libs_dir}",
+        platform.machine(),
+    ]
 
 
 def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *, waves: bool) -> None:
@@ -199,10 +247,10 @@ def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *,
             (place / name).write_text(text)
         try:
             make_runner(simulator).build(
-                sources=[place / name for name in sources],
+                sources=[place / name for name in sources if name.endswith(".v")],
                 hdl_toplevel="testbench",
                 build_dir=place,
-                build_args=list(VERILATOR_ARGUMENTS) if simulator == "verilator" else [],
+                build_args=[*VERILATOR_ARGUMENTS, *own_program(sources, place)] if simulator == "verilator" else [],
                 timescale=("1ns", "1ps"),
                 waves=waves,
                 log_file=place / "build.log",
@@ -210,6 +258,8 @@ def compile_sources(sources: Mapping[str, str], simulator: str, folder: Path, *,
             )
         except (RuntimeError, SystemExit) as error:
             raise UserError(f"{simulator} could not build the simulation; see {folder / 'build.log'}") from error
+        for path in set(place.iterdir()) - {place / name for name in (*sources, *RESULTS)}:
+            path.unlink()
 
 
 def object_cache() -> list[str]:

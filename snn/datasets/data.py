@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qblif.errors import STORAGE_ERRORS, UserError
+from qblif.kept import cache_folder
 from qblif.network.checks import Shape
 from qblif.network.nodes import Coding
 from snn.datasets.events import EVENT_LOADERS, Split
-from snn.datasets.fetch import Official, cache_folder, fetch_debian, fetch_official
+from snn.datasets.fetch import Official, fetch_debian, fetch_official
 from snn.datasets.idx import read_cifar10, read_idx
 from snn.datasets.npz import npz_coding, read_npz
 

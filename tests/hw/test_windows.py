@@ -8,19 +8,24 @@ from tests.gen.planning.test_cycles import check as check_cycles
 from tests.hw.test_top import RANDOM, SEEDS, check
 from tests.networks import random_plan, random_shortcuts, random_windows
 
+LONG = (3, 5, 8, 10)
+"""Seeds of networks with shortcuts that take more than 10,000 cycles."""
 
-@pytest.mark.parametrize(
-    ("make", "seed"), [(random_windows, seed) for seed in range(8)] + [(random_shortcuts, seed) for seed in range(6)]
-)
+
+def cases(windows: range, *shortcuts: int) -> list:
+    """Kinds and seeds of networks; the long ones are for make test-slow."""
+    marks = dict.fromkeys(LONG, pytest.mark.slow)
+    found = [pytest.param(random_windows, seed) for seed in windows]
+    return found + [pytest.param(random_shortcuts, seed, marks=marks.get(seed, ())) for seed in shortcuts]
+
+
+@pytest.mark.parametrize(("make", "seed"), cases(range(8), 0, 1, 2, 3, 4, 5, 12, 13))
 def test_every_beat_under_stalls(make, seed):
     network = make(seed)
     check(network, random_plan(network, seed), count=2)
 
 
-@pytest.mark.parametrize(
-    ("make", "seed"),
-    [(random_windows, seed) for seed in range(8, 16)] + [(random_shortcuts, seed) for seed in range(6, 12)],
-)
+@pytest.mark.parametrize(("make", "seed"), cases(range(8, 16), 6, 7, 8, 9, 10, 11, 14, 15))
 def test_cycles_are_exact(make, seed):
     network = make(seed)
     check_cycles(network, random_plan(network, seed), count=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw.engines.event.weights import from_stream_order, stream_order
-from qblif.streams import BurstStream, beat_words, from_stream_beats, stream_beats
+from qblif.streams import BurstStream, beat_octets, beat_words, from_stream_beats, stream_beats
 
 STREAMS = [
     (BurstStream(height=2, width=3, folds=2, steps=3, beats=2, group=2, burst_bits=3), (7, 2, 3)),
@@ -62,4 +62,18 @@ def test_every_weight_of_a_convolution_has_the_row_of_its_burst():
 
 
 def test_the_lowest_channel_is_in_the_lowest_bits():
-    assert beat_words(np.array([[[1, 0, 7], [2, 3, 0]]]), 3) == [0o701, 0o032]
+    beats = np.array([[[1, 0, 7], [2, 3, 0]]])
+    assert beat_words(beats, 3) == [0o701, 0o032]
+    assert beat_octets(beats, 3).tolist() == [[0o701 >> 8, 0o701 & 255], [0, 0o032]]
+
+
+@pytest.mark.parametrize(("group", "bits"), [(1, 1), (8, 1), (14, 1), (5, 3), (1, 16), (112, 2)])
+def test_words_are_sums_of_shifted_bursts(group, bits):
+    beats = np.random.default_rng(4).integers(0, 2**bits, (3, 2, group))
+    words = [
+        sum(burst << place * bits for place, burst in enumerate(beat)) for beat in beats.reshape(-1, group).tolist()
+    ]
+    octets = beat_octets(beats, bits)
+    assert octets.shape == (6, -(-group * bits // 8))
+    assert [int.from_bytes(bytes(row), "big") for row in octets.tolist()] == words
+    assert beat_words(beats, bits) == words

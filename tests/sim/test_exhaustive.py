@@ -11,6 +11,7 @@ from gen.frontend.fold import fold
 from qblif import golden
 from qblif.network.coding import encode
 from sim import cluster, exhaustive
+from sim.simulator import BENCHES
 from snn.datasets.data import load
 
 
@@ -39,6 +40,7 @@ def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys
     classes = golden.run(network, encode(images.pixels, network.input)).classes.numpy()
     assert (report["images"], report["shards"], report["mismatches"]) == (50, 3, 0)
     assert report["accuracy_rtl"] == (classes == images.labels).mean()
+    assert report["prediction_exact"]
 
     # A shard that is kept counts as it stands, and one that is missing is run.
     kept = sorted(folder.glob("shards-*/*.json"))
@@ -48,6 +50,27 @@ def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys
     assert exhaustive.main(words) == exhaustive.EXIT_MISMATCH
     assert "planted" in capsys.readouterr().out
     assert sorted(folder.glob("shards-*/*.json")) == kept
+
+
+@pytest.mark.parametrize("planted", [0, 1])
+def test_both_benches_find_the_same(planted, command, monkeypatch):
+    """``planted`` is added to one logit of the golden model."""
+    right = exhaustive.prepare
+
+    def prepare(design, images):
+        inferences = right(design, images)
+        inferences.golden.logits[4, 3] += planted
+        return inferences
+
+    monkeypatch.setattr(exhaustive, "prepare", prepare)
+    found = []
+    for bench in BENCHES:
+        options = exhaustive.parser().parse_args([*command[0], "--bench", bench])
+        figures = exhaustive.run_shard(exhaustive.options_to(options), 20)
+        found.append({key: value for key, value in figures.items() if "seconds" not in key})
+    assert found[0] == found[1]
+    assert (found[0]["images"], found[0]["mismatches"], found[0]["prediction_exact"]) == (20, planted, True)
+    assert found[0]["what"].startswith("readout: inference 4, class 3: " if planted else "")
 
 
 @pytest.mark.parametrize("options", [["--shard", "0"], ["--workers", "0"], ["--scheduler", "nowhere.invalid:1"]])

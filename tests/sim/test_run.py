@@ -21,7 +21,7 @@ from qblif.streams import BurstStream
 from sim import inferences, run
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
-from sim.simulator import build_simulation
+from sim.simulator import BENCHES, build_simulation
 from snn.datasets.data import load
 from studies.plan_edits import plan_for
 from tests.networks import population_at, random_bursts, random_convolutions, random_plan, weighted_at
@@ -70,10 +70,11 @@ def neuron_named(mismatch: str, stream: BurstStream) -> int:
     return (named["fold"] * stream.beats + named[" beat"]) * stream.group + named[" channel of the beat"]
 
 
-def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
+@pytest.mark.parametrize("bench", BENCHES.values())
+def test_a_single_wrong_number_is_found_and_named(bench, digits_checkpoint, work_dir):
     """The hardware is built of one network and compared with another that differs in one bias, or one weight."""
     design = make_design(digits_checkpoint, "icebreaker")
-    simulation = build_simulation(design.config, "verilator", work_dir, waves=False)
+    simulation = build_simulation(design.config, "verilator", work_dir, waves=False, bench=bench)
     images = load("digits", "test").first(12)
     population = population_at(design.network, 0)
     bias = population.bias.copy()
@@ -97,7 +98,8 @@ def test_a_single_wrong_number_is_found_and_named(digits_checkpoint, work_dir):
     assert "class 2" in comparison.first
 
 
-def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_dir, monkeypatch, capsys):
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(bench, digits_checkpoint, work_dir, monkeypatch, capsys):
     right = run.prepare
 
     def wrong(design, images):
@@ -107,7 +109,7 @@ def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_d
 
     monkeypatch.setattr(run, "prepare", wrong)
     arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
-    assert run.main([*arguments, "--board", "icebreaker"]) == 1
+    assert run.main([*arguments, "--board", "icebreaker", "--bench", bench]) == 1
     errors = capsys.readouterr().err
     assert "inference 1, class 3" in errors
     waveform = Path(errors.rsplit("waveform: ", 1)[1].strip())
@@ -115,10 +117,11 @@ def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_d
     assert waveform.stat().st_size > 10_000
 
 
-def test_a_hang_ends_in_exit_code_1_and_a_waveform(digits_checkpoint, work_dir, monkeypatch, capsys):
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_hang_ends_in_exit_code_1_and_a_waveform(bench, digits_checkpoint, work_dir, monkeypatch, capsys):
     monkeypatch.setattr(inferences, "cycle_limit", lambda *_: 50)
     arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
-    assert run.main([*arguments, "--board", "icebreaker"]) == 1
+    assert run.main([*arguments, "--board", "icebreaker", "--bench", bench]) == 1
     errors = capsys.readouterr().err
     assert "hung" in errors
     assert Path(errors.rsplit("waveform: ", 1)[1].strip()).suffix in (".vcd", ".fst")

@@ -5,8 +5,7 @@ import pytest
 
 from gen.planning.cycles import predict
 from hw.configure import configure
-from sim.inferences import FULL_SPEED, ONE_BY_ONE, STALLED, inferences_of, simulate
-from sim.run import exactly
+from sim.inferences import FULL_SPEED, ONE_BY_ONE, STALLED, exactly, inferences_of, simulate
 from sim.simulator import build_simulation
 from tests.networks import random_bursts, random_plan, random_temporal
 

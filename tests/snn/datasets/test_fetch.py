@@ -74,19 +74,6 @@ def test_a_wrong_download_is_refused_and_leaves_nothing(monkeypatch, tmp_path):
     assert not list((tmp_path / "cache" / "qblif").iterdir())
 
 
-def test_downloads_are_kept_in_the_users_cache(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
-    for named, folder in (
-        ("/var/tmp/caches", "/var/tmp/caches/qblif"),
-        ("", "/home/someone/.cache/qblif"),
-        ("relative/folder", "/home/someone/.cache/qblif"),
-    ):
-        monkeypatch.setenv("XDG_CACHE_HOME", named)
-        assert str(fetch.cache_folder()) == folder
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert str(fetch.cache_folder()) == "/home/someone/.cache/qblif"
-
-
 def test_nothing_is_written_beside_the_program(publisher, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SYSTEM_DATASETS", tmp_path)
     monkeypatch.setattr(data, "FASHION_MNIST", publisher)
