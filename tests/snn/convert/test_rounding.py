@@ -64,9 +64,7 @@ def test_membranes_are_nearer_than_with_the_nearest_weights():
     assert whole.min() >= -4
     assert whole.max() <= 3
     wanted = membranes(weight, samples)
-    before, after = (
-        (membranes(weights, samples) - wanted).square().sum().item() for weights in (plain, whole * step)
-    )
+    before, after = ((membranes(weights, samples) - wanted).square().sum().item() for weights in (plain, whole * step))
     assert after < 0.5 * before
 
 
@@ -104,9 +102,7 @@ def test_moments_give_the_squares_of_a_convolution_s_currents(groups):
     inputs = torch.randint(0, 4, (3, 9, 4, 7, 6)).double()
     moments = moments_of(projection, inputs)
     weight = torch.randn(4, 4 // groups, 3, 2, dtype=torch.float64)
-    currents = functional.conv2d(
-        inputs.flatten(0, 1), weight, stride=(2, 1), padding=1, dilation=(1, 2), groups=groups
-    )
+    currents = functional.conv2d(inputs.flatten(0, 1), weight, stride=(2, 1), padding=1, dilation=(1, 2), groups=groups)
     rows = weight.flatten(1).unflatten(0, (groups, -1))
     squares = torch.einsum("gci,gij,gcj->gc", rows, moments, rows).flatten()
     torch.testing.assert_close(squares, currents.square().sum((0, 2, 3)))
