@@ -22,7 +22,7 @@ COUNTED = 1000
 """Training samples whose activity the planner will use."""
 CALIBRATED = 64
 """Training samples on which the model runs when its grids are chosen."""
-COMPENSATED = 2000
+COMPENSATED = 8000
 """Those on which its layers run when their weights are rounded."""
 
 COUNT_TEMPERATURE = 1 / 8

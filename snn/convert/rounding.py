@@ -5,6 +5,9 @@ together add up their errors. Here the weights are rounded one after the other, 
 are still to be rounded, as far as their inputs go together (GPTQ, arXiv 2210.17323).
 """
 
+import copy
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -26,20 +29,39 @@ DAMPING = 0.01
 def compensate(model: nn.Module, samples: Tensor) -> None:
     """Change the weights of ``model`` to whole steps of its grid, layer by layer.
 
-    Every layer is measured behind those that were changed before it. Weights that are whole steps already stay. Of a
-    layer that is called several times the first call counts. Recurrent projections stay, and so do those that have
-    more weights for a neuron than there are samples, which would fit the samples' noise.
+    Every layer is measured behind those that were changed before it. A channel may take a step twice or half as large
+    if its currents are nearer then. Weights that are whole steps already stay. Of a layer that is called several times
+    the first call counts. Recurrent projections stay, and so do those that have more weights for a neuron than there
+    are samples, which would fit the samples' noise.
 
     Args:
         model: a model in the integer form; its layers stand in the order of their calls.
         samples: raw samples, as the model takes them.
     """
-    for layer in [module for module in model.modules() if isinstance(module, Layer)]:
-        for place, projection in enumerate(layer.projections):
-            assert isinstance(projection, QuantProjection)
-            if projection.weight[0].numel() <= len(samples):
-                source, moments = measured(model, layer, place, samples)
-                project(layer, projection, source, moments)
+    # Statistics do not need float64, which the model may have.
+    run = copy.deepcopy(model).float()
+    for layer, like in zip(layers_of(model), layers_of(run), strict=True):
+        found = [
+            Measured(projection, *measured(run, like, place, samples))
+            for place, projection in enumerate(layer.projections)
+            if isinstance(projection, QuantProjection) and projection.weight[0].numel() <= len(samples)
+        ]
+        if found:
+            project(layer, found)
+            like.load_state_dict(layer.state_dict())
+
+
+def layers_of(model: nn.Module) -> list[Layer]:
+    """The layers of a model."""
+    return [module for module in model.modules() if isinstance(module, Layer)]
+
+
+class Measured(NamedTuple):
+    """A projection, what it reads, and the moments of its inputs, as :func:`moments_of` gives them."""
+
+    projection: QuantProjection
+    source: Bursts
+    moments: Tensor
 
 
 def measured(model: nn.Module, layer: Layer, place: int, samples: Tensor) -> tuple[Bursts, Tensor]:
@@ -106,43 +128,81 @@ def moments_of(projection: QuantProjection, inputs: Tensor) -> Tensor:
     return total
 
 
-def project(layer: Layer, projection: QuantProjection, source: Bursts, moments: Tensor) -> None:
-    """Set a projection's weights to whole steps of its layer's grid.
+def project(layer: Layer, found: list[Measured]) -> None:
+    """Set the weights of a layer's projections to whole steps, and its exponents to the steps that suit them.
 
-    Args:
-        layer: owns the projection.
-        projection: whose weights change.
-        source: what it reads.
-        moments: of its inputs, as :func:`moments_of` gives them.
+    Exponents stay where a projection was not measured, since its weights may need them.
     """
-    scale = layer.neuron.scale if isinstance(layer, SpikingLayer) else torch.ones_like(source.scale)
-    step = torch.exp2(layer.exponent_of(projection).double()) * layer.resolution
-    folded = projection.folded(source.scale, scale).weight.double()
-    grouped = (folded / step).flatten(1).unflatten(0, (len(moments), -1))
-    whole = rounded(grouped, moments, projection.weight_bits).reshape(folded.shape) * step
-    weight = projection.weight.double()
-    largest = weight.flatten(1).abs().argmax(1, keepdim=True)
-    unit = folded.flatten(1).gather(1, largest) / weight.flatten(1).gather(1, largest)
-    changed = whole != folded
-    projection.weight[changed] = (whole.flatten(1) / unit).view_as(weight)[changed].to(projection.weight.dtype)
+    recurrent = isinstance(layer, SpikingLayer) and layer.recurrent is not None
+    fixed = recurrent or len(found) < len(layer.projections)
+    first, *others = (candidate(layer, found, change) for change in ((0,) if fixed else (0, -1, 1)))
+    exponent, weights, errors = first
+    for other in others:
+        better = other.errors < errors
+        exponent = torch.where(better, other.exponent, exponent)
+        errors = torch.where(better, other.errors, errors)
+        weights = [
+            torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old)
+            for new, old in zip(other.weights, weights, strict=True)
+        ]
+    layer.exponent.copy_(exponent)
+    for one, whole in zip(found, weights, strict=True):
+        folded, weight = folded_weight(layer, one), one.projection.weight
+        largest = weight.flatten(1).abs().argmax(1, keepdim=True)
+        unit = folded.flatten(1).gather(1, largest) / weight.double().flatten(1).gather(1, largest)
+        changed = whole != folded
+        weight[changed] = (whole.flatten(1) / unit).view_as(weight)[changed].to(weight.dtype)
+
+
+class Candidate(NamedTuple):
+    """Exponents of a layer, (channels,); the folded weights of its projections that they lead to; and the squares of
+    the currents' errors, (channels,)."""
+
+    exponent: Tensor
+    weights: list[Tensor]
+    errors: Tensor
+
+
+def candidate(layer: Layer, found: list[Measured], change: int) -> Candidate:
+    """The weights with exponents that differ by ``change`` from those that the layer has."""
+    exponent = (layer.exponent + change).clamp_min(0)
+    steps = torch.exp2(exponent.double()) * layer.resolution
+    weights, errors = list[Tensor](), torch.zeros(len(steps), dtype=torch.float64)
+    for one in found:
+        folded, groups = folded_weight(layer, one), len(one.moments)
+        scaled = (folded.flatten(1) / steps[:, None]).unflatten(0, (groups, -1))
+        whole = rounded(scaled, one.moments, one.projection.weight_bits).flatten(0, 1) * steps[:, None]
+        lost = (whole - folded.flatten(1)).unflatten(0, (groups, -1))
+        errors += ((lost @ one.moments) * lost).sum(-1).flatten()
+        weights.append(whole.view_as(folded))
+    return Candidate(exponent, weights, errors)
+
+
+def folded_weight(layer: Layer, one: Measured) -> Tensor:
+    """W' of a projection, float64."""
+    scale = layer.neuron.scale if isinstance(layer, SpikingLayer) else torch.ones_like(one.source.scale)
+    return one.projection.folded(one.source.scale, scale).weight.double()
 
 
 def rounded(weights: Tensor, moments: Tensor, bits: int) -> Tensor:
-    """Whole weights of signed ``bits`` whose currents are near those of ``weights``.
+    """Whole weights of signed ``bits`` whose currents are near those of ``weights``; the busiest inputs come first.
 
     Args:
         weights: (groups, channels, inputs), in steps.
         moments: (groups, inputs, inputs).
     """
-    limit = 2 ** (bits - 1)
-    size = moments.shape[-1]
+    limit, size = 2 ** (bits - 1), moments.shape[-1]
+    order = moments.diagonal(dim1=-2, dim2=-1).argsort(dim=-1, descending=True)
+    moments = moments.gather(1, order[:, :, None].expand_as(moments))
+    moments = moments.gather(2, order[:, None].expand_as(moments))
     squares = moments.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(moments.dtype).tiny)
     damped = moments / squares[:, None, None] + DAMPING * torch.eye(size, dtype=moments.dtype)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
     passing = torch.linalg.cholesky(inverse, upper=True)
-    left, whole = weights.clone(), torch.empty_like(weights)
+    order = order[:, None].expand_as(weights)
+    left, whole = weights.gather(2, order), torch.empty_like(weights)
     for place in range(size):
         whole[..., place] = torch.floor(left[..., place] + 0.5).clamp(-limit, limit - 1)
         lost = (left[..., place] - whole[..., place]) / passing[:, place, place, None]
         left[..., place + 1 :] -= lost[..., None] * passing[:, None, place, place + 1 :]
-    return whole
+    return torch.empty_like(weights).scatter_(2, order, whole)
