@@ -1,6 +1,6 @@
-"""Command line: convert a network that ``python -m studies.originals`` trained, and train its integers further.
+"""Command line: convert a network that ``python -m studies.originals`` trained, and measure its integers.
 
-python -m studies.originals.converted snntorch --from snntorch.pt --fine-tune 2 --out model.pt
+python -m studies.originals.converted snntorch --from snntorch.pt --out model.pt
 """
 
 import argparse
@@ -30,7 +30,7 @@ def parser() -> Arguments:
     add("--from", dest="source", type=Path, required=True, help="file of python -m studies.originals")
     add("--out", type=Path, required=True, help="checkpoint to write; beside it a .json report")
     add("--weight-bits", type=int, default=4, help="signed bits of a weight (default %(default)s)")
-    add("--fine-tune", type=int, default=2, help="epochs on the integers; 0 for none (default %(default)s)")
+    add("--fine-tune", type=int, default=0, metavar="EPOCHS", help="epochs on the integers (default none)")
     add("--learning-rate", type=float, default=5e-4, help="their highest learning rate (default %(default)s)")
     add("--batch", type=int, default=128, help="images per step (default %(default)s)")
     add("--distillation", type=float, default=0.5, help="share of the float model's answers (default %(default)s)")
@@ -66,10 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     share = accuracy(module.ORIGINAL, original, test)
     sample = torch.from_numpy(test.pixels[:1].copy()) / 255
     floats = from_modules(original, sample, weight_bits=options.weight_bits, guard_bits=FINE_GUARD_BITS)
-    recipe = (
-        None
-        if not options.fine_tune
-        else fine_tuning(
+    recipe = None
+    if options.fine_tune:
+        recipe = fine_tuning(
             floats,
             epochs=options.fine_tune,
             learning_rate=options.learning_rate,
@@ -77,7 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
             flip=True,
             distillation=options.distillation,
         )
-    )
     command = parser().command(options, without=("source", "out", "data_dir", "resume"))
     with sole_training(options.out):
         result = convert(floats, images, test, recipe=recipe, out=options.out, resume=options.resume, command=command)

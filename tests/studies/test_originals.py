@@ -87,7 +87,7 @@ def test_a_setting_is_measured_on_images_that_it_is_not_trained_on(module, image
     training, out = load("fashion_mnist", "train", images), images / "model.pt"
     options = [name, "--from", str(source), "--out", str(out), "--data-dir", str(images)]
     capsys.readouterr()
-    assert converted.main([*options, "--fine-tune", "0", "--validation", "30"]) == 0
+    assert converted.main([*options, "--validation", "30"]) == 0
     share = accuracy(module.ORIGINAL, module.load(source), training.range(66, None))
     assert f"original: {share:.2%} of 30 held-out training images in {name}" in capsys.readouterr().out
     content = torch.load(out, weights_only=True)
