@@ -11,7 +11,6 @@ from snn.convert.graph import Flatten, Neurons, Pool
 from snn.convert.neurons import NeuronForm
 from snn.neuron import LIF
 from snn.projections import QuantConv2d, QuantLinear, QuantProjection
-from snn.surrogate import Surrogate
 
 
 def projection(weights: Weights, bits: int) -> QuantProjection:
@@ -40,14 +39,9 @@ def projection(weights: Weights, bits: int) -> QuantProjection:
 
 
 def neurons(form: NeuronForm) -> LIF:
-    """Neurons of a form, whose threshold is 1.
-
-    They are trained further with the surrogate gradient that is the default of both frameworks: weights that were
-    trained with it lose accuracy under a wider one. A burst has as many thresholds as spikes, and the wider one.
-    """
+    """Neurons of a form, whose threshold is 1."""
     beta = form.decay.leak.multiplier / 2**form.decay.leak.shift
     threshold = {"nearest": 0.5, "exceeded after leak": beta}.get(form.firing, 1.0)
-    surrogate = Surrogate() if form.firing == "nearest" else Surrogate(name="arctan", alpha=2.0)
     return LIF(
         levels=form.burst_ceiling,
         leak=form.decay.leak,
@@ -55,7 +49,6 @@ def neurons(form: NeuronForm) -> LIF:
         threshold=threshold,
         fires_at="above" if form.firing.startswith("exceeded") else "threshold",
         current_leak=None if form.current_decay is None else form.current_decay.leak,
-        surrogate=surrogate,
     )
 
 
