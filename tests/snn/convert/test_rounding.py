@@ -1,5 +1,7 @@
 """Weights that are rounded so that the errors of a neuron's currents are small."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
@@ -116,7 +118,7 @@ def test_a_membrane_remembers_what_its_leak_leaves():
 
 def test_shortcuts_and_readouts():
     torch.manual_seed(9)
-    layers = {
+    layers: dict[str, Any] = {
         "first": SpikingLayer(QuantConv2d(1, 2, 3, padding=1, weight_bits=3, batch_norm=False), LIF()),
         "second": SpikingLayer(
             QuantConv2d(2, 2, 3, padding=1, weight_bits=3, batch_norm=False),
@@ -129,15 +131,15 @@ def test_shortcuts_and_readouts():
     sources = {"first": (INPUT,), "second": ("first", "first"), "flat": ("second",), "readout": ("flat",)}
     encoder = Encoder(InputSpec(shape=(1, 6, 6), coding="direct", bits=8), 4)
     calls = [Call(name=name, module=module, sources=sources[name]) for name, module in layers.items()]
-    for layer in (layers["first"], layers["second"]):
-        for projection in layer.projections:
+    for name in ("first", "second"):
+        for projection in layers[name].projections:
             projection.weight.data = 4 * projection.weight.data.abs()
     samples = torch.randint(0, 256, (200, 1, 6, 6), dtype=torch.uint8)
     model = quantized(Converted(encoder, calls).eval(), samples)
     logits = model(samples)
     compensate(model, samples)
     for name in ("first", "second", "readout"):
-        layer = model.layer(name)
+        layer: Any = model.layer(name)
         for projection in layer.projections:
             steps = projection.weight / (torch.exp2(layer.exponent_of(projection)) * layer.resolution)
             if name == "first":
