@@ -1,4 +1,4 @@
-"""Trained networks of other frameworks as models of snn layers (docs/convert.md).
+"""Trained networks of other frameworks as models of snn layers (docs/from_snntorch.md and the pages beside it).
 
 ``from_snntorch``, ``from_spikingjelly`` and ``from_nir`` are those of :mod:`snn.convert.sources`; modules of both
 frameworks have one reader. They are imported when they are used, because torch takes seconds.

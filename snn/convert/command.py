@@ -21,7 +21,7 @@ def parser() -> Arguments:
         prog="python -m snn.convert",
         description="Convert a trained spiking network in a NIR file into a checkpoint with integers, from which "
         "gen.build makes hardware. It is measured in floats and in integers. Networks of snnTorch and SpikingJelly are "
-        "converted in Python: snn.convert.from_snntorch and from_spikingjelly (docs/convert.md).",
+        "converted in Python: snn.convert.from_snntorch and from_spikingjelly (docs/from_snntorch.md).",
     )
     result.add_argument("--from", dest="source", type=Path, required=True, help="NIR file")
     result.add_argument("--out", type=Path, required=True, help="checkpoint to write; beside it a .json report")

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from qblif.errors import UserError
+from qblif.progress import step
 from snn import checkpoint
 from snn.convert.comparison import Comparison, compare, quantized
 from snn.convert.model import Converted
+from snn.convert.rounding import compensate
 from snn.datasets.data import Images
 from snn.recipe import Recipe
 from snn.training import Training, train
@@ -20,7 +22,8 @@ COUNTED = 1000
 """Training samples whose activity the planner will use."""
 CALIBRATED = 64
 """Training samples on which the model runs when its grids are chosen."""
-
+COMPENSATED = 8000
+"""Those on which its layers run when their weights are rounded."""
 
 COUNT_TEMPERATURE = 1 / 8
 """That of the loss for spike counts, whose mean over time is only 0 to 1."""
@@ -119,14 +122,18 @@ def convert(
     Raises:
         UserError: no integers can represent the network.
     """
-    calibrating = torch.from_numpy(images.pixels[:CALIBRATED].copy())
-    integers = quantized(floats, calibrating)
+    calibrating = torch.from_numpy(images.pixels[:COMPENSATED].copy())
+    integers = quantized(floats, calibrating[:CALIBRATED])
+    with step("rounding the weights", quiet=quiet):
+        compensate(integers, calibrating)
     rounded = compare(floats, integers, test, quiet=quiet)
     trained = None
     if recipe is not None:
         if out is None:
             raise UserError("a training needs a file for its state; name one with out=")
-        integers = fine_tuned(floats, recipe, images, test, out=out, resume=resume, command=command, quiet=quiet)
+        integers = fine_tuned(
+            integers, floats, recipe, images, test, out=out, resume=resume, command=command, quiet=quiet
+        )
         trained = compare(floats, integers, test, quiet=quiet)
     last = trained or rounded
     content = described(integers, images, test)
@@ -140,6 +147,7 @@ def convert(
 
 
 def fine_tuned(
+    integers: Converted,
     floats: Converted,
     recipe: Recipe,
     images: Images,
@@ -151,8 +159,8 @@ def fine_tuned(
     quiet: bool,
 ) -> Converted:
     """The integers after quantization-aware training, in which the float model is the teacher, if there is one."""
-    single = copy.deepcopy(floats).float()
-    teacher = copy.deepcopy(single) if recipe.distillation else None
+    single = copy.deepcopy(integers).float()
+    teacher = copy.deepcopy(floats).float() if recipe.distillation else None
     training = Training(single, recipe, images, test, command=command, teacher=teacher)
     train(training, out, resume=resume, quiet=quiet)
     model = training.tested

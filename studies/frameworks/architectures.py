@@ -592,3 +592,100 @@ def separable():
     )
     helpers.set_step_mode(net, "m")
     return net
+
+
+@model("spikingjelly", STEPS, BATCH, 12, strength=3.0)
+def normalised_dense():
+    layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
+    net = nn.Sequential(
+        layer.Linear(12, 32, bias=False),
+        layer.BatchNorm1d(32),
+        neuron.LIFNode(tau=2.0, v_reset=None),
+        layer.Dropout(0.2),
+        layer.Linear(32, 16, bias=False),
+        layer.BatchNorm1d(16),
+        neuron.LIFNode(tau=4.0, v_threshold=0.5, v_reset=None),
+        layer.Linear(16, 5),
+        neuron.LIFNode(tau=2.0, decay_input=False),
+    )
+    helpers.set_step_mode(net, "m")
+    return net
+
+
+@model("snntorch", BATCH, 2, 9, 9)
+def thresholds_by_channel():
+    def forward(self, x):
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spikes = []
+        for _ in range(STEPS):
+            spk1, mem1 = self.lif1(self.conv(x), mem1)
+            spk2, mem2 = self.lif2(self.fc(spk1.flatten(1)), mem2)
+            spikes.append(spk2)
+        return torch.stack(spikes)
+
+    by_channel = torch.tensor([0.25, 0.5, 1.0, 2.0])[:, None, None]
+    return Forward(
+        forward,
+        conv=nn.Conv2d(2, 4, 3, stride=2, padding=1),
+        lif1=snn().Leaky(beta=0.5, threshold=by_channel),
+        fc=nn.Linear(100, 8),
+        lif2=snn().Leaky(beta=0.75, threshold=torch.tensor([0.5, 1.0] * 4), learn_threshold=True),
+    )
+
+
+@model("spikingjelly", BATCH, STEPS, 3, 20, strength=3.0, lift=0.0)
+def waveforms():
+    layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
+    net = nn.Sequential(
+        layer.Conv1d(3, 8, 5, padding=2, bias=False),
+        layer.BatchNorm1d(8),
+        neuron.LIFNode(tau=2.0, v_threshold=0.5, v_reset=None),
+        layer.MaxPool1d(2),
+        layer.Conv1d(8, 12, 3, padding=2, dilation=2),
+        neuron.IFNode(v_reset=None),
+        layer.AvgPool1d(2),
+        layer.Flatten(),
+        layer.Linear(60, 6),
+        neuron.ParametricLIFNode(init_tau=2.0, v_threshold=0.125),
+    )
+    helpers.set_step_mode(net, "m")
+    return Forward(lambda self, x: self.net(x.transpose(0, 1)).sum(0), net=net)
+
+
+@model("snntorch", BATCH, 2, 8, 8, called=STEPS, strength=3.0)
+def separable_stages():
+    leaky = snn().Leaky
+
+    def stage(inputs, outputs, stride):
+        return nn.Sequential(
+            nn.Conv2d(inputs, inputs, 3, stride=stride, padding=1, groups=inputs, bias=False),
+            nn.BatchNorm2d(inputs),
+            leaky(beta=0.5, init_hidden=True, reset_mechanism="zero", threshold=0.5),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            leaky(beta=0.75, init_hidden=True),
+        )
+
+    head = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, 6), leaky(beta=0.75, init_hidden=True))
+    return nn.Sequential(stage(2, 6, 1), stage(6, 8, 2), nn.Identity(), head)
+
+
+@model("spikingjelly", BATCH, 2, 16, 16, lift=0.0)
+def deep_convolutional():
+    layer, neuron, helpers = sj("layer"), sj("neuron"), sj("functional")
+
+    def block(inputs, outputs):
+        return [
+            layer.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            layer.BatchNorm2d(outputs),
+            neuron.IFNode(v_threshold=0.5, v_reset=None),
+        ]
+
+    net = nn.Sequential(
+        *(*block(2, 4), *block(4, 4), layer.MaxPool2d(2, 2)),
+        *(*block(4, 6), *block(6, 6), layer.MaxPool2d(2, 2)),
+        *(layer.Flatten(), layer.Linear(96, 16), neuron.IFNode(v_reset=None), layer.Linear(16, 10)),
+        neuron.IFNode(v_reset=None),
+    )
+    helpers.set_step_mode(net, "m")
+    return Forward(lambda self, x: self.net(x.unsqueeze(0).repeat(STEPS, 1, 1, 1, 1)).mean(0), net=net)

@@ -8,8 +8,9 @@ import torch
 
 from qblif.errors import UserError
 from snn.datasets.data import load
+from studies.originals import converted
 from studies.originals.__main__ import MODULES, main
-from studies.originals.training import save, train
+from studies.originals.training import accuracy, save, train
 from tests.snn.datasets.test_data import write_idx
 
 CLASSES = 4
@@ -78,3 +79,28 @@ def test_refused(module, images, fails):
 def test_a_missing_framework(fails, tmp_path, monkeypatch):
     monkeypatch.setattr("studies.originals.__main__.find_spec", lambda _: None)
     assert "snntorch must be installed" in fails(main, "snntorch", "--out", tmp_path / "original.pt")
+
+
+def test_a_setting_is_measured_on_images_that_it_is_not_trained_on(module, images, capsys):
+    name, source = module.ORIGINAL.framework, images / "original.pt"
+    assert main([name, "--epochs", "1", "--batch", "16", "--out", str(source), "--data-dir", str(images)]) == 0
+    training, out = load("fashion_mnist", "train", images), images / "model.pt"
+    options = [name, "--from", str(source), "--out", str(out), "--data-dir", str(images)]
+    capsys.readouterr()
+    assert converted.main([*options, "--validation", "30"]) == 0
+    share = accuracy(module.ORIGINAL, module.load(source), training.range(66, None))
+    assert f"original: {share:.2%} of 30 held-out training images in {name}" in capsys.readouterr().out
+    content = torch.load(out, weights_only=True)
+    assert torch.equal(content["references"]["samples"], torch.from_numpy(training.pixels[66:][:16].copy()))
+    assert converted.main([*options, "--fine-tune", "1", "--batch", "33", "--validation", "30"]) == 0
+    assert "trained: accuracy" in capsys.readouterr().out
+    assert torch.load(out, weights_only=True)["training"]["command"].endswith("--batch 33 --validation 30")
+
+
+def test_a_validation_leaves_images_to_train_with(module, images, fails):
+    name, source = module.ORIGINAL.framework, images / "original.pt"
+    save(module.ORIGINAL, module.ORIGINAL.build(**module.ORIGINAL.options), 0.1, source)
+    options = (name, "--from", source, "--out", images / "model.pt", "--data-dir", images)
+    assert "--validation 96 leaves none of the 96 training images" in fails(
+        converted.main, *options, "--validation", 96
+    )
