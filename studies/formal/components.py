@@ -11,9 +11,7 @@ from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.handover import Handover
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
-from hw.engines.window.engine import WindowEngine
-from hw.engines.window.matrix import Matrix
-from hw.engines.window.passing import PassingSlices
+from hw.engines.window.engine import WindowEngine, WindowProjection
 from hw.engines.window.sliding import SlidingWindow
 from hw.fork import Fork
 from hw.memory import MemoryStyle
@@ -140,9 +138,8 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "readout": (lambda: ReadoutUnit(CONFIG.readout, lanes_total=2), "currents", "results"),
     "frame readout": (lambda: FrameReadoutUnit(frame_readout(2, 2)), "currents", "results"),
     "frame buffer": (lambda: FrameBuffer(delayed(2, 2)), "arriving", "leaving"),
-    "passing slices": (lambda: PassingSlices(passing()), "arriving", "slices"),
     "sliding window": (lambda: SlidingWindow(sliding_window()), "arriving", "slices"),
-    "matrix": (lambda: Matrix(passing()), "slices", "sums"),
+    "window engine": (lambda: WindowProjection(passing()), "bursts", "currents"),
     "unrolled bank": (lambda: UnrolledBank(UNROLLED), "currents", "bursts"),
     "unrolled bank, beat by beat": (lambda: UnrolledBank(SEPARATE), "currents", "bursts"),
     "fork": (lambda: Fork(4, 2), "arriving", "leaving"),
