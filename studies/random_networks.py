@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gen.planning.scope import Objective
 from hw.schedule import Schedule
 from qblif import golden
 from qblif.network.checks import IntArray, Shape
@@ -26,6 +27,7 @@ class Sketch:
             ``"recurrent"`` for dense weights from the last layer back into itself.
         current_leak: leak of every neuron's synaptic current; None for none.
         schedule: the order of the timesteps in hardware.
+        objective: see :data:`gen.planning.scope.Objective`.
         pooling: the kind of ``"pool"`` and ``"sliding"``.
     """
 
@@ -42,6 +44,7 @@ class Sketch:
     pooling: Literal["sum", "max"] = "max"
     current_leak: Leak | None = None
     schedule: Schedule = "position_major"
+    objective: Objective | None = None
     seed: int = 1
 
 

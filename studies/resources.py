@@ -83,6 +83,19 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
         ),
         5e3,
     ),
+    (
+        Sketch(
+            name="window-conv", shape=SMALL, layers=[(16, 1), "pool", (24, 1), "pool"], timesteps=2, objective="fps"
+        ),
+        3e5,
+    ),
+    (Sketch(name="window-dense", shape=(128, 1, 1), layers=[64], input_bits=1, objective="fps"), 5e6),
+    (
+        Sketch(
+            name="window-deep", shape=SMALL, layers=[(16, 2), (24, 1), "pool", 32], burst_ceiling=7, objective="fps"
+        ),
+        1.5e5,
+    ),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
 HELD_OUT = ("shortcuts", "sliding", "recurrent")
@@ -122,6 +135,11 @@ GUESSES: dict[str, dict[str, float]] = {
         "link": 550.0,
         "link_counter": 1.2,
         "link_increment": 2.0,
+        "table": 1.0,
+        "tree": 1.0,
+        "window": 0.3,
+        "selector": 0.4,
+        "ring": 1.0,
         "link_beat": 0.5,
     },
     "ff": {
@@ -140,6 +158,12 @@ GUESSES: dict[str, dict[str, float]] = {
         "pooling": 4.0,
         "stage": 60.0,
         "rom_register": 1.0,
+        "table": 1.0,
+        "tree": 1.0,
+        "tree_register": 1.0,
+        "window": 1.0,
+        "ring": 1.0,
+        "delay": 0.5,
         "self_test": 150.0,
         "link": 420.0,
         "link_counter": 1.0,
@@ -172,7 +196,8 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     """A network with random weights; under a stored plan if there is one, since a new fit would give another plan."""
     network = random_network(sketch)
     clock = board.family.clock_mhz(board, board.default_clock_mhz)
-    plan = make_plan(network, board, clock, "", {}, fps, schedule=sketch.schedule) if plan is None else plan
+    if plan is None:
+        plan = make_plan(network, board, clock, "", {}, fps, schedule=sketch.schedule, objective=sketch.objective)
     config = configure(network, plan)
     random, width = np.random.default_rng(2), config.input.group * config.input.burst_bits
     beats = random.integers(0, 2, (MOST_SELF_TEST_SAMPLES * config.beats_per_result, width)) @ (

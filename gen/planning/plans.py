@@ -44,9 +44,12 @@ def make_plan(
     inputs: IntArray | None = None,
     patch_margin: int | None = None,
     schedule: Schedule | None = None,
+    objective: Objective | None = None,
 ) -> Plan:
     """The plan of :func:`find_plan` alone."""
-    return find_plan(network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin, schedule).plan
+    return find_plan(
+        network, board, clock_mhz, sha256, activity, target_fps, inputs, patch_margin, schedule, objective
+    ).plan
 
 
 def find_plan(
