@@ -60,6 +60,7 @@ class Forms:
         self.network, self.schedule = expectation.network, expectation.schedule
         self._frames = frames_per_result(self.network, self.schedule)
         self._widths = {} if patch_margin is None else fixed_widths(self.network, patch_margin, expectation.schedule)
+        self._windows = {target.name for target in self.network.targets[: scope.window_layers]}
         self._forms: dict[tuple[object, ...], Form] = {}
         self._asked: dict[tuple[object, ...], list[Form]] = {}
 
@@ -97,7 +98,7 @@ class Forms:
                 lanes=lanes,
                 most_banks=self.scope.most_banks,
                 widest_beat=self.scope.widest_beat,
-                table_inputs=self.scope.table_inputs if self.patch_margin is None else None,
+                table_inputs=self.scope.table_inputs if node.name in self._windows else None,
                 skipped=skipped,
                 widths=self._widths.get(node.name),
             )

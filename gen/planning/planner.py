@@ -22,7 +22,6 @@ from hw.stages.stage import Stage, StagePlan
 from qblif.errors import UserError
 from qblif.streams import BurstStream
 
-LARGEST_MULTIPLE = 8
 DEEPEST_TABLE = 64
 """Words of the deepest table of constants made of LUTs: beyond it tables make synthesis and routing slow."""
 Weights = Mapping[str, float]
@@ -89,7 +88,7 @@ class Planner:
             self.weights = dict(weights)
         # If a layer is too slow, its source gets a number of lanes that allows wider beats, or, if skips tie its lanes
         # to those of other layers, it gets more lanes.
-        multiples = dict.fromkeys(self.channels, 1)
+        multiples, wider = dict.fromkeys(self.channels, 1), self.forms.scope.lane_multiples
         sets = self._linked()
         options = [lane_counts(self.channels[min(names)], 1) for names in sets]
         while True:
@@ -107,8 +106,8 @@ class Planner:
                 ]
                 if tied:
                     tied[0].pop()
-                elif multiples.get(source, LARGEST_MULTIPLE) < LARGEST_MULTIPLE:
-                    multiples[source] = 4 if multiples[source] == 1 else LARGEST_MULTIPLE
+                elif multiples.get(source, wider[-1]) < wider[-1]:
+                    multiples[source] = next(multiple for multiple in wider if multiple > multiples[source])
                 else:
                     raise
 
@@ -132,7 +131,6 @@ class Planner:
         best_group = groups[-1]
         for group in groups if chooses else groups[-1:]:
             if chooses and not draft.keeps_up(source, group, limit / frames):
-                fewest = min(fewest, draft.stream(source, group).beats_per_inference * frames)
                 continue
             streams = draft.streams() | {source: draft.stream(source, group)}
             for form in self.forms.find(draft, node, streams, limit, lanes):
@@ -143,6 +141,8 @@ class Planner:
                 rank = (max(self.deepest, choice.table_depth), choice.price)
                 if rank < best_rank:
                     best, best_rank, best_group = choice, rank, group
+        if best is None and fewest == math.inf:
+            fewest = draft.stream(source, groups[-1]).beats_per_inference * frames
         if best is None:
             raise TooSlowError(
                 node.name,

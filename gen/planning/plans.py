@@ -11,7 +11,7 @@ from gen.planning.candidates import Candidate, candidate, dominates
 from gen.planning.forms import Forms
 from gen.planning.planner import Planner, TooSlowError
 from gen.planning.refusal import capacity, too_big, too_many_weights, weight_bits
-from gen.planning.scope import Objective, scope_of
+from gen.planning.scope import Objective, scopes_of
 from gen.planning.search import Search
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan
 from hw.schedule import Schedule, needs_time_major
@@ -136,12 +136,26 @@ def make_scheduled_plan(
 ) -> Planned:
     """As :func:`find_plan`, under one schedule."""
     expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=schedule)
-    planner = Planner(Forms(expectation, patch_margin, scope_of(objective, board)), board)
-    search = Search(planner, clock_mhz, sha256)
-    if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
-        raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
-    found = search.best(objective) if target_fps is None else search.smallest(target_fps)
-    return Planned(plan=found.plan, planner=planner)
+    layers = len(network.targets) if patch_margin is None else 0
+    best: tuple[float, Planned] | None = None
+    failed: UserError | None = None
+    for scope in scopes_of(objective, board, layers):
+        planner = Planner(Forms(expectation, patch_margin, scope), board)
+        search = Search(planner, clock_mhz, sha256)
+        if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
+            raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
+        try:
+            found = search.best(objective) if target_fps is None else search.smallest(target_fps)
+        except UserError as error:
+            failed = failed or error
+            continue
+        rank = search.rank(found, objective if target_fps is None else "area")
+        if best is None or rank < best[0]:
+            best = rank, Planned(plan=found.plan, planner=planner)
+    if best is None:
+        assert failed is not None
+        raise failed
+    return best[1]
 
 
 def fewest_steps(cycles: float) -> int:

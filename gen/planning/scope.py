@@ -17,27 +17,41 @@ class Scope:
     Attributes:
         most_banks: the largest number of banks of an event engine.
         widest_beat: channels of the widest beat between stages.
+        lane_multiples: what a layer's lanes are rounded up to, in turn, if its beats are too narrow for its reader.
         input_groups: channels of the input's beats, where it is one flat position.
         table_inputs: inputs of a LUT, for window engines; None: every layer has event engines.
+        window_layers: so many layers, from the input on, may have window engines: where few weights meet many positions
+            they are the smaller ones.
     """
 
     most_banks: int
     widest_beat: int
+    lane_multiples: tuple[int, ...]
     input_groups: tuple[int, ...]
     table_inputs: int | None = None
+    window_layers: int = 0
 
 
-ROUTABLE = Scope(most_banks=8, widest_beat=32, input_groups=(1, 2, 4, 7, 8, 14, 16, 28, 32))
+ROUTABLE = Scope(most_banks=8, widest_beat=32, lane_multiples=(4, 8), input_groups=(1, 2, 4, 7, 8, 14, 16, 28, 32))
 """Designs that place and route in minutes."""
 
 
-def scope_of(objective: Objective | None, board: Board) -> Scope:
-    """What designs for an objective may use; without one they shall be easy to route."""
+def scopes_of(objective: Objective | None, board: Board, layers: int) -> list[Scope]:
+    """What designs for an objective may use; without one they shall be easy to route.
+
+    Layers are chosen one by one from the input on, and what one of them sends decides about the next, so every number
+    of layers with window engines, up to ``layers``, is worth a search of its own.
+    """
     if objective is None:
-        return ROUTABLE
-    return Scope(
-        most_banks=32,
-        widest_beat=128,
-        input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
-        table_inputs=len(board.family.lut.inputs),
-    )
+        return [ROUTABLE]
+    return [
+        Scope(
+            most_banks=32,
+            widest_beat=128,
+            lane_multiples=(4, 8, 16, 32, 64),
+            input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
+            table_inputs=len(board.family.lut.inputs),
+            window_layers=windows,
+        )
+        for windows in range(layers, -1, -1)
+    ]

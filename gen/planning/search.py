@@ -59,12 +59,15 @@ class Search:
             return self.fastest(easy=True)
         found = self.fastest(easy=False)
         fitting = [one for one in self.tried if not one.excess(self.board, SHARE_OF_BOARD)] or [found]
+        return found if objective == "fps" else min(fitting, key=lambda one: self.rank(one, objective))
+
+    def rank(self, found: Candidate, objective: Objective | None) -> float:
+        """How far a design is from an objective; the smaller the better."""
         if objective == "area":
-            return min(fitting, key=lambda one: one.share(self.board))
+            return found.share(self.board)
         if objective == "latency":
-            expectation = self.planner.forms.expectation
-            return min(fitting, key=lambda one: expected_latency(one.config, expectation))
-        return found
+            return expected_latency(found.config, self.planner.forms.expectation)
+        return found.slowest
 
     def smallest(self, target_fps: float) -> Candidate:
         """The smallest design found that reaches ``target_fps`` inferences per second; raises UserError."""

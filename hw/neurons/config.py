@@ -127,8 +127,10 @@ class NeuronConfig:
 
     @property
     def pause(self) -> int:
-        """Cycles to wait after the last neuron of a timestep until the state of the first one is written."""
-        return max(0, self.write_latency - self.membranes.depth)
+        """Cycles to wait after the last neuron of a timestep until the state of the first one is written; 0 where no
+        state is read again."""
+        forgets = self.schedule == "position_major" and self.timesteps == 1
+        return 0 if forgets else max(0, self.write_latency - self.membranes.depth)
 
     @property
     def constants(self) -> MemoryDeclaration:

@@ -45,7 +45,7 @@ def cycles_per_fold(config: NeuronConfig, steps: int) -> float:
     if config.unrolled:
         sums = config.slots * (1 if config.shared_sums else steps)
         return max(sums, config.slots * config.parts)
-    return steps * max(config.slots, config.write_latency // config.turns)
+    return steps * max(config.slots, config.write_latency // config.turns if config.pause else 1)
 
 
 def bank_features(config: NeuronConfig) -> Features:

@@ -109,7 +109,8 @@ def in_memory(node: Population, room: Room, lanes: int) -> NeuronPlan:
     """The bank with its states in memory that has the fewest cores with which it stays under the limit."""
     turns = node.shape[1] * node.shape[2] * math.ceil(node.shape[0] / lanes) * room.steps(node.name)
     possible = [cores for cores in divisors(math.gcd(lanes, *room.skipped)) if cores <= room.widest_beat]
-    able = [cores for cores in possible if turns * (max(room.shortest_turn, lanes // cores) + 1) <= room.limit]
+    shortest = room.shortest_turn if room.steps(node.name) > 1 else 1
+    able = [cores for cores in possible if turns * (max(shortest, lanes // cores) + 1) <= room.limit]
     cores = able[0] if able else possible[-1]
     return NeuronPlan(
         cores=cores,
@@ -121,16 +122,18 @@ def in_memory(node: Population, room: Room, lanes: int) -> NeuronPlan:
 
 
 def unrolled(node: Population, room: Room, lanes: int, source: BurstStream) -> Iterator[UnrolledPlan]:
-    """Banks unrolled over time: the one with the fewest cores that stays under the limit, and the one with a core for
+    """Banks unrolled over several timesteps: the one with the fewest cores that stays under the limit, and the one with a core for
     every lane, whose timesteps may have beats of their own."""
     steps = room.steps(node.name)
     passes = node.shape[1] * node.shape[2] * math.ceil(node.shape[0] / lanes)
-    if steps == 1 or source.timesteps < steps:
+    if steps == 1:
+        return
+    if source.timesteps < steps:
         possible = [cores for cores in divisors(lanes) if cores <= room.widest_beat]
         able = [cores for cores in possible if passes * (lanes // cores + (cores < lanes)) <= room.limit]
         cores = able[0] if able else possible[-1]
         yield UnrolledPlan(cores=cores, steps=steps, group=cores * steps)
-    if steps > 1 and lanes <= room.widest_beat:
+    if lanes <= room.widest_beat:
         yield UnrolledPlan(cores=lanes, steps=steps, group=lanes)
 
 
