@@ -17,10 +17,13 @@ class LutCell:
         """Yosys commands that make one LUT of every constant from which a few bits select one.
 
         Without them yosys would turn each into a tree of multiplexers first, and spend most of its time on them.
+        Verilog's shift is as wide as the constant, so it is narrowed to the one bit that is used before it is mapped.
         """
         pins = ", ".join(f".{pin}(address[{index}])" for index, pin in enumerate(self.inputs))
         most = len(self.inputs)
         return f"""\
+proc
+wreduce t:$shr
 design -save design
 design -reset
 read_verilog <<EOT

@@ -122,8 +122,8 @@ def in_memory(node: Population, room: Room, lanes: int) -> NeuronPlan:
 
 
 def unrolled(node: Population, room: Room, lanes: int, source: BurstStream) -> Iterator[UnrolledPlan]:
-    """Banks unrolled over several timesteps: the one with the fewest cores that stays under the limit, and the one with a core for
-    every lane, whose timesteps may have beats of their own."""
+    """Banks unrolled over several timesteps: the one with the fewest cores that stays under the limit, and the one with
+    a core for every lane, whose timesteps may have beats of their own."""
     steps = room.steps(node.name)
     passes = node.shape[1] * node.shape[2] * math.ceil(node.shape[0] / lanes)
     if steps == 1:
