@@ -98,10 +98,10 @@ Written by `python -m studies.performance` (`make performance`). Each row is two
 Cycles are those of the simulated RTL, image after image, and the cycle model predicts each of them exactly; every beat
 between layers, every membrane and every logit equals the golden model's. The rate is the core's at the stated clock:
 no development board's link carries it. LUTs are those of the netlist, with host link and self-test; no design uses a
-DSP block. "Fmax" is after place and route, where an installed tool can do it; Xilinx timing is not known without Vivado.
+DSP block. "Fmax" is after place and route, where an installed tool can do it; Vivado alone knows that of Xilinx chips.
 {versions}
 
-| network | board | accuracy | images | mismatches | cycles per image | images per second | latency, cycles | LUT | of | FF | BRAM | Fmax MHz |
+| network | board | accuracy | images | mismatches | cycles | images/s | latency | LUT | of | FF | BRAM | Fmax MHz |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 LAYERS_HEAD = """
@@ -168,9 +168,8 @@ def page(rows: dict[str, Row]) -> str:
             layers.append(f"| {case.network} | {case.board} | {layer} | {worked:,.1f} | {worked / cycles:.0%} |")
     peers = ["| " + " | ".join(one) + " |" for one in PEERS]
     head = HEAD.format(versions=f"Tools: {', '.join(versions)}." if versions else "")
-    return "".join(
-        (head, "\n".join(lines), "\n", LAYERS_HEAD, "\n".join(layers), "\n", PEERS_HEAD, "\n".join(peers), "\n")
-    )
+    parts = ((head, lines), (LAYERS_HEAD, layers), (PEERS_HEAD, peers))
+    return "".join(title + "\n".join(body) + "\n" for title, body in parts)
 
 
 def measured_rows() -> dict[str, Row]:
@@ -182,9 +181,8 @@ def measured_rows() -> dict[str, Row]:
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.performance", description=(__doc__ or "").partition("\n")[0]
-    )
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m studies.performance", description=description)
     parser.add_argument("--only", metavar="CASE", choices=[case.key for case in CASES], help="measure this case again")
     parser.add_argument("--data-dir", type=Path, help="folder with a folder for each data set; default: fetched once")
     parser.add_argument("--page", action="store_true", help="only write the page")
