@@ -14,6 +14,7 @@ from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build_simulation
 from studies.plan_edits import plan_for
 from studies.random_networks import dense_chain
+from tests.hw.test_window_engine import convolutions, with_windows
 from tests.networks import random_bursts, recurrent_stream
 from tests.sim.test_run import needs_icarus
 
@@ -43,6 +44,29 @@ def test_a_small_network(family, tmp_path):
     assert any(cell in NETLISTS[family].block_rams for cell in cells)
     inferences.golden.logits[2, 1] += 1
     assert simulate(config, simulation, inferences, FULL_SPEED).comparison.first.startswith("readout: inference 2")
+
+
+@needs_icarus
+@pytest.mark.icarus
+@pytest.mark.slow
+@pytest.mark.parametrize("family", NETLISTS)
+def test_window_engines(family, tmp_path):
+    """Constants of weights as LUTs of the family, behind a line buffer and behind passing beats."""
+    network = convolutions(2, kernel=3, padding=1)
+    plan = with_windows(
+        network,
+        plan_for(network, first={"lanes": 4}, second={"lanes": 3, "cores": 1, "group": 1}),
+        first={"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 8},
+        second={"lanes": 3, "planes": 1, "slides": True, "cores": 3, "group": 3},
+    )
+    config = netlist_config(network, plan, family)
+    inferences = inferences_of(network, random_bursts(network, 4))
+    simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
+    full = simulate(config, simulation, inferences, FULL_SPEED)
+    assert full.comparison.mismatches == 0
+    assert simulate(config, simulation, inferences, STALLED).comparison.mismatches == 0
+    predicted = predict(config, {name: values.numpy() for name, values in inferences.golden.bursts.items()})
+    assert np.array_equal(full.comparison.class_cycles - full.started[0], predicted.finished)
 
 
 def test_a_cell_without_a_model_is_named(tmp_path):
