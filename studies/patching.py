@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from boards.catalogue import find_board
-from gen.design import DEFAULT_MARGIN
 from gen.emit.block_rams import NETLIST
+from gen.options import DEFAULT_MARGIN
 from qblif.errors import UserError, command_line
 from qblif.progress import step
 from qblif.zoo import checkpoint

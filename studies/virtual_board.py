@@ -20,7 +20,7 @@ from boards.host.connection import LINE_BITS_PER_BYTE
 from boards.host.device import Device
 from boards.host.framing import END, Frame
 from boards.host.serial_pipe import SerialPipe
-from gen.build import run_build
+from gen.building import run_build
 from gen.design import Design, make_design
 from qblif import golden
 from qblif.errors import UserError, check_output_file, command_line
@@ -30,8 +30,8 @@ from qblif.network.coding import encode
 from qblif.progress import step
 from qblif.protocol import Command, Identity
 from qblif.zoo import ZOO, checkpoint
-from sim.board import BuiltBoard, Noise, build_board, virtual_board
 from sim.simulator import SimulationError
+from sim.virtual_board import BuiltBoard, Noise, build_board, virtual_board
 from snn.datasets.data import Images, load
 
 Figures = dict[str, Any]

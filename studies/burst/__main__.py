@@ -12,7 +12,7 @@ import torch
 from qblif.errors import UserError, command_line
 from qblif.progress import step
 from sim.cluster import check_library, shared_out
-from snn.workers import DEVICES
+from snn.choices import DEVICES
 from studies.burst.grid import Run, read_grid
 from studies.burst.report import write_document
 from studies.burst.results import FinishedRuns

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 
 from qblif.errors import Arguments, UserError, command_line
+from snn.command import check_out
 from snn.convert.command import FINE_GUARD_BITS
 from snn.convert.pipeline import convert, fine_tuning
 from snn.convert.sources import from_modules
 from snn.datasets import data
 from snn.datasets.data import Images
-from snn.results import check_out, write_results
+from snn.results import write_results
 from snn.training import sole_training
 from studies.originals.__main__ import MODULES, positive
 from studies.originals.training import accuracy

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from snn import checkpoint, quantization, train, training
+from snn import checkpoint, quantization, run, train, training
 from snn.datasets.data import Images, load
 from snn.training import Training
 
@@ -53,7 +53,7 @@ def with_moments(patch: Callable[[Any, str, Any], None], at: Callable[[int], Non
 
     for owner, name in PLACES:
         patch(owner, name, watched(getattr(owner, name)))
-    patch(train.data, "load", few)
+    patch(run.data, "load", few)
     return passed
 
 
