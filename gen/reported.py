@@ -143,3 +143,11 @@ def check_unchanged(folder: Path, copies: Path) -> None:
     for name, found in file_hashes(copies).items():
         if known.get(name) != found:
             raise UserError(f"{folder / name} is not the file that was built; build again")
+
+
+def fmax(report: dict[str, Any]) -> str:
+    """The highest clock in words, with a note on how far it can be trusted."""
+    if report["fmax_mhz"] is None:
+        return "not known"
+    note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
+    return f"{report['fmax_mhz']:.1f} MHz{note}"

@@ -25,6 +25,7 @@ from sim import board as sim_board
 from sim.simulator import SimulationError
 from sim.virtual_board import Noise, build_board, virtual_board
 from snn.datasets.data import load
+from studies import driven_board
 from studies import virtual_board as study
 
 TOP = """
@@ -229,7 +230,7 @@ def test_every_family_answers_over_its_line(board, fps, digits_checkpoint, tmp_p
 def test_a_perfect_line_a_bad_line_and_garbage(tmp_path):
     figures = tmp_path / "figures.json"
     assert study.main(["--out", str(tmp_path / "board"), "--json", str(figures)]) == 0
-    perfect, bad, after = (json.loads(figures.read_text())[name] for name in study.RUNS)
+    perfect, bad, after = (json.loads(figures.read_text())[name] for name in driven_board.RUNS)
     assert perfect["right"] == perfect["images"] == 200
     assert perfect["efficiency"] >= 0.9
     assert bad["right"] == bad["images"] == 200

@@ -20,9 +20,9 @@ PLACES = (
     (quantization, "begin"),
     (checkpoint, "save_atomically"),
     (training, "write_log"),
-    (train, "train"),
-    (train, "content_of"),
-    (train, "write_results"),
+    (run, "train"),
+    (run, "content_of"),
+    (run, "write_results"),
 )
 OPTIONS = "--data digits --hidden 6 --timesteps 2 --float-epochs 2 --qat-epochs 2 --batch 48 --out model.pt"
 WORDS = OPTIONS.split()

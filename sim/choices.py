@@ -1,0 +1,5 @@
+"""The names that options of a simulation can have, for command lines, which do not import what they name."""
+
+SIMULATORS = ("verilator", "icarus")
+NETLISTS = ("ecp5", "ice40", "xilinx")
+"""The keys of :data:`sim.netlist.NETLISTS`."""
