@@ -42,7 +42,6 @@ RESULTS = ("testbench", "sim.vvp", "build.log")
 COCOTB_BENCH = "sim.bench"
 BENCHES = {"cocotb": COCOTB_BENCH, "cpp": CPP_BENCH}
 """What gives a network's testbench its clock and reset, by the names for ``--bench``."""
-BENCH_HELP = "clock and reset come from a cocotb test, or from a C++ loop without Python; both record the same"
 PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
 """Paths without characters that are special to make or to a shell."""
 
