@@ -36,9 +36,9 @@ def parser() -> Arguments:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options of a command line, checked; raises UserError."""
     options = parser().parse_args(arguments)
-    check_output_file(options.out, "--out")
     for name in options.only:
         find_board(name)
+    check_output_file(options.out, "--out")
     return options
 
 
