@@ -100,7 +100,7 @@ def test_a_network_that_was_optimised_away_is_not_built(run):
 
 
 def test_the_real_command_and_its_last_words(tmp_path):
-    code, words = board_table.run_command("--board", "nowhere", "--ckpt", "none.pt", "--out", str(tmp_path / "out"))
+    code, words = board_table.run_command("--board", "nowhere", "--ckpt", "digits_mlp", "--out", str(tmp_path / "out"))
     assert code == 2
     assert "nowhere" in words
 
