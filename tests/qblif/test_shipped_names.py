@@ -26,7 +26,7 @@ def test_files_come_first(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["digits", "digits_mlp.pt", "../digits_mlp", "zoo/digits_mlp", "/", ".", ""])
 def test_what_is_neither_file_nor_shipped_is_refused(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="shipped are .*digits_mlp|cannot read checkpoint"):
+    with pytest.raises(UserError, match=r"shipped are .*digits_mlp|cannot read checkpoint"):
         checkpoint(text)
 
 
