@@ -9,17 +9,13 @@ from pathlib import Path
 
 from boards.catalogue import find_board
 from gen.design import Hardware
-from gen.reported import REPORT, check_unchanged, read_report
+from gen.reported import MOMENT, REPORT, TRIES, check_unchanged, identity, read_report
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.network.file import load_network, network_sha256
 
-TRIES = 3
-"""How often the files are copied again because another build replaced the folder in the meantime."""
 PLAN = "plan.json"
-MOMENT = 0.05
-"""Pause in seconds, many times longer than the gap between the two renames that replace a folder."""
 
 
 @contextmanager
@@ -69,15 +65,6 @@ def check_consistent(folder: Path) -> None:
     plan = load_plan(folder / PLAN)
     if (report["board"], report["clock_mhz"]) != (plan.board, plan.clock_mhz):
         raise UserError(f"{folder / REPORT} names another board or clock than {PLAN}; build again")
-
-
-def identity(folder: Path) -> tuple[int, int, bytes]:
-    """Data that differ between two builds in one place; raises UserError if there is no build."""
-    try:
-        found = folder.stat()
-        return found.st_ino, found.st_ctime_ns, (folder / REPORT).read_bytes()
-    except OSError as error:
-        raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
 
 
 def built_hardware(folder: Path) -> Hardware:

@@ -10,13 +10,14 @@ import numpy as np
 from boards.board import Board
 from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
+from gen.options import patch_margin
 from gen.planning.planner import Planner
 from gen.planning.plans import find_plan
-from gen.planning.scope import OBJECTIVES, Objective
+from gen.planning.scope import Objective
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.plan import Plan, load_plan
-from hw.schedule import SCHEDULES, Schedule
+from hw.schedule import Schedule
 from hw.shell.selftest import SelfTestVectors
 from hw.widths import Widths, proved_widths
 from qblif import golden
@@ -30,10 +31,6 @@ from qblif.network.references import ReferenceVectors
 from qblif.streams import beat_words, stream_beats
 
 BLANK_SAMPLE_SEED = 1
-MOST_MARGIN = 16
-DEFAULT_MARGIN = 2
-"""Of twelve retrainings of shipped networks (digits_mlp, digits_resnet, fashion_mnist_mlp) with ``--like`` and other
-seeds, eleven fitted the widths of the first and one needed one bit more, for a bias; so one bit is to spare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,51 +90,8 @@ def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray
     return encode(references.samples, network.input) if len(references.samples) else None
 
 
-def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> None:
-    """Add the options that determine the plan: the same in gen.plan, gen.build and sim.run, with the same result."""
-    add = parser.add_argument
-    standard = "" if board is None else f" (default {board})"
-    add("--board", default=board, help=f"board name, see gen.build --list-boards{standard}")
-    add("--clock-mhz", type=float, help="clock of the design (default the board's)")
-    add(
-        "--target-fps",
-        type=float,
-        help="the smallest design that does so many inferences per second (default the fastest that is easy to route)",
-    )
-    add(
-        "--objective",
-        choices=OBJECTIVES,
-        help="use up to 80 %% of the chip, wide beats, and constant weights in logic, for the most inferences per "
-        "second, the earliest result, or the least area (default: what is easy to route)",
-    )
-    add(
-        "--schedule",
-        choices=SCHEDULES,
-        help="order of the timesteps: position_major finishes a position's timesteps before the next position; "
-        "time_major takes one timestep of all neurons after another (default: what the network needs and the board has "
-        "room for)",
-    )
-    add("--plan", type=Path, help="use this plan.json instead of making a plan")
-    add(
-        "--patchable",
-        action="store_true",
-        help="keep all weights and constants in block RAM, so that gen.build --patch can replace them later",
-    )
-    add(
-        "--width-margin",
-        type=int,
-        metavar="BITS",
-        help="with --patchable: bits by which every register is wider than this network needs, for others "
-        f"(default {DEFAULT_MARGIN})",
-    )
-
-
 def design_of(options: argparse.Namespace) -> Design:
-    """The design that a command line with :func:`add_plan_options` and ``--ckpt`` asks for; raises UserError."""
-    if options.board is None or options.ckpt is None:
-        raise UserError("--board and --ckpt are both needed; gen.build --list-boards shows the boards")
-    if options.width_margin is not None and not (options.patchable and 0 <= options.width_margin <= MOST_MARGIN):
-        raise UserError(f"--width-margin is 0 to {MOST_MARGIN} bits, and goes with --patchable")
+    """The design that checked options ask for (:func:`gen.options.check_plan_options`); raises UserError."""
     return make_design(
         options.ckpt,
         options.board,
@@ -148,14 +102,6 @@ def design_of(options: argparse.Namespace) -> Design:
         schedule=options.schedule,
         objective=options.objective,
     )
-
-
-def patch_margin(options: argparse.Namespace) -> int | None:
-    """The margin of a patchable design, see :class:`gen.planning.forms.Forms`; None if the design is not to be
-    patchable."""
-    if not options.patchable:
-        return None
-    return DEFAULT_MARGIN if options.width_margin is None else int(options.width_margin)
 
 
 def make_design(

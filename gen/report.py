@@ -6,6 +6,7 @@ from typing import Any
 from gen.design import Design
 from gen.emit.toolrun import package_versions
 from gen.planning.candidates import Candidate, evaluate_plan
+from gen.reported import fmax
 
 PACKAGES = (
     "amaranth",
@@ -151,14 +152,6 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(f'{used[key]:g}' for key in units)} |" for name, used in parts]
     tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
     return "\n".join([*lines, "", f"Tools: {tools}", ""])
-
-
-def fmax(report: dict[str, Any]) -> str:
-    """The highest clock in words, with a note on how far it can be trusted."""
-    if report["fmax_mhz"] is None:
-        return "not known"
-    note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
-    return f"{report['fmax_mhz']:.1f} MHz{note}"
 
 
 def missed_clock(report: dict[str, Any]) -> str:

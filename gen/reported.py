@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from qblif.errors import UserError
 from qblif.reading import read_json, shown
 
 REPORT, PAGE = "report.json", "report.md"
+TRIES = 3
+"""How often a folder is looked at again because another build is just replacing it."""
+MOMENT = 0.05
+"""Pause in seconds, many times longer than the gap between the two renames that replace a folder."""
 MISSING = object()
 LARGEST_FIGURE = 2**50
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +60,28 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "files": lambda value: isinstance(value, dict) and all(is_path(k) and is_hash(v) for k, v in value.items()),
 }
 """The check of every value that programs read in a report."""
+
+
+def identity(folder: Path) -> tuple[int, int, bytes]:
+    """Data that differ between two builds in one place; raises UserError if there is no build."""
+    try:
+        found = folder.stat()
+        return found.st_ino, found.st_ctime_ns, (folder / REPORT).read_bytes()
+    except OSError as error:
+        raise UserError(f"{folder} is not a build folder of gen.build; build it first") from error
+
+
+def check_built(folder: Path) -> None:
+    """Raise UserError unless there is a build; while a folder is being replaced, it is missing for a moment."""
+    for left in reversed(range(TRIES)):
+        try:
+            identity(folder)
+        except UserError:
+            if not left:
+                raise
+            time.sleep(MOMENT)
+        else:
+            return
 
 
 def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
@@ -116,3 +143,11 @@ def check_unchanged(folder: Path, copies: Path) -> None:
     for name, found in file_hashes(copies).items():
         if known.get(name) != found:
             raise UserError(f"{folder / name} is not the file that was built; build again")
+
+
+def fmax(report: dict[str, Any]) -> str:
+    """The highest clock in words, with a note on how far it can be trusted."""
+    if report["fmax_mhz"] is None:
+        return "not known"
+    note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
+    return f"{report['fmax_mhz']:.1f} MHz{note}"

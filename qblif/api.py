@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gen.build import run_build
+from gen.building import run_build
 from gen.design import Design, make_design
 from hw.plan import Plan
 from hw.schedule import Schedule
@@ -157,7 +157,7 @@ class Compiled:
             until: the last step.
 
         Raises:
-            UserError: as :func:`gen.build.run_build`.
+            UserError: as :func:`gen.building.run_build`.
         """
         return run_build(self.design, Path(out).resolve(), until)
 

@@ -40,10 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = parser.parse_args(arguments[:1] or ["--help"]).command
     module, extra, _ = COMMANDS[command]
     try:
-        entry = importlib.import_module(module).main
+        return int(importlib.import_module(module).main(arguments[1:]))
     except ModuleNotFoundError as error:
         raise UserError(f"qblif {command} needs {error.name}; pip install 'qblif[{extra}]'") from error
-    return int(entry(arguments[1:]))
 
 
 if __name__ == "__main__":

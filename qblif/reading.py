@@ -44,6 +44,17 @@ def brief(error: Exception) -> str:
     return words if len(words) <= LONGEST_REASON else f"{words[:LONGEST_REASON]}..."
 
 
+def check_file(path: Path, what: str) -> None:
+    """Raise UserError unless there is a regular file (others might never end); ``what`` it should be."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"cannot read {what} {path}: not a file")
+    except OSError as error:
+        raise UserError(f"cannot read {what} {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"cannot read {what} {path}: not a file name") from error
+
+
 def read_whole(path: Path, what: str, most: int) -> bytes:
     """The bytes of a file.
 
@@ -53,17 +64,14 @@ def read_whole(path: Path, what: str, most: int) -> bytes:
         most: largest allowed size in bytes.
 
     Raises:
-        UserError: it is missing, unreadable, not a regular file (which might never end), or larger.
+        UserError: it is missing, unreadable, not a regular file, or larger.
     """
+    check_file(path, what)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UserError(f"cannot read {what} {path}: not a file")
         with path.open("rb") as file:
             content = file.read(most + 1)
     except OSError as error:
         raise UserError(f"cannot read {what} {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise UserError(f"cannot read {what} {path}: not a file name") from error
     if len(content) > most:
         raise UserError(f"{path} is larger than {most:,} bytes, and so not a {what}")
     return content

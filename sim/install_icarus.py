@@ -5,12 +5,11 @@
 Does nothing if ``iverilog`` is already on PATH.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from boards.tools import find_tool
-from qblif.errors import UserError, command_line
+from qblif.errors import Arguments, UserError, command_line
 from qblif.files import write_whole
 from qblif.kept import cache_folder
 from snn.datasets.fetch import fetch_debian
@@ -21,7 +20,7 @@ SCRIPT = '#!/bin/sh\nexec "{program}" {option}"{library}" "$@"\n'
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    argparse.ArgumentParser(
+    Arguments(
         prog="python -m sim.install_icarus",
         description="Put Icarus Verilog beside this Python, from Debian's package and without root. Does nothing where "
         "iverilog is on PATH already.",

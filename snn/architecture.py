@@ -11,6 +11,7 @@ from qblif.errors import UserError
 from qblif.network.checks import Shape
 from qblif.network.nodes import Coding, InputSpec, Leak
 from snn.bursts import Encoder, Flatten
+from snn.choices import NEURONS
 from snn.decay import Limits
 from snn.dynamics import Neuron, NeuronOptions
 from snn.layers import ReadoutLayer, SpikingLayer
@@ -19,11 +20,6 @@ from snn.projections import QuantConv2d, QuantLinear, QuantProjection
 from snn.ranges import check_choice, check_fields
 from snn.surrogate import Surrogate
 
-NEURONS: dict[str, dict[str, float]] = {
-    "qblif": {"burst_bits": 2, "threshold": 0.5},
-    "lif": {"burst_bits": 1, "threshold": 1.0},
-}
-"""The kinds of neurons, with their values of the options that depend on the kind."""
 RECURRENT_START = 0.2
 """Share of the usual initial weights with which recurrent projections begin."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from snn.recipe import Recipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -60,3 +62,8 @@ class Augmentation:
         grid = nn.functional.affine_grid(matrix.to(samples.device), list(samples.shape), align_corners=False)
         changed = nn.functional.grid_sample(samples.float(), grid, align_corners=False)
         return changed.round().to(torch.uint8)
+
+
+def augmentation_of(recipe: Recipe) -> Augmentation:
+    """The changes that a training asks for."""
+    return Augmentation(flip=recipe.flip, shift=recipe.shift, rotate=recipe.rotate, stretch=recipe.stretch)

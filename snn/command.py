@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qblif.errors import Arguments, UserError
-from qblif.reading import brief, read_whole, shown
-from snn.architecture import NEURONS
+from qblif.errors import Arguments, UserError, check_output_file
+from qblif.reading import brief, check_file, read_whole, shown
+from snn.choices import MODELS, NEURONS
 from snn.datasets import data
 from snn.options import add_model_options, add_neuron_options, add_training_options
+from snn.ranges import check_choice
+from snn.recipe import recipe_of
 
 MOST_RECIPE = 2**16
 """Bytes; the longest shipped recipe has 700."""
@@ -65,6 +67,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         if getattr(options, name) == usual:
             setattr(options, name, None)
     return options
+
+
+def check_out(path: Path) -> None:
+    """Raise UserError unless a checkpoint can be written there, with log and record beside it."""
+    check_output_file(path, "--out")
+    if path.suffix in (".csv", ".json", ".lock") or path.name == "":
+        raise UserError(f"--out {path}: that suffix is the log's, the record's or the lock's; take model.pt, say")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raise UserError for what is wrong with the options before anything is read."""
+    recipe_of(options)
+    check_choice("model", options.model, MODELS)
+    check_out(options.out)
+    data.check_source(options.data, options.data_dir)
+    for path in (options.teacher, options.like):
+        if path is not None:
+            check_file(path, "checkpoint")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qblif.errors import Arguments, UserError, check_output_file, command_line
 from qblif.files import write_whole
+from qblif.reading import check_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
     check_output_file(options.out, "--out")
+    check_file(options.ckpt, "checkpoint")
     from snn.checkpoint import load_model
 
     graph = to_nir(load_model(options.ckpt), options.out, dt=options.dt)

@@ -1,5 +1,6 @@
 """Named models. Each is an ordinary ``nn.Module`` over :mod:`snn.layers`; add an entry to MODELS to add a model."""
 
+import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 from torch import nn
 
 from qblif.errors import UserError
+from qblif.network.nodes import Leak
 from qblif.reading import shown
 from snn.architecture import ModelOptions, Staged
 from snn.bursts import MaxPool2d, SumPool2d
+from snn.datasets import data
 from snn.projections import QuantProjection
 from snn.residual import resnet, resnet18, resnet19, resnet20
+from snn.values import Width
 
 
 def mlp(options: ModelOptions) -> Staged:
@@ -91,3 +95,54 @@ def options_from(stored: dict[str, Any]) -> ModelOptions:
         if not known or len(parts) > LONGEST_OPTION or not all(-most <= number <= most for number in numbers):
             raise ValueError(f"the model's {shown(key)} is not possible")
     return ModelOptions(**values)
+
+
+def model_options_of(options: argparse.Namespace, images: data.Images) -> ModelOptions:
+    """The model options that the command line describes, for the shape and the number of classes of ``images``."""
+    hidden = options.hidden
+    return ModelOptions(
+        input_shape=images.shape,
+        coding=data.coding_of(options.data, options.data_dir),
+        classes=int(images.labels.max()) + 1,
+        timesteps=images.timesteps or options.timesteps,
+        stream=options.stream,
+        neuron_kind=options.neuron,
+        burst_bits=options.burst_bits,
+        burst_ceiling=options.burst_ceiling,
+        weight_bits=options.weight_bits,
+        first_weight_bits=options.first_weight_bits,
+        input_bits=options.input_bits,
+        hidden=None if hidden is None else tuple(int(width) for width in hidden),
+        recurrent=tuple(place for place, width in enumerate(hidden or ()) if isinstance(width, Width)),
+        guard_bits=options.guard_bits,
+        channels=None if options.channels is None else tuple(options.channels),
+        convolutions=tuple(options.convolutions),
+        pooling=options.pooling,
+        leak=(options.leak.multiplier, options.leak.shift),
+        current_leak=fraction(options.current_leak),
+        learn_leak=options.learn_leak,
+        membrane_limits=pair(options.membrane_limits),
+        current_limits=pair(options.current_limits),
+        readout_leak=fraction(options.readout_leak),
+        readout_limits=pair(options.readout_limits),
+        readout_maximum=options.readout_maximum,
+        theta=options.theta,
+        fires_at=options.fires_at,
+        reset=options.reset,
+        surrogate=options.surrogate,
+        alpha=options.alpha,
+        threshold=options.threshold,
+        learn_scale=not options.fixed_scale,
+        affine=not options.no_affine,
+        batch_norm=not options.no_batch_norm,
+    )
+
+
+def fraction(leak: Leak | None) -> tuple[int, int] | None:
+    """A leak as (a, p)."""
+    return None if leak is None else (leak.multiplier, leak.shift)
+
+
+def pair(limits: list[float] | None) -> tuple[float, float] | None:
+    """The two limits of an option."""
+    return None if limits is None else (limits[0], limits[1])

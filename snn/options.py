@@ -3,12 +3,9 @@
 import argparse
 from pathlib import Path
 
-from snn.architecture import NEURONS
-from snn.models import MODELS
+from snn.choices import DEVICES, MODELS, NEURONS, SURROGATES
 from snn.recipe import Recipe
-from snn.surrogate import SURROGATES
 from snn.values import LeakOption, leak_of, width_of
-from snn.workers import DEVICES
 
 LIMITS = ("LOW", "HIGH")
 
@@ -118,7 +115,7 @@ def add_neuron_options(to: argparse.ArgumentParser) -> None:
     add("--current-limits", type=float, nargs=2, metavar=LIMITS, help="limits of the current, in scales (default none)")
     add(
         "--surrogate",
-        choices=tuple(SURROGATES),
+        choices=SURROGATES,
         default="relsg_et",
         help="gradient of the burst count (default %(default)s)",
     )

@@ -20,6 +20,7 @@ from qblif.progress import step
 from qblif.reading import MEBIBYTE, MOST_PICKLE, brief
 from snn import checkpoint, quantization
 from snn.answers import accuracy, answered, check_labels, check_teacher, span_of, timesteps_of
+from snn.augment import augmentation_of
 from snn.averaging import WeightAverage
 from snn.datasets.data import Images
 from snn.neuron import QBLIF
@@ -134,7 +135,7 @@ class Training:
         batches = len(self.labels) // recipe.batch
         order = torch.randperm(len(self.labels), generator=self.random)[: batches * recipe.batch]
         for chosen in order.to(device).split(recipe.batch):
-            changed = changed_samples(self.pixels[chosen], recipe.augmentation, self.random)
+            changed = changed_samples(self.pixels[chosen], augmentation_of(recipe), self.random)
             samples, labels = self.workers.share(changed), self.workers.share(self.labels[chosen])
             total += self._learn(samples, labels) if recipe.truncate == 0 else self._learn_in_pieces(samples, labels)
         if not torch.isfinite(total):

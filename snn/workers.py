@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from qblif.errors import UserError
 from snn.decay import Decay
 
-DEVICES = ("auto", "cpu", "cuda")
-"""The choices of :func:`device_of`."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:

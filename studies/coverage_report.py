@@ -34,7 +34,7 @@ against the golden model and writes this file from what the simulated Verilog se
 checkerboards, single corners, test images; and of more images, noise and a search with the golden model those that hit
 what is not hit yet. A bin that no input can reach is *proved* so by the interval analysis that also sizes the
 registers (`hw/widths.py`) or by how the hardware is made; a hole without proof is *explained* where
-`studies/coverage.py` lists the network. Any other hole fails the command.
+`studies/coverage_campaign.py` lists the network. Any other hole fails the command.
 
 | kind | bins | hit | proved unreachable | explained | open |
 | --- | --- | --- | --- | --- | --- |

@@ -3,7 +3,6 @@
 python -m studies.demo
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from boards.catalogue import find_board
 from gen import build
-from gen.report import fmax
-from qblif.errors import UserError, command_line
+from gen.reported import fmax
+from qblif.errors import Arguments, UserError, command_line
 from qblif.zoo import ZOO
 from sim import golden, run
+from snn.datasets.data import check_source
 
 Figures = dict[str, Any]
 
@@ -24,7 +25,7 @@ Figures = dict[str, Any]
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code of the first step that failed, or 0."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="python -m studies.demo",
         description="Build the shipped Fashion-MNIST network for a board, simulate it on test images against the "
         "golden model, and show accuracy, cycles, resources and the bitstream.",
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.count < 2:
         raise UserError(f"--count must be at least 2, not {options.count}: cycles are counted between images")
+    find_board(options.board)
+    check_source("fashion_mnist", options.data_dir)
     checkpoint = str(ZOO / "fashion_mnist_mlp.pt")
     folder = Path("build") / options.board
     data = ["--data", "fashion_mnist"] + (["--data-dir", str(options.data_dir)] if options.data_dir else [])

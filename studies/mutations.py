@@ -7,7 +7,6 @@ Results are kept in ``build/mutations.json`` as long as the code does not change
 where it was.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from qblif.errors import UserError, check_output_file, command_line
+from qblif.errors import Arguments, UserError, check_output_file, command_line
 from qblif.files import sole_writer, write_whole
 from qblif.progress import step
 from sim.record import keep
@@ -148,7 +147,7 @@ def hunt_all(mutants: Sequence[Mutant], jobs: int) -> list[str | None]:
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; exit code 1 means that a bug was not found."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="python -m studies.mutations",
         description="Plant bugs one at a time and see which the tests find. An interrupted run continues where it was.",
     )

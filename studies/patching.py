@@ -7,50 +7,25 @@ and therefore with the same placement. Every command runs in a separate process 
 """
 
 import argparse
-import resource
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from boards.catalogue import find_board
-from gen.design import DEFAULT_MARGIN
-from gen.emit.block_rams import NETLIST
-from qblif.errors import UserError, command_line
-from qblif.progress import step
+from gen.options import DEFAULT_MARGIN
+from qblif.errors import Arguments, UserError, command_line
 from qblif.zoo import checkpoint
 
 
-def timed_build(purpose: str, *arguments: object) -> tuple[float, float]:
-    """Seconds, and seconds of processor time, that a run of gen.build takes; raises UserError if it fails."""
-    begin, used = time.perf_counter(), children_seconds()
-    with step(purpose):
-        command = [sys.executable, "-m", "gen.build", *map(str, arguments)]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        raise UserError(f"{purpose}: {(finished.stderr.strip().splitlines() or ['gen.build failed'])[-1]}")
-    return time.perf_counter() - begin, children_seconds() - used
-
-
-def children_seconds() -> float:
-    """Processor time of all finished child processes and their children."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line of ``python -m studies.patching``."""
-    result = argparse.ArgumentParser(
+    result = Arguments(
         prog="python -m studies.patching",
         description="Compare a patched bitstream with that of a full build under the same plan: bytes and seconds.",
     )
     add = result.add_argument
     add("--board", default="ulx3s_85f", help="board name, see gen.build --list-boards (default ulx3s_85f)")
     add("--ckpt", type=checkpoint, required=True, help="checkpoint that is built")
-    add("--other", type=Path, required=True, help="checkpoint of the same architecture that is patched into it")
+    add("--other", type=checkpoint, required=True, help="checkpoint of the same architecture that is patched into it")
     add("--clock-mhz", type=float, help="as in gen.build")
     add("--target-fps", type=float, help="as in gen.build")
     add("--width-margin", type=int, default=DEFAULT_MARGIN, help=f"as in gen.build (default {DEFAULT_MARGIN})")
@@ -58,36 +33,22 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of a command line, checked; raises UserError."""
+    options = parser().parse_args(arguments)
+    if find_board(options.board).family.block_ram_format is None:
+        raise UserError(f"no tool here puts other weights into a bitstream of {options.board}")
+    return options
+
+
 @command_line
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns 1 if a byte differs."""
-    options = parser().parse_args(arguments)
-    form = find_board(options.board).family.block_ram_format
-    if form is None:
-        raise UserError(f"no tool here puts other weights into a bitstream of {options.board}")
-    out = options.out
-    built, patched, rebuilt = out / "built", out / "patched", out / "rebuilt"
-    wanted = {"--clock-mhz": options.clock_mhz, "--target-fps": options.target_fps}
-    rate = [word for name, value in wanted.items() if value is not None for word in (name, value)]
-    board = ("--board", options.board)
-    margin = ("--patchable", "--width-margin", options.width_margin)
-    seconds = {"build": timed_build("build", *board, *rate, *margin, "--ckpt", options.ckpt, "--out", built)}
-    other = ("--ckpt", options.other, "--out")
-    seconds["patch"] = timed_build("patch", "--patch", built, *other, patched)
-    plan = ("--plan", patched / "plan.json")
-    seconds["build under the same plan"] = timed_build("second build", *board, *plan, *other, rebuilt)
-    title = f"{options.other.stem} in the hardware of {options.ckpt.stem}, {options.board}"
-    table = Table("", "seconds", "processor seconds", title=title)
-    for what, taken in seconds.items():
-        table.add_row(what, *(f"{amount:.1f}" for amount in taken))
-    pairs = zip(seconds["build under the same plan"], seconds["patch"], strict=True)
-    table.add_row("ratio", *(f"{built_in / patched_in:.1f}" for built_in, patched_in in pairs))
-    bitstream = find_board(options.board).family.bitstream()
-    compared = (NETLIST, form.text, bitstream)
-    differing = [name for name in compared if (patched / name).read_bytes() != (rebuilt / name).read_bytes()]
-    Console().print(table)
-    print(f"files that differ: {', '.join(differing) or 'none of ' + ', '.join(compared)}")
-    return 1 if differing else 0
+    options = parse(arguments)
+    # Torch takes seconds to import, which neither --help nor a wrong option should.
+    from studies.patched_builds import run
+
+    return run(options)
 
 
 if __name__ == "__main__":

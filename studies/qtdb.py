@@ -13,7 +13,6 @@ with which they share a grid.
 python -m studies.qtdb --data-dir FOLDER --out qtdb.npz
 """
 
-import argparse
 import io
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qblif.errors import UserError, check_output_file, command_line
+from qblif.errors import Arguments, UserError, check_output_file, command_line
 from qblif.files import write_whole
 from qblif.reading import brief, read_whole
 
@@ -32,9 +31,9 @@ CLASSES = 6
 SPIKE = 8
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line of ``python -m studies.qtdb``."""
-    result = argparse.ArgumentParser(
+    result = Arguments(
         prog="python -m studies.qtdb", description="Convert the QT database's spikes into a file for --data npz:FILE."
     )
     result.add_argument("--data-dir", type=Path, required=True, help="folder with QTDB_train.mat and QTDB_test.mat")

@@ -1,12 +1,21 @@
-"""Every command of the project: --help explains it, at once and without doing anything."""
+"""Every command of the project: --help explains it, and wrong arguments are refused, at once and without doing
+anything."""
 
 import importlib
+import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+import sim.choices
+import snn.choices
+from gen import build, building
+from sim import netlist, simulator
+from snn import models, surrogate
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("boards", "gen", "hw", "qblif", "sim", "snn", "studies")
@@ -55,11 +64,91 @@ def test_help_is_quick_and_does_nothing(name, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", commands())
-def test_help_as_a_user_calls_it(name):
+PROBE = """
+import atexit, runpy, sys
+name, sys.argv[1:] = sys.argv[1], sys.argv[2:]
+atexit.register(lambda: sys.stderr.write("imported: " + " ".join(HEAVY & sys.modules.keys())))
+runpy.run_module(name, run_name="__main__", alter_sys=True)
+""".replace("HEAVY", repr({"torch", "matplotlib", "scipy", "sklearn", "cocotb"}))
+"""Runs a command as ``python -m`` does, and then says which of the large libraries it has imported."""
+CPU_SECONDS = 1.5
+"""A second, and half of one because processes slow each other down."""
+CKPT, BOARD, DATA = ("--ckpt", "digits_mlp"), ("--board", "ulx3s_85f"), ("--data", "digits")
+WRONG: list[tuple[str, ...]] = [
+    *(("gen.build", *words) for words in ((*BOARD, "--ckpt", "none"), ("--board", "none", *CKPT))),
+    ("gen.build", *BOARD, *CKPT, "--plan", "none.json"),
+    ("gen.build", "--patch", "none", *CKPT),
+    ("gen.build", "--until", "none"),
+    *(("gen.plan", *words) for words in ((*BOARD, "--ckpt", "none"), ("--board", "none", *CKPT))),
+    ("gen.plan", *BOARD, *CKPT, "--plan", "none.json"),
+    ("gen.plan", *BOARD, *CKPT, "--data", "none"),
+    ("gen.flash", "--board", "none"),
+    ("gen.flash", *BOARD, "none"),
+    ("sim.board", "none"),
+    ("sim.golden", "--ckpt", "none", *DATA),
+    ("sim.golden", *CKPT, "--data", "npz:none.npz"),
+    ("sim.golden", *CKPT, "--data", "mnist", "--data-dir", "none"),
+    *(("sim.run", *words) for words in (("--ckpt", "none", *DATA), (*CKPT, "--data", "none"))),
+    ("sim.run", *CKPT, *DATA, "--board", "none"),
+    ("sim.run", *CKPT, *DATA, "--plan", "none.json"),
+    ("sim.run", *CKPT, *DATA, "--simulator", "none"),
+    *(("sim.exhaustive", *words) for words in (("--ckpt", "none", *DATA), (*CKPT, "--data", "none"))),
+    ("sim.exhaustive", *CKPT, *DATA, "--board", "none"),
+    ("sim.exhaustive", *CKPT, *DATA, "--plan", "none.json"),
+    *(("snn.train", *words, "--out", "none.pt") for words in (("--data", "none"), (*DATA, "--recipe", "none.toml"))),
+    *(("snn.train", *DATA, "--out", "none.pt", f"--{name}", "none") for name in ("model", "like", "teacher")),
+    ("snn.train", *DATA, "--out", "none/none.pt"),
+    ("snn.convert", "--from", "none.nir", "--reset", "soft", "--out", "none.pt"),
+    ("snn.export", "--ckpt", "none", "--out", "none.nir"),
+    ("boards.host", "--port", "none", "bench", *DATA, "--ckpt", "none"),
+    ("studies.demo", "--board", "none"),
+    ("studies.resources", "none"),
+    ("studies.boards", "--only", "none"),
+    ("studies.patching", *CKPT, "--other", "none"),
+    ("studies.virtual_board", "--ckpt", "none"),
+    ("qblif.command", "none"),
+]
+"""What a command refuses before it begins: files, boards, networks and data sets called "none"."""
+
+
+def answer(name: str, *arguments: str, folder: Path) -> tuple[int, str, list[str]]:
+    """Exit code, standard output and lines of errors of a command, which is quick and imports no large library."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     finished = subprocess.run(
-        [sys.executable, "-m", name, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROBE, name, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout.startswith(usage(name))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    errors, _, imported = finished.stderr.partition("imported: ")
+    assert imported == "", f"{name} {arguments}"
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < CPU_SECONDS
+    assert list(folder.iterdir()) == []
+    return finished.returncode, finished.stdout, errors.splitlines()
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_as_a_user_calls_it(name, tmp_path):
+    code, said, errors = answer(name, "--help", folder=tmp_path)
+    assert (code, errors) == (0, [])
+    assert said.startswith(usage(name))
+
+
+@pytest.mark.parametrize("words", [*((name, "--none") for name in commands()), *WRONG], ids=" ".join)
+def test_a_wrong_argument_is_refused_at_once_in_one_line(words, tmp_path):
+    code, said, errors = answer(*words, folder=tmp_path)
+    assert (code, said, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("error: ")
+    assert "none" in errors[0] or "required" in errors[0]
+
+
+def test_the_choices_of_command_lines_are_what_there_is():
+    assert tuple(netlist.NETLISTS) == sim.choices.NETLISTS
+    assert tuple(simulator.BENCHES) == sim.choices.BENCHES
+    assert tuple(models.MODELS) == snn.choices.MODELS
+    assert tuple(surrogate.SURROGATES) == snn.choices.SURROGATES
+    assert tuple(building.STEPS) == build.STEPS

@@ -18,7 +18,7 @@ from boards.host.connection import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_
 from boards.host.device import Device
 from boards.host.recording import read_frames
 from boards.host.samples import by, read_sample
-from qblif.errors import UserError, command_line
+from qblif.errors import Arguments, UserError, command_line
 from qblif.network.checks import IntArray
 from qblif.network.coding import encode
 from qblif.network.graph import Network
@@ -146,9 +146,9 @@ def reset(device: Device, _: argparse.Namespace) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line of ``python -m boards.host``."""
-    result = argparse.ArgumentParser(
+    result = Arguments(
         prog="python -m boards.host",
         description="Talk to a flashed board, or to a virtual one (python -m sim.board). Frames that are lost or "
         "damaged on the line are asked again. Exit code 1 means that the board and the golden model differ.",
@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = result.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, action: Any, purpose: str) -> argparse.ArgumentParser:
+    def command(name: str, action: Any, purpose: str) -> Arguments:
         added = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         added.set_defaults(action=action)
         return added

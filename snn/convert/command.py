@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from qblif.errors import Arguments, UserError
+from qblif.reading import check_file
+from snn.command import check_out
 from snn.datasets import data
 from snn.ranges import check_range
 
@@ -110,6 +112,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"--samples {options.samples} is less than 1")
     if options.dt is not None and not 0 < options.dt < float("inf"):
         raise UserError(f"--dt {options.dt:g} is not a time above 0")
+    check_out(options.out)
+    check_file(options.source, "NIR file")
+    for name in (options.calibrate, options.data):
+        if name not in (RANDOM, None):
+            data.check_source(name, options.data_dir)
     if options.calibrate == RANDOM and options.timesteps is None:
         options.timesteps = RANDOM_STEPS
     if options.fine_tune and RANDOM in (options.calibrate, options.data):

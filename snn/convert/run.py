@@ -16,7 +16,7 @@ from snn.convert.sources import feed_for, nir_network
 from snn.datasets import data
 from snn.datasets.data import Images
 from snn.recipe import Recipe
-from snn.results import check_out, write_results
+from snn.results import write_results
 from snn.training import sole_training
 
 RANDOM_SAMPLES = 64
@@ -74,7 +74,6 @@ def recipe_of(options: argparse.Namespace, floats: Converted) -> Recipe | None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the options ask for; returns the exit code. Raises UserError."""
-    check_out(options.out)
     graph = nir_network(
         read_nir(options.source),
         dt=options.dt,

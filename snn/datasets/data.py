@@ -5,7 +5,8 @@ Needs only numpy (digits also scikit-learn). Nothing is unpickled. Every set is 
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from qblif.network.nodes import Coding
 from snn.datasets.events import EVENT_LOADERS, Split
 from snn.datasets.fetch import Official, fetch_debian, fetch_official
 from snn.datasets.idx import read_cifar10, read_idx
-from snn.datasets.npz import npz_coding, read_npz
+from snn.datasets.npz import check_npz, npz_coding, read_npz
 
 SYSTEM_DATASETS = Path("/usr/share/datasets")
 
@@ -90,22 +91,40 @@ def load(name: str, split: Split, data_dir: Path | None = None, timesteps: int =
     """
     if timesteps < 1:
         raise UserError(f"{name}: there must be at least 1 timestep, not {timesteps}")
-    if name not in NAMES and not name.startswith(NPZ):
-        raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
-    try:
+    check_source(name, data_dir)
+    with readable(name):
         if name.startswith(NPZ):
             pixels, labels = read_npz(npz_file(name, data_dir), split)
             return Images(pixels=pixels, labels=labels)
         if name not in EVENT_LOADERS:
             return LOADERS[name](split, data_dir)
-        if data_dir is None:
-            raise UserError(f"{name}: name the folder that it was unpacked to with --data-dir")
+        assert data_dir is not None
         pixels, labels = EVENT_LOADERS[name](split, data_dir, timesteps)
+        return Images(pixels=pixels, labels=labels)
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Raise UserError if a file of the data set cannot be read."""
+    try:
+        yield
     except OSError as error:
         if error.errno in STORAGE_ERRORS:
             raise
         raise UserError(f"{name}: cannot read {error.filename or 'its files'}: {error.strerror or error}") from error
-    return Images(pixels=pixels, labels=labels)
+
+
+def check_source(name: str, data_dir: Path | None) -> None:
+    """Raise UserError if a data set cannot be loaded: its name is unknown, or its folder or file is missing."""
+    if name not in NAMES and not name.startswith(NPZ):
+        raise UserError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
+    if data_dir is None and name in EVENT_LOADERS:
+        raise UserError(f"{name}: name the folder that it was unpacked to with --data-dir")
+    with readable(name):
+        if data_dir is not None and not data_dir.is_dir():
+            raise UserError(f"{name}: there is no folder {data_dir}")
+        if name.startswith(NPZ):
+            check_npz(npz_file(name, data_dir))
 
 
 def load_fashion_mnist(split: Split, data_dir: Path | None) -> Images:

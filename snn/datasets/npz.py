@@ -72,11 +72,16 @@ def npz_coding(path: Path) -> Coding:
     return cast(Coding, said.item())
 
 
+def check_npz(path: Path) -> None:
+    """Raise UserError if there is no such file."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive of an ``.npz`` file; raises UserError if it is none, or if the block finds damage in it."""
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
+    check_npz(path)
     try:
         with zipfile.ZipFile(path) as content:
             for name in content.namelist():

@@ -15,7 +15,7 @@ from snn import checkpoint
 from snn.command import parse
 from snn.datasets.data import Images, load
 from snn.datasets.events import Split
-from snn.train import content_of, training_of
+from snn.run import content_of, training_of
 from snn.training import Training, resume_file, sole_training, train
 from snn.workers import Workers, device_of, processor
 from studies.burst.measure import Figures, activity_figures, hardware_figures, scales

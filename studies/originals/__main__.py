@@ -6,13 +6,11 @@ python -m studies.originals spikingjelly --out spikingjelly.pt
 
 import argparse
 import sys
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from qblif.errors import Arguments, UserError, check_output_file, command_line
 from snn.datasets import data
-from studies.originals.training import Original, accuracy, save, train
 
 MODULES = {"snntorch": "studies.originals.snntorch_cnn", "spikingjelly": "studies.originals.spikingjelly_cnn"}
 
@@ -38,22 +36,24 @@ def parser() -> Arguments:
     return result
 
 
-@command_line
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of a command line, checked; raises UserError."""
     options = parser().parse_args(arguments)
     check_output_file(options.out, "--out")
+    data.check_source("fashion_mnist", options.data_dir)
     if find_spec(options.framework) is None:
         raise UserError(f"{options.framework} must be installed: pip install 'qblif[frameworks]'")
-    images, test = (data.load("fashion_mnist", split, options.data_dir) for split in ("train", "test"))
-    original: Original = import_module(MODULES[options.framework]).ORIGINAL.with_recipe(
-        epochs=options.epochs, batch=options.batch, learning_rate=options.learning_rate, seed=options.seed
-    )
-    network = train(original, images)
-    share = accuracy(original, network, test)
-    save(original, network, share, options.out)
-    print(f"test accuracy: {100 * share:.2f} % of {len(test.labels):,} images")
-    return 0
+    return options
+
+
+@command_line
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = parse(arguments)
+    # Torch takes seconds to import, which neither --help nor a wrong option should.
+    from studies.originals.run import run
+
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from boards.catalogue import find_board
-from gen import build, built
+from gen import building, built
 from gen.built import built_hardware, one_build
 from gen.emit.rtl import network_verilog
 from gen.reported import REPORT
@@ -33,9 +33,9 @@ def build_again_and_again(seed: int, out: Path, checkpoint: Path) -> None:
     design = design_of(network, "icebreaker", plan_for(network, "icebreaker"), checkpoint)
     text = network_verilog(design.config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "network_verilog", lambda _: text)
+        patch.setattr(building, "network_verilog", lambda _: text)
         for _ in range(ROUNDS):
-            build.run_build(design, out, "rtl")
+            building.run_build(design, out, "rtl")
 
 
 def check_one(folder: Path) -> str:
@@ -83,7 +83,7 @@ def test_two_commands_at_one_place(digits_checkpoint, tmp_path):
 def built_folder(digits_checkpoint, tmp_path):
     network = dense_chain(1)
     design = design_of(network, "icebreaker", plan_for(network, "icebreaker"), digits_checkpoint)
-    build.run_build(design, tmp_path / "out", "rtl")
+    building.run_build(design, tmp_path / "out", "rtl")
     return tmp_path / "out"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from boards.catalogue import CATALOGUE, find_board
-from gen import build, design
+from gen import build, building, design
 from gen.emit.board_top import baud_rate, fastest_clock
 from gen.frontend.checkpoint import load_checkpoint
 from qblif.errors import UserError
@@ -59,7 +59,7 @@ def tools(monkeypatch):
         return dataclasses.replace(load_checkpoint(path), activity={}), network, vectors
 
     stand_in = Tools()
-    monkeypatch.setattr(build, "run_tool", stand_in)
+    monkeypatch.setattr(building, "run_tool", stand_in)
     monkeypatch.setattr(design, "read_network", small_network)
     return stand_in
 

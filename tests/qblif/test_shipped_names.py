@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gen import plan
+from qblif.errors import UserError
 from qblif.zoo import ZOO, checkpoint
 
 
@@ -14,18 +15,19 @@ def test_every_shipped_network_has_a_name(name, tmp_path, monkeypatch):
     assert checkpoint(name) == ZOO / f"{name}.pt"
 
 
-def test_files_come_first_and_other_names_stay_what_they_are(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "digits_mlp").touch()
-    for text in (
-        "digits_mlp",
-        "digits",
-        "digits_mlp.pt",
-        "./digits_resnet",
-        "zoo/../digits_resnet",
-        "../digits_resnet",
-    ):
+def test_files_come_first(tmp_path, monkeypatch):
+    (tmp_path / "zoo").mkdir()
+    monkeypatch.chdir(tmp_path / "zoo")
+    for text in ("digits_mlp", "digits", "digits_mlp.pt", "../digits_resnet", "../zoo/digits_resnet"):
+        Path(text).touch()
         assert checkpoint(text) == Path(text)
+
+
+@pytest.mark.parametrize("text", ["digits", "digits_mlp.pt", "../digits_mlp", "zoo/digits_mlp", "/", ".", ""])
+def test_what_is_neither_file_nor_shipped_is_refused(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"shipped are .*digits_mlp|cannot read checkpoint"):
+        checkpoint(text)
 
 
 def test_a_command_takes_the_name(tmp_path, monkeypatch, capsys):

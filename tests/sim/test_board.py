@@ -19,10 +19,13 @@ from gen.frontend.checkpoint import load_checkpoint
 from gen.frontend.fold import fold
 from gen.reported import file_hashes
 from qblif import golden
+from qblif.errors import UserError
 from qblif.network.coding import encode
 from sim import board as sim_board
-from sim.board import Noise, build_board, virtual_board
+from sim.simulator import SimulationError
+from sim.virtual_board import Noise, build_board, virtual_board
 from snn.datasets.data import load
+from studies import driven_board
 from studies import virtual_board as study
 
 TOP = """
@@ -166,7 +169,7 @@ def test_a_dead_simulator_is_an_error(wire):
             os.kill(int(simulator), signal.SIGKILL)
             board.running.exception(timeout=20)
 
-    with pytest.raises(sim_board.SimulationError, match=r"see .*simulation\.log"):
+    with pytest.raises(SimulationError, match=r"see .*simulation\.log"):
         run_and_kill()
 
 
@@ -186,7 +189,7 @@ def test_a_name_that_is_taken_is_refused(wire, tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("mine")
     for link, words in ((taken, "exists"), (tmp_path / "no" / "folder", "folder that exists")):
-        with pytest.raises(sim_board.UserError, match=words), virtual_board(wire, link=link):
+        with pytest.raises(UserError, match=words), virtual_board(wire, link=link):
             pass
     assert taken.read_text() == "mine"
     dangling = tmp_path / "dangling"
@@ -227,7 +230,7 @@ def test_every_family_answers_over_its_line(board, fps, digits_checkpoint, tmp_p
 def test_a_perfect_line_a_bad_line_and_garbage(tmp_path):
     figures = tmp_path / "figures.json"
     assert study.main(["--out", str(tmp_path / "board"), "--json", str(figures)]) == 0
-    perfect, bad, after = (json.loads(figures.read_text())[name] for name in study.RUNS)
+    perfect, bad, after = (json.loads(figures.read_text())[name] for name in driven_board.RUNS)
     assert perfect["right"] == perfect["images"] == 200
     assert perfect["efficiency"] >= 0.9
     assert bad["right"] == bad["images"] == 200

@@ -8,7 +8,7 @@ from gen import build
 from qblif.golden import GoldenModel, run
 from qblif.network.file import save_network
 from qblif.network.references import ReferenceVectors
-from sim.board import Noise, build_board, virtual_board
+from sim.virtual_board import Noise, build_board, virtual_board
 from tests.networks import recurrent_stream
 
 BAD_LINE = Noise(bit_errors=1e-4, dropped=1e-4, seed=5)

@@ -10,7 +10,7 @@ from gen.frontend.checkpoint import load_checkpoint
 from gen.frontend.fold import fold
 from qblif import golden
 from qblif.network.coding import encode
-from sim import cluster, exhaustive
+from sim import cluster, exhaustive, shards
 from sim.simulator import BENCHES
 from snn.datasets.data import load
 
@@ -47,7 +47,7 @@ def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys
     figures = json.loads(kept[0].read_text())
     kept[0].write_text(json.dumps(figures | {"mismatches": 3, "what": "planted"}))
     kept[2].unlink()
-    assert exhaustive.main(words) == exhaustive.EXIT_MISMATCH
+    assert exhaustive.main(words) == shards.EXIT_MISMATCH
     assert "planted" in capsys.readouterr().out
     assert sorted(folder.glob("shards-*/*.json")) == kept
 
@@ -55,18 +55,18 @@ def test_shards_add_up_and_are_not_done_again(command, digits_checkpoint, capsys
 @pytest.mark.parametrize("planted", [0, 1])
 def test_both_benches_find_the_same(planted, command, monkeypatch):
     """``planted`` is added to one logit of the golden model."""
-    right = exhaustive.prepare
+    right = shards.prepare
 
     def prepare(design, images):
         inferences = right(design, images)
         inferences.golden.logits[4, 3] += planted
         return inferences
 
-    monkeypatch.setattr(exhaustive, "prepare", prepare)
+    monkeypatch.setattr(shards, "prepare", prepare)
     found = []
     for bench in BENCHES:
         options = exhaustive.parser().parse_args([*command[0], "--bench", bench])
-        figures = exhaustive.run_shard(exhaustive.options_to(options), 20)
+        figures = shards.run_shard(shards.options_to(options), 20)
         found.append({key: value for key, value in figures.items() if "seconds" not in key})
     assert found[0] == found[1]
     assert (found[0]["images"], found[0]["mismatches"], found[0]["prediction_exact"]) == (20, planted, True)

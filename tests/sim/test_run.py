@@ -18,7 +18,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Pooling, Readout
 from qblif.network.projections import Dense
 from qblif.streams import BurstStream
-from sim import inferences, run
+from sim import inferences, run, verification
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import BENCHES, build_simulation
@@ -100,14 +100,14 @@ def test_a_single_wrong_number_is_found_and_named(bench, digits_checkpoint, work
 
 @pytest.mark.parametrize("bench", BENCHES)
 def test_a_mismatch_ends_in_exit_code_1_and_a_waveform(bench, digits_checkpoint, work_dir, monkeypatch, capsys):
-    right = run.prepare
+    right = verification.prepare
 
     def wrong(design, images):
         inferences = right(design, images)
         inferences.golden.logits[1, 3] += 1
         return inferences
 
-    monkeypatch.setattr(run, "prepare", wrong)
+    monkeypatch.setattr(verification, "prepare", wrong)
     arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "3", "--work-dir", str(work_dir)]
     assert run.main([*arguments, "--board", "icebreaker", "--bench", bench]) == 1
     errors = capsys.readouterr().err

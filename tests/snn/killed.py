@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from snn import checkpoint, quantization, train, training
+from snn import checkpoint, quantization, run, train, training
 from snn.datasets.data import Images, load
 from snn.training import Training
 
@@ -20,9 +20,9 @@ PLACES = (
     (quantization, "begin"),
     (checkpoint, "save_atomically"),
     (training, "write_log"),
-    (train, "train"),
-    (train, "content_of"),
-    (train, "write_results"),
+    (run, "train"),
+    (run, "content_of"),
+    (run, "write_results"),
 )
 OPTIONS = "--data digits --hidden 6 --timesteps 2 --float-epochs 2 --qat-epochs 2 --batch 48 --out model.pt"
 WORDS = OPTIONS.split()
@@ -53,7 +53,7 @@ def with_moments(patch: Callable[[Any, str, Any], None], at: Callable[[int], Non
 
     for owner, name in PLACES:
         patch(owner, name, watched(getattr(owner, name)))
-    patch(train.data, "load", few)
+    patch(run.data, "load", few)
     return passed
 
 

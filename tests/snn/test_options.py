@@ -12,15 +12,15 @@ from qblif import golden
 from qblif.errors import UserError
 from qblif.network.coding import encode
 from qblif.network.nodes import InputSpec, Leak
-from snn import train
+from snn import run, train
 from snn.architecture import ModelOptions
 from snn.bursts import Encoder, MaxPool2d, SumPool2d
 from snn.command import command_of, parse
 from snn.datasets.data import load
-from snn.models import make_model
+from snn.models import make_model, model_options_of
 from snn.neuron import QBLIF
 from snn.projections import QuantConv2d, QuantLinear
-from snn.recipe import Recipe, model_options_of
+from snn.recipe import Recipe
 from snn.surrogate import Surrogate
 from snn.values import leak_of
 from tests.networks import population_at, weighted_at
@@ -128,7 +128,7 @@ def test_refused_at_the_command_line(option, values, tmp_path, fails):
 
 
 def test_what_has_no_integer_form_is_refused_before_it_is_trained(tmp_path, fails, monkeypatch):
-    monkeypatch.setattr(train, "train", None)
+    monkeypatch.setattr(run, "train", None)
     words = ["--data", "digits", "--out", tmp_path / "model.pt", "--hidden", 6]
     assert "exact below" in fails(train.main, *words, "--weight-bits", 16, "--input-bits", 8)
 
@@ -169,7 +169,7 @@ def test_one_training_has_one_command():
 
 def test_neurons_from_the_command_line_and_from_a_recipe(tmp_path, monkeypatch):
     """Leak, ceiling and reset arrive in the integers, and these compute what the trained model computes."""
-    monkeypatch.setattr(train.data, "load", few)
+    monkeypatch.setattr(run.data, "load", few)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('data = "digits"\nhidden = [6]\nleak = 0.75\nburst_ceiling = 5\nreset = "hard"\nbatch = 48\n')
     short = ["--float-epochs", "1", "--qat-epochs", "1"]

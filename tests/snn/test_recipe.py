@@ -5,9 +5,9 @@ from snn import train
 from snn.architecture import ModelOptions
 from snn.command import command_of, parse
 from snn.datasets.data import load
-from snn.models import make_model
+from snn.models import make_model, model_options_of
 from snn.projections import QuantProjection
-from snn.recipe import Recipe, model_options_of, recipe_of
+from snn.recipe import Recipe, recipe_of
 
 FILE = """\
 data = "digits"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from snn import train
+from snn import run, train
 from tests.snn.killed import WORDS, with_moments
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -103,7 +103,7 @@ def test_killed_between_the_phases(trainings, tmp_path, digits_checkpoint, kind)
 def test_what_is_tested_meanwhile_makes_no_difference(trainings, tmp_path, monkeypatch):
     """A training that nobody looks at ends in the same network, whole or broken."""
     moments = trainings.unbroken("loud")
-    monkeypatch.setattr(train, "train", functools.partial(train.train, quiet=True))
+    monkeypatch.setattr(run, "train", functools.partial(run.train, quiet=True))
     trainings.unbroken("whole")
     trainings.broken("broken", boundary(moments))
     assert_same_files(tmp_path / "whole", tmp_path / "broken")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qblif.errors import UserError
-from snn import checkpoint, quantization, train, training
+from snn import checkpoint, quantization, run, train, training
 from snn.answers import accuracy
 from snn.architecture import ModelOptions, Staged
 from snn.command import command_of, parse
@@ -67,7 +67,7 @@ def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeyp
     whole, broken = tmp_path / "whole.pt", tmp_path / "broken.pt"
     assert train.main([*QUICK, "--out", str(whole)]) == 0
 
-    monkeypatch.setattr(train, "content_of", interrupted)
+    monkeypatch.setattr(run, "content_of", interrupted)
     assert train.main([*QUICK, "--out", str(broken)]) == 130
     assert not broken.exists()
     monkeypatch.undo()
@@ -80,7 +80,7 @@ def test_training_interrupted_after_its_last_epoch_is_not_lost(tmp_path, monkeyp
 
 def test_another_training_is_not_gone_on_with(tmp_path, monkeypatch, fails, capsys):
     words = [*QUICK, "--out", str(tmp_path / "model.pt")]
-    monkeypatch.setattr(train, "content_of", interrupted)
+    monkeypatch.setattr(run, "content_of", interrupted)
     assert train.main(words) == 130
     monkeypatch.undo()
     capsys.readouterr()

@@ -18,7 +18,7 @@ from qblif.network.coding import encode
 from qblif.network.nodes import Leak
 from qblif.network.projections import Dense
 from sim import golden as sim_golden
-from snn import train
+from snn import run, train
 from snn.architecture import ModelOptions
 from snn.checkpoint import load_model
 from snn.command import command_of, parse
@@ -128,16 +128,16 @@ def test_pieces_as_long_as_the_recordings_are_the_whole_and_shorter_ones_are_not
 def test_an_interrupted_training_in_pieces_ends_where_an_unbroken_one_does(monkeypatch):
     words = [*STREAM, "--truncate", "3", "--learn-leak"]
     whole = trained("npz:each.npz", *words, out="whole.pt")
-    run_epoch = train.Training.run_epoch
+    run_epoch = run.Training.run_epoch
 
     def interrupted(self):
         if self.epoch == 3:
             raise KeyboardInterrupt
         return run_epoch(self)
 
-    monkeypatch.setattr(train.Training, "run_epoch", interrupted)
+    monkeypatch.setattr(run.Training, "run_epoch", interrupted)
     assert train.main(["--data", "npz:each.npz", *SHORT, *words, "--out", "model.pt"]) == 130
-    monkeypatch.setattr(train.Training, "run_epoch", run_epoch)
+    monkeypatch.setattr(run.Training, "run_epoch", run_epoch)
     broken = trained("npz:each.npz", *words, "--resume")
     assert all(torch.equal(value, broken["state"][name]) for name, value in whole["state"].items())
 
@@ -183,7 +183,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("line", list(REFUSED))
 def test_refused_before_it_is_trained(line, folder, fails, monkeypatch):
-    monkeypatch.setattr(train, "train", None)
+    monkeypatch.setattr(run, "train", None)
     before = set(folder.iterdir())
     assert line in fails(train.main, *REFUSED[line], *SHORT, "--out", "model.pt")
     assert set(folder.iterdir()) == before

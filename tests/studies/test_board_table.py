@@ -9,7 +9,7 @@ import pytest
 
 from boards.catalogue import find_board
 from qblif.errors import UserError
-from studies import boards
+from studies import board_table, boards
 
 REPORT: dict[str, Any] = {
     "bitstream": "top.bit",
@@ -34,15 +34,15 @@ def run(tmp_path, monkeypatch):
     Returns exit code, table, and what was built.
     """
     names = ("ulx3s_25f", "icebreaker", "arty_a7")
-    monkeypatch.setattr(boards, "BUILT", tmp_path / "boards.json")
-    monkeypatch.setattr(boards, "CATALOGUE", {name: find_board(name) for name in names})
-    monkeypatch.setattr(boards, "shipped", lambda: (LARGE, SMALL))
+    monkeypatch.setattr(board_table, "BUILT", tmp_path / "boards.json")
+    monkeypatch.setattr(board_table, "CATALOGUE", {name: find_board(name) for name in names})
+    monkeypatch.setattr(board_table, "shipped", lambda: (LARGE, SMALL))
 
     def plan(path, board):
         if board == "icebreaker" and path == LARGE:
             raise UserError("too big")
 
-    monkeypatch.setattr(boards, "make_design", plan)
+    monkeypatch.setattr(board_table, "make_design", plan)
 
     def start(builder, *options: str):
         built = []
@@ -56,7 +56,7 @@ def run(tmp_path, monkeypatch):
             (Path(given["--out"]) / "report.json").write_text(json.dumps(report))
             return code, words
 
-        monkeypatch.setattr(boards, "run_command", command)
+        monkeypatch.setattr(board_table, "run_command", command)
         out = tmp_path / "boards.md"
         code = boards.main([*options, "--out", str(out), "--folder", str(tmp_path)])
         return code, out.read_text(), built
@@ -100,14 +100,14 @@ def test_a_network_that_was_optimised_away_is_not_built(run):
 
 
 def test_the_real_command_and_its_last_words(tmp_path):
-    code, words = boards.run_command("--board", "nowhere", "--ckpt", "none.pt", "--out", str(tmp_path / "out"))
+    code, words = board_table.run_command("--board", "nowhere", "--ckpt", "digits_mlp", "--out", str(tmp_path / "out"))
     assert code == 2
     assert "nowhere" in words
 
 
 def test_the_shipped_networks_by_their_weights(monkeypatch):
-    assert boards.shipped()[-1].stem == "digits_mlp"
-    assert boards.shipped()[0].stem == "cifar10_cnn"
+    assert board_table.shipped()[-1].stem == "digits_mlp"
+    assert board_table.shipped()[0].stem == "cifar10_cnn"
     tried = []
 
     def plan(path, _):
@@ -116,5 +116,5 @@ def test_the_shipped_networks_by_their_weights(monkeypatch):
             raise UserError("too big")
         return SimpleNamespace()
 
-    monkeypatch.setattr(boards, "make_design", plan)
-    assert boards.checkpoint(boards.Job(find_board("icebreaker"), boards.LARGEST)).stem == tried[2]
+    monkeypatch.setattr(board_table, "make_design", plan)
+    assert board_table.checkpoint(board_table.Job(find_board("icebreaker"), board_table.LARGEST)).stem == tried[2]

@@ -16,7 +16,7 @@ from qblif.network.projections import Conv2d, Skip
 from snn.datasets.data import load
 from snn.training import Training
 from studies.burst import __main__ as burst
-from studies.burst import run
+from studies.burst import campaign, run
 from studies.burst.grid import read_grid
 from studies.burst.measure import activity_figures
 from studies.burst.report import Point, front, once
@@ -85,7 +85,7 @@ def test_the_grid_is_every_arm_value_and_seed(grid):
 
 def test_one_seed_of_everything_comes_before_the_next(grid, tmp_path):
     runs = read_grid(grid)
-    missing = burst.missing_runs(runs, FinishedRuns(tmp_path))
+    missing = campaign.missing_runs(runs, FinishedRuns(tmp_path))
     assert missing == [runs[0], runs[2], runs[4], runs[1], runs[3]]
 
 
@@ -186,9 +186,9 @@ def test_runs_side_by_side_share_the_threads(workers, threads, grid, tmp_path, m
         shared.extend(arguments)
         return []
 
-    monkeypatch.setattr(burst, "check_library", lambda *_: None)
+    monkeypatch.setattr(campaign, "check_library", lambda *_: None)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    monkeypatch.setattr(burst, "shared_out", kept)
+    monkeypatch.setattr(campaign, "shared_out", kept)
     assert burst.main(["--grid", str(grid), "--work-dir", str(tmp_path / "work"), "--workers", str(workers)]) == 2
     assert {arguments[-1] for arguments in shared} == {threads}
 
@@ -245,7 +245,7 @@ def test_a_training_is_kept_until_its_figures_are(grid, tmp_path, monkeypatch):
     assert burst.main(words) == 130
     monkeypatch.undo()
     forgotten: list[object] = []
-    monkeypatch.setattr(burst, "forget", noting(run.forget, forgotten.append))
+    monkeypatch.setattr(campaign, "forget", noting(run.forget, forgotten.append))
     epochs: list[int] = []
     monkeypatch.setattr(Training, "run_epoch", noting(Training.run_epoch, lambda self: epochs.append(self.epoch)))
     assert burst.main(words) == 0

@@ -9,7 +9,7 @@ from hw.configure import configure
 from hw.coverage import CoverPoint
 from qblif import golden
 from sim.cover_points import cover
-from studies import coverage, stimuli
+from studies import coverage, coverage_campaign, stimuli
 from studies.coverage_report import Covered
 from studies.random_networks import balanced
 from tests.networks import engine_of, random_bursts, random_convolutions, random_plan
@@ -41,7 +41,7 @@ PLANTED = [point({"empty": 3, "with spikes": 0, "closing empty": 0}, unreachable
     ],
 )
 def test_a_planted_hole_is_reported(explained, code, line, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(coverage, "run_case", lambda *_: one(PLANTED, explained))
+    monkeypatch.setattr(coverage_campaign, "run_case", lambda *_: one(PLANTED, explained))
     out = tmp_path / "coverage.md"
     assert coverage.main(["--networks", "digits_mlp", "--out", str(out)]) == code
     assert line in capsys.readouterr().err

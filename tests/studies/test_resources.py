@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from gen.planning.resources import constants
-from studies import resources
+from studies import resource_fit as resources
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from qblif import golden
 from qblif.network.file import network_sha256
 from qblif.protocol import BAUD_RATES, Identity
 from qblif.streams import BurstStream
-from sim.golden import evaluate_network
+from sim.evaluation import evaluate_network
 from snn.datasets.data import load
 from tests.boards.host.fake_device import COUNTERS, FakeDevice, Noise, OnTerminal
 from tests.searching import found_in

@@ -11,7 +11,7 @@ from boards.block_ram import UNPACKED
 from boards.catalogue import find_board
 from boards.families.ice40 import ICE40
 from boards.host.device import Device
-from gen import build
+from gen import build, building
 from gen.built import built_hardware
 from gen.design import Design, too_narrow
 from gen.emit.block_rams import MEMORIES, load_blocks, read_back
@@ -29,7 +29,7 @@ from qblif.network.coding import encode
 from qblif.network.file import load_network, network_sha256
 from qblif.network.nodes import Leak
 from qblif.network.references import ReferenceVectors
-from sim.board import build_board, virtual_board
+from sim.virtual_board import build_board, virtual_board
 from snn import train
 from studies import patching
 from studies.plan_edits import plan_for
@@ -68,14 +68,14 @@ def designs(digits_checkpoint):
 def built(designs, tmp_path_factory):
     """A build of the first."""
     out = tmp_path_factory.mktemp("patchable") / "built"
-    build.run_build(designs[0], out, "bitstream")
+    building.run_build(designs[0], out, "bitstream")
     return out
 
 
 def test_the_netlist_knows_nothing_of_the_weights(designs):
     one, two = designs
     assert one.plan.patchable
-    assert build.board_files(one) == build.board_files(two)
+    assert building.board_files(one) == building.board_files(two)
     pairs = zip(memory_images(one), memory_images(two), strict=True)
     assert {image.path for image, other in pairs if image == other} == {
         "device.self_test.samples",
@@ -158,7 +158,7 @@ def test_what_was_placed_is_reported(built):
 def test_what_is_flashed_is_simulated(built, designs, tmp_path):
     """The netlist was made of placeholders; a build that is not patchable has the words themselves in it."""
     there = tmp_path / "there"
-    build.run_build(designs[1], there, "bitstream", built)
+    building.run_build(designs[1], there, "bitstream", built)
     for folder, design in ((built, designs[0]), (there, designs[1])):
         rtlil = (folder / RTLIL).read_text()
         assert without_placeholders(rtlil, memory_images(built_hardware(folder))) == unpatchable_files(design)[RTLIL]
@@ -167,12 +167,12 @@ def test_what_is_flashed_is_simulated(built, designs, tmp_path):
 
 def test_patched_there_and_back_again(built, designs, tmp_path):
     there, back = tmp_path / "there", tmp_path / "back"
-    report = build.run_build(designs[1], there, "bitstream", built)
+    report = building.run_build(designs[1], there, "bitstream", built)
     assert report["patched_from"]["network_sha256"] == designs[0].sha256
     assert report["fmax_mhz"] >= report["clock_mhz"]
     assert (there / "top.bin").read_bytes() != (built / "top.bin").read_bytes()
     assert "patched" in (there / "report.md").read_text()
-    build.run_build(designs[0], back, "bitstream", there)
+    building.run_build(designs[0], back, "bitstream", there)
     for name in ("top.bin", "top.asc", "top.json", "plan.json", "network.safetensors", MEMORIES):
         assert (back / name).read_bytes() == (built / name).read_bytes(), name
 
@@ -187,9 +187,9 @@ def test_the_same_bitstream_as_with_the_words_synthesised(board, clock, digits_c
     assert not any((image.bits == image.bits[0]).all(axis=0).any() for image in memory_images(design))
     form = design.board.family.block_ram_format
     filled, synthesised = tmp_path / "filled", tmp_path / "synthesised"
-    build.run_build(design, filled, "bitstream")
+    building.run_build(design, filled, "bitstream")
     monkeypatch.setattr(Design, "patchable", False)
-    build.run_build(design, synthesised, "bitstream")
+    building.run_build(design, synthesised, "bitstream")
     for name in (form.text, design.board.family.bitstream()):
         assert (filled / name).read_bytes() == (synthesised / name).read_bytes(), name
 
@@ -281,7 +281,7 @@ def test_an_ordinary_plan_is_not_patchable():
 @pytest.mark.slow
 def test_the_virtual_board_of_a_patchable_and_of_a_patched_build(built, designs, tmp_path):
     patched = tmp_path / "patched"
-    build.run_build(designs[1], patched, "bitstream", built)
+    building.run_build(designs[1], patched, "bitstream", built)
     samples = np.random.default_rng(3).integers(0, 256, (20, *designs[0].network.input.shape), dtype=np.uint8)
     for folder, design in ((built, designs[0]), (patched, designs[1])):
         expected = golden.run(design.network, encode(samples, design.network.input))

@@ -13,6 +13,7 @@ from qblif.errors import UserError
 from snn.convert import neurons
 from snn.convert.neurons import Reader, neuron_form
 from studies.frameworks import __main__ as command
+from studies.frameworks import page
 from studies.frameworks.architectures import MODELS
 from studies.frameworks.comparison import compare, framework_cases
 from studies.frameworks.neurons import DYADIC, FORCED, GUARDED, OTHER, REFUSED, ilif, snntorch, spikingjelly
@@ -251,11 +252,11 @@ def test_small_cases_for_models_of_hardware():
 def test_the_command_writes_its_page(tmp_path, monkeypatch):
     module_of(LEAKY)
     module_of(NODE)
-    monkeypatch.setattr(command, "DYADIC", (LEAKY,))
-    monkeypatch.setattr(command, "OTHER", (NODE,))
-    monkeypatch.setattr(command, "GUARDED", (DELAYED,))
+    monkeypatch.setattr(page, "DYADIC", (LEAKY,))
+    monkeypatch.setattr(page, "OTHER", (NODE,))
+    monkeypatch.setattr(page, "GUARDED", (DELAYED,))
     chosen = [one for one in MODELS if one.name in ("tutorial_dense", "explicit_recurrence")]
-    monkeypatch.setattr(command, "MODELS", chosen)
+    monkeypatch.setattr(page, "MODELS", chosen)
     assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 0
     text = (tmp_path / "page.md").read_text()
     assert f"| {LEAKY.name} | 1/2 (0) | 1,000 |" in text
@@ -267,10 +268,10 @@ def test_the_command_writes_its_page(tmp_path, monkeypatch):
 def test_the_command_reports_a_difference(tmp_path, monkeypatch, capsys):
     module_of(LEAKY)
     module_of(NODE)
-    monkeypatch.setattr(command, "DYADIC", (snntorch("Leaky", 0.5, beta=0.9),))
-    monkeypatch.setattr(command, "OTHER", ())
-    monkeypatch.setattr(command, "GUARDED", ())
-    monkeypatch.setattr(command, "MODELS", [])
+    monkeypatch.setattr(page, "DYADIC", (snntorch("Leaky", 0.5, beta=0.9),))
+    monkeypatch.setattr(page, "OTHER", ())
+    monkeypatch.setattr(page, "GUARDED", ())
+    monkeypatch.setattr(page, "MODELS", [])
     assert command.main(["--out", str(tmp_path / "page.md"), "--decisions", "1000"]) == 1
     assert "decisions of neurons whose decays are small fractions" in capsys.readouterr().err
 
