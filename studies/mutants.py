@@ -235,7 +235,37 @@ MUTANTS = (
         "Mux(so_far > burst, so_far, burst)",
         "Mux(so_far.as_signed() > burst.as_signed(), so_far, burst)",
     ),
-    hardware("pooling", "no pause for short positions", "pause = max(0, self.write_latency - words)", "pause = 0"),
+    hardware("pooling", "no pause for short positions", "pause = config.pause", "pause = 0"),
+    hardware(
+        "pooling",
+        "a register keeps partial results although windows are too narrow",
+        "spare >= PoolingUnit.write_latency",
+        "spare >= 1",
+    ),
+    hardware("pooling", "partial results of a row are forgotten", "Mux(fetched.begins, before, held)", "before"),
+    hardware("sliding", "columns of the row above enter a window", "Mux(x == 0, 0, shifted[-1])", "shifted[-1]"),
+    hardware("sliding", "rows of the image before enter a window", "stored & (y >= distance)", "stored"),
+    hardware("sliding", "padding behind the source repeats it", "Mux(inside, position, 0)", "position"),
+    hardware(
+        "sliding",
+        "the lowest bit-planes come first",
+        "reversed(range(config.plane_groups))",
+        "range(config.plane_groups)",
+    ),
+    hardware("matrix", "a sum begins with the one before it", "Mux(root.first, 0, before)", "before"),
+    hardware(
+        "matrix", "bit-planes are not shifted", "total << config.planes, total) if config.shifts", "total, total) if 0"
+    ),
+    hardware("tables", "tables of two lanes are mixed up", "weights[:, lane, number]", "weights[:, lane - 1, number]"),
+    hardware("passing", "the first beat's weights serve all beats", "phase.eq(word)", "phase.eq(0)"),
+    hardware("unrolled", "a later timestep begins at rest", "core.first.eq(step == 0)", "core.first.eq(1)"),
+    hardware(
+        "unrolled",
+        "timesteps leave in the wrong order",
+        "self._send(m, Cat(bursts),",
+        "self._send(m, Cat(bursts[::-1]),",
+    ),
+    hardware("unrolled", "a beat is overwritten before it is taken", "(beat.ready & ends)", "beat.ready"),
     hardware(
         "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * across) &", "kept.eq("
     ),
@@ -476,7 +506,7 @@ MUTANTS = (
     hardware(
         "activity",
         "a pooling does not pause",
-        "max(self.stream.beats_per_position, PoolingUnit.write_latency)",
+        "(self.stream.beats_per_position + self.pause)",
         "self.stream.beats_per_position",
     ),
     hardware(

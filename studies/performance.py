@@ -8,7 +8,6 @@ Every case is two commands, ``sim.run`` and ``gen.build``, which anyone can run 
 ``studies/performance.json``, so an interrupted run continues where it was.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.reported import REPORT
-from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError, command_line
+from qblif.errors import EXIT_NO_BITSTREAM_TOOL, Arguments, UserError, command_line
 from qblif.files import sole_writer, write_whole
 from qblif.progress import step
 from sim.record import keep
@@ -182,7 +181,7 @@ def measured_rows() -> dict[str, Row]:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     description = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m studies.performance", description=description)
+    parser = Arguments(prog="python -m studies.performance", description=description)
     parser.add_argument("--only", metavar="CASE", choices=[case.key for case in CASES], help="measure this case again")
     parser.add_argument("--data-dir", type=Path, help="folder with a folder for each data set; default: fetched once")
     parser.add_argument("--page", action="store_true", help="only write the page")

@@ -55,8 +55,8 @@ class NeuronBank(wiring.Component):
     A neuron's state is written back ``config.write_latency`` cycles after its sum is taken and read again at the next
     timestep; if it is needed earlier, the bank pauses.
 
-    Throughput: ``max(P / M, write_latency)`` cycles per timestep and fold position-major; ``P / M`` time-major, or the
-    same maximum for the whole frame. Latency: ``latency``, 5 cycles for the plain neuron, from the sums that complete a
+    Throughput: ``max(P / M, write_latency)`` cycles per timestep and fold position-major, ``P / M`` with a single
+    timestep; ``P / M`` time-major, or the same maximum for the whole frame. Latency: ``latency``, 5 cycles for the plain neuron, from the sums that complete a
     beat to the beat. While a beat is not taken, bursts of the next one stall the whole bank.
 
     Ports:
