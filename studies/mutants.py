@@ -235,7 +235,7 @@ MUTANTS = (
         "Mux(so_far > burst, so_far, burst)",
         "Mux(so_far.as_signed() > burst.as_signed(), so_far, burst)",
     ),
-    hardware("pooling", "no pause for short positions", "pause = config.pause", "pause = 0"),
+    hardware("pooling", "no pause for short positions", "        pause = config.pause", "        pause = 0"),
     hardware(
         "pooling",
         "a register keeps partial results although windows are too narrow",
@@ -259,12 +259,7 @@ MUTANTS = (
     hardware("tables", "tables of two lanes are mixed up", "weights[:, lane, number]", "weights[:, lane - 1, number]"),
     hardware("passing", "the first beat's weights serve all beats", "phase.eq(word)", "phase.eq(0)"),
     hardware("unrolled", "a later timestep begins at rest", "core.first.eq(step == 0)", "core.first.eq(1)"),
-    hardware(
-        "unrolled",
-        "timesteps leave in the wrong order",
-        "self._send(m, Cat(bursts),",
-        "self._send(m, Cat(bursts[::-1]),",
-    ),
+    hardware("unrolled", "timesteps leave in the wrong order", "m, Cat(bursts),", "m, Cat(bursts[::-1]),"),
     hardware("unrolled", "a beat is overwritten before it is taken", "(beat.ready & ends)", "beat.ready"),
     hardware(
         "pooling", "leftover columns enter the next window", "kept.eq((x < config.output.width * across) &", "kept.eq("

@@ -56,8 +56,9 @@ class NeuronBank(wiring.Component):
     timestep; if it is needed earlier, the bank pauses.
 
     Throughput: ``max(P / M, write_latency)`` cycles per timestep and fold position-major, ``P / M`` with a single
-    timestep; ``P / M`` time-major, or the same maximum for the whole frame. Latency: ``latency``, 5 cycles for the plain neuron, from the sums that complete a
-    beat to the beat. While a beat is not taken, bursts of the next one stall the whole bank.
+    timestep; ``P / M`` time-major, or the same maximum for the whole frame. Latency: ``latency``, 5 cycles for the
+    plain neuron, from the sums that complete a beat to the beat. While a beat is not taken, bursts of the next one
+    stall the whole bank.
 
     Ports:
         currents: ``sums_layout(cores, accumulator_bits)``, as :class:`hw.engines.event.handover.Handover` sends them.
