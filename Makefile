@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow fuzz formal exhaustive coverage mutations virtual-board boards resources burst tools lint types venv icarus \
+.PHONY: help demo test test-slow fuzz formal exhaustive coverage mutations virtual-board boards resources performance burst tools lint types venv icarus \
   prerequisites clean
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make virtual-board  the host driver against a simulated board: perfect line, bad line, garbage"
 	@echo "make boards     build a network for every board that is not built yet, and write docs/boards.md"
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
+	@echo "make performance  simulate and synthesise the fastest designs, and write docs/performance.md: hours; goes on where it was"
 	@echo "make burst      train binary, fixed-burst and QB-LIF networks and write docs/burst: many hours; goes on where it was"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
@@ -52,6 +53,9 @@ mutations: venv
 
 burst: venv
 	$(RUN) -m studies.burst --out docs/burst
+
+performance: venv
+	$(RUN) -m studies.performance
 
 virtual-board: venv
 	$(RUN) -m studies.virtual_board

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from gen.building import run_build
 from gen.design import Design, make_design
+from gen.planning.scope import Objective
 from hw.plan import Plan
 from hw.schedule import Schedule
 from qblif import golden
@@ -170,6 +171,7 @@ def compile(  # noqa: A001 - qblif.compile, as in re.compile
     clock_mhz: float | None = None,
     target_fps: float | None = None,
     schedule: Schedule | None = None,
+    objective: Objective | None = None,
     **conversion: Any,
 ) -> Compiled:
     """Turn a trained network into hardware for a board.
@@ -180,7 +182,7 @@ def compile(  # noqa: A001 - qblif.compile, as in re.compile
             Some hundreds show the planner how busy the network is; the first 16 become reference vectors. Files need
             none.
         board: see ``python -m gen.build --list-boards``.
-        clock_mhz, target_fps, schedule: as in :func:`gen.design.make_design`.
+        clock_mhz, target_fps, schedule, objective: as in :func:`gen.design.make_design`.
         conversion: the options of :func:`snn.convert.sources.from_modules`, whose ``sample`` is by default the first of
             ``samples``, (1, C, H, W) from 0 to 1 or (T, 1, C, H, W) counts; or of
             :func:`snn.convert.sources.from_nir`.
@@ -190,7 +192,9 @@ def compile(  # noqa: A001 - qblif.compile, as in re.compile
     """
 
     def design_of(file: Path) -> Design:
-        return make_design(file, board, clock_mhz=clock_mhz, target_fps=target_fps, schedule=schedule)
+        return make_design(
+            file, board, clock_mhz=clock_mhz, target_fps=target_fps, schedule=schedule, objective=objective
+        )
 
     if isinstance(model, str | Path):
         if conversion:
