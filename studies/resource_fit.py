@@ -129,6 +129,7 @@ GUESSES: dict[str, dict[str, float]] = {
         "link_increment": 2.0,
         "table": 1.0,
         "tree": 1.0,
+        "unrolled_core": 2.5,
         "window": 0.3,
         "selector": 0.4,
         "ring": 1.0,
@@ -150,8 +151,9 @@ GUESSES: dict[str, dict[str, float]] = {
         "pooling": 4.0,
         "stage": 60.0,
         "rom_register": 1.0,
-        "table": 1.0,
+        "table_register": 1.0,
         "tree": 1.0,
+        "unrolled_core": 2.5,
         "tree_register": 1.0,
         "window": 1.0,
         "ring": 1.0,
@@ -164,6 +166,18 @@ GUESSES: dict[str, dict[str, float]] = {
     },
 }
 """A guess at the cost of one of each feature: LUTs or flip-flops per bit, or per item."""
+OF_WINDOWS = (
+    "table",
+    "table_register",
+    "tree",
+    "tree_register",
+    "window",
+    "selector",
+    "ring",
+    "delay",
+    "unrolled_core",
+)
+"""Features of window engines and unrolled neurons alone."""
 HELD = 0.05
 """How strongly costs are held to the guesses: an error as large as a guess weighs as much as 5 % of a design."""
 
@@ -271,17 +285,33 @@ def counted_brams(specimen: Specimen) -> float:
 
 
 def fit(rows: list[tuple[Specimen, Row]], resource: str) -> dict[str, float]:
-    """Costs, none below 0, of every feature: the least squared relative errors over ``rows``, held to the guesses.
+    """Costs, none below 0, of every feature: first those of designs without window engines, then, with these costs,
+    those that only window engines have."""
+    plain = {name: guess for name, guess in GUESSES[resource].items() if name not in OF_WINDOWS}
+    special = {name: guess for name, guess in GUESSES[resource].items() if name in OF_WINDOWS}
+
+    def has_windows(specimen: Specimen) -> bool:
+        return any(design_features(specimen)[name] for name in special)
+
+    costs = least_squares([pair for pair in rows if not has_windows(pair[0])], resource, plain, {})
+    return costs | least_squares([pair for pair in rows if has_windows(pair[0])], resource, special, costs)
+
+
+def least_squares(
+    rows: list[tuple[Specimen, Row]], resource: str, guesses: dict[str, float], known: dict[str, float]
+) -> dict[str, float]:
+    """The costs of the features of ``guesses`` with the least squared relative errors over ``rows``, held to the
+    guesses; ``known``: the costs of other features.
 
     Many features occur together in all designs, so measurements cannot separate their costs. Each cost is therefore
     kept near a guess from the hardware, unless the measurements say otherwise.
     """
-    guesses = GUESSES[resource]
     matrix = np.array([[design_features(specimen)[name] / row[resource] for name in guesses] for specimen, row in rows])
+    left = np.array([1 - predicted(known, specimen) / row[resource] for specimen, row in rows])
     scale = np.array(list(guesses.values()))
     solution, _ = nnls(
-        np.vstack([matrix * scale, HELD * np.eye(len(guesses))]),
-        np.concatenate([np.ones(len(rows)), np.full(len(guesses), HELD)]),
+        np.vstack([matrix.reshape(len(rows), len(guesses)) * scale, HELD * np.eye(len(guesses))]),
+        np.concatenate([left, np.full(len(guesses), HELD)]),
     )
     return {name: round(float(cost), 4) for name, cost in zip(guesses, solution * scale, strict=True) if cost > 0}
 

@@ -50,10 +50,9 @@ def cycles_per_fold(config: NeuronConfig, steps: int) -> float:
 
 def bank_features(config: NeuronConfig) -> Features:
     """Its logic without the memories, for the resource model."""
-    copies = config.timesteps if config.unrolled else 1
-    cores = config.cores * copies
-    features = Features(
-        core=cores * config.potential_bits,
+    cores = config.cores * (config.timesteps if config.unrolled else 1)
+    core = "unrolled_core" if config.unrolled else "core"
+    features = Features({core: cores * config.potential_bits}) + Features(
         leak=cores * config.membrane_bits * max(0, config.leak.multiplier.bit_count() - 1),
         exponent=cores * config.current_bits * config.exponent_bits,
         beat=config.group * config.burst_bits,

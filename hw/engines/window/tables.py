@@ -160,4 +160,5 @@ class ConstantMatrix:
             delays += int(level.bits[~both].sum())
             below = level
         spread = max(0, self.phase_bits + self.bits_per_table - self.table_inputs)
-        return Features(table=int(tables.bits.sum()) << spread, tree=adders, tree_register=delays)
+        bits = int(tables.bits.sum())
+        return Features(table=bits << spread, table_register=bits, tree=adders, tree_register=delays)
