@@ -19,7 +19,7 @@ def cpp_sources() -> dict[str, str]:
 
 def own_program(sources: Container[str], folder: Path) -> list[str]:
     """Verilator's argument for the bench in ``folder``, if it is among the sources."""
-    return [str(folder / CPP_BENCH)] if CPP_BENCH in sources else []
+    return [str(folder.resolve() / CPP_BENCH)] if CPP_BENCH in sources else []
 
 
 def one_program(command: list[str]) -> list[str]:

@@ -88,6 +88,7 @@ SKETCHES: tuple[tuple[Sketch, float], ...] = (
         ),
         1.5e5,
     ),
+    (Sketch(name="window-colour", shape=(3, 10, 10), layers=[(12, 1), "pool", (16, 1)], objective="fps"), 2e5),
     (Sketch(name="conv-binary", shape=SMALL, layers=[(32, 2), (32, 1)], weight_bits=2, burst_ceiling=1), 1.2e4),
 )
 HELD_OUT = ("shortcuts", "sliding", "recurrent")

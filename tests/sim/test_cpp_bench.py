@@ -1,6 +1,7 @@
 """The C++ bench against cocotb: the same logs, and faults of the hardware found where they are."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ def test_cocotb_records_the_same(mode, design, inferences, work_dir):
     assert len(cpp["results.log"].splitlines()) == COUNT * len(design.network.readout.bias) + 1
     assert cocotb == cpp
     assert [outcome.comparison.mismatches for outcome in outcomes] == [0, 0]
+
+
+def test_a_folder_below_the_current_one(design, inferences, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    built = build_simulation(design.config, "verilator", Path("below"), waves=False, bench=BENCHES["cpp"])
+    assert simulate(design.config, built, inferences, FULL_SPEED).comparison.mismatches == 0
 
 
 @pytest.mark.parametrize("bench", BENCHES.values())
