@@ -30,6 +30,6 @@ def one_program(command: list[str]) -> list[str]:
 
 def run_cpp(program: Path, plusargs: Mapping[str, object], log: Path) -> bool:
     """Run a built testbench, its output in ``log``; returns whether all results came within its limit of cycles."""
-    command = [str(program), "+bench=cpp", *(f"+{name}={value}" for name, value in plusargs.items())]
+    command = [str(program.resolve()), "+bench=cpp", *(f"+{name}={value}" for name, value in plusargs.items())]
     with log.open("w") as output:
         return run_in_group(command, cwd=log.parent, output=output, environment=os.environ) == 0
