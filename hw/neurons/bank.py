@@ -26,6 +26,15 @@ class MembraneTap(wiring.Signature):
         super().__init__({"written": Out(1), "last_step": Out(1), "membranes": Out(states)})
 
 
+def bank_ports(config: NeuronConfig) -> dict[str, wiring.Member]:
+    """The ports that every bank of neurons has."""
+    return {
+        "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
+        "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
+        "tap": Out(MembraneTap(config)),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """The neurons that a bank takes next.
@@ -71,9 +80,7 @@ class NeuronBank(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
-                "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
-                "tap": Out(MembraneTap(config)),
+                **bank_ports(config),
                 **{
                     skip_port(index): In(stream.Signature(bursts_layout(skip.stream.group, skip.stream.burst_bits)))
                     for index, skip in enumerate(config.skips)

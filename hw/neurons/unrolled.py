@@ -3,13 +3,11 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from hw.features import Features
-from hw.layouts import bursts_layout, sums_layout
 from hw.logic import counter
-from hw.neurons.bank import MembraneTap
+from hw.neurons.bank import bank_ports
 from hw.neurons.config import NeuronConfig
 from hw.neurons.constants import constants_memory
 from hw.neurons.core import NeuronCore
@@ -36,13 +34,7 @@ class UnrolledBank(wiring.Component):
 
     def __init__(self, config: NeuronConfig) -> None:
         self.config = config
-        super().__init__(
-            {
-                "currents": In(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
-                "bursts": Out(stream.Signature(bursts_layout(config.group, config.burst_bits))),
-                "tap": Out(MembraneTap(config)),
-            }
-        )
+        super().__init__(bank_ports(config))
 
     @property
     def latency(self) -> int:

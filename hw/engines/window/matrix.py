@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.engines.window.config import ConstantConfig
 from hw.engines.window.tables import Level
-from hw.layouts import sums_layout
+from hw.layouts import bursts_layout, sums_layout
 from hw.logic import lookup, tree
 
 
@@ -23,6 +23,15 @@ def slices_layout(config: ConstantConfig) -> data.StructLayout:
     return data.StructLayout(
         {"bits": matrix.inputs, "phase": max(1, matrix.phase_bits), "first": 1, "shift": 1, "last": 1}
     )
+
+
+def slicer_ports(config: ConstantConfig) -> dict[str, wiring.Member]:
+    """Ports of what makes slices of a burst stream: ``arriving`` and ``slices``."""
+    source = config.arriving
+    return {
+        "arriving": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
+        "slices": Out(stream.Signature(slices_layout(config))),
+    }
 
 
 class Matrix(wiring.Component):

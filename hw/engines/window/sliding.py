@@ -1,12 +1,10 @@
 """Sliding window: a line buffer and shift registers that hold one whole window of the source at a time."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from hw.engines.window.config import ConstantConfig
-from hw.engines.window.matrix import slices_layout
-from hw.layouts import bursts_layout
+from hw.engines.window.matrix import slicer_ports
 from hw.logic import counter
 from hw.windows.walk import constant_table
 
@@ -36,13 +34,7 @@ class SlidingWindow(wiring.Component):
 
     def __init__(self, config: ConstantConfig) -> None:
         self.config = config
-        source = config.arriving
-        super().__init__(
-            {
-                "arriving": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "slices": Out(stream.Signature(slices_layout(config))),
-            }
-        )
+        super().__init__(slicer_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
