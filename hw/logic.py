@@ -15,6 +15,11 @@ def index_of(one_hot: Value) -> Value:
     return Cat(bits) if bits else Const(0, 1)
 
 
+def lowest(bits: Value) -> Value:
+    """The lowest set bit alone (0 when none is), without a carry chain."""
+    return Cat(bits[index] & ~bits[:index].any() for index in range(len(bits)))
+
+
 def select(choices: Sequence[Value], one_hot: Value) -> Value:
     """The choice whose bit is set in ``one_hot`` (0 when none is)."""
     result: Value = Const(0, 0)

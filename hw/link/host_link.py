@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.link.answers import Answerer, FrameSealer, identity_memory
-from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory
+from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory, decoded_layout
 from hw.link.configuration import LinkConfig
 from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
@@ -17,6 +17,7 @@ from hw.link.uart import UartReceiver, UartTransmitter
 from hw.memory import Inventory, inventory, under
 from hw.shell.reset import reset_by
 from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stream_register import StreamRegister
 
 JOBS = 16
 RECEIVER, ANSWERER, ENCODER, STORE = "receiver", "answerer", "encoder", "store"
@@ -94,7 +95,9 @@ class HostLink(wiring.Component):
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules[RECEIVER] = receiver = FrameReceiver(config)
         connect(m, uart_receiver.leaving, decoder.arriving)
-        connect(m, decoder.leaving, receiver.decoded)
+        m.submodules.decoded = decoded = StreamRegister(decoded_layout())
+        connect(m, decoder.leaving, decoded.arriving)
+        connect(m, decoded.leaving, receiver.decoded)
 
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
