@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.link.answers import Answerer, FrameSealer, identity_memory
-from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory, decoded_layout
+from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory, decoded_layout, framed_layout
 from hw.link.configuration import LinkConfig
 from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
@@ -101,19 +101,22 @@ class HostLink(wiring.Component):
 
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
-        answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
+        answerer, answers = Answerer(config, self.top.readout), StreamRegister(framed_layout())
+        sealer = FrameSealer()
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = resettable(reader)
         m.submodules.unpacker = resettable(unpacker)
         m.submodules.jobs = resettable(jobs)
         m.submodules[ANSWERER] = resettable(answerer)
+        m.submodules.answers = resettable(answers)
         m.submodules.sealer = resettable(sealer)
         m.submodules[ENCODER] = resettable(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
         connect(m, reader.bursts, unpacker.arriving)
         connect(m, unpacker.bursts, flipped(self.bursts))
-        connect(m, answerer.leaving, sealer.arriving)
+        connect(m, answerer.leaving, answers.arriving)
+        connect(m, answers.leaving, sealer.arriving)
         connect(m, sealer.leaving, encoder.arriving)
         connect(m, encoder.leaving, uart_transmitter.arriving)
         m.d.comb += [

@@ -18,6 +18,8 @@ from hw.top import NetworkTop
 
 NETWORK, SELF_TEST, LINK = "network", "self_test", "link"
 """Submodules that have memories."""
+MOST_ADDED_AT_ONCE = 6
+"""Bursts of a beat that are added up within one cycle."""
 
 
 def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None) -> Inventory:
@@ -167,13 +169,18 @@ class NetworkDevice(wiring.Component):
             m.d.comb += getattr(increments, name).eq(happened)
         for name, (transferred, bursts) in streams.items():
             increment = getattr(increments, f"bursts_{name}")
-            # A beat may come directly from a block RAM, so it is registered before its bursts are added up.
+            # A beat may come directly from a block RAM, so it is registered before its bursts are added up; those of
+            # a wide beat are added up in two cycles.
             taken = Signal(name=f"{name}_taken")
             beat = Signal.like(bursts, name=f"{name}_beat", reset_less=True)
+            m.d.network += [taken.eq(transferred & share.linked), beat.eq(bursts)]
+            counts = list(beat)
+            if len(counts) > MOST_ADDED_AT_ONCE:
+                parts = [tree(counts[first::MOST_ADDED_AT_ONCE]) for first in range(MOST_ADDED_AT_ONCE)]
+                counts = [Signal.like(part, name=f"{name}_part_{at}", reset_less=True) for at, part in enumerate(parts)]
+                added = Signal(name=f"{name}_added")
+                m.d.network += [added.eq(taken), *(count.eq(part) for count, part in zip(counts, parts, strict=True))]
+                taken = added
             sent = Signal.like(increment, name=f"{name}_bursts")
-            m.d.network += [
-                taken.eq(transferred & share.linked),
-                beat.eq(bursts),
-                sent.eq(Mux(taken, tree(list(beat)), 0)),
-            ]
+            m.d.network += sent.eq(Mux(taken, tree(counts), 0))
             m.d.comb += increment.eq(sent)

@@ -53,30 +53,29 @@ class SynapseArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
+        # In each cycle of the pipeline: whether there are events, and whether they close an accumulation.
         moving = Signal()
-        m.d.comb += [
-            moving.eq(~self.sums.valid | self.sums.ready),
-            self.events.ready.eq(moving),
-        ]
-        fetched = Signal()
-        fetched_last = Signal()
-        ready = Signal()
-        last = Signal()
+        present, closing = [self.events.valid], [self.events.valid & self.events.payload.last]
+        for cycle in range(self.latency):
+            present.append(Signal(name=f"present_{cycle}"))
+            closing.append(Signal(name=f"closing_{cycle}"))
+            with m.If(moving):
+                m.d.sync += [present[-1].eq(present[-2]), closing[-1].eq(closing[-2])]
+        # The scanner has a register of its own for sums that wait, so that the many lanes do not delay its ready.
+        open_ = Signal(init=1, name="open")
         with m.If(moving):
-            m.d.sync += [
-                fetched.eq(self.events.valid),
-                fetched_last.eq(self.events.payload.last),
-                ready.eq(fetched),
-                last.eq(fetched_last),
-            ]
+            m.d.sync += open_.eq(~closing[-2])
+        m.d.comb += [
+            self.sums.valid.eq(closing[-1]),
+            moving.eq(~closing[-1] | self.sums.ready),
+            self.events.ready.eq(open_ | self.sums.ready),
+        ]
         shifted = [self._fetch(m, bank, moving) for bank in range(config.banks)]
         increments: list[Value] = [shifted[0][lane] for lane in range(config.lanes)]
         if config.banks > 1:
-            fetched_ready, fetched_closing, ready, last = ready, last, Signal(name="added"), Signal(name="added_last")
             bits = config.weight_bits + config.window.source.burst_bits - 1 + (config.banks - 1).bit_length()
             added = [Signal(signed(bits), name=f"added_{lane}", reset_less=True) for lane in range(config.lanes)]
             with m.If(moving):
-                m.d.sync += [ready.eq(fetched_ready), last.eq(fetched_closing)]
                 for lane in range(config.lanes):
                     m.d.sync += added[lane].eq(tree([bank[lane] for bank in shifted]))
             increments = list(added)
@@ -87,10 +86,7 @@ class SynapseArray(wiring.Component):
         begins = Signal(init=1)
         m.d.sync += begins.eq(0)
         clear = Signal()
-        m.d.comb += [
-            self.sums.valid.eq(ready & last),
-            clear.eq(begins | (ready & moving & last)),
-        ]
+        m.d.comb += clear.eq(begins | (closing[-1] & self.sums.ready))
         for lane in range(config.lanes):
             accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)
             total = Signal(signed(config.accumulator_bits), name=f"sum_{lane}")
@@ -100,7 +96,7 @@ class SynapseArray(wiring.Component):
             ]
             with m.If(clear):
                 m.d.sync += accumulator.eq(0)
-            with m.Elif(ready & moving):
+            with m.Elif(present[-1] & moving):
                 m.d.sync += accumulator.eq(total)
         return m
 
