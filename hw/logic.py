@@ -56,6 +56,17 @@ def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Valu
     return value, at_end
 
 
+def counter_ahead(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:
+    """Like :func:`counter`, with a register for whether it is at its end: no comparison is behind that in a cycle."""
+    if length == 1:
+        return Const(0, 1), Const(1, 1)
+    value = Signal(range(length), name=name)
+    at_end = Signal(name=f"{name}_ends")
+    with m.If(advance):
+        m.d.sync += [value.eq(Mux(at_end, 0, value + 1)), at_end.eq(value == length - 2)]
+    return value, at_end
+
+
 def tree(terms: Sequence[Value]) -> Value:
     """The sum of ``terms`` as a balanced tree of adders."""
     if len(terms) == 1:

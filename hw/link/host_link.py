@@ -102,7 +102,8 @@ class HostLink(wiring.Component):
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
         answerer, answers = Answerer(config, self.top.readout), StreamRegister(framed_layout())
-        sealer = FrameSealer()
+        sealer, sealed = FrameSealer(), StreamRegister(framed_layout())
+        results = StreamRegister(result_layout(self.top.readout))
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = resettable(reader)
         m.submodules.unpacker = resettable(unpacker)
@@ -110,6 +111,8 @@ class HostLink(wiring.Component):
         m.submodules[ANSWERER] = resettable(answerer)
         m.submodules.answers = resettable(answers)
         m.submodules.sealer = resettable(sealer)
+        m.submodules.sealed = resettable(sealed)
+        m.submodules.results = resettable(results)
         m.submodules[ENCODER] = resettable(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
@@ -117,7 +120,8 @@ class HostLink(wiring.Component):
         connect(m, unpacker.bursts, flipped(self.bursts))
         connect(m, answerer.leaving, answers.arriving)
         connect(m, answers.leaving, sealer.arriving)
-        connect(m, sealer.leaving, encoder.arriving)
+        connect(m, sealer.leaving, sealed.arriving)
+        connect(m, sealed.leaving, encoder.arriving)
         connect(m, encoder.leaving, uart_transmitter.arriving)
         m.d.comb += [
             jobs.w_data.eq(reader.jobs.payload.as_value()),
@@ -137,13 +141,15 @@ class HostLink(wiring.Component):
         with m.If(receiver.restart):
             m.d.sync += self.restarted.eq(1)
         if not config.steps:
-            connect(m, flipped(self.results), answerer.results)
+            connect(m, flipped(self.results), results.arriving)
+            connect(m, results.leaving, answerer.results)
             return m
         steps, store = StepCounter(config.identity.requests_per_result), ResultStore(self.top.readout)
         m.submodules.steps = resettable(steps)
         m.submodules[STORE] = resettable(store)
         connect(m, flipped(self.results), store.results)
-        connect(m, store.stored, answerer.results)
+        connect(m, store.stored, results.arriving)
+        connect(m, results.leaving, answerer.results)
         m.d.comb += [
             steps.numbered.eq(self.restarted),
             steps.number.eq(reader.number),

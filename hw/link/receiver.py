@@ -91,6 +91,7 @@ class FrameReceiver(wiring.Component):
             cramped.eq(space < HEADER_BYTES + LATE_WRITES),
         ]
         owed = Signal(range(MOST_OWED + 1))
+        owing = Signal()
 
         byte = self.decoded.payload.byte
         length = Signal(range(longest + 2))
@@ -101,23 +102,24 @@ class FrameReceiver(wiring.Component):
         note_kind = Signal(8)
         found = self._found(length, kind, identifier, expected, no_room, crc.match_detected)
         faults = Signal(len(FAULTS))
+        resets = Signal()
         restarting = Signal()
         m.d.sync += self.restart.eq(restarting)
         with m.FSM(name="state"):
             with m.State("RECEIVE"):
                 m.d.comb += [crc.data.eq(byte), write.data.eq(byte)]
-                with m.If((owed != 0) & ~cramped):
+                with m.If(owing & ~cramped):
                     # While notes are owed no byte of a frame is written, so the notes follow the last record.
-                    m.d.sync += [owed.eq(owed - 1), note_kind.eq(Error.BUSY)]
+                    m.d.sync += [owed.eq(owed - 1), owing.eq(owed != 1), note_kind.eq(Error.BUSY)]
                     m.next = "NOTE KIND"
                 with m.Else():
                     m.d.comb += self.decoded.ready.eq(1)
                     with m.If(self.decoded.valid & ~self.decoded.payload.end):
-                        m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & ~full & (owed == 0))]
+                        m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & ~full & ~owing)]
                         m.d.sync += [
                             length.eq(Mux(length > longest, length, length + 1)),
                             written.eq(written + write.en),
-                            no_room.eq(no_room | full | (owed != 0)),
+                            no_room.eq(no_room | full | owing),
                         ]
                         with m.If(length == 0):
                             m.d.sync += kind.eq(byte)
@@ -125,7 +127,7 @@ class FrameReceiver(wiring.Component):
                             m.d.sync += identifier.eq(byte)
                     with m.Elif(self.decoded.valid):
                         m.d.comb += crc.start.eq(1)
-                        m.d.sync += [faults.eq(found), length.eq(0), no_room.eq(0)]
+                        m.d.sync += [faults.eq(found), resets.eq(kind == Command.RESET), length.eq(0), no_room.eq(0)]
                         m.next = "JUDGE"
             with m.State("JUDGE"):
                 m.d.sync += note_kind.eq(kind)
@@ -135,9 +137,9 @@ class FrameReceiver(wiring.Component):
                 with m.Else():
                     m.d.sync += expected.eq(identifier + 1)
                     m.next = "RECEIVE"
-                    with m.If(kind == Command.RESET):
+                    with m.If(resets):
                         m.d.comb += restarting.eq(1)
-                        m.d.sync += [written.eq(0), committed.eq(0), owed.eq(0)]
+                        m.d.sync += [written.eq(0), committed.eq(0), owed.eq(0), owing.eq(0)]
                         m.next = "NOTE KIND"
                     with m.Else():
                         end = (written - CRC_BYTES)[: len(written)]
@@ -148,10 +150,10 @@ class FrameReceiver(wiring.Component):
             with m.State("SETTLED"):
                 m.next = "REFUSE"
             with m.State("REFUSE"):
-                with m.If((owed == 0) & ~cramped):
+                with m.If(~owing & ~cramped):
                     m.next = "NOTE KIND"
                 with m.Else():
-                    m.d.sync += owed.eq(Mux(owed == MOST_OWED, owed, owed + 1))
+                    m.d.sync += [owed.eq(Mux(owed == MOST_OWED, owed, owed + 1)), owing.eq(1)]
                     m.next = "RECEIVE"
             with m.State("NOTE KIND"):
                 m.d.comb += [write.data.eq(note_kind), write.en.eq(1)]

@@ -122,7 +122,10 @@ class NetworkDevice(wiring.Component):
         if self.link is not None:
             m.submodules[LINK] = link = HostLink(self.link, self.config)
             counters = ActivityCounters(counter_widths(self.config))
-            m.submodules.counters = renamed(restarted(counters))
+            # Each has its own reset register, as every stage has, one cycle after that of the self-test.
+            link_reset, counters_reset = Signal(), Signal()
+            m.d.network += [link_reset.eq(network.sources_reset), counters_reset.eq(link_reset)]
+            m.submodules.counters = renamed(reset_by(counters_reset)(counters))
             connect(m, link.bursts, share.link_bursts)
             connect(m, share.link_results, link.results)
             m.d.comb += [
@@ -130,8 +133,8 @@ class NetworkDevice(wiring.Component):
                 self.transmit.eq(link.transmit),
                 restart.eq(link.restart),
                 hosted.eq(link.restarted),
-                link.restarting.eq(network.restarting),
-                link.reset.eq(network.sources_reset),
+                link.restarting.eq(network.restarting | link_reset | counters_reset),
+                link.reset.eq(link_reset),
                 counters.turn.eq(link.turn),
                 link.counter.eq(counters.byte),
             ]

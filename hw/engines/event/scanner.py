@@ -7,7 +7,7 @@ from amaranth.utils import bits_for
 
 from hw.engines.event.config import ProjectionConfig
 from hw.layouts import bursts_layout
-from hw.logic import at_most, counter, index_of, lowest, select
+from hw.logic import at_most, counter_ahead, index_of, lowest, select
 
 
 def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
@@ -82,14 +82,16 @@ class EventScanner(wiring.Component):
             m.d.comb += chosen.eq(lowest(Cat(count.any() for count in counts)))
             channel = Signal(len(counts), name=f"channel_{bank}", reset_less=True)
             plane = Signal(source.burst_bits, name=f"plane_{bank}", reset_less=True)
+            encoded = Signal.like(event.banks[bank], name=f"encoded_{bank}", reset_less=True)
+            m.d.comb += event.banks[bank].eq(encoded)
             with m.If(advance):
                 m.d.sync += [
                     ending[bank].eq(at_most(Cat(counts), 2)),
                     channel.eq(chosen),
                     plane.eq(select(lowest_planes, chosen)),
-                    event.banks[bank].row.eq(found_row + index_of(channel)),
-                    event.banks[bank].plane.eq(index_of(plane)),
-                    event.banks[bank].spike.eq(plane.any()),
+                    encoded.row.eq(found_row + index_of(channel)),
+                    encoded.plane.eq(index_of(plane)),
+                    encoded.spike.eq(plane.any()),
                 ]
                 for index, count in enumerate(counts):
                     m.d.sync += count.eq(Mux(chosen[index], count & ~lowest_planes[index], count))
@@ -140,14 +142,14 @@ class EventScanner(wiring.Component):
         step_closes = Signal()
         fold_ends = Signal()
         m.d.comb += [
-            step_ends.eq(counter(m, "beat", config.window.words, taken)[1]),
-            step_closes.eq(counter(m, "merged", config.merged_steps, taken & step_ends)[1]),
+            step_ends.eq(counter_ahead(m, "beat", config.window.words, taken)[1]),
+            step_closes.eq(counter_ahead(m, "merged", config.merged_steps, taken & step_ends)[1]),
             closes.eq(step_ends & step_closes),
             fold_ends.eq(
-                closes & counter(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
+                closes & counter_ahead(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
             ),
         ]
-        last_fold = counter(m, "fold", config.folds, taken & fold_ends)[1]
+        last_fold = counter_ahead(m, "fold", config.folds, taken & fold_ends)[1]
         with m.If(taken):
             m.d.sync += row.eq(row + config.window.source.group // config.banks)
             with m.If(step_ends):
