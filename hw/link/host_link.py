@@ -103,7 +103,6 @@ class HostLink(wiring.Component):
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
         answerer, answers = Answerer(config, self.top.readout), StreamRegister(framed_layout())
         sealer, sealed = FrameSealer(), StreamRegister(framed_layout())
-        results = StreamRegister(result_layout(self.top.readout))
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = resettable(reader)
         m.submodules.unpacker = resettable(unpacker)
@@ -112,7 +111,6 @@ class HostLink(wiring.Component):
         m.submodules.answers = resettable(answers)
         m.submodules.sealer = resettable(sealer)
         m.submodules.sealed = resettable(sealed)
-        m.submodules.results = resettable(results)
         m.submodules[ENCODER] = resettable(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
@@ -141,6 +139,8 @@ class HostLink(wiring.Component):
         with m.If(receiver.restart):
             m.d.sync += self.restarted.eq(1)
         if not config.steps:
+            results = StreamRegister(result_layout(self.top.readout))
+            m.submodules.results = resettable(results)
             connect(m, flipped(self.results), results.arriving)
             connect(m, results.leaving, answerer.results)
             return m
@@ -148,8 +148,7 @@ class HostLink(wiring.Component):
         m.submodules.steps = resettable(steps)
         m.submodules[STORE] = resettable(store)
         connect(m, flipped(self.results), store.results)
-        connect(m, store.stored, results.arriving)
-        connect(m, results.leaving, answerer.results)
+        connect(m, store.stored, answerer.results)
         m.d.comb += [
             steps.numbered.eq(self.restarted),
             steps.number.eq(reader.number),
