@@ -159,7 +159,8 @@ def markdown(report: dict[str, Any]) -> str:
 def path_text(path: dict[str, Any]) -> str:
     """A critical path in words (:class:`boards.critical_paths.CriticalPath`)."""
     begins, ends = (
-        f"{end['signal']} ({end['source']})" if end["source"] else end["signal"] for end in (path["begins"], path["ends"])
+        f"{end['signal']} ({end['source']})" if end["source"] else end["signal"]
+        for end in (path["begins"], path["ends"])
     )
     total = path["logic_ns"] + path["routing_ns"]
     return f"{total:.1f} ns, {path['routing_ns']:.1f} of them routing, from {begins} to {ends}"
