@@ -9,7 +9,6 @@ from hw.engines.event.scanner import events_layout
 from hw.layouts import sums_layout
 from hw.logic import tree
 
-
 MOST_ADDED = 4
 """Numbers of a lane that are added up within one cycle."""
 
