@@ -14,10 +14,6 @@ from hw.memory import Inventory, MemoryDeclaration, inventory
 from hw.stages.readout import result_layout
 from hw.stream_register import StreamRegister
 
-MOST_ANSWERED_AT_ONCE = 4096
-"""Beats of the largest memory whose output a stream register takes: that of a larger one passes a multiplexer of many
-block RAMs, and so takes a cycle of its own."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTestVectors:
@@ -65,8 +61,8 @@ class SelfTest(wiring.Component):
         passed: every logit so far was right, and all inputs have been run at least once.
         failed: some logit was wrong; stays 1 until reset.
 
-    Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; two from
-    ``allowed`` to the first beat, or three with another register after a deep memory.
+    Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``, and from
+    ``allowed`` to the first beat.
     """
 
     latency = 3
@@ -117,15 +113,15 @@ class SelfTest(wiring.Component):
         m.d.sync += self.complete.eq(self.complete | (fetching & all_offered))
         with m.If(moving):
             m.d.sync += fetched.eq(fetching)
-        words, valid = read.data, fetched
-        if len(beats) > MOST_ANSWERED_AT_ONCE:
-            words, valid = Signal(payload.shape(), name="word", reset_less=True), Signal(name="held")
-            with m.If(moving):
-                m.d.sync += [words.eq(read.data), valid.eq(fetched)]
+        # A register after the block RAMs, whose output comes late in a cycle, and through a multiplexer if it is deep.
+        held = Signal()
+        word = Signal(payload.shape(), reset_less=True)
+        with m.If(moving):
+            m.d.sync += [held.eq(fetched), word.eq(read.data)]
         m.d.comb += [
-            register.arriving.valid.eq(valid),
-            register.arriving.payload.eq(words),
-            self.offering.eq(fetched | valid | self.bursts.valid),
+            register.arriving.valid.eq(held),
+            register.arriving.payload.eq(word),
+            self.offering.eq(fetched | held | self.bursts.valid),
         ]
 
     def _check(self, m: Module, taken: Signal) -> None:
