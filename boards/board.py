@@ -11,6 +11,7 @@ from typing import Any
 from amaranth.hdl import Elaboratable
 
 from boards.block_ram import BlockRamCell, BlockRamFormat
+from boards.critical_paths import CriticalPath
 from boards.lut_cell import LutCell
 
 
@@ -246,6 +247,10 @@ write_json {top}.json
     @abstractmethod
     def fmax_mhz(self, folder: Path) -> float | None:
         """Highest clock after routing, or None if no tool of the family reports it."""
+
+    def critical_paths(self, folder: Path) -> list[CriticalPath]:
+        """The slowest paths after routing, slowest first; none if no tool of the family reports them."""
+        return []
 
     def fmax_is_hint(self) -> bool:
         """Whether :meth:`fmax_mhz` leaves out some of the chip's timing, so that a design is not judged by it."""

@@ -144,6 +144,7 @@ def step_bitstream(build: Build) -> None:
     for command in family.implementation(board, clock):
         run_tool(command, build.folder)
     build.report["fmax_mhz"] = fmax = family.fmax_mhz(build.folder)
+    build.report["critical_paths"] = [dataclasses.asdict(path) for path in family.critical_paths(build.folder)]
     if family.fmax_is_hint():
         build.report["fmax_note"] = HINT
     elif fmax is not None and fmax < clock:

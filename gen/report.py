@@ -65,6 +65,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "clock_mhz": clock_mhz,
         "fmax_mhz": None,
         "fmax_note": "",
+        "critical_paths": [],
         "missed": None,
         "resources": None,
         "budget": design.board.budget.counts,
@@ -99,6 +100,7 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"- bitstream: {report['bitstream'] or 'none'}",
         f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}{missed_clock(report)}",
+        *(f"- slowest path: {path_text(path)}" for path in report["critical_paths"]),
         f"- expected cycles per inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences per second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
@@ -152,6 +154,16 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(f'{used[key]:g}' for key in units)} |" for name, used in parts]
     tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
     return "\n".join([*lines, "", f"Tools: {tools}", ""])
+
+
+def path_text(path: dict[str, Any]) -> str:
+    """A critical path in words (:class:`boards.critical_paths.CriticalPath`)."""
+    begins, ends = (
+        f"{end['signal']} ({end['source']})" if end["source"] else end["signal"]
+        for end in (path["begins"], path["ends"])
+    )
+    total = path["logic_ns"] + path["routing_ns"]
+    return f"{total:.1f} ns, {path['routing_ns']:.1f} of them routing, from {begins} to {ends}"
 
 
 def missed_clock(report: dict[str, Any]) -> str:

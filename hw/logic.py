@@ -15,6 +15,11 @@ def index_of(one_hot: Value) -> Value:
     return Cat(bits) if bits else Const(0, 1)
 
 
+def lowest(bits: Value) -> Value:
+    """The lowest set bit alone (0 when none is), without a carry chain."""
+    return Cat(bits[index] & ~bits[:index].any() for index in range(len(bits)))
+
+
 def select(choices: Sequence[Value], one_hot: Value) -> Value:
     """The choice whose bit is set in ``one_hot`` (0 when none is)."""
     result: Value = Const(0, 0)
@@ -67,6 +72,17 @@ def counter(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Valu
     at_end = value == length - 1
     with m.If(advance):
         m.d.sync += value.eq(Mux(at_end, 0, value + 1))
+    return value, at_end
+
+
+def counter_ahead(m: Module, name: str, length: int, advance: ValueLike) -> tuple[Value, Value]:
+    """Like :func:`counter`, with a register for whether it is at its end: no comparison is behind that in a cycle."""
+    if length == 1:
+        return Const(0, 1), Const(1, 1)
+    value = Signal(range(length), name=name)
+    at_end = Signal(name=f"{name}_ends")
+    with m.If(advance):
+        m.d.sync += [value.eq(Mux(at_end, 0, value + 1)), at_end.eq(value == length - 2)]
     return value, at_end
 
 

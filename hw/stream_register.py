@@ -21,13 +21,14 @@ class StreamRegister(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        spare = Signal(self.arriving.payload.shape(), reset_less=True)
+        held = Signal(self.arriving.payload.shape(), reset_less=True)
+        spare = Signal.like(held, name="spare")
         spare_full = Signal()
-        m.d.comb += self.arriving.ready.eq(~spare_full)
+        m.d.comb += [self.arriving.ready.eq(~spare_full), self.leaving.payload.eq(held)]
         with m.If(~self.leaving.valid | self.leaving.ready):
             m.d.sync += [
                 self.leaving.valid.eq(spare_full | self.arriving.valid),
-                self.leaving.payload.eq(Mux(spare_full, spare, self.arriving.payload)),
+                held.eq(Mux(spare_full, spare, self.arriving.payload)),
                 spare_full.eq(0),
             ]
         with m.Elif(self.arriving.ready):

@@ -7,7 +7,11 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 
 from boards.board import SYNTHESIS_TOOL, BlockShape, Board, Family, ToolRun, packed_blocks
+from boards.critical_paths import CriticalPath, critical_paths
 from boards.tools import find_tool
+
+NETLIST, TIMING = "top.json", "timing.json"
+"""What yosys gives to nextpnr, and what nextpnr reports."""
 
 
 class NextpnrFamily(Family):
@@ -40,8 +44,8 @@ class NextpnrFamily(Family):
         return [tool for tool in tools if find_tool(tool) is None]
 
     def place_and_route(self, *arguments: str) -> ToolRun:
-        """Runs nextpnr on ``top.json`` with a fixed seed; gen.build judges its report ``timing.json``."""
-        common = ("--json", "top.json", "--report", "timing.json", "--seed", "1", "--timing-allow-fail")
+        """Runs nextpnr on :data:`NETLIST` with a fixed seed; gen.build judges its report, :data:`TIMING`."""
+        common = ("--json", NETLIST, "--report", TIMING, "--seed", "1", "--timing-allow-fail")
         return ToolRun(
             purpose="place and route",
             tool=self.place_tool,
@@ -55,5 +59,8 @@ class NextpnrFamily(Family):
         return ToolRun(purpose="bitstream", tool=self.pack_tool, arguments=arguments, log="pack.log")
 
     def fmax_mhz(self, folder: Path) -> float | None:
-        clocks = json.loads((folder / "timing.json").read_text())["fmax"]
+        clocks = json.loads((folder / TIMING).read_text())["fmax"]
         return min(clock["achieved"] for clock in clocks.values())
+
+    def critical_paths(self, folder: Path) -> list[CriticalPath]:
+        return critical_paths(json.loads((folder / TIMING).read_text()), folder / NETLIST)

@@ -30,7 +30,8 @@ def identity_memory(depth: int, identity: bytes = b"") -> MemoryDeclaration:
 class Answerer(wiring.Component):
     """Answers jobs in order; a sample or timestep that gives a result is answered when that arrives.
 
-    Throughput: one byte per cycle, plus one cycle per logit; two cycles per byte of identity and counters.
+    Throughput: one byte per cycle, plus one cycle per logit; three cycles per byte of identity, two per byte of
+    counters.
 
     Ports:
         jobs: ``job_layout()``; a job is taken when its answer has left.
@@ -75,6 +76,9 @@ class Answerer(wiring.Component):
         winner = Signal.like(result.winner, name="winner")
         all_results = Signal()
         sent = Signal()
+        # A register after the block RAM, whose output comes late in a cycle.
+        fetched = Signal(8)
+        m.d.sync += fetched.eq(read.data)
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(position),
@@ -112,7 +116,7 @@ class Answerer(wiring.Component):
                         with m.Case(identity.command):
                             m.next = "RESULT"
                         with m.Case(Command.IDENTIFY):
-                            m.next = "IDENTITY"
+                            m.next = "FETCH"
                         with m.Case(Command.COUNTERS):
                             m.next = "COUNTER"
             with m.State("RESULT"):
@@ -125,8 +129,10 @@ class Answerer(wiring.Component):
                     with m.If(self.results.valid):
                         m.d.sync += all_results.eq(result.last)
                         m.next = "SEND"
+            with m.State("FETCH"):
+                m.next = "IDENTITY"
             with m.State("IDENTITY"):
-                m.d.sync += [word.eq(read.data), left.eq(0), closing.eq(position == rom.depth - 1)]
+                m.d.sync += [word.eq(fetched), left.eq(0), closing.eq(position == rom.depth - 1)]
                 m.d.sync += position.eq(position + 1)
                 m.next = "SEND"
             with m.State("COUNTER"):

@@ -67,7 +67,7 @@ def block_memory() -> MemoryDeclaration:
 class CobsEncoder(wiring.Component):
     """Stuffs frames block by block: a block is gathered, then sent. The first thing sent after a reset is a zero byte.
 
-    Throughput: two cycles per byte, plus three per block. Latency: one block.
+    Throughput: four cycles per byte, plus three per block. Latency: one block.
 
     Ports:
         arriving: ``framed_layout()``, frames of at least one byte.
@@ -85,17 +85,17 @@ class CobsEncoder(wiring.Component):
         byte, last = self.arriving.payload.byte, self.arriving.payload.last
         length = Signal(8)
         index = Signal(8)
-        next_index = Signal(8)
         frame_ends = Signal()
         ends_in_zero = Signal()
         m.d.comb += [
             write.addr.eq(length),
             write.data.eq(byte),
-            next_index.eq(index),
-            read.addr.eq(next_index),
+            read.addr.eq(index),
             read.en.eq(1),
         ]
-        m.d.sync += index.eq(next_index)
+        # A register after the block RAM, whose output comes late in a cycle.
+        fetched = Signal(8)
+        m.d.sync += fetched.eq(read.data)
         sent = self.leaving.valid & self.leaving.ready
         with m.FSM(name="state"):
             with m.State("CLOSE"):
@@ -115,16 +115,22 @@ class CobsEncoder(wiring.Component):
                     with m.If((byte == 0) | last | (length == LONGEST_BLOCK - 1)):
                         m.next = "CODE"
             with m.State("CODE"):
-                m.d.comb += [self.leaving.valid.eq(1), self.leaving.payload.eq(length + 1), next_index.eq(0)]
+                m.d.comb += [self.leaving.valid.eq(1), self.leaving.payload.eq(length + 1)]
+                m.d.sync += index.eq(0)
                 with m.If(sent):
                     with m.If(length != 0):
-                        m.next = "DATA"
+                        m.next = "READ"
                     with m.Else():
                         self._block_ends(m, length, frame_ends, ends_in_zero)
+            with m.State("READ"):
+                m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "DATA"
             with m.State("DATA"):
-                m.d.comb += [self.leaving.valid.eq(1), self.leaving.payload.eq(read.data)]
+                m.d.comb += [self.leaving.valid.eq(1), self.leaving.payload.eq(fetched)]
                 with m.If(sent):
-                    m.d.comb += next_index.eq(index + 1)
+                    m.d.sync += index.eq(index + 1)
+                    m.next = "READ"
                     with m.If(index == length - 1):
                         self._block_ends(m, length, frame_ends, ends_in_zero)
         return m

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.link.answers import Answerer, FrameSealer, identity_memory
-from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory
+from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory, decoded_layout, framed_layout
 from hw.link.configuration import LinkConfig
 from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
@@ -17,6 +17,7 @@ from hw.link.uart import UartReceiver, UartTransmitter
 from hw.memory import Inventory, inventory, under
 from hw.shell.reset import reset_by
 from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stream_register import StreamRegister
 
 JOBS = 16
 RECEIVER, ANSWERER, ENCODER, STORE = "receiver", "answerer", "encoder", "store"
@@ -94,24 +95,31 @@ class HostLink(wiring.Component):
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules[RECEIVER] = receiver = FrameReceiver(config)
         connect(m, uart_receiver.leaving, decoder.arriving)
-        connect(m, decoder.leaving, receiver.decoded)
+        m.submodules.decoded = decoded = StreamRegister(decoded_layout())
+        connect(m, decoder.leaving, decoded.arriving)
+        connect(m, decoded.leaving, receiver.decoded)
 
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
-        answerer, sealer = Answerer(config, self.top.readout), FrameSealer()
+        answerer, answers = Answerer(config, self.top.readout), StreamRegister(framed_layout())
+        sealer, sealed = FrameSealer(), StreamRegister(framed_layout())
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = resettable(reader)
         m.submodules.unpacker = resettable(unpacker)
         m.submodules.jobs = resettable(jobs)
         m.submodules[ANSWERER] = resettable(answerer)
+        m.submodules.answers = resettable(answers)
         m.submodules.sealer = resettable(sealer)
+        m.submodules.sealed = resettable(sealed)
         m.submodules[ENCODER] = resettable(encoder)
         m.submodules.uart_transmitter = uart_transmitter
         connect(m, receiver.records, reader.records)
         connect(m, reader.bursts, unpacker.arriving)
         connect(m, unpacker.bursts, flipped(self.bursts))
-        connect(m, answerer.leaving, sealer.arriving)
-        connect(m, sealer.leaving, encoder.arriving)
+        connect(m, answerer.leaving, answers.arriving)
+        connect(m, answers.leaving, sealer.arriving)
+        connect(m, sealer.leaving, sealed.arriving)
+        connect(m, sealed.leaving, encoder.arriving)
         connect(m, encoder.leaving, uart_transmitter.arriving)
         m.d.comb += [
             jobs.w_data.eq(reader.jobs.payload.as_value()),
@@ -131,7 +139,10 @@ class HostLink(wiring.Component):
         with m.If(receiver.restart):
             m.d.sync += self.restarted.eq(1)
         if not config.steps:
-            connect(m, flipped(self.results), answerer.results)
+            results = StreamRegister(result_layout(self.top.readout))
+            m.submodules.results = resettable(results)
+            connect(m, flipped(self.results), results.arriving)
+            connect(m, results.leaving, answerer.results)
             return m
         steps, store = StepCounter(config.identity.requests_per_result), ResultStore(self.top.readout)
         m.submodules.steps = resettable(steps)

@@ -1,17 +1,32 @@
 """Frame receiver: keeps valid frames, and leaves a note in the place of each invalid one."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.link.cobs import decoded_layout
 from hw.link.configuration import LinkConfig
 from hw.memory import MemoryDeclaration
+from hw.stream_register import StreamRegister
 from qblif.protocol import CRC_BYTES, HEADER_BYTES, Command, Error
 
 MOST_OWED = 4095
 """Notes that can wait for room: no line brings this many frames while a network works through a full ring."""
+LATE_WRITES = 2
+"""Writes that the free space does not account for yet."""
+FAULTS = (
+    Error.SHORT,
+    Error.OVERSIZED,
+    Error.CORRUPT,
+    Error.UNKNOWN,
+    Error.SHORT,
+    Error.OVERSIZED,
+    Error.BUSY,
+    Error.OUT_OF_ORDER,
+)
+"""What a frame is checked for, in the order in which faults are reported; the lengths first of any frame, then of one
+of its kind."""
 
 
 def ring_memory(buffer_bytes: int) -> MemoryDeclaration:
@@ -30,7 +45,7 @@ class FrameReceiver(wiring.Component):
     ``RESET`` empties the ring and restarts everything after it. Its record waits until the restart is complete and
     leaves first.
 
-    Throughput: one byte per cycle, five cycles for the end of a frame. Latency: 2 cycles from the end to the record.
+    Throughput: one byte per cycle, seven cycles for the end of a frame. Latency: 4 cycles from the end to the record.
 
     Ports:
         decoded: ``decoded_layout()``.
@@ -66,14 +81,17 @@ class FrameReceiver(wiring.Component):
         fetched = Signal.like(written)
         m.d.comb += write.addr.eq(written[:-1])
 
-        # The free space is known one cycle late, so that no subtraction delays the next write; one byte is kept free
-        # for a write in that cycle.
-        space = Signal(range(depth + 1))
+        # Subtraction and comparison take a cycle each, so the last two writes may not be accounted for yet.
+        space = Signal(range(depth + 1), init=depth)
         full = Signal()
         cramped = Signal()
-        m.d.comb += space.eq(depth - (written - fetched)[: len(written)])
-        m.d.sync += [full.eq(space <= 1), cramped.eq(space <= HEADER_BYTES)]
+        m.d.sync += [
+            space.eq(depth - (written - fetched)[: len(written)]),
+            full.eq(space <= LATE_WRITES),
+            cramped.eq(space < HEADER_BYTES + LATE_WRITES),
+        ]
         owed = Signal(range(MOST_OWED + 1))
+        owing = Signal()
 
         byte = self.decoded.payload.byte
         length = Signal(range(longest + 2))
@@ -82,24 +100,26 @@ class FrameReceiver(wiring.Component):
         expected = Signal(8)
         no_room = Signal()
         note_kind = Signal(8)
-        error = self._verdict(m, length, kind, identifier, expected, no_room, crc.match_detected)
+        found = self._found(length, kind, identifier, expected, no_room, crc.match_detected)
+        faults = Signal(len(FAULTS))
+        resets = Signal()
         restarting = Signal()
         m.d.sync += self.restart.eq(restarting)
         with m.FSM(name="state"):
             with m.State("RECEIVE"):
                 m.d.comb += [crc.data.eq(byte), write.data.eq(byte)]
-                with m.If((owed != 0) & ~cramped):
+                with m.If(owing & ~cramped):
                     # While notes are owed no byte of a frame is written, so the notes follow the last record.
-                    m.d.sync += [owed.eq(owed - 1), note_kind.eq(Error.BUSY)]
+                    m.d.sync += [owed.eq(owed - 1), owing.eq(owed != 1), note_kind.eq(Error.BUSY)]
                     m.next = "NOTE KIND"
                 with m.Else():
                     m.d.comb += self.decoded.ready.eq(1)
                     with m.If(self.decoded.valid & ~self.decoded.payload.end):
-                        m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & ~full & (owed == 0))]
+                        m.d.comb += [crc.valid.eq(1), write.en.eq((length < longest) & ~full & ~owing)]
                         m.d.sync += [
                             length.eq(Mux(length > longest, length, length + 1)),
                             written.eq(written + write.en),
-                            no_room.eq(no_room | full | (owed != 0)),
+                            no_room.eq(no_room | full | owing),
                         ]
                         with m.If(length == 0):
                             m.d.sync += kind.eq(byte)
@@ -107,27 +127,33 @@ class FrameReceiver(wiring.Component):
                             m.d.sync += identifier.eq(byte)
                     with m.Elif(self.decoded.valid):
                         m.d.comb += crc.start.eq(1)
-                        m.d.sync += [length.eq(0), no_room.eq(0), note_kind.eq(Mux(error == 0, kind, error))]
-                        with m.If(error == 0):
-                            m.d.sync += expected.eq(identifier + 1)
-                        with m.If(error != 0):
-                            m.d.sync += written.eq(committed)
-                            m.next = "DROPPED"
-                        with m.Elif(kind == Command.RESET):
-                            m.d.comb += restarting.eq(1)
-                            m.d.sync += [written.eq(0), committed.eq(0), owed.eq(0)]
-                            m.next = "NOTE KIND"
-                        with m.Else():
-                            end = (written - CRC_BYTES)[: len(written)]
-                            m.d.sync += [written.eq(end), committed.eq(end)]
+                        m.d.sync += [faults.eq(found), resets.eq(kind == Command.RESET), length.eq(0), no_room.eq(0)]
+                        m.next = "JUDGE"
+            with m.State("JUDGE"):
+                m.d.sync += note_kind.eq(kind)
+                with m.If(faults.any()):
+                    m.d.sync += [note_kind.eq(self._error(m, faults)), written.eq(committed)]
+                    m.next = "DROPPED"
+                with m.Else():
+                    m.d.sync += expected.eq(identifier + 1)
+                    m.next = "RECEIVE"
+                    with m.If(resets):
+                        m.d.comb += restarting.eq(1)
+                        m.d.sync += [written.eq(0), committed.eq(0), owed.eq(0), owing.eq(0)]
+                        m.next = "NOTE KIND"
+                    with m.Else():
+                        end = (written - CRC_BYTES)[: len(written)]
+                        m.d.sync += [written.eq(end), committed.eq(end)]
             with m.State("DROPPED"):
-                # The free space without the dropped frame is known only in the next cycle.
+                # The free space without the dropped frame is known only two cycles later.
+                m.next = "SETTLED"
+            with m.State("SETTLED"):
                 m.next = "REFUSE"
             with m.State("REFUSE"):
-                with m.If((owed == 0) & ~cramped):
+                with m.If(~owing & ~cramped):
                     m.next = "NOTE KIND"
                 with m.Else():
-                    m.d.sync += owed.eq(Mux(owed == MOST_OWED, owed, owed + 1))
+                    m.d.sync += [owed.eq(Mux(owed == MOST_OWED, owed, owed + 1)), owing.eq(1)]
                     m.next = "RECEIVE"
             with m.State("NOTE KIND"):
                 m.d.comb += [write.data.eq(note_kind), write.en.eq(1)]
@@ -138,47 +164,48 @@ class FrameReceiver(wiring.Component):
                 m.d.sync += [written.eq(written + 1), committed.eq(written + 1)]
                 m.next = "RECEIVE"
 
+        # A register after the block RAM, whose output comes late in a cycle.
+        m.submodules.register = register = ResetInserter(restarting)(StreamRegister(8))
+        read_valid = Signal()
         m.d.comb += [
             read.addr.eq(fetched[:-1]),
-            read.en.eq(~self.records.valid | self.records.ready),
-            self.records.payload.eq(read.data),
+            read.en.eq(~read_valid | register.arriving.ready),
+            register.arriving.valid.eq(read_valid),
+            register.arriving.payload.eq(read.data),
         ]
+        connect(m, register.leaving, flipped(self.records))
         fetching = (fetched != committed) & ~self.restarting
         with m.If(read.en):
-            m.d.sync += [self.records.valid.eq(fetching), fetched.eq(fetched + fetching)]
+            m.d.sync += [read_valid.eq(fetching), fetched.eq(fetched + fetching)]
         with m.If(restarting):
-            m.d.sync += [self.records.valid.eq(0), fetched.eq(0)]
+            m.d.sync += [read_valid.eq(0), fetched.eq(0)]
         return m
 
-    def _verdict(
-        self,
-        m: Module,
-        length: Value,
-        kind: Value,
-        identifier: Value,
-        expected: Value,
-        no_room: Value,
-        matches: Value,
+    def _found(
+        self, length: Value, kind: Value, identifier: Value, expected: Value, no_room: Value, matches: Value
     ) -> Value:
-        """The error of the frame that ends now, or 0."""
+        """Which of :data:`FAULTS` the frame that ends now has."""
         shortest = HEADER_BYTES + CRC_BYTES
         works = kind == self.config.identity.command
         wanted = Mux(works, self.config.longest_frame, shortest)
         any_order = (kind == Command.IDENTIFY) | (kind == Command.RESET)
         known = any_order | works | (kind == Command.COUNTERS)
-        checks = (
-            (length < shortest, Error.SHORT),
-            (length > self.config.longest_frame, Error.OVERSIZED),
-            (~self.decoded.payload.whole, Error.CORRUPT),
-            (~matches, Error.CORRUPT),
-            (~known, Error.UNKNOWN),
-            (length < wanted, Error.SHORT),
-            (length > wanted, Error.OVERSIZED),
-            (no_room & (kind != Command.RESET), Error.BUSY),
-            (~any_order & (identifier != expected), Error.OUT_OF_ORDER),
+        return Cat(
+            length < shortest,
+            length > self.config.longest_frame,
+            ~self.decoded.payload.whole | ~matches,
+            ~known,
+            length < wanted,
+            length > wanted,
+            no_room & (kind != Command.RESET),
+            ~any_order & (identifier != expected),
         )
-        verdict = Signal(8, name="verdict")
-        for position, (found, error) in enumerate(checks):
-            with m.If(found) if position == 0 else m.Elif(found):
-                m.d.comb += verdict.eq(error)
-        return verdict
+
+    @staticmethod
+    def _error(m: Module, faults: Value) -> Value:
+        """The error of a frame: its first fault."""
+        error = Signal(8)
+        for position, fault in enumerate(FAULTS):
+            with m.If(faults[position]) if position == 0 else m.Elif(faults[position]):
+                m.d.comb += error.eq(fault)
+        return error

@@ -116,9 +116,10 @@ class BeatUnpacker(wiring.Component):
         m = Module()
         bits = Signal(8)
         left = Signal(range(9))
-        beat = self.bursts.payload.as_value()
+        beat = Signal(len(self.bursts.payload.as_value()), reset_less=True)
         moving = Signal()
         m.d.comb += [
+            self.bursts.payload.eq(beat),
             self.arriving.ready.eq(left == 0),
             moving.eq((left != 0) & (~self.bursts.valid | self.bursts.ready)),
         ]

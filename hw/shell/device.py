@@ -18,6 +18,8 @@ from hw.top import NetworkTop
 
 NETWORK, SELF_TEST, LINK = "network", "self_test", "link"
 """Submodules that have memories."""
+MOST_ADDED_AT_ONCE = 6
+"""Bursts of a beat that are added up within one cycle."""
 
 
 def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None) -> Inventory:
@@ -120,7 +122,10 @@ class NetworkDevice(wiring.Component):
         if self.link is not None:
             m.submodules[LINK] = link = HostLink(self.link, self.config)
             counters = ActivityCounters(counter_widths(self.config))
-            m.submodules.counters = renamed(restarted(counters))
+            # Each has its own reset register, as every stage has, one cycle after that of the self-test.
+            link_reset, counters_reset = Signal(), Signal()
+            m.d.network += [link_reset.eq(network.sources_reset), counters_reset.eq(link_reset)]
+            m.submodules.counters = renamed(reset_by(counters_reset)(counters))
             connect(m, link.bursts, share.link_bursts)
             connect(m, share.link_results, link.results)
             m.d.comb += [
@@ -128,8 +133,8 @@ class NetworkDevice(wiring.Component):
                 self.transmit.eq(link.transmit),
                 restart.eq(link.restart),
                 hosted.eq(link.restarted),
-                link.restarting.eq(network.restarting),
-                link.reset.eq(network.sources_reset),
+                link.restarting.eq(network.restarting | link_reset | counters_reset),
+                link.reset.eq(link_reset),
                 counters.turn.eq(link.turn),
                 link.counter.eq(counters.byte),
             ]
@@ -167,13 +172,18 @@ class NetworkDevice(wiring.Component):
             m.d.comb += getattr(increments, name).eq(happened)
         for name, (transferred, bursts) in streams.items():
             increment = getattr(increments, f"bursts_{name}")
-            # A beat may come directly from a block RAM, so it is registered before its bursts are added up.
+            # A beat may come directly from a block RAM, so it is registered before its bursts are added up; those of
+            # a wide beat are added up in two cycles.
             taken = Signal(name=f"{name}_taken")
             beat = Signal.like(bursts, name=f"{name}_beat", reset_less=True)
+            m.d.network += [taken.eq(transferred & share.linked), beat.eq(bursts)]
+            counts = list(beat)
+            if len(counts) > MOST_ADDED_AT_ONCE:
+                parts = [tree(counts[first::MOST_ADDED_AT_ONCE]) for first in range(MOST_ADDED_AT_ONCE)]
+                counts = [Signal.like(part, name=f"{name}_part_{at}", reset_less=True) for at, part in enumerate(parts)]
+                added = Signal(name=f"{name}_added")
+                m.d.network += [added.eq(taken), *(count.eq(part) for count, part in zip(counts, parts, strict=True))]
+                taken = added
             sent = Signal.like(increment, name=f"{name}_bursts")
-            m.d.network += [
-                taken.eq(transferred & share.linked),
-                beat.eq(bursts),
-                sent.eq(Mux(taken, tree(list(beat)), 0)),
-            ]
+            m.d.network += sent.eq(Mux(taken, tree(counts), 0))
             m.d.comb += increment.eq(sent)

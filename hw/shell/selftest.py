@@ -14,10 +14,6 @@ from hw.memory import Inventory, MemoryDeclaration, inventory
 from hw.stages.readout import result_layout
 from hw.stream_register import StreamRegister
 
-MOST_ANSWERED_AT_ONCE = 4096
-"""Beats of the largest memory that drives the network directly: the output of a larger one arrives late in a cycle,
-through a multiplexer of many block RAMs."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTestVectors:
@@ -65,8 +61,8 @@ class SelfTest(wiring.Component):
         passed: every logit so far was right, and all inputs have been run at least once.
         failed: some logit was wrong; stays 1 until reset.
 
-    Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``; one from
-    ``allowed`` to the first beat, or two with a register after the memory.
+    Throughput: one beat per cycle each way. Latency: ``latency`` = 3 cycles from a result to ``failed``, and from
+    ``allowed`` to the first beat.
     """
 
     latency = 3
@@ -100,27 +96,33 @@ class SelfTest(wiring.Component):
         beats, payload = self.vectors.beats, self.bursts.payload
         declaration = samples_memory(self.config, len(beats), beats)
         m.submodules[declaration.name] = samples = declaration.memory()
+        m.submodules.register = register = StreamRegister(payload.shape())
+        connect(m, register.leaving, flipped(self.bursts))
         read = samples.read_port()
-        fetched = stream.Signature(payload.shape()).create()
-        if len(beats) > MOST_ANSWERED_AT_ONCE:
-            m.submodules.register = register = StreamRegister(payload.shape())
-            connect(m, fetched, register.arriving)
-            connect(m, register.leaving, flipped(self.bursts))
-        else:
-            connect(m, fetched, flipped(self.bursts))
+        moving = Signal()
         fetching = Signal()
+        fetched = Signal()
         next_beat, all_offered = counter(m, "next_beat", len(beats), fetching)
         beat, _ = counter(m, "beat", self.config.beats_per_result, fetching)
         m.d.comb += [
-            read.en.eq(~fetched.valid | fetched.ready),
-            fetching.eq(read.en & ((beat != 0) | self.allowed)),
+            moving.eq(register.arriving.ready),
+            fetching.eq(moving & ((beat != 0) | self.allowed)),
+            read.en.eq(moving),
             read.addr.eq(next_beat),
-            fetched.payload.eq(read.data),
-            self.offering.eq(fetched.valid | self.bursts.valid),
         ]
         m.d.sync += self.complete.eq(self.complete | (fetching & all_offered))
-        with m.If(read.en):
-            m.d.sync += fetched.valid.eq(fetching)
+        with m.If(moving):
+            m.d.sync += fetched.eq(fetching)
+        # A register after the block RAMs, whose output comes late in a cycle, and through a multiplexer if it is deep.
+        held = Signal()
+        word = Signal(payload.shape(), reset_less=True)
+        with m.If(moving):
+            m.d.sync += [held.eq(fetched), word.eq(read.data)]
+        m.d.comb += [
+            register.arriving.valid.eq(held),
+            register.arriving.payload.eq(word),
+            self.offering.eq(fetched | held | self.bursts.valid),
+        ]
 
     def _check(self, m: Module, taken: Signal) -> None:
         logits = self.vectors.logits

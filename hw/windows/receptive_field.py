@@ -56,17 +56,23 @@ class ReceptiveField(wiring.Component):
         m.submodules[config.field_memory.name] = rows = config.field_memory.memory()
         write, read = rows.write_port(), rows.read_port()
 
+        # Whether a row has room is known to a register, since ``ready`` leads on through pooling and neurons.
         kept = Signal(range(config.rows_kept + 1))
+        room = Signal(init=1)
         row_done = Signal()
         m.d.comb += [
-            self.arriving.ready.eq(kept != config.rows_kept),
+            self.arriving.ready.eq(room),
             write.en.eq(self.arriving.valid & self.arriving.ready),
             write.data.eq(self.arriving.payload),
             write.addr.eq(counter(m, "write_address", depth, write.en)[0]),
             walk.next_row.eq(row_done),
         ]
         row_whole = write.en & counter(m, "written", walk.row_words, write.en)[1]
-        m.d.sync += kept.eq(kept + row_whole - Mux(row_done, walk.released, 0))
+        staying, leaving = kept + row_whole, kept + row_whole - walk.released
+        m.d.sync += [
+            kept.eq(Mux(row_done, leaving, staying)),
+            room.eq(Mux(row_done, leaving != config.rows_kept, staying != config.rows_kept)),
+        ]
 
         waiting = Signal(init=1)
         reading = Signal()

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.logic import counter
+from hw.logic import counter, counter_ahead
 from hw.windows.config import WindowConfig
 
 
@@ -52,13 +52,13 @@ class WindowWalk(wiring.Component):
         config, source = self.config, self.config.source
         issued = self.advance
 
-        beats_end = counter(m, "beat", source.beats, issued)[1]
-        column_ends = beats_end & counter(m, "part", source.folds, issued & beats_end)[1]
-        row_ends = column_ends & counter(m, "column", config.columns.kernel, issued & column_ends)[1]
-        step_ends = row_ends & counter(m, "row", config.rows.kernel, issued & row_ends)[1]
-        fold_ends = step_ends & counter(m, "step", source.steps, issued & step_ends)[1]
-        window_ends = fold_ends & counter(m, "fold", config.folds, issued & fold_ends)[1]
-        windows_end = counter(m, "x", config.width, issued & window_ends)[1]
+        beats_end = counter_ahead(m, "beat", source.beats, issued)[1]
+        column_ends = beats_end & counter_ahead(m, "part", source.folds, issued & beats_end)[1]
+        row_ends = column_ends & counter_ahead(m, "column", config.columns.kernel, issued & column_ends)[1]
+        step_ends = row_ends & counter_ahead(m, "row", config.rows.kernel, issued & row_ends)[1]
+        fold_ends = step_ends & counter_ahead(m, "step", source.steps, issued & step_ends)[1]
+        window_ends = fold_ends & counter_ahead(m, "fold", config.folds, issued & fold_ends)[1]
+        windows_end = counter_ahead(m, "x", config.width, issued & window_ends)[1]
         y, rows_of_windows_end = counter(m, "y", config.height, self.next_row)
 
         row_start, row_inside = self._rows(m, row_ends, step_ends, y, rows_of_windows_end)

@@ -94,6 +94,7 @@ def accumulated(s: Statement, config: ProjectionConfig, *, stalls: bool) -> None
     taken = s.name(total(place), len(took))
     # What the lanes should hold is delayed as the events are: memory, weight register and, with banks, their adders.
     delay = 2 if config.banks == 1 else 3
+    s.claim(registers["open"] == ~registers[f"closing_{delay - 1}"])
     with s.module.If(moving):
         s.module.d.sync += took.eq(Mux(events.valid & events.payload.last, 0, took | taken))
     included, before = s.name(took | taken, len(took)), took

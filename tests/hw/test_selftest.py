@@ -3,7 +3,7 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
 from hw.configure import configure
-from hw.shell.selftest import MOST_ANSWERED_AT_ONCE, SelfTest, SelfTestVectors
+from hw.shell.selftest import SelfTest, SelfTestVectors
 from hw.top import NetworkTop
 from qblif.streams import beat_words, stream_beats
 from studies.plan_edits import plan_for
@@ -13,10 +13,8 @@ from tests.networks import random_bursts
 from tests.reference import scalar_run
 
 
-@pytest.mark.parametrize("at_once", [MOST_ANSWERED_AT_ONCE, 0])
 @pytest.mark.parametrize("wrong", [None, 0, 11])
-def test_lights_up_only_for_the_right_logits(wrong, at_once, monkeypatch):
-    monkeypatch.setattr("hw.shell.selftest.MOST_ANSWERED_AT_ONCE", at_once)
+def test_lights_up_only_for_the_right_logits(wrong):
     network = dense_chain(3, sizes=(10, 8, 4))
     config = configure(network, plan_for(network))
     bursts = random_bursts(network, 3)

@@ -41,12 +41,15 @@ class Handover(wiring.Component):
         turn_ends = counter(m, "beat", self.lanes // self.cores, taken)[1]
         last_turn = counter(m, "turn", self.repeats, taken & turn_ends)[1]
 
-        m.d.comb += self.sums.ready.eq(~self.currents.valid)
+        # A register of its own, so that the many lanes of the ring do not delay the array's ready.
+        vacant = Signal(init=1)
+        m.d.comb += self.sums.ready.eq(vacant)
         for core in range(self.cores):
             m.d.comb += self.currents.payload[core].eq(ring[core])
         with m.If(~self.currents.valid | self.currents.ready):
             for lane in range(self.lanes):
                 turned = ring[(lane + self.cores) % self.lanes]
                 m.d.sync += ring[lane].eq(Mux(self.currents.valid, turned, self.sums.payload[lane]))
-            m.d.sync += self.currents.valid.eq(Mux(self.currents.valid, ~(turn_ends & last_turn), self.sums.valid))
+            turning = Mux(self.currents.valid, ~(turn_ends & last_turn), self.sums.valid)
+            m.d.sync += [self.currents.valid.eq(turning), vacant.eq(~turning)]
         return m

@@ -7,7 +7,7 @@ from amaranth.utils import bits_for
 
 from hw.engines.event.config import ProjectionConfig
 from hw.layouts import bursts_layout
-from hw.logic import at_most, counter, index_of, select
+from hw.logic import at_most, counter_ahead, index_of, lowest, select
 
 
 def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
@@ -31,7 +31,7 @@ class EventScanner(wiring.Component):
     Throughput: E events per cycle. A beat without spikes costs nothing while the beat before it is still being
     scanned and one cycle otherwise; the last beat of an accumulation always gives at least one event.
     While ``events`` is not taken the whole scanner stalls.
-    Latency: ``latency`` = 2 cycles from an accepted beat to its first event.
+    Latency: ``latency`` = 3 cycles from an accepted beat to its first event.
 
     Ports:
         bursts: ``bursts_layout(group, burst_bits)``, in the order fold -> timestep -> beat, window after window.
@@ -39,7 +39,7 @@ class EventScanner(wiring.Component):
         working: 1 in cycles in which a beat is taken or scanned, 0 during a stall; for taps.
     """
 
-    latency = 2
+    latency = 3
 
     def __init__(self, config: ProjectionConfig) -> None:
         self.config = config
@@ -66,34 +66,44 @@ class EventScanner(wiring.Component):
         held_row = Signal.like(event.banks[0].row, name="held_row", reset_less=True)
         pending = Signal(self.bursts.payload.shape(), reset_less=True)
 
+        # What was found in the beat is encoded one cycle later, so that no row is added behind a search.
+        found = Signal()
+        found_closes = Signal(reset_less=True)
+        found_row = Signal.like(held_row, name="found_row", reset_less=True)
+
         advance = Signal()
         finishing = Signal()
         ending = Signal(banks, reset_less=True)
         m.d.comb += advance.eq(self.events.ready)
         for bank in range(banks):
             counts = self._dealt(pending, bank)
-            occupied = Signal(len(counts), name=f"occupied_{bank}")
-            channel = Signal(len(counts), name=f"channel_{bank}")
-            planes = Signal(source.burst_bits, name=f"planes_{bank}")
-            plane = Signal(source.burst_bits, name=f"plane_{bank}")
-            m.d.comb += [
-                occupied.eq(Cat(count.any() for count in counts)),
-                channel.eq(occupied & -occupied),
-                planes.eq(select(counts, channel)),
-                plane.eq(planes & -planes),
-            ]
+            lowest_planes = [lowest(count) for count in counts]
+            chosen = Signal(len(counts), name=f"chosen_{bank}")
+            m.d.comb += chosen.eq(lowest(Cat(count.any() for count in counts)))
+            channel = Signal(len(counts), name=f"channel_{bank}", reset_less=True)
+            plane = Signal(source.burst_bits, name=f"plane_{bank}", reset_less=True)
+            encoded = Signal.like(event.banks[bank], name=f"encoded_{bank}", reset_less=True)
+            m.d.comb += event.banks[bank].eq(encoded)
             with m.If(advance):
                 m.d.sync += [
                     ending[bank].eq(at_most(Cat(counts), 2)),
-                    event.banks[bank].row.eq(held_row + index_of(channel)),
-                    event.banks[bank].plane.eq(index_of(plane)),
-                    event.banks[bank].spike.eq(occupied.any()),
+                    channel.eq(chosen),
+                    plane.eq(select(lowest_planes, chosen)),
+                    encoded.row.eq(found_row + index_of(channel)),
+                    encoded.plane.eq(index_of(plane)),
+                    encoded.spike.eq(plane.any()),
                 ]
                 for index, count in enumerate(counts):
-                    m.d.sync += count.eq(count & ~Mux(channel[index], plane, 0))
+                    m.d.sync += count.eq(Mux(chosen[index], count & ~lowest_planes[index], count))
         m.d.comb += finishing.eq(ending.all())
         with m.If(advance):
-            m.d.sync += [self.events.valid.eq(held), event.last.eq(held_closes & finishing)]
+            m.d.sync += [
+                found.eq(held),
+                found_closes.eq(held_closes & finishing),
+                found_row.eq(held_row),
+                self.events.valid.eq(found),
+                event.last.eq(found_closes),
+            ]
 
         # A beat without spikes is skipped unless it closes a sum.
         taken = Signal()
@@ -132,14 +142,14 @@ class EventScanner(wiring.Component):
         step_closes = Signal()
         fold_ends = Signal()
         m.d.comb += [
-            step_ends.eq(counter(m, "beat", config.window.words, taken)[1]),
-            step_closes.eq(counter(m, "merged", config.merged_steps, taken & step_ends)[1]),
+            step_ends.eq(counter_ahead(m, "beat", config.window.words, taken)[1]),
+            step_closes.eq(counter_ahead(m, "merged", config.merged_steps, taken & step_ends)[1]),
             closes.eq(step_ends & step_closes),
             fold_ends.eq(
-                closes & counter(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
+                closes & counter_ahead(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
             ),
         ]
-        last_fold = counter(m, "fold", config.folds, taken & fold_ends)[1]
+        last_fold = counter_ahead(m, "fold", config.folds, taken & fold_ends)[1]
         with m.If(taken):
             m.d.sync += row.eq(row + config.window.source.group // config.banks)
             with m.If(step_ends):

@@ -1,6 +1,6 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Module, Shape, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,10 +9,17 @@ from hw.engines.event.scanner import events_layout
 from hw.layouts import sums_layout
 from hw.logic import tree
 
+MOST_ADDED = 4
+"""Numbers of a lane that are added up within one cycle."""
+
 
 def array_latency(banks: int) -> int:
-    """Latency in cycles of a :class:`SynapseArray`: adding the events of several banks takes one more cycle."""
-    return 2 if banks == 1 else 3
+    """Latency in cycles of a :class:`SynapseArray`: adding the events of several banks takes one more cycle, or more
+    for more than ``MOST_ADDED`` banks."""
+    cycles = 2
+    while banks > 1:
+        banks, cycles = -(-banks // MOST_ADDED), cycles + 1
+    return cycles
 
 
 class SynapseArray(wiring.Component):
@@ -24,9 +31,9 @@ class SynapseArray(wiring.Component):
         cycle      0                1                 2
 
     With E > 1, each bank has its own weight memory, and the shifted weights of all banks are added up before the
-    lanes, which takes one more cycle.
+    lanes, which takes one more cycle, or two for more than ``MOST_ADDED`` banks.
 
-    Throughput: E events per cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 with
+    Throughput: E events per cycle, without a gap between accumulations. Latency: ``latency`` = 2 cycles (3 or 4 with
     several banks) from accepted closing events to their sums. While the sums are not taken the array stalls;
     after they are taken every lane starts from 0. The output of each memory is registered, so that no block RAM
     drives an adder. No sum overflows: ``accumulator_bits`` bounds every partial sum in any order of events.
@@ -53,33 +60,32 @@ class SynapseArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
+        # In each cycle of the pipeline: whether there are events, and whether they close an accumulation.
         moving = Signal()
-        m.d.comb += [
-            moving.eq(~self.sums.valid | self.sums.ready),
-            self.events.ready.eq(moving),
-        ]
-        fetched = Signal()
-        fetched_last = Signal()
-        ready = Signal()
-        last = Signal()
-        with m.If(moving):
-            m.d.sync += [
-                fetched.eq(self.events.valid),
-                fetched_last.eq(self.events.payload.last),
-                ready.eq(fetched),
-                last.eq(fetched_last),
-            ]
-        shifted = [self._fetch(m, bank, moving) for bank in range(config.banks)]
-        increments: list[Value] = [shifted[0][lane] for lane in range(config.lanes)]
-        if config.banks > 1:
-            fetched_ready, fetched_closing, ready, last = ready, last, Signal(name="added"), Signal(name="added_last")
-            bits = config.weight_bits + config.window.source.burst_bits - 1 + (config.banks - 1).bit_length()
-            added = [Signal(signed(bits), name=f"added_{lane}", reset_less=True) for lane in range(config.lanes)]
+        present, closing = [self.events.valid], [self.events.valid & self.events.payload.last]
+        for cycle in range(self.latency):
+            present.append(Signal(name=f"present_{cycle}"))
+            closing.append(Signal(name=f"closing_{cycle}"))
             with m.If(moving):
-                m.d.sync += [ready.eq(fetched_ready), last.eq(fetched_closing)]
-                for lane in range(config.lanes):
-                    m.d.sync += added[lane].eq(tree([bank[lane] for bank in shifted]))
-            increments = list(added)
+                m.d.sync += [present[-1].eq(present[-2]), closing[-1].eq(closing[-2])]
+        # The scanner has a register of its own for sums that wait, so that the many lanes do not delay its ready.
+        open_ = Signal(init=1, name="open")
+        with m.If(moving):
+            m.d.sync += open_.eq(~closing[-2])
+        m.d.comb += [
+            self.sums.valid.eq(closing[-1]),
+            moving.eq(~closing[-1] | self.sums.ready),
+            self.events.ready.eq(open_ | self.sums.ready),
+        ]
+        numbers, summed = [self._fetch(m, bank, moving) for bank in range(config.banks)], 1
+        while len(numbers) > 1:
+            parts, summed = -(-len(numbers) // MOST_ADDED), min(config.banks, summed * MOST_ADDED)
+            bits = config.weight_bits + config.window.source.burst_bits - 1 + (summed - 1).bit_length()
+            numbers = [
+                self._add(m, numbers[part::parts], moving, signed(bits), f"sum_of_{summed}_{part}")
+                for part in range(parts)
+            ]
+        increments = numbers[0]
 
         # With one clear signal for reset and end of sum, each lane is only an adder and flip-flops with clear and
         # enable. A reset clears the accumulators one cycle later, through a register, long before the first event
@@ -87,10 +93,7 @@ class SynapseArray(wiring.Component):
         begins = Signal(init=1)
         m.d.sync += begins.eq(0)
         clear = Signal()
-        m.d.comb += [
-            self.sums.valid.eq(ready & last),
-            clear.eq(begins | (ready & moving & last)),
-        ]
+        m.d.comb += clear.eq(begins | (closing[-1] & self.sums.ready))
         for lane in range(config.lanes):
             accumulator = Signal(signed(config.accumulator_bits), name=f"accumulator_{lane}", reset_less=True)
             total = Signal(signed(config.accumulator_bits), name=f"sum_{lane}")
@@ -100,9 +103,19 @@ class SynapseArray(wiring.Component):
             ]
             with m.If(clear):
                 m.d.sync += accumulator.eq(0)
-            with m.Elif(ready & moving):
+            with m.Elif(present[-1] & moving):
                 m.d.sync += accumulator.eq(total)
         return m
+
+    def _add(self, m: Module, numbers: list[list[Value]], moving: Signal, shape: Shape, name: str) -> list[Value]:
+        """The sum of several numbers of each lane, one cycle later."""
+        added: list[Value] = []
+        for lane in range(self.config.lanes):
+            total = Signal(shape, name=f"{name}_{lane}", reset_less=True)
+            with m.If(moving):
+                m.d.sync += total.eq(tree([number[lane] for number in numbers]))
+            added.append(total)
+        return added
 
     def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
         """The bank's weights two cycles after its event, shifted by the event's plane; 0 for an event without spike."""
