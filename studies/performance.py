@@ -25,7 +25,7 @@ from sim.record import keep
 
 MEASURED = Path(__file__).with_name("performance.json")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-REPORTED = ("resources", "budget", "fmax_mhz", "clock_mhz", "tools")
+REPORTED = ("accuracy", "resources", "budget", "fmax_mhz", "clock_mhz", "tools")
 Row = dict[str, Any]
 """The record of a case: figures of ``sim.run`` and of the report of ``gen.build``, and the date."""
 
@@ -94,11 +94,11 @@ Written by `python -m studies.performance` (`make performance`). Each row is two
     python -m sim.run --board BOARD --ckpt NETWORK --objective fps --clock-mhz MHZ --data DATA --count COUNT --bench cpp
     python -m gen.build --board BOARD --ckpt NETWORK --objective fps --clock-mhz MHZ --until synth
 
-Cycles are those of the simulated RTL, image after image, and the cycle model predicts each of them exactly; every beat
-between layers, every membrane and every logit equals the golden model's. The rate is the core's at the stated clock:
-no development board's link carries it. LUTs are those of the netlist, with host link and self-test; no design uses a
-DSP block. "Fmax" is after place and route, where an installed tool can do it; Vivado alone knows that of Xilinx chips.
-{versions}
+Accuracies are those of the checkpoints on their whole test sets. Cycles are those of the simulated RTL, image after
+image, and the cycle model predicts each of them exactly; every beat between layers, every membrane and every logit
+equals the golden model's. The rate is the core's at the stated clock: no development board's link carries it. LUTs are
+those of the netlist, with host link and self-test; no design uses a DSP block. "Fmax" is after place and route, where an
+installed tool can do it; Vivado alone knows that of Xilinx chips. {versions}
 
 | network | board | accuracy | images | mismatches | cycles | images/s | latency | LUT | of | FF | BRAM | Fmax MHz |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -158,7 +158,7 @@ def page(rows: dict[str, Row]) -> str:
         used, budget, cycles = row["resources"], row["budget"], found["cycles_mean"]
         fmax = "not known" if row.get("fmax_mhz") is None else f"{row['fmax_mhz']:.1f}"
         lines.append(
-            f"| {case.network} | {case.board} | {found['accuracy_rtl']:.2%} | {found['images']:,} | "
+            f"| {case.network} | {case.board} | {row['accuracy']:.2%} | {found['images']:,} | "
             f"{found['mismatches']} | {cycles:,.1f} | {case.clock_mhz * 1e6 / cycles:,.0f} at {case.clock_mhz:g} MHz | "
             f"{found['latency_mean']:,.1f} | {used['lut']:,} | {budget['lut']:,} | {used['ff']:,} | {used['bram']:g} | "
             f"{fmax} |"

@@ -28,7 +28,7 @@ class Form:
 
     Attributes:
         plan, stage: the plan and the stage that results from it.
-        cycles: its expected cycles per inference.
+        cycles: its expected cycles per inference, with the headroom of :class:`gen.planning.scope.Scope`.
         patchable: its tables stay in block RAM, so that they can be replaced later.
     """
 
@@ -109,7 +109,10 @@ class Forms:
     def _form(self, key: tuple[object, ...], draft: Draft, plan: StagePlan, streams: Mapping[str, BurstStream]) -> Form:
         if key not in self._forms:
             stage = draft.derived(plan, streams)
-            cycles = stage.expected_cycles(self.expectation).bottleneck * self._frames
+            expected = stage.expected_cycles(self.expectation)
+            varies = any(engine.skips_silence for engine in stage.engines)
+            array = expected.array * (self.scope.headroom if varies else 1.0)
+            cycles = max(expected.arrival, array, expected.neurons) * self._frames
             self._forms[key] = Form(plan=plan, stage=stage, cycles=cycles, patchable=self.patch_margin is not None)
         return self._forms[key]
 

@@ -20,6 +20,8 @@ class Scope:
         lane_multiples: what a layer's lanes are rounded up to, in turn, if its beats are too narrow for its reader.
         input_groups: channels of the input's beats, where it is one flat position.
         table_inputs: inputs of a LUT, for window engines; None: every layer has event engines.
+        headroom: how many times its expected cycles an engine gets whose cycles depend on the image: while an image
+            takes longer than the mean, the other layers wait.
         window_layers: so many layers, from the input on, may have window engines: where few weights meet many positions
             they are the smaller ones.
     """
@@ -29,6 +31,7 @@ class Scope:
     lane_multiples: tuple[int, ...]
     input_groups: tuple[int, ...]
     table_inputs: int | None = None
+    headroom: float = 1.0
     window_layers: int = 0
 
 
@@ -52,6 +55,7 @@ def scopes_of(objective: Objective | None, board: Board, layers: int) -> list[Sc
             lane_multiples=(4, 8, 16, 32, 64),
             input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
             table_inputs=len(board.family.lut.inputs),
+            headroom=1.1,
             window_layers=windows,
         )
         for windows in range(layers, -1, -1)

@@ -93,6 +93,11 @@ class Engine(ABC):
         """Weights that each lane can add per cycle."""
 
     @property
+    def skips_silence(self) -> bool:
+        """Whether its cycles depend on the bursts."""
+        return True
+
+    @property
     def hands_over(self) -> bool:
         """Whether sums pass through a hand-over, which takes one cycle for each load."""
         return True

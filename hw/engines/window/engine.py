@@ -84,6 +84,10 @@ class WindowEngine(ConstantConfig, Engine):
         return self.arriving
 
     @property
+    def skips_silence(self) -> bool:
+        return False
+
+    @property
     def latency(self) -> int:
         front = SlidingWindow.latency if self.slides else PassingSlices.latency
         return StreamRegister.latency + front + matrix_latency(self) + self.hands_over * Handover.latency
