@@ -96,8 +96,8 @@ Written by `python -m studies.performance` (`make performance`). Each row is two
 
 Accuracies are those of the checkpoints on their whole test sets. Cycles are those of the simulated RTL, image after
 image, and the cycle model predicts each of them exactly; every beat between layers, every membrane and every logit
-equals the golden model's. The rate is the core's at the stated clock: no development board's link carries it. LUTs are
-those of the netlist, with host link and self-test; no design uses a DSP block. "Fmax" is after place and route, where an
+equals the golden model's. The rate is the core's at the stated clock: no board's link carries it. LUTs are
+those of the netlist, with link and self-test; no design uses a DSP block. "Fmax" is after place and route, where an
 installed tool can do it; Vivado alone knows that of Xilinx chips. {versions}
 
 | network | board | accuracy | images | mismatches | cycles | images/s | latency | LUT | of | FF | BRAM | Fmax MHz |
