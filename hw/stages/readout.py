@@ -110,12 +110,12 @@ class ReadoutStage(Stage):
     @classmethod
     def _engine_plans(cls, node: Readout, room: Room) -> Iterator[EnginePlan]:
         """Plans of its engine that are worth trying."""
-        [source] = room.streams
+        source = room.streams[0]
         for lanes in room.lanes if source.merged == 1 else ():
             folds = math.ceil(node.shape[0] / lanes)
             for banks in room.banks[0]:
                 yield EventPlan(lanes=lanes, folds=folds, banks=banks, weight_memory="block", field_memory="block")
-        if room.table_inputs is not None and room.schedule == "position_major":
+        if room.table_inputs is not None and len(room.streams) == 1 and room.schedule == "position_major":
             yield from window_plans(
                 room.network.weighted_projection(node.name),
                 source,
