@@ -158,19 +158,19 @@ MUTANTS = (
     ),
     hardware("scanner", "an empty closing beat is dropped", ".any() & ~closes", ".any()"),
     hardware("scanner", "loads while events wait", "(~held | finishing) & advance", "(~held | finishing)"),
-    hardware("scanner", "a spike is never without", "spike.eq(occupied.any())", "spike.eq(1)"),
+    hardware("scanner", "a spike is never without", "spike.eq(plane.any())", "spike.eq(1)"),
     hardware("synapse_array", "the plane of the event before", "plane.eq(fetched_plane)", "plane.eq(event.plane)"),
     hardware(
         "synapse_array",
         "no clear after a sum",
-        "clear.eq(begins | (ready & moving & last))",
+        "clear.eq(begins | (closing[-1] & self.sums.ready))",
         "clear.eq(begins)",
     ),
     hardware(
         "synapse_array",
         "reset forgets the accumulators",
-        "clear.eq(begins | (ready & moving & last))",
-        "clear.eq(ready & moving & last)",
+        "clear.eq(begins | (closing[-1] & self.sums.ready))",
+        "clear.eq(closing[-1] & self.sums.ready)",
     ),
     hardware("synapse_array", "an event without spike adds", "with m.If(~fetched_spike):", "with m.If(0):"),
     hardware(

@@ -70,6 +70,8 @@ class EventScanner(wiring.Component):
         found = Signal()
         found_closes = Signal(reset_less=True)
         found_row = Signal.like(held_row, name="found_row", reset_less=True)
+        encoded = Signal(event.shape(), name="encoded", reset_less=True)
+        m.d.comb += event.eq(encoded)
 
         advance = Signal()
         finishing = Signal()
@@ -82,16 +84,14 @@ class EventScanner(wiring.Component):
             m.d.comb += chosen.eq(lowest(Cat(count.any() for count in counts)))
             channel = Signal(len(counts), name=f"channel_{bank}", reset_less=True)
             plane = Signal(source.burst_bits, name=f"plane_{bank}", reset_less=True)
-            encoded = Signal.like(event.banks[bank], name=f"encoded_{bank}", reset_less=True)
-            m.d.comb += event.banks[bank].eq(encoded)
             with m.If(advance):
                 m.d.sync += [
                     ending[bank].eq(at_most(Cat(counts), 2)),
                     channel.eq(chosen),
                     plane.eq(select(lowest_planes, chosen)),
-                    encoded.row.eq(found_row + index_of(channel)),
-                    encoded.plane.eq(index_of(plane)),
-                    encoded.spike.eq(plane.any()),
+                    encoded.banks[bank].row.eq(found_row + index_of(channel)),
+                    encoded.banks[bank].plane.eq(index_of(plane)),
+                    encoded.banks[bank].spike.eq(plane.any()),
                 ]
                 for index, count in enumerate(counts):
                     m.d.sync += count.eq(Mux(chosen[index], count & ~lowest_planes[index], count))
@@ -102,7 +102,7 @@ class EventScanner(wiring.Component):
                 found_closes.eq(held_closes & finishing),
                 found_row.eq(held_row),
                 self.events.valid.eq(found),
-                event.last.eq(found_closes),
+                encoded.last.eq(found_closes),
             ]
 
         # A beat without spikes is skipped unless it closes a sum.
