@@ -303,9 +303,7 @@ MUTANTS = (
         old="full.transpose(0, 2, 3, 1).reshape(len(weights), -1)",
         new="full.transpose(0, 3, 2, 1).reshape(len(weights), -1)",
     ),
-    link(
-        "receiver", "the checksum is not looked at", "(~matches, Error.CORRUPT)", "(matches & ~matches, Error.CORRUPT)"
-    ),
+    link("receiver", "the checksum is not looked at", ".payload.whole | ~matches,", ".payload.whole,"),
     link(
         "receiver",
         "what is behind is still in reset when its record leaves",
@@ -320,11 +318,9 @@ MUTANTS = (
         "~any_order & (identifier != identifier)",
     ),
     link("receiver", "a full ring is written to", "(length < longest) & ~full &", "(length < longest) &"),
-    link(
-        "receiver", "one byte of room is taken for two", "cramped.eq(space <= HEADER_BYTES)", "cramped.eq(space <= 1)"
-    ),
+    link("receiver", "one byte of room is taken for two", "space < HEADER_BYTES + LATE_WRITES", "space < LATE_WRITES"),
     link("receiver", "a note without room is forgotten", "Mux(owed == MOST_OWED, owed, owed + 1)", "owed"),
-    link("receiver", "a note is owed across a reset", "committed.eq(0), owed.eq(0)]", "committed.eq(0)]"),
+    link("receiver", "a note is owed across a reset", "committed.eq(0), owed.eq(0), owing.eq(0)]", "committed.eq(0)]"),
     link(
         "requests",
         "counters are read while they count",
