@@ -1,6 +1,7 @@
 """Small pieces of combinational and counting logic that several components share."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
 
@@ -84,6 +85,16 @@ def counter_ahead(m: Module, name: str, length: int, advance: ValueLike) -> tupl
     with m.If(advance):
         m.d.sync += [value.eq(Mux(at_end, 0, value + 1)), at_end.eq(value == length - 2)]
     return value, at_end
+
+
+def delayed(m: Module, value: Any, cycles: int, name: str, advance: Value) -> Any:
+    """``value`` as it was ``cycles`` steps ago of a pipeline that moves when ``advance`` is 1."""
+    for cycle in range(cycles):
+        after = Signal.like(value, name=f"{name}_{cycle}", reset_less=True)
+        with m.If(advance):
+            m.d.sync += after.eq(value)
+        value = after
+    return value
 
 
 def tree(terms: Sequence[Value]) -> Value:

@@ -96,8 +96,8 @@ MUTANTS = (
         "hw",
         "core",
         "the membrane arrives a cycle early",
-        'later(membrane, "membrane_held", cycles)',
-        'later(membrane, "membrane_held", cycles - 1)',
+        'delayed(m, membrane, cycles, "membrane_held"',
+        'delayed(m, membrane, cycles - 1, "membrane_held"',
     ),
     temporal(
         "hw",
@@ -237,8 +237,8 @@ MUTANTS = (
         "hw",
         "core",
         "the synaptic current is limited after it has entered the membrane",
-        'return synaptic, later(membrane, "membrane_held", cycles)',
-        'return later(summed, "early", cycles - 1), later(membrane, "membrane_held", cycles)',
+        "return synaptic, held,",
+        'return delayed(m, summed, cycles - 1, "early", self.advance), held,',
     ),
     temporal(
         "hw",

@@ -10,7 +10,6 @@ from hw.engines.event.engine import EventPlan
 from hw.engines.window.engine import WindowPlan
 from hw.neurons.plans import UnrolledPlan
 from hw.plan import Plan
-from hw.stages.readout import ReadoutPlan
 from hw.stages.stage import StagePlan
 from qblif.network.graph import Network
 
@@ -86,7 +85,7 @@ def windowed(
         field_memory="distributed",
     )
     plan: Any = stage
-    if isinstance(stage, ReadoutPlan):
+    if "engine" in vars(stage):
         return dataclasses.replace(plan, engine=engine, constants_memory="logic")
     neurons = UnrolledPlan(cores=cores, steps=steps, group=group) if cores else plan.neurons
     return dataclasses.replace(plan, engines=(engine,), neurons=neurons)

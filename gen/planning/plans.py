@@ -80,6 +80,7 @@ def find_plan(
         patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: the order of the timesteps; None for the one that :func:`preferred_schedule` names, or, if that does
             not fit, the other one.
+        objective: see :data:`gen.planning.scope.Objective`.
 
     Raises:
         UserError: no plan fits or is fast enough; the message says what is missing, and names ways out that were tried.
@@ -139,10 +140,11 @@ def make_scheduled_plan(
     layers = len(network.targets) if patch_margin is None else 0
     best: tuple[float, Planned] | None = None
     failed: UserError | None = None
+    over = weight_bits(network) > capacity(board, patchable=patch_margin is not None)
     for scope in scopes_of(objective, board, layers):
         planner = Planner(Forms(expectation, patch_margin, scope), board)
         search = Search(planner, clock_mhz, sha256)
-        if weight_bits(network) > capacity(board, patchable=patch_margin is not None):
+        if over:
             raise too_big(planner, too_many_weights(planner), search.fits_elsewhere)
         try:
             found = search.best(objective) if target_fps is None else search.smallest(target_fps)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.features import Features
+from hw.layouts import bursts_layout, sums_layout
 from hw.memory import Inventory, MemoryShape
 from hw.rows_ahead import RowsAhead
 from hw.timing import Consumer, CurrentConsumer
@@ -179,6 +182,16 @@ def additions(bursts: IntArray, source: BurstStream, window: Window, channels: i
     positions = np.asarray(planes).reshape(source.height, source.width, -1).sum(axis=2)
     looks = np.outer(window.rows.looks(source.height), window.columns.looks(source.width))
     return int((positions * looks).sum()) * channels
+
+
+def engine_ports(engine: Engine) -> dict[str, wiring.Member]:
+    """The ports of every engine's component: ``bursts``, ``currents`` and ``working``."""
+    source = engine.stream
+    return {
+        "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
+        "currents": Out(stream.Signature(sums_layout(engine.cores, engine.accumulator_bits))),
+        "working": Out(1),
+    }
 
 
 def numbered(name: str, number: int) -> str:

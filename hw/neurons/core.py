@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.logic import plane_sum, times_constant, tree
+from hw.logic import delayed, plane_sum, times_constant, tree
 from hw.neurons.config import NeuronConfig
 from hw.neurons.constants import constants_layout
 from qblif.network.nodes import Leak, Limits
@@ -110,14 +110,6 @@ class NeuronCore(wiring.Component):
         if config.current_leak is None:
             return current, membrane, first
 
-        def later(value: Value, name: str, cycles: int = 1) -> Value:
-            for cycle in range(cycles):
-                after = Signal.like(value, name=f"{name}_{cycle}", reset_less=True)
-                with m.If(self.advance):
-                    m.d.sync += after.eq(value)
-                value = after
-            return value
-
         summed = Signal(signed(config.summed_bits), reset_less=True)
         with m.If(self.advance):
             m.d.sync += summed.eq(current + Mux(first, 0, leaked_value(self.synaptic, config.current_leak)))
@@ -128,8 +120,9 @@ class NeuronCore(wiring.Component):
                 m.d.sync += limited.eq(limited_value(summed, config.current_limits))
             synaptic, cycles = limited, 2
         left = config.write_latency - self.state_latency - cycles
-        m.d.comb += self.next_synaptic.eq(later(synaptic, "synaptic_held", left))
-        return synaptic, later(membrane, "membrane_held", cycles), later(first, "first_held", cycles)
+        m.d.comb += self.next_synaptic.eq(delayed(m, synaptic, left, "synaptic_held", self.advance))
+        held = delayed(m, membrane, cycles, "membrane_held", self.advance)
+        return synaptic, held, delayed(m, first, cycles, "first_held", self.advance)
 
 
 def leaked_value(state: Value, leak: Leak) -> Value:

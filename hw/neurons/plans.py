@@ -36,10 +36,18 @@ class NeuronPlan:
         membranes = styles.get("membranes", self.membrane_memory)
         return dataclasses.replace(self, membrane_memory=membranes, skip_memory=queues)
 
-    def check(self, layer: str, lanes: int, steps: int, *, shared_sums: bool) -> None:
-        """Raise UserError unless the plan fits ``lanes`` lanes of a layer of ``steps`` timesteps per frame;
-        ``shared_sums``: one sum serves all of them."""
-        del steps, shared_sums
+    def check(self, layer: str, lanes: int, steps: int, *, shared_sums: bool, keeps_states: bool, skips: int) -> None:
+        """Raise UserError unless the plan fits a layer.
+
+        Args:
+            layer: its name.
+            lanes: of its engines.
+            steps: timesteps per frame.
+            shared_sums: one sum serves all of them.
+            keeps_states: states are needed after the frame.
+            skips: identity skips into it.
+        """
+        del steps, shared_sums, keeps_states, skips
         if lanes % self.group or self.group % self.cores:
             raise UserError(
                 f"layer {layer}: {lanes} lanes, beats of {self.group} channels and {self.cores} neuron cores "
@@ -95,8 +103,12 @@ class UnrolledPlan:
         del styles, queues
         return self
 
-    def check(self, layer: str, lanes: int, steps: int, *, shared_sums: bool) -> None:
+    def check(self, layer: str, lanes: int, steps: int, *, shared_sums: bool, keeps_states: bool, skips: int) -> None:
         """As in :class:`NeuronPlan`."""
+        if keeps_states or skips:
+            raise UserError(
+                f"layer {layer}: unrolled neurons keep no state between frames and take no skips; make a new plan"
+            )
         if steps != self.steps:
             raise UserError(f"layer {layer}: neurons unrolled over {self.steps} timesteps, but each frame has {steps}")
         whole = self.group == self.cores * steps if self.merges else self.cores % self.group == 0

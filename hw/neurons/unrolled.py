@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 
 from hw.features import Features
-from hw.logic import counter
+from hw.logic import counter, delayed
 from hw.neurons.bank import bank_ports
 from hw.neurons.config import NeuronConfig
 from hw.neurons.constants import constants_memory
@@ -62,7 +62,7 @@ class UnrolledBank(wiring.Component):
 
         depth = self._depth
         launched = [launch]
-        for stage in range(1, depth + max(config.write_latency - config.burst_latency, 0) + 1):
+        for stage in range(1, depth + config.write_latency - config.burst_latency + 1):
             launched.append(Signal(name=f"launched_{stage}"))
             with m.If(advance):
                 m.d.sync += launched[stage].eq(launched[stage - 1])
@@ -91,7 +91,7 @@ class UnrolledBank(wiring.Component):
                 states[index] = core
                 fired.append(delayed(m, core.burst, rest, f"burst_{name}", advance))
             bursts.append(fired)
-        self._tap(m, states, launched[(config.timesteps - 1) * state_spacing(config) + config.write_latency] & advance)
+        self._tap(m, states, launched[-1] & advance)
         self._send(m, Cat(bursts), launched[depth], advance)
         return m
 
@@ -145,16 +145,6 @@ class UnrolledBank(wiring.Component):
             m.d.sync += [beat.valid.eq(~ends), held.eq(held >> bits)]
         with m.If(valid & advance):
             m.d.sync += [beat.valid.eq(1), held.eq(bursts)]
-
-
-def delayed(m: Module, value: Any, cycles: int, name: str, advance: Value) -> Any:
-    """``value`` as it was ``cycles`` steps of the pipeline ago."""
-    for cycle in range(cycles):
-        after = Signal.like(value, name=f"{name}_{cycle}", reset_less=True)
-        with m.If(advance):
-            m.d.sync += after.eq(value)
-        value = after
-    return value
 
 
 def state_spacing(config: NeuronConfig) -> int:

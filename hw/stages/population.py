@@ -76,7 +76,14 @@ class PopulationStage(Stage):
         lanes, folds = plan.engine.lanes, plan.engine.folds
         steps = steps_per_frame(network, node.name, around.schedule)
         shared_sums = around.streams[network.weighted_projections(node.name)[0].source].timesteps < steps
-        neurons.check(node.name, lanes, steps, shared_sums=shared_sums)
+        neurons.check(
+            node.name,
+            lanes,
+            steps,
+            shared_sums=shared_sums,
+            keeps_states=around.schedule == "time_major",
+            skips=len(network.skips_into(node.name)),
+        )
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
         engines = engines_of(node, plan, around, widths.accumulator)
         recurrent = sum(projection.recurrent for projection in network.weighted_projections(node.name))

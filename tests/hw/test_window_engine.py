@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hw.configure import configure
 from hw.plan import Plan
+from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.network.nodes import Leak, Readout
 from studies.network_builder import NetworkBuilder
@@ -130,3 +132,12 @@ def test_lanes_planes_and_cores(first, second, coding):
     plan = with_windows(network, plan, first=first, second=second, readout=readout)
     check(network, plan)
     check_cycles(network, plan)
+
+
+def test_unrolled_neurons_keep_no_states_between_frames():
+    network = dense_chain(4, sizes=(9, 6, 4), timesteps=3, coding="events")
+    plan = plan_for(network)
+    unrolled = windowed(plan.stages[0], channels=6, steps=1, lanes=6, planes=1, slides=True, cores=6, group=6)
+    frames = dataclasses.replace(plan, schedule="time_major", stages=(unrolled, *plan.stages[1:]))
+    with pytest.raises(UserError, match="hidden_0: unrolled neurons keep no state"):
+        configure(network, frames)

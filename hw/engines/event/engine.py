@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import (
@@ -17,6 +17,7 @@ from hw.engines.engine import (
     Expectation,
     WorkTiming,
     additions,
+    engine_ports,
     numbered,
 )
 from hw.engines.event.config import ProjectionConfig
@@ -28,7 +29,6 @@ from hw.engines.event.synapse_array import SynapseArray, array_latency
 from hw.engines.event.timing import ArrayTiming, FieldTiming, StreamRegisterTiming
 from hw.engines.event.weights import from_stream_order, unpack_weights
 from hw.features import Features
-from hw.layouts import bursts_layout, sums_layout
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
@@ -275,14 +275,7 @@ class ProjectionEngine(wiring.Component):
 
     def __init__(self, config: EventEngine) -> None:
         self.config = config
-        source = config.window.source
-        super().__init__(
-            {
-                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "currents": Out(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
-                "working": Out(1),
-            }
-        )
+        super().__init__(engine_ports(config))
 
     @property
     def latency(self) -> int:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import (
@@ -18,6 +18,7 @@ from hw.engines.engine import (
     Expectation,
     WorkTiming,
     additions,
+    engine_ports,
     numbered,
 )
 from hw.engines.event.handover import Handover
@@ -29,7 +30,6 @@ from hw.engines.window.passing import PassingSlices
 from hw.engines.window.sliding import SlidingWindow
 from hw.engines.window.timing import MatrixTiming, PassingTiming, SlidingTiming
 from hw.features import Features
-from hw.layouts import bursts_layout, sums_layout
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
@@ -195,7 +195,33 @@ def window_engine(
 ) -> WindowEngine:
     """The engine of a projection from the stream ``source`` into ``layer``; raises UserError if the plan does not fit.
     The other arguments are those of :class:`hw.engines.window.config.ConstantConfig`."""
-    engine = WindowEngine(
+    engine = unchecked_engine(
+        projection,
+        plan,
+        source,
+        cores=cores,
+        merged_steps=merged_steps,
+        repeats=repeats,
+        accumulator_bits=accumulator_bits,
+    )
+    reason = unfit(engine)
+    if reason is not None:
+        raise UserError(f"layer {layer}: a window engine {reason}; make a new plan")
+    return engine
+
+
+def unchecked_engine(
+    projection: Dense | Conv2d,
+    plan: WindowPlan,
+    source: BurstStream,
+    *,
+    cores: int,
+    merged_steps: int,
+    repeats: int,
+    accumulator_bits: int,
+) -> WindowEngine:
+    """As :func:`window_engine`, whether the plan fits or not."""
+    return WindowEngine(
         source=projection.source,
         arriving=source,
         window=projection.window((source.height, source.width)),
@@ -212,10 +238,6 @@ def window_engine(
         field_memory=plan.field_memory,
         accumulator_bits=accumulator_bits,
     )
-    reason = unfit(engine)
-    if reason is not None:
-        raise UserError(f"layer {layer}: a window engine {reason}; make a new plan")
-    return engine
 
 
 def unfit(engine: ConstantConfig) -> str | None:
@@ -259,14 +281,7 @@ class WindowProjection(wiring.Component):
 
     def __init__(self, config: WindowEngine) -> None:
         self.config = config
-        source = config.arriving
-        super().__init__(
-            {
-                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "currents": Out(stream.Signature(sums_layout(config.cores, config.accumulator_bits))),
-                "working": Out(1),
-            }
-        )
+        super().__init__(engine_ports(config))
 
     @property
     def latency(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hw.engines.window.engine import WindowEngine, WindowPlan, unfit
+from hw.engines.window.engine import WindowPlan, unchecked_engine, unfit
 from qblif.network.projections import Conv2d, Dense
 from qblif.streams import BurstStream
 
@@ -39,22 +39,8 @@ def window_plans(
                     slides=slides,
                     field_memory="block",
                 )
-                engine = WindowEngine(
-                    source=projection.source,
-                    arriving=source,
-                    window=projection.window((source.height, source.width)),
-                    slides=slides,
-                    lanes=count,
-                    folds=plan.folds,
-                    planes=planes,
-                    table_inputs=table_inputs,
-                    cores=count,
-                    merged_steps=merged_steps,
-                    repeats=1,
-                    weight_bits=projection.weight_bits,
-                    weights=projection.full_weights,
-                    field_memory="block",
-                    accumulator_bits=1,
+                engine = unchecked_engine(
+                    projection, plan, source, cores=count, merged_steps=merged_steps, repeats=1, accumulator_bits=1
                 )
                 if unfit(engine) is None:
                     fitting.append((engine.cycles, plan))
