@@ -66,14 +66,23 @@ def with_fields(part: Any, fields: dict[str, object]) -> Any:
 
 
 def windowed(
-    stage: AnyPlan, *, channels: int, steps: int, lanes: int, planes: int, slides: bool, cores: int = 0, group: int = 0
+    stage: AnyPlan,
+    *,
+    channels: int,
+    steps: int,
+    lanes: int,
+    planes: int,
+    slides: bool,
+    row_queue: bool = False,
+    cores: int = 0,
+    group: int = 0,
 ) -> AnyPlan:
     """The plan of a layer with a window engine.
 
     Args:
         stage: the plan of a population or readout with one projection.
         channels, steps: of the layer.
-        lanes, planes, slides: as in :class:`hw.engines.window.engine.WindowPlan`.
+        lanes, planes, slides, row_queue: as in :class:`hw.engines.window.engine.WindowPlan`.
         cores, group: of a population, if its neurons are to be unrolled; otherwise they are as they were.
     """
     engine = WindowPlan(
@@ -82,6 +91,7 @@ def windowed(
         planes=planes,
         table_inputs=6,
         slides=slides,
+        row_queue=row_queue,
         field_memory="distributed",
     )
     plan: Any = stage

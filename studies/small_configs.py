@@ -66,6 +66,7 @@ def constants(
         arriving=source,
         window=window,
         slides=slides,
+        row_queue=False,
         lanes=lanes,
         folds=folds,
         planes=planes,

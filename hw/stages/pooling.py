@@ -54,15 +54,15 @@ class PoolingStage(PooledStage):
 
     @property
     def pause(self) -> int:
-        """Cycles to wait after each position until the partial results that it leaves can be read again; 0 where a
-        register keeps those of a row of a window, and the row's other windows take long enough."""
+        """Cycles to wait after each position until the partial results that it leaves can be read again; 0 where
+        registers keep those of a row of a window, and the row's other windows take long enough."""
         return 0 if self.holds else max(0, PoolingUnit.write_latency - self.stream.beats_per_position)
 
     @property
     def holds(self) -> bool:
-        """Whether a register keeps the partial result of a row of a window."""
-        spare = self.stream.width - self.window.columns.kernel + 1
-        return self.stream.beats_per_position == 1 and spare >= PoolingUnit.write_latency
+        """Whether registers, one per beat of a position, keep the partial results of a row of a window."""
+        words, positions = self.stream.beats_per_position, self.stream.width - self.window.columns.kernel + 1
+        return words < PoolingUnit.write_latency <= positions * words
 
     @property
     def partial_results(self) -> MemoryDeclaration:
@@ -119,10 +119,10 @@ class PoolingUnit(wiring.Component):
         cycle           0        1            2
 
     One row of unfinished windows is kept. A written word can be read ``write_latency`` = 3 cycles later, so if a
-    position has fewer beats than that, the stage pauses for the difference after each position. Positions of a single
-    beat need no pause: a register keeps the partial result until the row of the window ends.
+    position has fewer beats than that, registers keep the partial results until the row of the window ends. In a source
+    with so few columns that this does not help, the stage pauses for the difference after each position.
 
-    Throughput: one beat per cycle, and a pause of ``config.pause`` cycles after each position. Latency: ``latency`` = 3
+    Throughput: one beat per cycle, and ``config.pause`` cycles of pause after each position. Latency: ``latency`` = 3
     cycles from a window's last beat to its result. While a result is not taken, the next one stalls the whole stage.
 
     Ports:
@@ -187,13 +187,15 @@ class PoolingUnit(wiring.Component):
             ]
         known, writes = before, fetched.valid & ~fetched.last & advance
         if config.holds:
-            held, known = Signal.like(combined, name="held", reset_less=True), Signal.like(combined, name="known")
+            names = ["held", *(f"held_{word}" for word in range(1, config.stream.beats_per_position))]
+            held = [Signal.like(combined, name=name, reset_less=True) for name in names]
+            known = Signal.like(combined, name="known")
             writes = writes & fetched.ends
-            m.d.comb += known.eq(Mux(fetched.begins, before, held))
+            m.d.comb += known.eq(Mux(fetched.begins, before, held[-1]))
             with m.If(advance):
                 m.d.sync += [asked.begins.eq(place.begins), asked.ends.eq(place.ends)]
                 with m.If(fetched.valid):
-                    m.d.sync += held.eq(combined)
+                    m.d.sync += [kept.eq(value) for kept, value in zip(held, [combined, *held[:-1]], strict=True)]
         for index in range(config.stream.group):
             burst, so_far = fetched.bursts[index], known[index]
             more = so_far + burst if config.kind == "sum" else Mux(so_far > burst, so_far, burst)

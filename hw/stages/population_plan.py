@@ -16,7 +16,7 @@ from hw.memory import MemoryStyle
 from hw.neurons.plans import NeuronPlan, UnrolledPlan
 from hw.stages.stage import Room, StagePlan
 from hw.widths import Widths
-from qblif.network.nodes import Population
+from qblif.network.nodes import Pooling, Population
 from qblif.streams import BurstStream
 
 
@@ -97,7 +97,14 @@ def with_window_engine(node: Population, room: Room, table_inputs: int) -> Itera
     """Plans with a window engine, with each kind of bank of neurons."""
     projection, [source] = room.network.weighted_projection(node.name), room.streams
     plans = window_plans(
-        projection, source, lanes=room.lanes, limit=room.limit, table_inputs=table_inputs, merged_steps=1
+        projection,
+        source,
+        lanes=room.lanes,
+        limit=room.limit,
+        table_inputs=table_inputs,
+        merged_steps=1,
+        # A pooling sends all its windows of a row while the last of their source rows arrives.
+        row_queue=isinstance(room.network.node(projection.source), Pooling) and source.width > 1,
     )
     for engine in plans:
         banks: list[NeuronPlan | UnrolledPlan] = [in_memory(node, room, engine.lanes)]

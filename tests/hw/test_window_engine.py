@@ -97,14 +97,14 @@ WINDOWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])
-@pytest.mark.parametrize("window", WINDOWS)
-def test_convolutions(window, pauses):
+@pytest.mark.parametrize(("window", "row_queue"), [*((window, False) for window in WINDOWS), ("padded", True)])
+def test_convolutions(window, row_queue, pauses):
     network = convolutions(2, **WINDOWS[window])
     plan = with_windows(
         network,
         plan_for(network, first={"lanes": 4}, second={"lanes": 2, "cores": 1, "group": 1}),
         first={"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 8},
-        second={"lanes": 2, "planes": 1, "slides": True, "cores": 2, "group": 2},
+        second={"lanes": 2, "planes": 1, "slides": True, "row_queue": row_queue, "cores": 2, "group": 2},
     )
     check(network, plan, pauses=pauses)
     check_cycles(network, plan)

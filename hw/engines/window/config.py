@@ -9,6 +9,7 @@ from hw.engines.event.weights import stream_order
 from hw.engines.window.tables import ConstantMatrix
 from hw.layouts import bursts_layout
 from hw.memory import MemoryDeclaration, MemoryStyle
+from hw.neurons.config import QueueConfig
 from qblif.network.checks import IntArray
 from qblif.network.window import Axis, Window
 from qblif.streams import BurstStream
@@ -68,7 +69,8 @@ class ConstantConfig:
         repeats: how often each sum is handed on (direct input: once for every timestep).
         weight_bits: B.
         weights: int64, in the order of the network, see :func:`hw.engines.event.weights.stream_order`.
-        field_memory: memory style of the line buffer.
+        row_queue: a queue for one row of the source stands in front, for a source that sends row by row with pauses.
+        field_memory: memory style of the line buffer and of the row queue.
         accumulator_bits: proved width of every partial sum.
     """
 
@@ -85,6 +87,7 @@ class ConstantConfig:
     repeats: int
     weight_bits: int
     weights: IntArray
+    row_queue: bool
     field_memory: MemoryStyle
     accumulator_bits: int
 
@@ -168,3 +171,10 @@ class ConstantConfig:
         source = self.arriving
         column = bursts_layout(source.beats_per_position * source.group, source.burst_bits).size * self.lines
         return MemoryDeclaration(name="lines", depth=source.width, layout=column, style=self.field_memory)
+
+    @property
+    def waiting_row(self) -> QueueConfig:
+        """The queue in which a row of the source waits."""
+        source = self.arriving
+        depth = source.width * source.beats_per_position
+        return QueueConfig(source=self.source, stream=source, depth=depth, memory=self.field_memory)

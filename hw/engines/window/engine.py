@@ -28,9 +28,10 @@ from hw.engines.window.coverage import slice_points
 from hw.engines.window.matrix import Matrix, matrix_latency
 from hw.engines.window.passing import PassingSlices
 from hw.engines.window.sliding import SlidingWindow
-from hw.engines.window.timing import MatrixTiming, PassingTiming, SlidingTiming
+from hw.engines.window.timing import MatrixTiming, PassingTiming, RowQueueTiming, SlidingTiming
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.neurons.skip_queue import SkipQueue
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
 from hw.timing import CurrentConsumer
@@ -41,6 +42,8 @@ from qblif.streams import BurstStream
 
 SLIDING = "sliding"
 """The submodule of the engine that has a line buffer."""
+ROW_QUEUE = "row_queue"
+"""The submodule in which a row of the source waits."""
 MOST_WINDOW_BITS = 16_384
 """Bits of a window's registers; a plan with more is refused as a mistake."""
 
@@ -55,7 +58,8 @@ class WindowPlan:
         planes: bit-planes of every burst that are taken at the same time.
         table_inputs: inputs of the chip's LUTs.
         slides: whole windows are taken at a time; otherwise the beats of a source that is the only window.
-        field_memory: memory style of the line buffer, if there is one.
+        row_queue: a queue for one row of the source stands in front, for a source that sends row by row with pauses.
+        field_memory: memory style of the line buffer and of the row queue, if there are such.
     """
 
     type: ClassVar[str] = "window"
@@ -65,6 +69,7 @@ class WindowPlan:
     planes: int
     table_inputs: int
     slides: bool
+    row_queue: bool
     field_memory: MemoryStyle
 
     def with_memories(self, styles: Mapping[str, MemoryStyle], number: int = 0) -> Self:
@@ -90,7 +95,8 @@ class WindowEngine(ConstantConfig, Engine):
     @property
     def latency(self) -> int:
         front = SlidingWindow.latency if self.slides else PassingSlices.latency
-        return StreamRegister.latency + front + matrix_latency(self) + self.hands_over * Handover.latency
+        before = StreamRegister.latency + self.row_queue * SkipQueue.latency
+        return before + front + matrix_latency(self) + self.hands_over * Handover.latency
 
     def component(self) -> "WindowProjection":
         return WindowProjection(self)
@@ -98,6 +104,8 @@ class WindowEngine(ConstantConfig, Engine):
     def memories(self) -> Inventory:
         if self.slides and self.lines:
             yield from under(SLIDING, inventory(self.line_buffer))
+        if self.row_queue:
+            yield from under(ROW_QUEUE, inventory(self.waiting_row.queue))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
         return {"field": self.line_buffer.shape} if self.slides and self.lines else {}
@@ -143,6 +151,8 @@ class WindowEngine(ConstantConfig, Engine):
             found += Features(tree=self.lanes * self.accumulator_bits)
         if self.hands_over:
             found += Features(ring=self.lanes * self.accumulator_bits)
+        if self.row_queue:
+            found += Features(stream=source.group * source.burst_bits)
         if self.slides:
             rows, columns = self.window.rows, self.window.columns
             choices = self.plane_groups * source.timesteps
@@ -179,7 +189,8 @@ class WindowEngine(ConstantConfig, Engine):
 
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
         matrix = MatrixTiming(self, neurons)
-        return (SlidingTiming(self, matrix) if self.slides else PassingTiming(self, matrix)), matrix
+        front = SlidingTiming(self, matrix) if self.slides else PassingTiming(self, matrix)
+        return (RowQueueTiming(self.waiting_row, front) if self.row_queue else front), matrix
 
 
 def window_engine(
@@ -226,6 +237,7 @@ def unchecked_engine(
         arriving=source,
         window=projection.window((source.height, source.width)),
         slides=plan.slides,
+        row_queue=plan.row_queue,
         lanes=plan.lanes,
         folds=plan.folds,
         planes=plan.planes,
@@ -252,6 +264,8 @@ def unfit(engine: ConstantConfig) -> str | None:
     if engine.table_inputs not in (4, 6):
         return f"has no tables of {engine.table_inputs} inputs"
     if not engine.slides:
+        if engine.row_queue:
+            return "takes beat by beat what would wait in its row queue"
         whole = engine.window.area == source.height * source.width and engine.windows == 1
         if not whole or engine.folds > 1 or engine.planes != source.burst_bits:
             return "takes beat by beat only all bit-planes of a source that is the only window, in one fold"
@@ -267,7 +281,7 @@ def unfit(engine: ConstantConfig) -> str | None:
 
 
 class WindowProjection(wiring.Component):
-    """``register -> sliding window or passing slices -> matrix -> hand-over``, in neuron-major order.
+    """``row queue -> register -> sliding window or passing slices -> matrix -> hand-over``, in neuron-major order.
 
     Loop nest: window -> fold -> timestep -> slices. Throughput: one slice per cycle, whatever the bursts are, or P / M
     cycles per sum if that takes longer. Latency: ``latency`` cycles from the beat that completes a window to its first
@@ -294,7 +308,12 @@ class WindowProjection(wiring.Component):
         front: Any = SlidingWindow(config) if config.slides else PassingSlices(config)
         m.submodules[SLIDING if config.slides else "passing"] = front
         m.submodules.matrix = matrix = Matrix(config)
-        connect(m, flipped(self.bursts), arrival.arriving)
+        if config.row_queue:
+            m.submodules[ROW_QUEUE] = waiting = SkipQueue(config.waiting_row)
+            connect(m, flipped(self.bursts), waiting.arriving)
+            connect(m, waiting.leaving, arrival.arriving)
+        else:
+            connect(m, flipped(self.bursts), arrival.arriving)
         connect(m, arrival.leaving, front.arriving)
         connect(m, front.slices, matrix.slices)
         m.d.comb += self.working.eq(front.slices.valid & front.slices.ready)

@@ -15,6 +15,7 @@ def window_plans(
     limit: float,
     table_inputs: int,
     merged_steps: int,
+    row_queue: bool = False,
 ) -> Iterator[WindowPlan]:
     """For each number of bit-planes at a time the plan with the fewest lanes that stays under the limit, or, if none
     does, with the most: logic grows with the lanes, and cycles with the folds.
@@ -25,6 +26,7 @@ def window_plans(
         limit: cycles per frame.
         table_inputs: inputs of a LUT.
         merged_steps: as in :class:`hw.engines.window.config.ConstantConfig`.
+        row_queue: whether the source sends row by row with pauses, so that windows over it need a row queue.
     """
     channels = len(projection.weights)
     for slides in (False, True):
@@ -37,6 +39,7 @@ def window_plans(
                     planes=planes,
                     table_inputs=table_inputs,
                     slides=slides,
+                    row_queue=slides and row_queue,
                     field_memory="block",
                 )
                 engine = unchecked_engine(

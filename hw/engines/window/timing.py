@@ -1,9 +1,12 @@
 """Exact timing of the window engine, see :mod:`hw.timing`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from hw.engines.engine import EngineInput
 from hw.engines.window.config import ConstantConfig
 from hw.engines.window.matrix import matrix_latency
+from hw.neurons.config import QueueConfig
+from hw.neurons.skip_queue import SkipTiming
 from hw.timing import LONG_AGO, CurrentConsumer, PipelineClock
 
 
@@ -125,3 +128,31 @@ class SlidingTiming:
             for y, row_closes in enumerate(rows.closes):
                 for x, column_closes in enumerate(columns.closes):
                     yield y < rows.extent and x < columns.extent, row_closes and column_closes
+
+
+class RowQueueTiming:
+    """A row queue in front of an engine."""
+
+    def __init__(self, config: QueueConfig, engine: EngineInput) -> None:
+        self.queue, self.engine = SkipTiming(config), engine
+
+    def offer(self, at: int) -> int:
+        """A beat, and all sums that can be computed once it has arrived."""
+        return self._pass_on(at, self.engine.offer)
+
+    def arrive(self, at: int) -> int:
+        """A beat enters the queue, and leaves it as soon as the engine takes it."""
+        return self._pass_on(at, self.engine.arrive)
+
+    def advance(self) -> bool:
+        """As the engine does."""
+        return self.engine.advance()
+
+    def release(self, at: int) -> None:
+        """The ring is free from cycle ``at`` on."""
+        self.engine.release(at)
+
+    def _pass_on(self, at: int, taken_by_engine: Callable[[int], int]) -> int:
+        taken = self.queue.offer(at)
+        self.queue.take(taken_by_engine(self.queue.available()))
+        return taken
