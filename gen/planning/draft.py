@@ -104,7 +104,7 @@ class Draft:
     def keeps_up(self, source: str, group: int, limit: float) -> bool:
         """Whether the origin of ``source`` can send all its beats under the limit of cycles per frame; not asked where
         no layer can be so fast."""
-        if self.scope.table_inputs is None:
+        if self.scope.lut is None:
             return True
         return self.stream(self.network.origin(source), group).beats_per_inference <= limit
 

@@ -98,7 +98,7 @@ class Forms:
                 lanes=lanes,
                 most_banks=self.scope.most_banks,
                 widest_beat=self.scope.widest_beat,
-                table_inputs=self.scope.table_inputs if node.name in self._windows else None,
+                lut=self.scope.lut if node.name in self._windows else None,
                 skipped=skipped,
                 widths=self._widths.get(node.name),
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from boards.board import Board
+from hw.engines.window.tables import LutShape
 
 Objective = Literal["fps", "latency", "area"]
 """The fastest design that fits; the one whose first result comes earliest; the smallest."""
@@ -19,7 +20,7 @@ class Scope:
         widest_beat: channels of the widest beat between stages.
         lane_multiples: what a layer's lanes are rounded up to, in turn, if its beats are too narrow for its reader.
         input_groups: channels of the input's beats, where it is one flat position.
-        table_inputs: inputs of a LUT, for window engines; None: every layer has event engines.
+        lut: LUTs of the chip, for window engines; None: every layer has event engines.
         headroom: how many times its expected cycles an engine gets whose cycles depend on the image: while an image
             takes longer than the mean, the other layers wait.
         window_layers: so many layers, from the input on, may have window engines: where few weights meet many positions
@@ -30,7 +31,7 @@ class Scope:
     widest_beat: int
     lane_multiples: tuple[int, ...]
     input_groups: tuple[int, ...]
-    table_inputs: int | None = None
+    lut: LutShape | None = None
     headroom: float = 1.0
     window_layers: int = 0
 
@@ -54,7 +55,7 @@ def scopes_of(objective: Objective | None, board: Board, layers: int) -> list[Sc
             widest_beat=128,
             lane_multiples=(4, 8, 16, 32, 64),
             input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
-            table_inputs=len(board.family.lut.inputs),
+            lut=board.family.lut.shape,
             headroom=1.1,
             window_layers=windows,
         )

@@ -12,6 +12,7 @@ from hw.engines.engine import numbered
 from hw.engines.event.engine import EventPlan
 from hw.engines.registry import EnginePlan
 from hw.engines.window.proposals import window_plans
+from hw.engines.window.tables import LutShape
 from hw.memory import MemoryStyle
 from hw.neurons.plans import NeuronPlan, UnrolledPlan
 from hw.stages.stage import Room, StagePlan
@@ -72,8 +73,8 @@ def population_plans(node: Population, room: Room) -> Iterator[PopulationPlan]:
     if all(stream.merged == 1 for stream in room.streams):
         yield from with_event_engines(node, room)
     single = [one.recurrent for one in room.network.projections_into(node.name)] == [False]
-    if room.table_inputs is not None and single and room.schedule == "position_major":
-        yield from with_window_engine(node, room, room.table_inputs)
+    if room.lut is not None and single and room.schedule == "position_major":
+        yield from with_window_engine(node, room, room.lut)
 
 
 def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]:
@@ -93,7 +94,7 @@ def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]
             )
 
 
-def with_window_engine(node: Population, room: Room, table_inputs: int) -> Iterator[PopulationPlan]:
+def with_window_engine(node: Population, room: Room, lut: LutShape) -> Iterator[PopulationPlan]:
     """Plans with a window engine, with each kind of bank of neurons."""
     projection, [source] = room.network.weighted_projection(node.name), room.streams
     plans = window_plans(
@@ -101,7 +102,7 @@ def with_window_engine(node: Population, room: Room, table_inputs: int) -> Itera
         source,
         lanes=room.lanes,
         limit=room.limit,
-        table_inputs=table_inputs,
+        lut=lut,
         merged_steps=1,
         # A pooling sends all its windows of a row while the last of their source rows arrives.
         row_queue=isinstance(room.network.node(projection.source), Pooling) and source.width > 1,

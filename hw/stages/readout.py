@@ -115,13 +115,13 @@ class ReadoutStage(Stage):
             folds = math.ceil(node.shape[0] / lanes)
             for banks in room.banks[0]:
                 yield EventPlan(lanes=lanes, folds=folds, banks=banks, weight_memory="block", field_memory="block")
-        if room.table_inputs is not None and len(room.streams) == 1 and room.schedule == "position_major":
+        if room.lut is not None and len(room.streams) == 1 and room.schedule == "position_major":
             yield from window_plans(
                 room.network.weighted_projection(node.name),
                 source,
                 lanes=room.lanes,
                 limit=room.limit,
-                table_inputs=room.table_inputs,
+                lut=room.lut,
                 merged_steps=source.timesteps,
             )
 

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import Out
 from hw.coverage import ComputedRun, CoverPoint
 from hw.divisors import divisors
 from hw.engines.engine import Engine, Expectation, WorkTiming, numbered
+from hw.engines.window.tables import LutShape
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
 from hw.neurons.config import NeuronConfig
@@ -142,7 +143,7 @@ class Room:
         lanes: numbers of lanes that are worth trying.
         most_banks: the largest number of banks.
         widest_beat: channels of the widest beat.
-        table_inputs: inputs of a LUT, if weights may be constants in logic; otherwise None.
+        lut: LUTs of the chip, if weights may be constants in logic; otherwise None.
         skipped: beat widths of the skips into it; 0 for widths not yet decided.
         widths: widths of registers and constants, fixed for later networks; None for those that this network needs.
     """
@@ -154,7 +155,7 @@ class Room:
     lanes: Sequence[int]
     most_banks: int
     widest_beat: int
-    table_inputs: int | None
+    lut: LutShape | None
     skipped: Sequence[int]
     widths: Widths | None
 

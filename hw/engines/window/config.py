@@ -63,7 +63,8 @@ class ConstantConfig:
         lanes: P, neurons whose sums are computed at the same time.
         folds: passes over every window.
         planes: bit-planes of every burst that are taken at the same time.
-        table_inputs: inputs of the chip's LUTs.
+        lut_inputs: inputs of the chip's LUTs.
+        table_inputs: inputs of a table.
         cores: currents in one beat.
         merged_steps: timesteps that are accumulated into one sum (readout: all; populations: 1).
         repeats: how often each sum is handed on (direct input: once for every timestep).
@@ -81,6 +82,7 @@ class ConstantConfig:
     lanes: int
     folds: int
     planes: int
+    lut_inputs: int
     table_inputs: int
     cores: int
     merged_steps: int

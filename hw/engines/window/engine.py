@@ -56,7 +56,8 @@ class WindowPlan:
         lanes: P, neurons whose sums are computed at the same time.
         folds: passes over every window that cover all channels, ``ceil(channels / lanes)``.
         planes: bit-planes of every burst that are taken at the same time.
-        table_inputs: inputs of the chip's LUTs.
+        lut_inputs: inputs of the chip's LUTs.
+        table_inputs: inputs of a table: so many, or one or two more, since multiplexers join LUTs.
         slides: whole windows are taken at a time; otherwise the beats of a source that is the only window.
         row_queue: a queue for one row of the source stands in front, for a source that sends row by row with pauses.
         field_memory: memory style of the line buffer and of the row queue, if there are such.
@@ -67,6 +68,7 @@ class WindowPlan:
     lanes: int
     folds: int
     planes: int
+    lut_inputs: int
     table_inputs: int
     slides: bool
     row_queue: bool
@@ -146,7 +148,9 @@ class WindowEngine(ConstantConfig, Engine):
 
     def features(self) -> Features:
         source, matrix = self.arriving, self.matrix
-        found = matrix.features() + Features(stream=source.group * source.burst_bits, tree_register=matrix.inputs)
+        found = matrix.features(self.lut_inputs) + Features(
+            stream=source.group * source.burst_bits, tree_register=matrix.inputs
+        )
         if self.slices > 1:
             found += Features(tree=self.lanes * self.accumulator_bits)
         if self.hands_over:
@@ -241,6 +245,7 @@ def unchecked_engine(
         lanes=plan.lanes,
         folds=plan.folds,
         planes=plan.planes,
+        lut_inputs=plan.lut_inputs,
         table_inputs=plan.table_inputs,
         cores=cores,
         merged_steps=merged_steps,
@@ -261,8 +266,8 @@ def unfit(engine: ConstantConfig) -> str | None:
         return f"of {engine.lanes} lanes for {channels} channels leaves lanes idle"
     if source.burst_bits % engine.planes:
         return f"cannot take {engine.planes} of {source.burst_bits} bit-planes at a time"
-    if engine.table_inputs not in (4, 6):
-        return f"has no tables of {engine.table_inputs} inputs"
+    if engine.lut_inputs not in (4, 6) or not 0 <= engine.table_inputs - engine.lut_inputs <= 2:
+        return f"has no tables of {engine.table_inputs} inputs from LUTs of {engine.lut_inputs}"
     if not engine.slides:
         if engine.row_queue:
             return "takes beat by beat what would wait in its row queue"

@@ -2,7 +2,8 @@
 
 A lane's sum is ``sum over input bits of weight * bit``. The bits are dealt out to tables of as many inputs as a LUT of
 the chip has; each bit of a table's output is then one LUT, whatever the weights are. Where the weights depend on a
-phase, the number of the phase takes some of the inputs.
+phase, the number of the phase takes some of the inputs; then tables of more inputs, each bit two or four LUTs, may need
+less logic, since there are fewer of them to add.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,19 @@ from numpy.typing import NDArray
 
 from hw.features import Features
 from qblif.network.checks import IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class LutShape:
+    """What one LUT of a chip can be, and several that fixed multiplexers join.
+
+    Attributes:
+        inputs: inputs of a LUT.
+        most: inputs of the largest table that LUTs and the multiplexers beside them make.
+    """
+
+    inputs: int
+    most: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +81,7 @@ class ConstantMatrix:
 
     Args:
         weights: int64 (phases, lanes, input bits).
-        table_inputs: inputs of a LUT.
+        table_inputs: inputs of a table.
     """
 
     def __init__(self, weights: IntArray, table_inputs: int) -> None:
@@ -148,8 +162,8 @@ class ConstantMatrix:
                         found[phase, lane, bit] += table.output(phase << len(table.inputs) | 1 << place)
         return found
 
-    def features(self) -> Features:
-        """Its logic: LUTs of tables, bits of adders, and bits of registers that only delay."""
+    def features(self, lut_inputs: int) -> Features:
+        """Its logic: LUTs of ``lut_inputs`` inputs for tables, bits of adders, and bits of registers that only delay."""
         tables, *trees = self.levels
         adders = delays = 0
         below = tables
@@ -159,6 +173,17 @@ class ConstantMatrix:
             adders += int(level.bits[both].sum())
             delays += int(level.bits[~both].sum())
             below = level
-        spread = max(0, self.phase_bits + self.bits_per_table - self.table_inputs)
-        bits = int(tables.bits.sum())
-        return Features(table=bits << spread, table_register=bits, tree=adders, tree_register=delays)
+        luts = self._luts_of_tables(lut_inputs)
+        return Features(table=luts, table_register=int(tables.bits.sum()), tree=adders, tree_register=delays)
+
+    def _luts_of_tables(self, lut_inputs: int) -> int:
+        """LUTs of all tables: a bit of an output depends on the inputs whose weights are no multiples of twice its
+        value, and takes several LUTs if these are more than one LUT has."""
+        bits, weights = self.levels[0].bits, self._dealt[1]
+        if self.phase_bits + self.bits_per_table <= lut_inputs:
+            return int(bits.sum())
+        total = 0
+        for bit in range(int(bits.max())):
+            read = (weights % (2 << bit) != 0).any(axis=0).sum(axis=2) + self.phase_bits
+            total += int((1 << np.maximum(0, read - lut_inputs))[bits > bit].sum())
+        return total
