@@ -46,10 +46,9 @@ class LutCell:
         Without them yosys would turn each into a tree of multiplexers first, and spend most of its time on them.
         Verilog's shift is as wide as the constant, so it is narrowed to the one bit that is used before it is mapped.
         """
-        most = self.shape.most
-        sizes = "\n".join(
-            f"    if ({'1' if size == len(self.inputs) else f'B_WIDTH == {size}'}) begin\n{self._cells(size)}\n    end else"
-            for size in range(most, len(self.inputs) - 1, -1)
+        least, most = self.shape.inputs, self.shape.most
+        joined = "".join(
+            f"    if (B_WIDTH == {size}) begin\n{self._cells(size)}\n    end else\n" for size in range(most, least, -1)
         )
         return f"""\
 proc
@@ -73,7 +72,8 @@ module constant_table (A, B, Y);
   wire [{most - 1}:0] address = B;
   localparam [{(1 << most) - 1}:0] WORD = _TECHMAP_CONSTVAL_A_;
   generate
-{sizes} begin
+{joined}    begin
+{self._cells(least)}
     end
   endgenerate
 endmodule

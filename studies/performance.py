@@ -83,7 +83,6 @@ CASES = (
         clock_mhz=80,
         count=20,
         until="bitstream",
-        target_fps=30_000,
     ),
     Case(network="cifar10_cnn", data="cifar10", board="arty_a7_100", clock_mhz=100, count=5),
 )

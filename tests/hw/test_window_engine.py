@@ -128,7 +128,7 @@ def test_convolutions(window, row_queue, pauses):
 def test_lanes_planes_and_cores(first, second, coding):
     network = convolutions(2, coding, kernel=3, padding=1)
     plan = plan_for(network, first={"lanes": first["lanes"]}, second={"lanes": second["lanes"]})
-    readout = {"lanes": 3, "planes": 2, "slides": True}
+    readout = {"lanes": 3, "planes": 2, "slides": True, "lut_inputs": 4, "table_inputs": 5}
     plan = with_windows(network, plan, first=first, second=second, readout=readout)
     check(network, plan)
     check_cycles(network, plan)

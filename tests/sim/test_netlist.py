@@ -49,15 +49,17 @@ def test_a_small_network(family, tmp_path):
 @needs_icarus
 @pytest.mark.icarus
 @pytest.mark.slow
-@pytest.mark.parametrize("family", NETLISTS)
-def test_window_engines(family, tmp_path):
-    """Constants of weights as LUTs of the family, behind a line buffer and behind passing beats."""
-    network = convolutions(2, kernel=3, padding=1)
+@pytest.mark.parametrize(
+    ("family", "lut", "joined"), [("ecp5", 4, 0), ("ecp5", 4, 1), ("ecp5", 4, 2), ("ice40", 4, 0), ("xilinx", 6, 0)]
+)
+def test_window_engines(family, lut, joined, tmp_path):
+    """Constants of weights as LUTs of the family and as joined LUTs, behind a line buffer and behind a row queue."""
+    network, tables = convolutions(2, kernel=3, padding=1), {"lut_inputs": lut, "table_inputs": lut + joined}
     plan = with_windows(
         network,
         plan_for(network, first={"lanes": 4}, second={"lanes": 3, "cores": 1, "group": 1}),
-        first={"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 8},
-        second={"lanes": 3, "planes": 1, "slides": True, "cores": 3, "group": 3},
+        first={"lanes": 4, "planes": 2, "slides": True, "cores": 4, "group": 8, **tables},
+        second={"lanes": 3, "planes": 1, "slides": True, "row_queue": True, "cores": 3, "group": 3, **tables},
     )
     config = netlist_config(network, plan, family)
     inferences = inferences_of(network, random_bursts(network, 4))

@@ -163,7 +163,7 @@ class ConstantMatrix:
         return found
 
     def features(self, lut_inputs: int) -> Features:
-        """Its logic: LUTs of ``lut_inputs`` inputs for tables, bits of adders, and bits of registers that only delay."""
+        """Its logic: LUTs of ``lut_inputs`` inputs for tables, bits of adders, bits of registers that only delay."""
         tables, *trees = self.levels
         adders = delays = 0
         below = tables
