@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hw.memory import MemoryStyle
 from hw.schedule import SCHEDULES, Schedule
 from hw.stages.registry import PLANS
-from hw.stages.stage import StagePlan
+from hw.stages.stage import ADDED, StagePlan
 from qblif.errors import UserError
 from qblif.reading import brief, read_json, shown
 
@@ -80,7 +80,9 @@ def described(part: Any) -> Any:
     if not is_dataclass(part):
         return part
     kind = {"type": part.type} if hasattr(part, "type") else {}
-    return {**kind, **{field.name: described(getattr(part, field.name)) for field in fields(part)}}
+    values = {field: getattr(part, field.name) for field in fields(part)}
+    left_out = {field for field, value in values.items() if field.metadata == ADDED and value == field.default}
+    return {**kind, **{field.name: described(value) for field, value in values.items() if field not in left_out}}
 
 
 def plan_from(content: dict[str, Any]) -> Plan:
@@ -122,6 +124,8 @@ def checked(part: type[Any], content: Any, where: str) -> Any:
     hints, counted = get_type_hints(part), not hasattr(part, "__post_init__")
     values = {}
     for field in fields(part):
+        if field.metadata == ADDED and field.name not in left:
+            continue
         value, hint = left.pop(field.name), hints[field.name]
         choices = get_args(hint)
         kinds = part_kinds(hint)

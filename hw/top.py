@@ -62,7 +62,7 @@ class NetworkTop(wiring.Component):
     Ports:
         bursts: the input's beats (docs/design.md, stream order); a direct input is sent once per inference. No beat is
             taken during a restart.
-        results: ``result_layout``; one beat per class.
+        results: ``result_layout``.
         rst: 1 for one cycle or more to restart: the network drops everything that it has taken.
         restarting: a restart is in progress; 1 from the cycle after ``rst``.
         sources_reset: reset of the components that send ``bursts`` and take ``results``, so that no old beat is left.

@@ -143,12 +143,13 @@ def read_states(path: Path, neurons: NeuronConfig) -> IntArray:
 
 def unpack_results(log: Log, readout: ReadoutConfig) -> tuple[IntArray, IntArray, IntArray]:
     """Logits (inferences, classes), winners (inferences,) and the cycle in which each class left."""
-    logit_bits, winner_bits = readout.logit_bits, (readout.classes - 1).bit_length() or 1
-    logits = fields(log.payloads, 1, logit_bits, is_signed=True)
-    winners = fields(log.payloads[:, logit_bits:], 1, winner_bits, is_signed=False)[:, 0]
-    ends = fields(log.payloads[:, logit_bits + winner_bits :], 1, 1, is_signed=False)[:, 0] == 1
+    together, winner_bits = readout.classes_per_beat, (readout.classes - 1).bit_length() or 1
+    above = together * readout.logit_bits
+    logits = fields(log.payloads, together, readout.logit_bits, is_signed=True)
+    winners = fields(log.payloads[:, above:], 1, winner_bits, is_signed=False)[:, 0]
+    ends = fields(log.payloads[:, above + winner_bits :], 1, 1, is_signed=False)[:, 0] == 1
     inferences = int(ends.sum())
-    if (np.flatnonzero(ends) % readout.classes != readout.classes - 1).any() or len(ends) % readout.classes:
+    if (np.flatnonzero(ends) % readout.beats != readout.beats - 1).any() or len(ends) % readout.beats:
         raise ValueError("the results' last flag is not on every last class, and only there")
     return complete_inferences(logits, (inferences, readout.classes)), winners[ends], log.cycles[ends]
 

@@ -73,7 +73,7 @@ def testbench_verilog(config: TopConfig, *, taps: bool) -> str:
             payload_width(members, "results"),
             "results_valid & results_ready",
             "results_payload",
-            config.readout.classes,
+            config.readout.beats,
             0,
         )
     ]

@@ -9,11 +9,12 @@ import numpy as np
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
 from hw.configure import input_stream
+from hw.divisors import divisors
 from hw.engines.event.engine import EventEngine
 from hw.plan import Plan
 from hw.schedule import Schedule
 from hw.stages.population import PopulationStage
-from hw.stages.readout import ReadoutStage
+from hw.stages.readout import ReadoutConfig, ReadoutStage, logits_of, result_layout
 from hw.stages.stage import Stage
 from qblif.network.graph import Network
 from qblif.network.nodes import Leak, Population, Readout
@@ -82,6 +83,7 @@ def random_plan(network: Network, seed: int, schedule: Schedule | None = None) -
         folds = math.ceil(target.shape[0] / count)
         styles = {field: ("block", "distributed")[random.integers(2)] for field in ("field_memory", "membrane_memory")}
         weights, constants = (("block", "logic")[random.integers(2)] for _ in range(2))
+        together = math.gcd(count, target.shape[0]) if planned.schedule == "position_major" else 1
         layers.append(
             altered(
                 layer,
@@ -94,10 +96,18 @@ def random_plan(network: Network, seed: int, schedule: Schedule | None = None) -
                 constants_memory=constants,
                 skip_memory=styles["field_memory"],
                 state_memory=styles["membrane_memory"],
+                # Drawn apart from the rest, which stays what it was before results had several classes per beat.
+                classes_per_beat=int(np.random.default_rng(seed).choice(divisors(together))),
                 **styles,
             )
         )
     return dataclasses.replace(planned, input_group=groups["input"], stages=tuple(layers))
+
+
+def logits_in(words: list[int], readout: ReadoutConfig) -> list[int]:
+    """The logits in beats of results."""
+    shape = result_layout(readout)
+    return [int(logit) for word in words for logit in logits_of(shape.from_bits(word))]
 
 
 def random_bursts(network: Network, count: int, seed: int = 0, density: float = 0.5) -> np.ndarray:

@@ -98,6 +98,7 @@ class Forms:
                 lanes=lanes,
                 most_banks=self.scope.most_banks,
                 widest_beat=self.scope.widest_beat,
+                most_classes=self.scope.most_classes,
                 lut=self.scope.lut if node.name in self._windows else None,
                 skipped=skipped,
                 widths=self._widths.get(node.name),

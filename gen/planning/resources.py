@@ -77,8 +77,8 @@ def self_test_resources(family: Family, config: TopConfig, samples: int) -> Stag
     """Resources of the on-chip self-test with ``samples`` reference inputs; nothing for 0 samples."""
     if not samples:
         return part_resources(family, "self-test", Features(), [])
-    beats, logits = samples * config.beats_per_result, samples * config.readout.classes
-    found = [samples_memory(config, beats).shape, expected_memory(config, logits).shape]
+    beats, results = samples * config.beats_per_result, samples * config.readout.beats
+    found = [samples_memory(config, beats).shape, expected_memory(config, results).shape]
     return part_resources(family, "self-test", Features(self_test=1), found)
 
 

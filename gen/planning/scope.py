@@ -18,6 +18,7 @@ class Scope:
     Attributes:
         most_banks: the largest number of banks of an event engine.
         widest_beat: channels of the widest beat between stages.
+        most_classes: classes of the widest beat of the results.
         lane_multiples: what a layer's lanes are rounded up to, in turn, if its beats are too narrow for its reader.
         input_groups: channels of the input's beats, where it is one flat position.
         lut: LUTs of the chip, for window engines; None: every layer has event engines.
@@ -29,6 +30,7 @@ class Scope:
 
     most_banks: int
     widest_beat: int
+    most_classes: int
     lane_multiples: tuple[int, ...]
     input_groups: tuple[int, ...]
     lut: LutShape | None = None
@@ -36,7 +38,13 @@ class Scope:
     window_layers: int = 0
 
 
-ROUTABLE = Scope(most_banks=8, widest_beat=32, lane_multiples=(4, 8), input_groups=(1, 2, 4, 7, 8, 14, 16, 28, 32))
+ROUTABLE = Scope(
+    most_banks=8,
+    widest_beat=32,
+    most_classes=1,
+    lane_multiples=(4, 8),
+    input_groups=(1, 2, 4, 7, 8, 14, 16, 28, 32),
+)
 """Designs that place and route in minutes."""
 
 
@@ -53,6 +61,7 @@ def scopes_of(objective: Objective | None, board: Board, layers: int) -> list[Sc
             # Beyond these the resource model is far too low: MNIST in 16 banks on a 35T took 24,000 LUTs, not 15,900.
             most_banks=ROUTABLE.most_banks,
             widest_beat=128,
+            most_classes=16,
             lane_multiples=(4, 8, 16, 32, 64),
             input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
             lut=board.family.lut.shape,

@@ -12,6 +12,7 @@ from hw.link.cobs import CobsDecoder, CobsEncoder, block_memory, decoded_layout,
 from hw.link.configuration import LinkConfig
 from hw.link.receiver import FrameReceiver, ring_memory
 from hw.link.requests import BeatUnpacker, RequestReader
+from hw.link.results import ResultUnpacker, one_by_one
 from hw.link.steps import ResultStore, StepCounter, stored_memory
 from hw.link.uart import UartReceiver, UartTransmitter
 from hw.memory import Inventory, inventory, under
@@ -52,7 +53,7 @@ class HostLink(wiring.Component):
         transmit line <- CobsEncoder <- FrameSealer <- Answerer <- results
 
     Where requests carry single timesteps, a StepCounter tells the reader which one is next, and the results pass
-    through a ResultStore.
+    through a ResultStore. Results with several classes per beat pass through a ResultUnpacker.
 
     Everything that a ``RESET`` restarts, including the network, is in the domain ``network``. The rest, the serial line
     and the receiver of frames, is in ``sync``. Both have the same clock; ``network`` has no reset signal.
@@ -101,7 +102,7 @@ class HostLink(wiring.Component):
 
         reader, unpacker = RequestReader(config), BeatUnpacker(self.top.input)
         jobs = SyncFIFOBuffered(width=16, depth=JOBS)
-        answerer, answers = Answerer(config, self.top.readout), StreamRegister(framed_layout())
+        answerer, answers = Answerer(config, one_by_one(self.top.readout)), StreamRegister(framed_layout())
         sealer, sealed = FrameSealer(), StreamRegister(framed_layout())
         encoder, uart_transmitter = CobsEncoder(), UartTransmitter(config.divisor)
         m.submodules.reader = resettable(reader)
@@ -142,7 +143,13 @@ class HostLink(wiring.Component):
             results = StreamRegister(result_layout(self.top.readout))
             m.submodules.results = resettable(results)
             connect(m, flipped(self.results), results.arriving)
-            connect(m, results.leaving, answerer.results)
+            if self.top.readout.classes_per_beat == 1:
+                connect(m, results.leaving, answerer.results)
+                return m
+            unpacked = ResultUnpacker(self.top.readout)
+            m.submodules.unpacked_results = resettable(unpacked)
+            connect(m, results.leaving, unpacked.arriving)
+            connect(m, unpacked.leaving, answerer.results)
             return m
         steps, store = StepCounter(config.identity.requests_per_result), ResultStore(self.top.readout)
         m.submodules.steps = resettable(steps)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -11,7 +11,7 @@ from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.logic import counter
 from hw.memory import Inventory, MemoryDeclaration, inventory
-from hw.stages.readout import result_layout
+from hw.stages.readout import logits_of, result_layout
 from hw.stream_register import StreamRegister
 
 
@@ -36,10 +36,20 @@ def samples_memory(config: TopConfig, depth: int, beats: Sequence[int] = ()) -> 
 
 
 def expected_memory(config: TopConfig, depth: int, logits: Sequence[int] = ()) -> MemoryDeclaration:
-    """The expected logits: ``depth`` of them, and their values if these are known."""
-    return MemoryDeclaration(
-        name="expected", depth=depth, layout=signed(config.readout.logit_bits), style="block", words=lambda: logits
-    )
+    """The expected logits: ``depth`` beats of results, and the logits in them if these are known."""
+    together, bits = config.readout.classes_per_beat, config.readout.logit_bits
+
+    def words() -> list[int]:
+        return [packed(logits[first : first + together], bits) for first in range(0, len(logits), together)]
+
+    return MemoryDeclaration(name="expected", depth=depth, layout=signed(together * bits), style="block", words=words)
+
+
+def packed(logits: Sequence[int], bits: int) -> int:
+    """Several logits as one signed number, the first one lowest."""
+    *lower, highest = logits
+    low = sum((logit & (1 << bits) - 1) << bits * place for place, logit in enumerate(lower))
+    return low + (highest << bits * len(lower))
 
 
 def self_test_memories(config: TopConfig, vectors: SelfTestVectors) -> Inventory:
@@ -47,7 +57,12 @@ def self_test_memories(config: TopConfig, vectors: SelfTestVectors) -> Inventory
     if vectors.beats:
         yield from inventory(samples_memory(config, len(vectors.beats), vectors.beats))
     if vectors.logits:
-        yield from inventory(expected_memory(config, len(vectors.logits), vectors.logits))
+        yield from inventory(expected_memory(config, result_beats(config, vectors), vectors.logits))
+
+
+def result_beats(config: TopConfig, vectors: SelfTestVectors) -> int:
+    """Beats of all expected results."""
+    return len(vectors.logits) // config.readout.classes_per_beat
 
 
 class SelfTest(wiring.Component):
@@ -125,23 +140,23 @@ class SelfTest(wiring.Component):
         ]
 
     def _check(self, m: Module, taken: Signal) -> None:
-        logits = self.vectors.logits
-        declaration = expected_memory(self.config, len(logits), logits)
+        beats = result_beats(self.config, self.vectors)
+        declaration = expected_memory(self.config, beats, self.vectors.logits)
         m.submodules[declaration.name] = expected = declaration.memory()
         read = expected.read_port()
-        position, all_seen = counter(m, "position", len(logits), taken)
+        position, all_seen = counter(m, "position", beats, taken)
         m.d.comb += [read.en.eq(1), read.addr.eq(position)]
 
         # The memory's output comes one cycle after the result, and is registered before it is compared.
         all_taken = Signal()
         asked = Signal()
         checking = Signal()
-        asked_logit = Signal.like(self.results.payload.logit, name="asked_logit", reset_less=True)
+        asked_logit = Signal(declaration.layout, name="asked_logit", reset_less=True)
         logit = Signal.like(asked_logit, name="logit")
         expected_logit = Signal.like(asked_logit, name="expected_logit")
         m.d.sync += [
             asked.eq(taken),
-            asked_logit.eq(self.results.payload.logit),
+            asked_logit.eq(Cat(logits_of(self.results.payload))),
             checking.eq(asked),
             logit.eq(asked_logit),
             expected_logit.eq(read.data),

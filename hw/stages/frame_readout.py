@@ -21,6 +21,7 @@ from hw.stages.readout import ReadoutConfig, ReadoutPlan, ReadoutStage, result_l
 from hw.stages.stage import Room, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer
 from hw.widths import proved_widths
+from qblif.errors import UserError
 from qblif.network.checks import IntArray
 from qblif.network.nodes import Leak, Limits, Readout
 
@@ -99,6 +100,8 @@ class FrameReadoutStage(ReadoutStage):
         network = around.network
         projection = network.weighted_projection(node.name)
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
+        if plan.classes_per_beat != 1:
+            raise UserError(f"layer {node.name}: a time-major readout sends one class per beat; make a new plan")
         engine = engine_of(
             projection,
             plan.engine,
@@ -132,7 +135,7 @@ class FrameReadoutStage(ReadoutStage):
 
     @classmethod
     def proposals(cls, node: Readout, room: Room) -> Iterator[FrameReadoutPlan]:
-        for plan in ReadoutStage.proposals(node, room):
+        for plan in ReadoutStage.proposals(node, dataclasses.replace(room, most_classes=1)):
             yield FrameReadoutPlan(**vars(plan), state_memory="block")
 
     @property

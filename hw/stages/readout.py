@@ -3,30 +3,32 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.coverage import ComputedRun, CoverPoint
-from hw.engines.engine import Engine, Expectation
+from hw.divisors import divisors
+from hw.engines.engine import Engine, Expectation, numbered
 from hw.engines.event.engine import EventPlan
 from hw.engines.registry import EnginePlan, engine_of
 from hw.engines.window.proposals import window_plans
 from hw.features import Features
 from hw.layouts import sums_layout
-from hw.logic import counter, times_constant
+from hw.logic import counter, delayed, times_constant
 from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.constants import constants_declaration, constants_features, constants_memory
 from hw.rows_ahead import RowsAhead
 from hw.schedule import Schedule
-from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.stages.stage import ADDED, Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
 from hw.timing import Consumer
 from hw.widths import Widths, proved_widths
+from qblif.errors import UserError
 from qblif.network.bounds import layer_bounds
 from qblif.network.checks import IntArray
 from qblif.network.nodes import Readout
@@ -41,6 +43,7 @@ class ReadoutPlan(StagePlan):
         engine: plan of its projection's engine.
         constants_memory: memory style of biases and exponents.
         widths: as in :class:`hw.stages.population.PopulationPlan`.
+        classes_per_beat: C, classes in one beat of the results; divides the lanes and the classes.
     """
 
     type: ClassVar[str] = "readout"
@@ -48,6 +51,7 @@ class ReadoutPlan(StagePlan):
     engine: EnginePlan
     constants_memory: MemoryStyle
     widths: Widths | None = None
+    classes_per_beat: int = field(default=1, metadata=ADDED)
 
     def memories(self) -> dict[str, MemoryStyle]:
         return {"field": self.engine.field_memory}
@@ -79,18 +83,24 @@ class ReadoutStage(Stage):
         projection = network.weighted_projection(node.name)
         source = around.streams[projection.source]
         widths = proved_widths(network, node, around.schedule) if plan.widths is None else plan.widths
+        if math.gcd(plan.engine.lanes, len(node.bias)) % plan.classes_per_beat:
+            raise UserError(
+                f"layer {node.name}: {plan.engine.lanes} lanes and {len(node.bias)} classes cannot leave in beats of "
+                f"{plan.classes_per_beat} classes; make a new plan"
+            )
         engine = engine_of(
             projection,
             plan.engine,
             source,
             layer=node.name,
-            cores=1,
+            cores=plan.classes_per_beat,
             merged_steps=source.timesteps,
             repeats=1,
             accumulator_bits=widths.accumulator,
         )
         readout = ReadoutConfig(
             classes=len(node.bias),
+            classes_per_beat=plan.classes_per_beat,
             repeats=network.timesteps // network.steps(projection.source),
             bias=tuple((node.bias * network.timesteps).tolist()),
             exponent=tuple(node.exponent.tolist()),
@@ -105,7 +115,16 @@ class ReadoutStage(Stage):
     @classmethod
     def proposals(cls, node: Readout, room: Room) -> Iterator[ReadoutPlan]:
         for engine in cls._engine_plans(node, room):
-            yield ReadoutPlan(name=node.name, engine=engine, constants_memory=room.constants, widths=room.widths)
+            together = divisors(math.gcd(engine.lanes, node.shape[0]))
+            possible = [classes for classes in together if classes <= room.most_classes]
+            able = [classes for classes in possible if engine.folds * (engine.lanes // classes + 1) <= room.limit]
+            yield ReadoutPlan(
+                name=node.name,
+                engine=engine,
+                constants_memory=room.constants,
+                widths=room.widths,
+                classes_per_beat=able[0] if able else possible[-1],
+            )
 
     @classmethod
     def _engine_plans(cls, node: Readout, room: Room) -> Iterator[EnginePlan]:
@@ -136,7 +155,7 @@ class ReadoutStage(Stage):
 
     @property
     def latency(self) -> int:
-        return self.engine.latency + ReadoutUnit.latency
+        return self.engine.latency + readout_latency(self.readout)
 
     def memories(self) -> Inventory:
         yield from self.engine_memories()
@@ -146,7 +165,10 @@ class ReadoutStage(Stage):
         return self.engine.choosable_memories()
 
     def features(self) -> Features:
-        features = self.engine.features() + Features(stage=1, readout=self.readout.logit_bits)
+        together, bits = self.readout.classes_per_beat, self.readout.logit_bits
+        features = self.engine.features() + Features(stage=1, readout=together * bits)
+        waiting = together * bits * tournament_rounds(self.readout)
+        features += Features(tree=2 * bits * (together - 1), tree_register=waiting)
         return features + constants_features(self.readout)
 
     def rows_ahead(self, found: Mapping[str, RowsAhead]) -> RowsAhead | None:
@@ -154,14 +176,15 @@ class ReadoutStage(Stage):
 
     def expected_cycles(self, expectation: Expectation) -> StageCycles:
         cycles = self.engine.expected_cycles(expectation)
-        sums = self.engine.folds * (self.engine.lanes + self.engine.hands_over)
+        beats = self.engine.lanes // self.readout.classes_per_beat
+        sums = self.engine.folds * (beats + self.engine.hands_over)
         return StageCycles(arrival=cycles.arrival, array=cycles.array, neurons=float(sums))
 
     def most_cycles(self) -> int:
         return self.engine.most_cycles()
 
     def timing(self, reader: Consumer | None, bursts: Mapping[str, IntArray]) -> StageTiming:
-        readout = ReadoutTiming(self.readout.classes, self.engine.lanes, self.engine.folds)
+        readout = ReadoutTiming(self.readout, self.engine.lanes, self.engine.folds)
         arrival, work = self.engine.timing(readout, bursts[self.engine.source])
         return StageTiming(inlets=(arrival,), work=(work,), finished=readout.finished)
 
@@ -181,7 +204,13 @@ class ReadoutStage(Stage):
         return ReadoutUnit(self.readout, lanes_total=self.engine.lanes * self.engine.folds)
 
     def figures(self) -> dict[str, Any]:
-        return {**self.engine.figures(), "cores": 1, "group": 1, "potential_bits": self.readout.logit_bits}
+        together = self.readout.classes_per_beat
+        return {
+            **self.engine.figures(),
+            "cores": together,
+            "group": together,
+            "potential_bits": self.readout.logit_bits,
+        }
 
 
 def class_points(name: str, run: ComputedRun) -> list[CoverPoint]:
@@ -217,10 +246,11 @@ def class_points(name: str, run: ComputedRun) -> list[CoverPoint]:
 class ReadoutConfig:
     """The configuration of a :class:`Readout`; ``bias`` (of all timesteps) and ``exponent``: (classes,).
 
-    ``repeats``: how often the sum counts (direct input into the readout: T).
+    ``repeats``: how often the sum counts (direct input into the readout: T); ``classes_per_beat``: C.
     """
 
     classes: int
+    classes_per_beat: int = 1
     repeats: int
     bias: tuple[int, ...]
     exponent: tuple[int, ...]
@@ -231,98 +261,167 @@ class ReadoutConfig:
     logit_bits: int
 
     @property
+    def beats(self) -> int:
+        """Beats of a result."""
+        return self.classes // self.classes_per_beat
+
+    @property
     def constants(self) -> MemoryDeclaration:
-        """Biases and exponents, class after class."""
-        return constants_declaration(self, per_word=1)
+        """Biases and exponents, beat after beat."""
+        return constants_declaration(self, per_word=self.classes_per_beat)
 
 
 def result_layout(config: ReadoutConfig) -> data.StructLayout:
-    """Payload of the network's output: one beat per class, in order.
+    """Payload of the network's output: the classes in order, C in each beat.
 
-    ``logit``: L of this class; ``winner``: first class with the largest logit so far, so on the beat with
-    ``last`` it is the network's answer.
+    ``logit``: L of this class, or, if C > 1, ``logits``: those of C classes, the first one lowest; ``winner``: first
+    class with the largest logit so far, so on the beat with ``last`` it is the network's answer.
     """
-    return data.StructLayout(
-        {"logit": signed(config.logit_bits), "winner": unsigned(bits_for(config.classes - 1)), "last": 1}
-    )
+    one, together = signed(config.logit_bits), config.classes_per_beat
+    logits = {"logit": one} if together == 1 else {"logits": data.ArrayLayout(one, together)}
+    return data.StructLayout({**logits, "winner": unsigned(bits_for(config.classes - 1)), "last": 1})
+
+
+def logits_of(result: Any) -> list[Value]:
+    """The logits in a beat of :func:`result_layout`."""
+    return [result.logit] if "logit" in result.shape().members else list(result.logits)
 
 
 class ReadoutUnit(wiring.Component):
     """``L = repeats * (sum << e) + bias`` and its first maximum (docs/design.md, integer form).
 
-    The bias covers all timesteps together. Throughput: one class per cycle. Latency: ``latency`` = 3 cycles
-    from a sum to its beat. Sums of lanes beyond the last class are dropped.
+    ::
+
+        sums --> register | logits | rounds of comparisons of two | largest so far --> results
+        cycle       1         2          2 + rounds                   3 + rounds
+
+    The bias covers all timesteps together. Throughput: C classes per cycle, without a gap between results. Latency:
+    ``latency`` cycles from a sum to its beat. Sums of lanes beyond the last class are dropped.
 
     Ports:
-        currents: ``sums_layout(1, accumulator_bits)``, ``lanes_total`` beats per inference.
+        currents: ``sums_layout(C, accumulator_bits)``, ``lanes_total / C`` beats per inference.
         results: ``result_layout(config)``.
     """
-
-    latency = 3
 
     def __init__(self, config: ReadoutConfig, *, lanes_total: int) -> None:
         self.config, self.lanes_total = config, lanes_total
         super().__init__(
             {
-                "currents": In(stream.Signature(sums_layout(1, config.accumulator_bits))),
+                "currents": In(stream.Signature(sums_layout(config.classes_per_beat, config.accumulator_bits))),
                 "results": Out(stream.Signature(result_layout(config))),
             }
         )
 
+    @property
+    def latency(self) -> int:
+        return readout_latency(self.config)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, result = self.config, self.results.payload
+        together, beats = config.classes_per_beat, config.beats
         advance = Signal()
         taken = Signal()
-        index, lanes_end = counter(m, "lane", self.lanes_total, taken)
+        index, lanes_end = counter(m, "lane", self.lanes_total // together, taken)
         next_index = Mux(lanes_end, 0, index + 1)
         rows, begun = constants_memory(m, config, advance=advance, taken=taken, row=index, next_row=next_index)
-        constants = rows[0]
         m.d.comb += [
             advance.eq(~self.results.valid | self.results.ready),
             self.currents.ready.eq(advance & begun),
             taken.eq(self.currents.valid & self.currents.ready),
         ]
 
+        def registers(name: str, bits: int) -> list[Signal]:
+            """A signed register for each class of a beat."""
+            names = [numbered(name, place) for place in range(together)]
+            return [Signal(signed(bits), name=one, reset_less=True) for one in names]
+
         taken_valid = Signal()
-        taken_class = Signal(range(config.classes), reset_less=True)
-        taken_sum = Signal(signed(config.accumulator_bits), reset_less=True)
+        taken_class = Signal(range(max(2, beats)), reset_less=True)
+        taken_sums = registers("taken_sum", config.accumulator_bits)
         logit_valid = Signal()
-        logit_class = Signal(range(config.classes), reset_less=True)
-        logit = Signal(signed(config.logit_bits), reset_less=True)
-        best = Signal(signed(config.logit_bits), reset_less=True)
-        leads = Signal()
-        m.d.comb += leads.eq((logit_class == 0) | (logit > best))
-        scaled = taken_sum << constants.exponent if config.exponent_bits else taken_sum
+        logit_class = Signal(range(max(2, beats)), reset_less=True)
+        logits = registers("logit", config.logit_bits)
+        scaled = [
+            taken_sum << constants.exponent if config.exponent_bits else taken_sum
+            for taken_sum, constants in zip(taken_sums, rows, strict=True)
+        ]
         with m.If(advance):
             m.d.sync += [
-                taken_valid.eq(taken & (index < config.classes)),
+                taken_valid.eq(taken & (index < beats)),
                 taken_class.eq(index),
-                taken_sum.eq(self.currents.payload[0]),
+                *(taken_sum.eq(self.currents.payload[place]) for place, taken_sum in enumerate(taken_sums)),
                 logit_valid.eq(taken_valid),
                 logit_class.eq(taken_class),
-                logit.eq(times_constant(scaled, config.repeats) + constants.bias),
-                self.results.valid.eq(logit_valid),
-                result.logit.eq(logit),
-                result.last.eq(logit_class == config.classes - 1),
+                *(
+                    logit.eq(times_constant(current, config.repeats) + constants.bias)
+                    for logit, current, constants in zip(logits, scaled, rows, strict=True)
+                ),
             ]
-            with m.If(logit_valid & leads):
-                m.d.sync += [best.eq(logit), result.winner.eq(logit_class)]
+
+        # The classes of a beat meet in pairs, round after round; of equal ones the lower one stays.
+        best = Signal(signed(config.logit_bits), reset_less=True)
+        leads = Signal()
+        rounds = tournament_rounds(config)
+        left: list[tuple[Value, Value]] = [(Const(place), logit) for place, logit in enumerate(logits)]
+        valid = logit_valid
+        for number in range(rounds):
+            left = [
+                self._meet(m, left[first : first + 2], advance, f"{number}_{first // 2}")
+                for first in range(0, len(left), 2)
+            ]
+            valid, before = Signal(name=f"met_valid_{number}"), valid
+            with m.If(advance):
+                m.d.sync += valid.eq(before)
+        [(place, largest)] = left
+        beat = delayed(m, logit_class, rounds, "met_class", advance)
+        shown = [delayed(m, logit, rounds, f"met_logit_{place}", advance) for place, logit in enumerate(logits)]
+        winner = beat if together == 1 else times_constant(beat, together) + place
+        m.d.comb += leads.eq((beat == 0) | (largest > best))
+        with m.If(advance):
+            m.d.sync += [
+                self.results.valid.eq(valid),
+                *(given.eq(logit) for given, logit in zip(logits_of(result), shown, strict=True)),
+                result.last.eq(beat == beats - 1),
+            ]
+            with m.If(valid & leads):
+                m.d.sync += [best.eq(largest), result.winner.eq(winner)]
         return m
+
+    def _meet(self, m: Module, pair: list[tuple[Value, Value]], advance: Value, name: str) -> tuple[Value, Value]:
+        """Place and logit of the better one of two classes, or of a class that is alone, one cycle later."""
+        place = Signal(range(self.config.classes_per_beat), name=f"place_{name}", reset_less=True)
+        largest = Signal(signed(self.config.logit_bits), name=f"largest_{name}", reset_less=True)
+        (low, low_logit), (high, high_logit) = pair[0], pair[-1]
+        wins = high_logit > low_logit
+        with m.If(advance):
+            m.d.sync += [place.eq(Mux(wins, high, low)), largest.eq(Mux(wins, high_logit, low_logit))]
+        return place, largest
+
+
+def tournament_rounds(config: ReadoutConfig) -> int:
+    """Rounds in which the largest logit of a beat is found."""
+    return (config.classes_per_beat - 1).bit_length()
+
+
+def readout_latency(config: ReadoutConfig) -> int:
+    """Cycles from a sum to its beat in a :class:`ReadoutUnit`."""
+    return 3 + tournament_rounds(config)
 
 
 class ReadoutTiming:
-    """Exact timing of a :class:`Readout`; ``finished`` lists the cycle in which each inference's class leaves."""
+    """Exact timing of a :class:`ReadoutUnit`; ``finished`` lists the cycle in which each inference's class leaves."""
 
-    def __init__(self, classes: int, lanes: int, folds: int) -> None:
-        self.classes, self.lanes, self.beats = classes, lanes, lanes * folds
+    def __init__(self, config: ReadoutConfig, lanes: int, folds: int) -> None:
+        self.config, self.turn = config, lanes // config.classes_per_beat
+        self.beats = self.turn * folds
         self.taken = 0
         self.finished: list[int] = []
 
     def feed(self, valid: int) -> int:
         """A turn of the ring from cycle ``valid`` on; returns the cycle in which its last beat is taken."""
-        last_class = self.classes - 1 - self.taken
-        if 0 <= last_class < self.lanes:
-            self.finished.append(valid + last_class + ReadoutUnit.latency)
-        self.taken = (self.taken + self.lanes) % self.beats
-        return valid + self.lanes - 1
+        last_class = self.config.beats - 1 - self.taken
+        if 0 <= last_class < self.turn:
+            self.finished.append(valid + last_class + readout_latency(self.config))
+        self.taken = (self.taken + self.turn) % self.beats
+        return valid + self.turn - 1

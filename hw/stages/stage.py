@@ -71,6 +71,11 @@ class StageTiming:
     finished: Sequence[int] = ()
 
 
+ADDED = {"added": True}
+"""Metadata of a plan's field that earlier versions did not have: it is written only where it differs from its default,
+so that older plans and their hashes stay what they are."""
+
+
 class StagePlan(ABC):
     """How one stage is built. Subclasses are frozen dataclasses; ``type`` names them in a plan's JSON."""
 
@@ -143,6 +148,7 @@ class Room:
         lanes: numbers of lanes that are worth trying.
         most_banks: the largest number of banks.
         widest_beat: channels of the widest beat.
+        most_classes: classes of the widest beat of the results.
         lut: LUTs of the chip, if weights may be constants in logic; otherwise None.
         skipped: beat widths of the skips into it; 0 for widths not yet decided.
         widths: widths of registers and constants, fixed for later networks; None for those that this network needs.
@@ -155,6 +161,7 @@ class Room:
     lanes: Sequence[int]
     most_banks: int
     widest_beat: int
+    most_classes: int
     lut: LutShape | None
     skipped: Sequence[int]
     widths: Widths | None

@@ -12,7 +12,7 @@ from studies.frameworks.comparison import framework_case
 from studies.frameworks.neurons import DYADIC
 from studies.plan_edits import plan_for
 from tests.hw.streams import get, put, run
-from tests.networks import random_plan
+from tests.networks import logits_in, random_plan
 
 NEURONS = {neuron.name: neuron for neuron in DYADIC}
 
@@ -39,7 +39,7 @@ def check(case, plan, pause=0.0):
         await put(ctx, dut.bursts, beats, pause)
 
     async def consumer(ctx):
-        results.extend(await get(ctx, dut.results, len(counts), pause))
+        results.extend(await get(ctx, dut.results, config.readout.beats, pause))
 
     async def watcher(ctx):
         tap = dut.tap_neurons
@@ -49,8 +49,7 @@ def check(case, plan, pause=0.0):
 
     run(dut, producer, consumer, background=[watcher])
     assert tapped == expected.reshape(-1, expected.shape[2]).tolist()
-    shape = dut.results.payload.shape()
-    assert [shape.from_bits(word).logit for word in results] == counts
+    assert logits_in(results, config.readout) == counts
 
 
 @pytest.mark.parametrize("name", NEURONS)

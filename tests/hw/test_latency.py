@@ -70,6 +70,9 @@ def cases():
     yield lambda: SkipQueue(SKIP), "arriving", "leaving", [1, 2]
     yield lambda: NeuronBank(HIDDEN.bank), "currents", "bursts", [1, 2, 3, 4]
     yield lambda: ReadoutUnit(CONFIG.readout, lanes_total=1), "currents", "results", [1]
+    one = CONFIG.readout
+    wide = dataclasses.replace(one, classes=5, classes_per_beat=5, bias=one.bias * 5, exponent=one.exponent * 5)
+    yield lambda: ReadoutUnit(wide, lanes_total=5), "currents", "results", [1] * 5
     yield lambda: ProjectionEngine(engine_of(HIDDEN)), "bursts", "currents", [1, 0]
     yield lambda: NetworkTop(CONFIG), "bursts", "results", [0, 0]
 

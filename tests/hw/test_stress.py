@@ -9,6 +9,7 @@ from amaranth.hdl import Value
 
 from gen.planning.cycles import predict
 from hw.configure import configure
+from hw.stages.readout import logits_of
 from hw.top import NetworkTop
 from qblif import golden
 from qblif.network.graph import Network
@@ -104,7 +105,7 @@ def check(seed: int, count: int) -> int:
             if offering and taken:
                 offering, next_beat, idle = False, next_beat + 1, 0
             if valid and ready:
-                logits.append(result.logit)
+                logits += [int(logit) for logit in logits_of(result)]
                 idle = 0
                 if result.last:
                     assert logits == wanted.logits[done].tolist(), f"inference {done}, {resets[0]} resets"

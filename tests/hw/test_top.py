@@ -21,7 +21,7 @@ from qblif.streams import stream_beats
 from studies.plan_edits import altered, engine_plan, plan_for
 from studies.random_networks import dense_chain
 from tests.hw.streams import get, put, run
-from tests.networks import population_stage, random_bursts, random_convolutions, random_plan
+from tests.networks import logits_in, population_stage, random_bursts, random_convolutions, random_plan
 from tests.reference import scalar_run
 
 
@@ -35,7 +35,7 @@ def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 
         bursts = bursts.reshape(1, -1, *bursts.shape[2:])
     frames = config.framed(bursts)
     beats = [beat for frame in stream_beats(frames, config.input).tolist() for beat in frame]
-    classes = len(network.readout.bias)
+    classes = config.readout.beats
     results: list[int] = []
     tapped: dict[str, list[list[int]]] = {stage.name: [] for stage in config.stages if stage.output is not None}
     membranes: dict[str, list[Any]] = {name: [] for name, _, _ in config.populations}
@@ -73,7 +73,7 @@ def check(network, plan, *, count: int = 4, pauses=(0.3, 0.3), density: float = 
     shape = dut.results.payload.shape()
     got = [shape.from_bits(word) for word in results]
     logits = [result for run in wanted for result in (run.results if network.mode == "stream" else run.results[-1:])]
-    assert [result.logit for result in got] == [logit for result in logits for logit in result]
+    assert logits_in(results, config.readout) == [logit for result in logits for logit in result]
     for number, result in enumerate(logits):
         last = got[(number + 1) * classes - 1]
         assert (last.last, last.winner) == (1, result.index(max(result)))

@@ -41,7 +41,7 @@ def check(network, plan, *, count: int = 4, density: float = 0.5, seed: int = 0)
         await put(ctx, dut.bursts, beats, 0.0)
 
     async def consumer(ctx):
-        await get(ctx, dut.results, len(frames) // config.frames * len(network.readout.bias), 0.0)
+        await get(ctx, dut.results, len(frames) // config.frames * config.readout.beats, 0.0)
         expected = predicted.worked
         for _ in range(20_000):
             if all(worked[name] >= expected[name] for name in worked):
