@@ -54,7 +54,9 @@ def test_results_follow_each_other_without_a_gap_and_leave_when_predicted(classe
     timing = ReadoutTiming(config, lanes, 1)
     for number in range(count):
         timing.feed(number * lanes // together)
-    first, ends, cycle = [], [], [0]
+    first: list[int] = []
+    ends: list[int] = []
+    cycle = [0]
 
     async def producer(ctx):
         await put(ctx, dut.currents, [[1] * together] * (count * lanes // together), 0.0)
