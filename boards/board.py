@@ -164,6 +164,8 @@ class Family(ABC):
     """How contents are read from a bitstream and written into one; None if no tool of the family can do so."""
     block_ram_kinds: tuple[BlockRamCell, ...] = ()
     """The netlist's block RAMs, for a family without ``block_ram_format`` whose contents can still be checked."""
+    placed: str | None = None
+    """The file in which place and route says where every cell lies, in nextpnr's JSON; None if there is none."""
 
     def synthesis_script(self, top: str) -> str:
         """The yosys script from ``TOP.il`` or ``TOP.v`` to the netlist ``TOP.json`` and counts ``TOP.stat.json``."""

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from boards.board import Board
 from boards.catalogue import CATALOGUE
+from boards.families.nextpnr import TIMING
 from gen.built import one_build
 from gen.design import Design, design_of
 from gen.emit.block_rams import NETLIST, MemoryBlocks, fill_tables, find_tables, place_tables, read_back
@@ -29,9 +30,11 @@ from gen.emit.memory_images import RTLIL, memory_images, with_placeholders
 from gen.emit.patch import built_report, patch_files, patched_design, patched_files
 from gen.emit.rtl import check_tables, network_verilog
 from gen.emit.toolrun import run_tool
+from gen.facts.netlist import floorplan, used_by_part, utilisation
 from gen.fit import check_fit, used_resources
+from gen.page.report import report_page
 from gen.report import HINT, make_report, markdown
-from gen.reported import PAGE, REPORT, file_hashes
+from gen.reported import HTML_PAGE, PAGE, REPORT, file_hashes
 from hw.plan import load_plan
 from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError
 from qblif.files import whole_folder
@@ -122,6 +125,7 @@ def step_synthesis(build: Build) -> None:
         )
     used = used_resources(design, build.folder)
     build.report["resources"] = used.counts
+    build.report["used_by_part"] = used_by_part(build.folder / NETLIST, stage_names(design), family)
     check_fit(design, used)
 
 
@@ -131,6 +135,11 @@ def board_files(design: Design) -> dict[str, str]:
     if design.patchable:
         files[RTLIL] = with_placeholders(files[RTLIL], memory_images(design))
     return files
+
+
+def stage_names(design: Design) -> list[str]:
+    """The names of the network's layers and poolings, in order."""
+    return [stage.name for stage in design.config.stages]
 
 
 def step_bitstream(build: Build) -> None:
@@ -144,6 +153,9 @@ def step_bitstream(build: Build) -> None:
     for command in family.implementation(board, clock):
         run_tool(command, build.folder)
     build.report["fmax_mhz"] = fmax = family.fmax_mhz(build.folder)
+    build.report["utilisation"] = utilisation(build.folder / TIMING)
+    if family.placed is not None:
+        build.report["floorplan"] = floorplan(build.folder / family.placed, stage_names(build.design))
     build.report["critical_paths"] = [dataclasses.asdict(path) for path in family.critical_paths(build.folder)]
     if family.fmax_is_hint():
         build.report["fmax_note"] = HINT
@@ -263,6 +275,7 @@ def run_build(design: Design, out: Path, until: str, patched: Path | None = None
             run_steps(build, until)
         build.report["files"] = file_hashes(partial)
         (partial / PAGE).write_text(markdown(build.report))
+        (partial / HTML_PAGE).write_text(report_page(build.report))
         (partial / REPORT).write_text(json.dumps(build.report, indent=2) + "\n")
         check_replaceable(out)
     return build.report

@@ -5,8 +5,10 @@ from typing import Any
 
 from gen.design import Design
 from gen.emit.toolrun import package_versions
+from gen.facts.network import burst_counts, network_graph, weight_counts
+from gen.facts.planning import alternative_rows, busy_share, engine_rows, schedule_row, windows
 from gen.planning.candidates import Candidate, evaluate_plan
-from gen.reported import fmax
+from gen.reported import fmax, unit_name
 
 PACKAGES = (
     "amaranth",
@@ -45,6 +47,9 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
                 **{key: figures[key] for key in FIGURES},
                 "array_cycles": round(cycles.array, 1),
                 "neuron_cycles": round(cycles.neurons, 1),
+                "windows": windows(design, stage.name),
+                "busy": round(busy_share(design, stage, candidate.slowest), 4),
+                "engines": engine_rows(stage),
             }
     return rows
 
@@ -61,6 +66,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     rows = stage_rows(design, candidate)
     return {
         "board": design.board.name,
+        "title": design.board.title,
         "part": design.board.part,
         "clock_mhz": clock_mhz,
         "fmax_mhz": None,
@@ -68,6 +74,9 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "critical_paths": [],
         "missed": None,
         "resources": None,
+        "used_by_part": None,
+        "utilisation": {},
+        "floorplan": None,
         "budget": design.board.budget.counts,
         "bram_unit": design.board.family.bram_unit,
         "layers": rows,
@@ -79,6 +88,11 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
         "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
+        "alternatives": alternative_rows(design, candidate),
+        "schedule": schedule_row(design),
+        "network": network_graph(design.network),
+        "weights": weight_counts(design.network),
+        "bursts": burst_counts(design.network, design.references, design.origin.activity),
         "accuracy": design.origin.training.get("test_accuracy"),
         "rounded_from_floats": design.origin.kind == "float",
         "tools": package_versions(PACKAGES),
@@ -172,11 +186,6 @@ def missed_clock(report: dict[str, Any]) -> str:
     if missed is None:
         return ""
     return f"; at the board's {missed['clock_mhz']:g} MHz timing was not met ({missed['fmax_mhz']:.1f} MHz)"
-
-
-def unit_name(report: dict[str, Any], resource: str) -> str:
-    """The page's name for a resource; like :meth:`boards.board.Family.unit`, but for a report read from a file."""
-    return {"bram": str(report["bram_unit"]), "cells": "logic cells"}.get(resource, resource.upper())
 
 
 def percent(value: float | None) -> str:

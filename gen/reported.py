@@ -3,14 +3,14 @@
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qblif.errors import UserError
 from qblif.reading import read_json, shown
 
-REPORT, PAGE = "report.json", "report.md"
+REPORT, PAGE, HTML_PAGE = "report.json", "report.md", "report.html"
 TRIES = 3
 """How often a folder is looked at again because another build is just replacing it."""
 MOMENT = 0.05
@@ -105,7 +105,7 @@ def read_report(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """The sha256 of every file below ``folder``, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (REPORT, PAGE))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (REPORT, PAGE, HTML_PAGE))
     return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
 
 
@@ -145,9 +145,14 @@ def check_unchanged(folder: Path, copies: Path) -> None:
             raise UserError(f"{folder / name} is not the file that was built; build again")
 
 
-def fmax(report: dict[str, Any]) -> str:
+def fmax(report: Mapping[str, Any]) -> str:
     """The highest clock in words, with a note on how far it can be trusted."""
     if report["fmax_mhz"] is None:
         return "not known"
     note = f" ({report['fmax_note']})" if report["fmax_note"] else ""
     return f"{report['fmax_mhz']:.1f} MHz{note}"
+
+
+def unit_name(report: Mapping[str, Any], resource: str) -> str:
+    """The page's name for a resource; like :meth:`boards.board.Family.unit`, but for a report read from a file."""
+    return {"bram": str(report["bram_unit"]), "cells": "logic cells"}.get(resource, resource.upper())

