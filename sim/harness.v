@@ -78,10 +78,37 @@ module recorder #(parameter WIDTH = 8, parameter NAME = "results", parameter BEA
   end
 endmodule
 
+// Writes cycle and state to a log whenever a state changes from what it was, 0 at first, and the last cycle when stop
+// rises; the plusarg spans_NAME names the log, and without it there is none.
+module change_recorder #(parameter NAME = "working") (
+  input wire clk, input wire rst, input wire [63:0] cycle, input wire stop, input wire [1:0] state
+);
+  reg [8*1024-1:0] name;
+  reg [1:0] previous = 0;
+  integer file;
+
+  initial begin
+    file = 0;
+    if ($value$plusargs({"spans_", NAME, "=%s"}, name)) file = $fopen(name, "w");
+  end
+
+  always @(posedge clk) if (file != 0) begin
+    if (stop) begin
+      $fwrite(file, "%0d end\n", cycle);
+      $fclose(file);
+      file = 0;
+    end else if (!rst && state != previous) begin
+      $fwrite(file, "%0d %0d\n", cycle, state);
+      previous <= state;
+    end
+  end
+endmodule
+
 // Counts the cycles in which something works and writes their number to a log when stop rises.
 module cycle_counter #(parameter NAME = "working") (
-  input wire clk, input wire rst, input wire stop, input wire working
+  input wire clk, input wire rst, input wire [63:0] cycle, input wire stop, input wire working
 );
+  change_recorder #(.NAME(NAME)) changes (.clk(clk), .rst(rst), .cycle(cycle), .stop(stop), .state({1'b0, working}));
   reg [8*1024-1:0] name;
   reg [63:0] count = 0;
   reg written = 0;
@@ -105,8 +132,10 @@ endmodule
 // Counts the cycles in which a stream moves, is held back (valid, not ready) and is starved (ready, not valid), and
 // writes the three numbers to a log when stop rises.
 module flow_counter #(parameter NAME = "flow") (
-  input wire clk, input wire rst, input wire stop, input wire valid, input wire ready
+  input wire clk, input wire rst, input wire [63:0] cycle, input wire stop, input wire valid, input wire ready
 );
+  // 0: idle, 1: starved, 2: held back, 3: moving.
+  change_recorder #(.NAME(NAME)) changes (.clk(clk), .rst(rst), .cycle(cycle), .stop(stop), .state({valid, ready}));
   reg [8*1024-1:0] name;
   reg [63:0] moved = 0, held_back = 0, starved = 0;
   reg written = 0;

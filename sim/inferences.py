@@ -19,6 +19,7 @@ from qblif.network.graph import Network
 from qblif.streams import beat_octets, stream_beats
 from sim.compare import Comparison, compare
 from sim.simulator import Simulation, SimulationError
+from sim.spans import spans_path
 from snn.datasets.data import Images
 
 STALL_SHARE = 100
@@ -34,6 +35,7 @@ class Mode:
         source_gap, sink_gap: probability, out of 256, that source or sink pauses in a cycle.
         sink_wait: cycles from power-on in which no result is taken.
         one_by_one: 1: each inference is offered after the previous one is done.
+        spans: whether it is recorded in which cycles every engine works and every stream moves (:mod:`sim.spans`).
     """
 
     name: str
@@ -41,6 +43,7 @@ class Mode:
     sink_gap: int = 0
     sink_wait: int = 0
     one_by_one: int = 0
+    spans: bool = False
 
 
 FULL_SPEED = Mode(name="full speed")
@@ -138,6 +141,9 @@ def simulate(
         "inferences": inferences.count,
         "limit": mode.sink_wait + cycle_limit(config, inferences.count),
     }
+    if mode.spans:
+        watched = [name for name in logs if name.startswith(("working_", "flow_"))]
+        plusargs |= {f"spans_{name}": spans_path(folder, name).resolve() for name in watched}
     begin = time.monotonic()
     simulation.run(plusargs, folder / "simulation.log")
     seconds = time.monotonic() - begin

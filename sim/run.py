@@ -41,6 +41,7 @@ def parser() -> Arguments:
     add("--bench", choices=BENCHES, default="cocotb", help=f"{BENCH_HELP} (default cocotb)")
     add("--waves", action="store_true", help="record waveforms of every run")
     add("--json", type=Path, help="also write the figures to this file")
+    add("--html", type=Path, help="also write a page to this file: timelines, bursts, classes and all figures")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for built simulations (default {DEFAULT_FOLDER})")
     return result
 
@@ -51,6 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.count < 1:
         raise UserError(f"--count must be at least 1, not {options.count}")
     check_output_file(options.json, "--json")
+    check_output_file(options.html, "--html")
     check_plan_options(options)
     check_source(options.data, options.data_dir)
     return options

@@ -55,10 +55,11 @@ endmodule
 `default_nettype wire
 """
 COUNTER = """\
-  cycle_counter #(.NAME("{name}")) {name}_counter (.clk(clk), .rst(waiting), .stop(stop), .working({name}));"""
+  cycle_counter #(.NAME("{name}")) {name}_counter (
+    .clk(clk), .rst(waiting), .cycle(cycle), .stop(stop), .working({name}));"""
 FLOW = """\
   flow_counter #(.NAME("{name}")) {name}_counter (
-    .clk(clk), .rst(waiting), .stop(stop), .valid({name}_valid), .ready({name}_ready));"""
+    .clk(clk), .rst(waiting), .cycle(cycle), .stop(stop), .valid({name}_valid), .ready({name}_ready));"""
 
 
 def testbench_verilog(config: TopConfig, *, taps: bool) -> str:

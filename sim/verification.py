@@ -33,6 +33,8 @@ from sim.inferences import (
     simulate,
 )
 from sim.netlist import netlist_config, synthesis_version
+from sim.page.report import simulation_page
+from sim.pictured import page_content, timelines
 from sim.simulator import BENCHES, Simulation, SimulationError, build_simulation
 from snn.datasets.data import load
 
@@ -106,6 +108,7 @@ def figures(
         "runs": {outcome.mode.name: outcome.comparison.mismatches for outcome in outcomes},
         "accuracy_golden": float((inferences.golden.results(stream).argmax(dim=1).numpy() == wanted).mean()),
         "accuracy_rtl": float((classes == wanted[: len(classes)]).sum() / len(wanted)),
+        "confusion": confusion(wanted, classes),
         "cycles_mean": float(gaps.mean()) if len(gaps) else None,
         "cycles_max": int(gaps.max()) if len(gaps) else None,
         "cycles_predicted_mean": predicted.mean if len(gaps) else None,
@@ -123,6 +126,14 @@ def figures(
         "version": simulation.version,
         "bench": simulation.bench,
     }
+
+
+def confusion(labels: IntArray, classes: IntArray) -> list[list[int]]:
+    """How often each class was found, in columns, for each label, in rows."""
+    known = labels[: len(classes)]
+    counts = np.zeros((1 + max(*labels, *classes),) * 2, dtype=np.int64)
+    np.add.at(counts, (known, classes[: len(known)]), 1)
+    return counts.tolist()
 
 
 def lanes_busy(design: Design, inferences: Inferences, full: Outcome) -> dict[str, float]:
@@ -195,11 +206,15 @@ def run(options: argparse.Namespace) -> int:
             batch = reference_inferences(design) if failing.mode is REFERENCES else inferences
             waves = with_waves(design, batch, failing, simulation)
             print(f"mismatch ({failing.mode.name}): {failing.comparison.first}; waveform: {waves}", file=sys.stderr)
+        if options.html:
+            lines = timelines(design, simulation, inferences, outcomes[0].folder.parent)
+            content = page_content(options.ckpt.stem, design, report, outcomes, inferences, lines)
+            write_whole(options.html, simulation_page(content))
     except SimulationError as error:
         print(f"mismatch: {error}", file=sys.stderr)
         return EXIT_MISMATCH
-    print_report(report, time.monotonic() - begin)
     runs = outcomes[0].folder.parent
+    print_report(report, time.monotonic() - begin)
     if options.waves:
         print(f"waveforms: {runs}")
     else:

@@ -21,14 +21,18 @@ class Bar:
         segments: colour class and share of the whole, from the left.
         mark: share of the whole where a line is drawn; None for no line.
         bold: whether it stands out.
+        shapes: more to draw, in a picture of 100 times 10 units.
+        height: of the bar in pixels; None for the usual one.
     """
 
     label: Child
     value: Child
     detail: Child = ""
-    segments: Sequence[tuple[str, float]]
+    segments: Sequence[tuple[str, float]] = ()
     mark: float | None = None
     bold: bool = False
+    shapes: Child = None
+    height: int | None = None
 
 
 def bars(listed: Iterable[Bar]) -> Markup:
@@ -38,14 +42,22 @@ def bars(listed: Iterable[Bar]) -> Markup:
 
 def bar_item(bar: Bar) -> Markup:
     """One value; the bar itself says nothing that the words do not."""
-    left, parts = 0.0, []
+    left, parts = 0.0, [join(bar.shapes)]
     for colour, share in bar.segments:
         shown = min(share, 1 - left)
         parts.append(tag("rect", x=100 * left, y=0, width=100 * shown, height=10, class_=f"fill {colour}"))
         left += shown
     if bar.mark is not None:
         parts.append(tag("rect", x=min(99.4, 100 * bar.mark), y=0, width=0.6, height=10, class_="mark"))
-    track = tag("svg", parts, viewBox="0 0 100 10", preserveAspectRatio="none", aria_hidden="true", class_="track")
+    track = tag(
+        "svg",
+        parts,
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+        class_="track",
+        style=None if bar.height is None else f"height: {bar.height}px",
+    )
     return tag(
         "li",
         tag("span", bar.label, class_="label"),

@@ -1,16 +1,14 @@
 """The placed design: how much of each kind of cell is used, and which part lies where on the chip."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from gen.page.bars import Bar, bars
+from gen.page.cells import cells, level_of
 from gen.page.html import Markup, number, percent, svg, tag
 from gen.page.layout import Colours, figure, note, side_by_side
 
 EMPTY = "."
-LEVELS = 3
-"""Steps of opacity: the fuller a tile, the more opaque it is drawn."""
 DIGITS = 10
 
 
@@ -46,34 +44,19 @@ def utilisation_bars(kinds: Mapping[str, Mapping[str, int]]) -> list[Bar]:
 
 
 def chip(plan: Mapping[str, Any], colours: Colours) -> Markup:
-    """The map: for every part and level one path of horizontal runs of tiles."""
+    """The map of the chip."""
     owners: Sequence[str] = plan["owners"]
-    paths: dict[tuple[str, int], list[str]] = {}
-    for y, (row, full) in enumerate(zip(owners, plan["fullness"], strict=True)):
-        x = 0
-        for (owner, level), run in groupby(zip(row, map(level_of, full), strict=True)):
-            length = len(list(run))
-            if owner != EMPTY:
-                paths.setdefault((owner, level), []).append(f"M{x} {y}h{length}v1h-{length}z")
-            x += length
-    columns, rows = len(owners[0]), len(owners)
-    shapes = [
-        tag("path", d="".join(runs), class_=f"fill level-{level} {colours[plan['parts'][owner]]}")
-        for (owner, level), runs in sorted(paths.items())
+    classes = {letter: colours[name] for letter, name in plan["parts"].items()}
+    rows = [
+        [
+            None if owner == EMPTY else (classes[owner], level_of((int(digit) + 1) / DIGITS))
+            for owner, digit in zip(*lines, strict=True)
+        ]
+        for lines in zip(owners, plan["fullness"], strict=True)
     ]
-    counts = {name: sum(row.count(letter) for row in owners) for letter, name in plan["parts"].items()}
-    words = "; ".join(f"{name} {tiles} tiles" for name, tiles in counts.items())
-    ground = tag("rect", x=0, y=0, width=columns, height=rows, class_="track")
-    return svg(
-        f"Floorplan of {columns} columns and {rows} rows of tiles: {words}",
-        columns,
-        rows,
-        ground,
-        shapes,
-        class_="chip",
-    )
-
-
-def level_of(digit: str) -> int:
-    """The opacity of a tile."""
-    return int(digit) * LEVELS // DIGITS if digit != EMPTY else 0
+    tiles = {name: sum(row.count(letter) for row in owners) for letter, name in plan["parts"].items()}
+    words = "; ".join(f"{name} {count} tiles" for name, count in tiles.items())
+    columns, height = len(owners[0]), len(owners)
+    ground = tag("rect", x=0, y=0, width=columns, height=height, class_="track")
+    title = f"Floorplan of {columns} columns and {height} rows of tiles: {words}"
+    return svg(title, columns, height, ground, cells(rows), class_="chip")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen.page.html import Child, Markup, tag
+from gen.page.html import Child, Markup, join, tag
 
 STYLE = Path(__file__).with_name("page.css")
 GREYS = 3
@@ -23,12 +23,12 @@ class Section:
     content: Markup
 
 
-def page(title: str, head: Markup, sections: Sequence[Section]) -> str:
+def page(title: str, above: Markup, sections: Sequence[Section]) -> str:
     """A whole page.
 
     Args:
         title: of the window.
-        head: what is above the sections.
+        above: what is above the sections, see :func:`head`.
         sections: the parts, which the navigation lists.
     """
     links = [tag("li", tag("a", one.heading, href=f"#{one.name}")) for one in sections]
@@ -49,13 +49,37 @@ def page(title: str, head: Markup, sections: Sequence[Section]) -> str:
         ),
         tag(
             "body",
-            tag("header", head),
+            tag("header", above),
             tag("nav", tag("ul", links), aria_label="Sections"),
             tag("main", parts),
         ),
         lang="en",
     )
     return f"<!doctype html>\n{document}\n"
+
+
+def head(
+    kind: str, title: str, words: str, state: tuple[str, str], tiles: Sequence[tuple[str, Child, Child]]
+) -> Markup:
+    """What is above the sections.
+
+    Args:
+        kind: of page.
+        title, words: what it is about.
+        state: how it went, and the class that colours it: ``good``, ``open`` or ``bad``.
+        tiles: name, value and remark of the figures that people look for first.
+    """
+    return join(
+        tag("p", kind, class_="kind"),
+        tag("h1", title),
+        tag("p", words, class_="quiet"),
+        tag("p", tag("span", state[0], class_=f"state {state[1]}")),
+        tag(
+            "ul",
+            (tag("li", tag("span", name), tag("b", value), tag("small", more)) for name, value, more in tiles),
+            class_="tiles",
+        ),
+    )
 
 
 def figure(caption: Child, content: Child) -> Markup:
@@ -93,6 +117,10 @@ class Colours:
     def __getitem__(self, name: str) -> str:
         """The class of a layer; everything else is grey."""
         return self._classes.get(name, "others")
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a layer has a colour of its own."""
+        return name in self._classes
 
     def label(self, name: str) -> Markup:
         """A layer's name with its colour."""

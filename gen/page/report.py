@@ -10,7 +10,7 @@ from gen.page.everything import everything_section
 from gen.page.floorplan import floorplan_section
 from gen.page.graph import network_figure
 from gen.page.html import TIMES, Child, Markup, join, number, percent, table, tag
-from gen.page.layout import Colours, Section, figure, note, page, side_by_side
+from gen.page.layout import Colours, Section, figure, head, note, page, side_by_side
 from gen.page.resources import amount, resources_section
 from gen.page.timing import timing_section
 from gen.page.values import bursts_section, weights_section
@@ -33,33 +33,19 @@ def report_page(report: Mapping[str, Any]) -> str:
         Section(name="alternatives", heading="Alternatives", content=alternatives_section(report)),
         Section(name="everything", heading="Everything", content=everything_section(report)),
     ]
-    return page(f"Build report: {report['title']}", head(report), sections)
+    return page(f"Build report: {report['title']}", page_head(report), sections)
 
 
-def head(report: Mapping[str, Any]) -> Markup:
+def page_head(report: Mapping[str, Any]) -> Markup:
     """Title, and the figures that people look for first."""
-    built = report["bitstream"]
-    state = (
-        f"Bitstream {built}"
-        if built
-        else "No bitstream yet"
-        if not report["missing_tools"]
-        else "No bitstream: needs " + ", ".join(report["missing_tools"])
-    )
-    return join(
-        tag("p", "Build report", class_="kind"),
-        tag("h1", report["title"]),
-        tag(
-            "p",
-            f"{report['part']} · network {report['network_sha256'][:12]} · plan {report['plan_sha256'][:12]}",
-            class_="quiet",
-        ),
-        tag("p", tag("span", state, class_=f"state {'good' if built else 'open'}")),
-        tag(
-            "ul",
-            (tag("li", tag("span", name), tag("b", value), tag("small", more)) for name, value, more in tiles(report)),
-            class_="tiles",
-        ),
+    built, missing = report["bitstream"], report["missing_tools"]
+    state = f"No bitstream: needs {', '.join(missing)}" if missing else "No bitstream yet"
+    return head(
+        "Build report",
+        report["title"],
+        f"{report['part']}, network {report['network_sha256'][:12]}, plan {report['plan_sha256'][:12]}",
+        (f"Bitstream {built}", "good") if built else (state, "open"),
+        tiles(report),
     )
 
 

@@ -13,6 +13,7 @@ from boards.tools import find_tool
 from gen.design import make_design
 from gen.planning.cycles import predict
 from hw.configure import configure
+from hw.top import flows
 from qblif import golden
 from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Pooling, Readout
@@ -22,6 +23,8 @@ from sim import inferences, run, verification
 from sim.coverage import flow_points, recorded
 from sim.inferences import FULL_SPEED, Mode, cycle_limit, prepare, simulate
 from sim.simulator import BENCHES, build_simulation
+from sim.spans import HELD_BACK, MOVING, STARVED, read_spans, spans_path
+from sim.timeline import timeline
 from snn.datasets.data import load
 from studies.plan_edits import plan_for
 from tests.networks import population_at, random_bursts, random_convolutions, random_plan, weighted_at
@@ -41,8 +44,14 @@ def work_dir(tmp_path_factory) -> Path:
 def test_digits_on_verilator(digits_checkpoint, work_dir, tmp_path, capsys):
     path = tmp_path / "run.json"
     arguments = ["--ckpt", str(digits_checkpoint), "--data", "digits", "--count", "40", "--json", str(path)]
-    assert run.main([*arguments, "--board", "icebreaker", "--work-dir", str(work_dir)]) == 0
+    page = tmp_path / "run.html"
+    assert run.main([*arguments, "--board", "icebreaker", "--work-dir", str(work_dir), "--html", str(page)]) == 0
     report = json.loads(path.read_text())
+    found = np.array(report["confusion"])
+    assert found.sum() == 40
+    assert found.trace() / 40 == report["accuracy_rtl"]
+    assert found.sum(axis=1).tolist() == np.bincount(load("digits", "test", None, 4).first(40).labels).tolist()
+    assert "3 inferences, at full speed" in page.read_text()
     assert report["mismatches"] == 0
     assert set(report["runs"]) == {"references", "full speed", "random stalls", "one by one"}
     assert report["accuracy_rtl"] == report["accuracy_golden"]
@@ -50,6 +59,31 @@ def test_digits_on_verilator(digits_checkpoint, work_dir, tmp_path, capsys):
     assert report["cycles_mean"] < report["latency_mean"]
     assert report["plan_sha256"] == make_design(digits_checkpoint, "icebreaker").plan.sha256
     assert "0 mismatches" in capsys.readouterr().out
+
+
+def test_spans_add_up_to_the_counters(digits_checkpoint, work_dir):
+    design = make_design(digits_checkpoint, "icebreaker")
+    batch = prepare(design, load("digits", "test", None, 4).first(6))
+    simulation = build_simulation(design.config, "verilator", work_dir, waves=False)
+    mode = Mode(name="spans", source_gap=60, sink_gap=60, spans=True)
+    with simulation.run_folder() as folder:
+        outcome = simulate(design.config, simulation, batch, mode, folder)
+        for worker, cycles in outcome.worked.items():
+            assert (read_spans(spans_path(outcome.folder, f"working_{worker}")) == 1).sum() == cycles
+        for flow in flows(design.config):
+            states = read_spans(spans_path(outcome.folder, f"flow_{flow}"))
+            counted = [int(count) for count in (outcome.folder / f"flow_{flow}.log").read_text().split()]
+            assert [(states == state).sum() for state in (MOVING, HELD_BACK, STARVED)] == counted
+        line = timeline(design.config, design.network, outcome)
+    for stage, row in zip(design.config.stages, line["stages"], strict=True):
+        assert len(row["works"]) == len(row["held_back"]) == len(line["stages"][0]["works"])
+        if stage.output is not None:
+            bursts = batch.golden.bursts[stage.name].numpy()
+            assert row["raster"]["fired"] == (bursts > 0).sum()
+            assert row["raster"]["sent"] == bursts.size
+            silent = (bursts == 0).all(axis=(0, 1, 3, 4))
+            rows = [set(one) <= {"0", "."} for one in row["raster"]["lines"]]
+            assert rows == silent.tolist()
 
 
 @needs_icarus
