@@ -88,8 +88,8 @@ def timeline_section(content: Mapping[str, Any], colours: Colours) -> Markup:
         return note("A netlist has no taps, so nothing is known of single layers.")
     parts = [join(tag("h3", timeline_words(line)), timeline_figure(line, colours)) for line in content["timelines"]]
     words = (
-        "Each strip is one stage over time, in cycles after the first beat was taken; the number is the share in which it "
-        "works. It holds its source back while beats wait that it cannot take, and waits while none come."
+        "Each strip is one stage over time, in cycles after the first beat was taken; the number is the share in which "
+        "it works. It holds its source back while beats wait that it cannot take, and waits while none come."
     )
     legend = "Colour: it works. Red below: it holds its source back. Vertical lines: results leave."
     return join(tag("p", words), parts, note(legend))
