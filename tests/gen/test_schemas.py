@@ -4,11 +4,12 @@ import copy
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import jsonschema
 import pytest
 
+from boards.catalogue import find_board
 from boards.families.nextpnr import TIMING
 from gen import build
 from gen.facts.netlist import floorplan, used_by_part, utilisation
@@ -71,8 +72,6 @@ def test_what_later_steps_add_is_valid(built, tmp_path):
     (tmp_path / "netlist").write_text(cell)
     (tmp_path / "placed").write_text(f'{cell}            "NEXTPNR_BEL": "X1/Y0/A"\n')
     (tmp_path / TIMING).write_text(json.dumps({"utilization": {"LUT4": {"used": 1, "available": 9}}}))
-    from boards.catalogue import find_board
-
     end = {"signal": "a.b", "source": "hw/top.py:1"}
     content |= {
         "fmax_mhz": 81.5,
@@ -95,7 +94,8 @@ def test_the_schema_knows_every_kind_of_stage_and_engine():
     assert {name for name in defined if "name" in defined[name].get("properties", {})} == set(PLANS)
     assert SCHEMAS["plan"]["properties"]["version"]["const"] == VERSION
     assert set(SCHEMAS["plan"]["properties"]) == {"version", *(field.name for field in fields(Plan))}
-    kinds, left = set(), list(PLANS.values())
+    kinds: set[Any] = set()
+    left: list[Any] = list(PLANS.values())
     while left:
         kind = left.pop()
         kinds.add(kind)
