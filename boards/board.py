@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from amaranth.hdl import Elaboratable
 
@@ -271,31 +271,78 @@ write_json {top}.json
 
 
 @dataclass(frozen=True, kw_only=True)
-class Board:
-    """A development board.
+class Part:
+    """A chip, which is all that a plan needs.
 
     Attributes:
-        name: its name for ``--board``.
+        name: its name for ``--part``.
         title: its maker's name for it.
-        part: chip, package and speed grade.
+        part: chip, package and speed grade, as far as they are known.
         family: its FPGA family.
-        platform: the amaranth-boards platform class.
-        oscillator: the platform's clock resource.
-        oscillator_mhz: its frequency.
         default_clock_mhz: the design's clock unless ``--clock-mhz`` gives another one.
         budget: the chip's resources, or our limit if tools allow more or less.
-        loader: how gen.flash loads it.
-        uart: the serial line to the host; None if the board has none.
     """
 
+    kind: ClassVar[str] = "part"
     name: str
     title: str
     part: str
     family: Family
+    default_clock_mhz: float
+    budget: Resources
+
+    def clock_mhz(self, wanted: float) -> float:
+        """The clock that the design gets when ``wanted`` MHz are asked for."""
+        return wanted
+
+    @property
+    def has_link(self) -> bool:
+        """Whether a design has a host link."""
+        return False
+
+    @property
+    def has_self_test(self) -> bool:
+        """Whether a design may have a self-test."""
+        return False
+
+    @property
+    def needs_self_test(self) -> bool:
+        """Whether nothing but a self-test shows what a design computes."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board(Part):
+    """A development board: a chip with its clock, its pins and its link.
+
+    Attributes:
+        name: its name for ``--board``.
+        title: its maker's name for it.
+        platform: the amaranth-boards platform class.
+        oscillator: the platform's clock resource.
+        oscillator_mhz: its frequency.
+        loader: how gen.flash loads it.
+        uart: the serial line to the host; None if the board has none.
+    """
+
+    kind: ClassVar[str] = "board"
     platform: Any
     oscillator: str
     oscillator_mhz: float
-    default_clock_mhz: float
-    budget: Resources
     loader: Loader
     uart: Uart | None = None
+
+    def clock_mhz(self, wanted: float) -> float:
+        return self.family.clock_mhz(self, wanted)
+
+    @property
+    def has_link(self) -> bool:
+        return self.uart is not None
+
+    @property
+    def has_self_test(self) -> bool:
+        return True
+
+    @property
+    def needs_self_test(self) -> bool:
+        return self.uart is None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from boards.catalogue import find_board
+from boards.parts import find_place
 from gen.design import Hardware
 from gen.reported import MOMENT, REPORT, TRIES, check_unchanged, identity, read_report
 from hw.configure import configure
@@ -80,7 +80,7 @@ def built_hardware(folder: Path) -> Hardware:
         if found != report[f"{name}_sha256"]:
             raise UserError(f"{folder} holds another {name} than {REPORT} is about; build it again")
     return Hardware(
-        board=find_board(plan.board),
+        board=find_place(plan.board),
         network=network,
         references=references,
         sha256=sha256,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from boards.board import Board
+from boards.board import Board, Part
 from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
-from gen.options import patch_margin
+from gen.options import patch_margin, place_of
 from gen.planning.planner import Planner
 from gen.planning.plans import find_plan
 from gen.planning.scope import Objective
@@ -35,9 +35,9 @@ BLANK_SAMPLE_SEED = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """A network on a board: its plan, and the configuration that results from both."""
+    """A network on a board or a part: its plan, and the configuration that results from both."""
 
-    board: Board
+    board: Part
     network: Network
     references: ReferenceVectors
     sha256: str
@@ -45,9 +45,16 @@ class Hardware:
     config: TopConfig
 
     @property
+    def dev_board(self) -> Board:
+        """The board of a design that is made for one."""
+        assert isinstance(self.board, Board)
+        return self.board
+
+    @property
     def patchable(self) -> bool:
-        """Whether other weights can be patched into the bitstream."""
-        return self.plan.patchable and self.board.family.block_ram_format is not None
+        """Whether other weights can be put into the built design: into the bitstream of a board, or through the
+        registers of a core."""
+        return self.plan.patchable and (self.board.kind == "part" or self.board.family.block_ram_format is not None)
 
     @property
     def width_margin(self) -> int | None:
@@ -77,12 +84,14 @@ class Design(Hardware):
         clock_is_free: the plan's clock was not requested, so a slower one is allowed.
         target_fps: the requested rate; None if there was no request.
         planner: the planner that made the plan; None for a plan that was read.
+        target: what is made of it, one of :data:`gen.targets.registry.TARGETS`.
     """
 
     origin: Origin
     clock_is_free: bool = False
     target_fps: float | None = None
     planner: Planner | None = None
+    target: str = "board"
 
 
 def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
@@ -94,19 +103,20 @@ def design_of(options: argparse.Namespace) -> Design:
     """The design that checked options ask for (:func:`gen.options.check_plan_options`); raises UserError."""
     return make_design(
         options.ckpt,
-        options.board,
+        place_of(options),
         clock_mhz=options.clock_mhz,
         target_fps=options.target_fps,
         plan_file=options.plan,
         patch_margin=patch_margin(options),
         schedule=options.schedule,
         objective=options.objective,
+        target=getattr(options, "target", "board"),
     )
 
 
 def make_design(
     checkpoint: Path,
-    board_name: str,
+    board: Part | str,
     *,
     clock_mhz: float | None = None,
     target_fps: float | None = None,
@@ -114,25 +124,27 @@ def make_design(
     patch_margin: int | None = None,
     schedule: Schedule | None = None,
     objective: Objective | None = None,
+    target: str = "board",
 ) -> Design:
     """Read the checkpoint, fold it and plan it for the board.
 
     Args:
         checkpoint: file of snn.train, or a network file.
-        board_name: see boards.catalogue.
-        clock_mhz: wanted clock; default: the board's. The PLL's nearest frequency is used.
+        board: a board or a part, or the name of a board.
+        clock_mhz: wanted clock; default: the board's. Of a board, the PLL's nearest frequency is used.
         target_fps: wanted inferences per second, for the smallest design; default: the fastest that is easy to route.
         plan_file: a saved plan to use instead of making one.
         patch_margin: see :class:`gen.planning.forms.Forms`.
         schedule: wanted order of the timesteps.
         objective: see :data:`gen.planning.scope.Objective`; default: designs that are easy to route.
+        target: see :class:`Design`.
 
     Raises:
         UserError: any problem with these that the user can fix.
     """
-    board = find_board(board_name)
-    clock = board.family.clock_mhz(board, board.default_clock_mhz if clock_mhz is None else clock_mhz)
-    if patch_margin is not None and board.family.block_ram_format is None:
+    board = find_board(board) if isinstance(board, str) else board
+    clock = board.clock_mhz(board.default_clock_mhz if clock_mhz is None else clock_mhz)
+    if patch_margin is not None and board.kind == "board" and board.family.block_ram_format is None:
         raise UserError(f"--patchable: no tool here puts other weights into a bitstream of {board.name}")
     origin, network, vectors = read_network(checkpoint)
     sha256 = network_sha256(network, vectors)
@@ -173,19 +185,20 @@ def make_design(
         clock_is_free=clock_mhz is None and plan_file is None,
         target_fps=target_fps,
         planner=planner,
+        target=target,
     )
 
 
-def check_plan(plan: Plan, path: Path, board: Board, sha256: str) -> None:
+def check_plan(plan: Plan, path: Path, board: Part, sha256: str) -> None:
     """Raise UserError unless a loaded plan is for this network and board, at a clock that the board can have."""
     if (plan.board, plan.network_sha256) != (board.name, sha256):
         raise UserError(f"{path} is a plan for another board or network; leave out --plan to make a new one")
     memories = [style for stage in plan.stages for style in stage.memories().values()]
     if "distributed" in memories and not board.family.has_lut_ram:
         raise UserError(f"{path}: {board.name} has no distributed memory; keep everything that is written in block")
-    if not plan.self_test_samples and board.uart is None:
+    if not plan.self_test_samples and board.needs_self_test:
         raise UserError(f"{path}: without self-test nothing shows what {board.name} computes; it has no host link")
-    if abs(board.family.clock_mhz(board, plan.clock_mhz) - plan.clock_mhz) > 1e-6:
+    if abs(board.clock_mhz(plan.clock_mhz) - plan.clock_mhz) > 1e-6:
         raise UserError(f"{path}: the board's PLL cannot make {plan.clock_mhz:g} MHz")
 
 
@@ -211,9 +224,22 @@ def self_test_vectors(design: Hardware) -> SelfTestVectors:
 
     Every timestep of a stream gives a result, so its inputs are the first timesteps of the first reference.
     """
-    count, network, config = design.plan.self_test_samples, design.network, design.config
+    count, config = design.plan.self_test_samples, design.config
     if not count:
         return SelfTestVectors(beats=[], logits=[])
+    bursts, logits = sample_results(design, count)
+    beats = stream_beats(config.framed(bursts), config.input)
+    known = logits.reshape(-1).tolist() if len(design.references.samples) else []
+    return SelfTestVectors(beats=beat_words(beats, config.input.burst_bits), logits=known)
+
+
+def sample_results(design: Hardware, count: int) -> tuple[IntArray, IntArray]:
+    """Bursts (samples, steps, C, H, W) of inputs that give at most ``count`` results, and logits (results, classes).
+
+    They are the first references, with the logits that training printed; of a stream, the first timesteps of the first
+    one. Without references, it is one arbitrary input.
+    """
+    network = design.network
     samples, logits = design.references.samples[:count], design.references.logits[:count]
     if not len(samples):
         generator, spec = np.random.default_rng(BLANK_SAMPLE_SEED), network.input
@@ -222,8 +248,7 @@ def self_test_vectors(design: Hardware) -> SelfTestVectors:
     bursts = encode(samples, network.input)
     if network.mode == "stream":
         bursts = bursts[:1, :count]
-        logits = golden.run(network, bursts).sums[0].numpy() if len(logits) else logits
-    beats = stream_beats(config.framed(bursts), config.input)
-    return SelfTestVectors(
-        beats=beat_words(beats, config.input.burst_bits), logits=[int(logit) for logit in logits.reshape(-1)]
-    )
+        logits = golden.run(network, bursts).sums[0].numpy()
+    elif not len(logits):
+        logits = golden.run(network, bursts).logits.numpy()
+    return bursts, logits

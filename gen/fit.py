@@ -15,16 +15,19 @@ from gen.planning.search import HEADROOM
 from qblif.errors import UserError
 
 
-def used_resources(design: Design, folder: Path) -> Resources:
-    """The resources that the netlist in a build folder takes on the board's chip."""
-    cells = json.loads((folder / "top.stat.json").read_text())["design"]["num_cells_by_type"]
+def used_resources(design: Design, folder: Path, top: str = "top") -> Resources:
+    """The resources that the netlist of the module ``top`` in a folder takes on the chip."""
+    cells = json.loads((folder / f"{top}.stat.json").read_text())["design"]["num_cells_by_type"]
     return dataclasses.replace(design.board.family.resources(cells), cells=logic_cells(design, folder))
 
 
 def logic_cells(design: Design, folder: Path) -> int | None:
-    """Logic cells of the netlist; None if the chip has none, or if the tool that counts them is not installed."""
+    """Logic cells of the netlist; None if the chip has none, or if what counts them needs a board or is not
+    installed."""
+    if design.board.kind != "board":
+        return None
     family = design.board.family
-    packing = family.packing(design.board)
+    packing = family.packing(design.dev_board)
     if packing is not None:
         if find_tool(packing.tool) is None:
             return None

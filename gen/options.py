@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from boards.board import Part
 from boards.catalogue import find_board
+from boards.parts import find_part
 from gen.planning.scope import OBJECTIVES
 from hw.schedule import SCHEDULES
 from qblif.errors import UserError
@@ -20,6 +22,7 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
     add = parser.add_argument
     standard = "" if board is None else f" (default {board})"
     add("--board", default=board, help=f"board name, see gen.build --list-boards{standard}")
+    add("--part", help="a chip alone, such as xc7a35t, instead of a board")
     add("--clock-mhz", type=float, help="clock of the design (default the board's)")
     add(
         "--target-fps",
@@ -56,13 +59,18 @@ def add_plan_options(parser: argparse.ArgumentParser, *, board: str | None) -> N
 
 def check_plan_options(options: argparse.Namespace) -> None:
     """Raise UserError for what is wrong with these options and ``--ckpt`` before anything is read."""
-    if options.board is None or options.ckpt is None:
+    if (options.part or options.board) is None or options.ckpt is None:
         raise UserError("--board and --ckpt are both needed; gen.build --list-boards shows the boards")
-    find_board(options.board)
+    place_of(options)
     if options.width_margin is not None and not (options.patchable and 0 <= options.width_margin <= MOST_MARGIN):
         raise UserError(f"--width-margin is 0 to {MOST_MARGIN} bits, and goes with --patchable")
     if options.plan is not None:
         check_file(options.plan, "plan")
+
+
+def place_of(options: argparse.Namespace) -> Part:
+    """The part or the board that the options name; raises UserError."""
+    return find_board(options.board) if options.part is None else find_part(options.part)
 
 
 def patch_margin(options: argparse.Namespace) -> int | None:

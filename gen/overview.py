@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from boards.board import Board
+from boards.board import Part
 from gen.design import Design, design_of
 from gen.options import patch_margin
 from gen.planning.activity import KnownActivity, expected_accumulates
@@ -86,7 +86,7 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
     return rows
 
 
-def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Board, words: str) -> Table:
+def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Part, words: str) -> Table:
     """The plan as a table."""
     limits = board.budget.limits
     resources = columns(board)
@@ -113,7 +113,7 @@ def layer_table(rows: list[dict[str, Any]], candidate: Candidate, board: Board, 
     return table
 
 
-def columns(board: Board) -> tuple[str, ...]:
+def columns(board: Part) -> tuple[str, ...]:
     """The names of the resources that a table shows."""
     return ("lut", *(key for key in board.budget.limits if key != "lut"))
 
@@ -123,7 +123,7 @@ def count(resource: str, amount: float) -> str:
     return f"{amount:g}" if resource == "bram" else f"{amount:.0f}"
 
 
-def front_table(front: list[Candidate], board: Board, clock_mhz: float) -> Table:
+def front_table(front: list[Candidate], board: Part, clock_mhz: float) -> Table:
     """The alternatives as a table."""
     table = Table(title="Alternatives, expected")
     resources = columns(board)
@@ -137,7 +137,7 @@ def front_table(front: list[Candidate], board: Board, clock_mhz: float) -> Table
     return table
 
 
-def draw(front: list[Candidate], chosen: Candidate, board: Board, path: Path) -> None:
+def draw(front: list[Candidate], chosen: Candidate, board: Part, path: Path) -> None:
     """Draw the alternatives: LUTs and block RAMs over cycles, with the chosen plan marked.
 
     Only one option of this command line draws, so its import is here.

@@ -13,7 +13,8 @@ import pytest
 
 import sim.choices
 import snn.choices
-from gen import build, building
+from gen import build
+from gen.targets.registry import TARGETS
 from sim import netlist, simulator
 from snn import models, surrogate
 
@@ -79,6 +80,9 @@ WRONG: list[tuple[str, ...]] = [
     ("gen.build", *BOARD, *CKPT, "--plan", "none.json"),
     ("gen.build", "--patch", "none", *CKPT),
     ("gen.build", "--until", "none"),
+    ("gen.build", "--target", "axi", "--part", "none", *CKPT),
+    ("sim.ip_core", "--ckpt", "none", *DATA),
+    ("sim.ip_core", *CKPT, *DATA, "--part", "none"),
     *(("gen.plan", *words) for words in ((*BOARD, "--ckpt", "none"), ("--board", "none", *CKPT))),
     ("gen.plan", *BOARD, *CKPT, "--plan", "none.json"),
     ("gen.plan", *BOARD, *CKPT, "--data", "none"),
@@ -151,4 +155,5 @@ def test_the_choices_of_command_lines_are_what_there_is():
     assert tuple(simulator.BENCHES) == sim.choices.BENCHES
     assert tuple(models.MODELS) == snn.choices.MODELS
     assert tuple(surrogate.SURROGATES) == snn.choices.SURROGATES
-    assert tuple(building.STEPS) == build.STEPS
+    assert tuple(TARGETS) == build.TARGETS
+    assert {name for target in TARGETS.values() for name in target.steps} == set(build.STEPS)

@@ -21,6 +21,7 @@ LFE5_12F = Resources(lut=12_144, ff=12_144, bram=32, dsp=28)
 LFE5_25F = Resources(lut=24_288, ff=24_288, bram=56, dsp=28)
 LFE5_45F = Resources(lut=43_848, ff=43_848, bram=108, dsp=72)
 LFE5_85F = Resources(lut=83_640, ff=83_640, bram=208, dsp=156)
+CHIPS = {"lfe5u-12": LFE5_12F, "lfe5u-25": LFE5_25F, "lfe5u-45": LFE5_45F, "lfe5u-85": LFE5_85F}
 
 VARIANTS = {"LFE5U": "", "LFE5UM": "um-", "LFE5UM5G": "um5g-"}
 LOWEST_PHASE_DETECTOR_MHZ = 10

@@ -17,6 +17,8 @@ from boards.lut_cell import LutCell, LutMultiplexer
 
 GW1NR_9 = Resources(lut=8_640, ff=6_480, bram=26, dsp=20, cells=8_640)
 GW2A_18 = Resources(lut=20_736, ff=15_552, bram=46, dsp=48, cells=20_736)
+CHIPS = {"GW1N": {"gw1nr-9": GW1NR_9}, "GW2A": {"gw2a-18": GW2A_18}}
+"""The chips of each architecture."""
 
 OUTPUT_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
 BLOCK_RAM = """\

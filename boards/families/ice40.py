@@ -20,6 +20,7 @@ from boards.lut_cell import LutCell
 
 UP5K = Resources(lut=5_280, ff=5_280, bram=30, dsp=8, cells=5_280)
 HX8K = Resources(lut=7_680, ff=7_680, bram=32, dsp=0, cells=7_680)
+CHIPS = {"ice40up5k": UP5K, "ice40hx8k": HX8K}
 
 INTERNAL_OSCILLATOR = "SB_HFOSC"
 INTERNAL_MHZ = 48.0

@@ -24,6 +24,7 @@ XC7A35T = Resources(lut=20_800, ff=41_600, bram=50, dsp=90)
 XC7A100T = Resources(lut=63_400, ff=126_800, bram=135, dsp=240)
 XC7S25 = Resources(lut=14_600, ff=29_200, bram=45, dsp=80)
 XC7S50 = Resources(lut=32_600, ff=65_200, bram=75, dsp=120)
+CHIPS = {"xc7a15t": XC7A15T, "xc7a35t": XC7A35T, "xc7a100t": XC7A100T, "xc7s25": XC7S25, "xc7s50": XC7S50}
 
 VIVADO_SCRIPT = """\
 #!/bin/sh

@@ -8,7 +8,7 @@ from boards.harness import BoardTop
 from gen.design import Hardware, self_test_vectors
 from hw.configuration import TopConfig
 from hw.link.configuration import SMALLEST_DIVISOR, LinkConfig, link_mode, window
-from hw.shell.device import counter_widths
+from hw.shell.activity import counter_widths
 from qblif.errors import UserError
 from qblif.network.graph import Network
 from qblif.protocol import BAUD_RATES, Identity
@@ -75,10 +75,10 @@ def link_config(board: Board, clock_mhz: float, network: Network, config: TopCon
 
 def design_link(design: Hardware) -> LinkConfig | None:
     """The link of a design; None for a board without a serial line."""
-    return link_config(design.board, design.plan.clock_mhz, design.network, design.config, design.sha256)
+    return link_config(design.dev_board, design.plan.clock_mhz, design.network, design.config, design.sha256)
 
 
 def board_top(design: Hardware) -> BoardTop:
     """The top of a design, exactly as it is flashed."""
     vectors, link = self_test_vectors(design), design_link(design)
-    return BoardTop(design.board, design.plan.clock_mhz, design.config, vectors, link)
+    return BoardTop(design.dev_board, design.plan.clock_mhz, design.config, vectors, link)

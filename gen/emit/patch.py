@@ -15,7 +15,7 @@ import numpy as np
 from boards.block_ram import BlockRamFormat
 from boards.catalogue import find_board
 from gen.built import built_hardware
-from gen.design import Design, too_narrow
+from gen.design import Design, Hardware, too_narrow
 from gen.emit.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
 from gen.emit.memory_images import MemoryImage
 from gen.frontend.origin import read_network
@@ -44,33 +44,42 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
         UserError: ``built`` is not a patchable build, or its hardware does not suit the checkpoint's network.
     """
     hardware = built_hardware(built)
-    plan, board = hardware.plan, hardware.board
+    plan = hardware.plan
     if not (plan.patchable and (built / MEMORIES).is_file()):
         raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
-    origin, network, references = read_network(checkpoint)
-    for difference in differences(hardware.network, network):
-        raise UserError(f"{checkpoint} does not fit the hardware of {built}: {difference}; build it anew")
+    found = fitting_design(hardware, checkpoint, f"the hardware of {built}")
+    references = found.references
     counts = [min(plan.self_test_samples, len(one.samples)) for one in (references, hardware.references)]
     if counts[0] != counts[1]:
         raise UserError(
             f"{checkpoint} does not fit the hardware of {built}: it has {counts[0]} reference inputs for the "
             f"self-test, and {counts[1]} were built; build it anew"
         )
-    for layer, field, has, needed in too_narrow(plan, network):
+    return found
+
+
+def fitting_design(hardware: Hardware, checkpoint: Path, name: str = "this hardware") -> Design:
+    """The design of another checkpoint in the same hardware, called ``name`` in messages; raises UserError if its
+    network does not fit."""
+    origin, network, references = read_network(checkpoint)
+    for difference in differences(hardware.network, network):
+        raise UserError(f"{checkpoint} does not fit {name}: {difference}; build it anew")
+    for layer, field, has, needed in too_narrow(hardware.plan, network):
         raise UserError(
-            f"{checkpoint} does not fit the hardware of {built}: layer {layer} needs {needed} bits for {field}, and it "
-            f"has {has}; build it anew with --patchable --width-margin to leave room"
+            f"{checkpoint} does not fit {name}: layer {layer} needs {needed} bits for {field}, and it has {has}; build "
+            "it anew with --patchable --width-margin to leave room"
         )
     sha256 = network_sha256(network, references)
-    plan = dataclasses.replace(plan, network_sha256=sha256)
+    plan = dataclasses.replace(hardware.plan, network_sha256=sha256)
     return Design(
         origin=origin,
-        board=board,
+        board=hardware.board,
         network=network,
         references=references,
         sha256=sha256,
         plan=plan,
         config=configure(network, plan),
+        target=hardware.target if isinstance(hardware, Design) else "board",
     )
 
 

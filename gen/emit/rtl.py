@@ -135,8 +135,9 @@ def modules(text: str) -> dict[str, str]:
     }
 
 
-def check_tables(text: str, config: TopConfig) -> None:
-    """Read every table of weights and constants out of the Verilog and compare it with the configuration.
+def check_tables(text: str, config: TopConfig, top: str = "network") -> None:
+    """Read every table of weights and constants out of the Verilog and compare it with the configuration; ``top``: the
+    module of the network.
 
     Raises:
         RuntimeError: a word or a whole table differs or is missing: the lowering is wrong.
@@ -147,7 +148,7 @@ def check_tables(text: str, config: TopConfig) -> None:
             if memory.words is None:
                 continue
             owner, _, name = path.rpartition(".")
-            body = found.get(f"network.{owner}", "")
+            body = found.get(f"{top}.{owner}", "")
             words = {
                 int(row): int(word, BASE[base]) for one, row, base, word in MEMORY_WORD.findall(body) if one == name
             }

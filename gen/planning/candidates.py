@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from boards.board import Board
+from boards.board import Part
 from gen.planning.activity import Activity, KnownActivity, expected_cycles
 from gen.planning.draft import Draft
 from gen.planning.planner import Planner
@@ -44,16 +44,16 @@ class Candidate:
         """The stage, or the part around them, that takes most of a resource (most LUTs if it is not estimated)."""
         return max(self.resources, key=lambda stage: getattr(stage, resource, stage.lut)).name
 
-    def share(self, board: Board) -> float:
+    def share(self, board: Part) -> float:
         """Sum of the shares that the design takes of each of the board's resources."""
         return sum(self.total(key) / limit for key, limit in board.budget.limits.items())
 
-    def fullest(self, board: Board, *, logic: bool = False) -> float:
+    def fullest(self, board: Part, *, logic: bool = False) -> float:
         """The largest share that the design takes of any of the board's resources; ``logic`` leaves out block RAMs."""
         limits = {key: limit for key, limit in board.budget.limits.items() if key != "bram" or not logic}
         return max(self.total(key) / limit for key, limit in limits.items())
 
-    def excess(self, board: Board, share: float) -> dict[str, float]:
+    def excess(self, board: Part, share: float) -> dict[str, float]:
         """By how much each resource exceeds its allowance: ``share`` of the logic, and all block RAMs. Empty if all
         fit."""
         shares = dict.fromkeys(board.budget.limits, share) | {"bram": 1.0}
@@ -68,18 +68,18 @@ def candidate(planner: Planner, draft: Draft, clock_mhz: float, sha256: str, sam
 
 
 def evaluate_plan(
-    network: Network, board: Board, plan: Plan, activity: Activity, inputs: IntArray | None = None
+    network: Network, board: Part, plan: Plan, activity: Activity, inputs: IntArray | None = None
 ) -> Candidate:
     """The expected needs of a plan; ``activity`` and ``inputs`` as in :class:`Expectation`."""
     expectation = KnownActivity(network=network, activity=activity, inputs=inputs, schedule=plan.schedule)
     return estimate(board, plan, expectation)
 
 
-def estimate(board: Board, plan: Plan, expectation: KnownActivity) -> Candidate:
+def estimate(board: Part, plan: Plan, expectation: KnownActivity) -> Candidate:
     """The expected needs of a plan."""
     config = configure(expectation.network, plan)
     stages = [stage_resources(board.family, stage) for stage in config.stages]
-    link = [] if board.uart is None else [link_resources(board.family, config)]
+    link = [link_resources(board.family, config)] if board.has_link else []
     test = self_test_resources(board.family, config, plan.self_test_samples)
     return Candidate(
         plan=plan,
@@ -89,7 +89,7 @@ def estimate(board: Board, plan: Plan, expectation: KnownActivity) -> Candidate:
     )
 
 
-def with_samples(found: Candidate, board: Board, samples: int) -> Candidate:
+def with_samples(found: Candidate, board: Part, samples: int) -> Candidate:
     """The same design with ``samples`` samples in its self-test."""
     test = self_test_resources(board.family, found.config, samples)
     plan = dataclasses.replace(found.plan, self_test_samples=samples)

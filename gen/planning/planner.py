@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from boards.board import Board
+from boards.board import Part
 from gen.planning.draft import Draft
 from gen.planning.forms import Form, Forms
 from gen.planning.resources import StageResources, memory_features, stage_resources
@@ -62,7 +62,7 @@ class Planner:
         deepest: words of the deepest table of weights in block RAM that is allowed unless a layer needs a deeper one.
     """
 
-    def __init__(self, forms: Forms, board: Board) -> None:
+    def __init__(self, forms: Forms, board: Part) -> None:
         self.forms, self.network, self.board = forms, forms.network, board
         self.deepest = board.family.deepest_table
         self.channels = {target.name: target.shape[0] for target in self.network.targets}

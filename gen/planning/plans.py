@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from boards.board import Board
+from boards.board import Part
 from gen.planning.activity import Activity, KnownActivity
 from gen.planning.candidates import Candidate, candidate, dominates
 from gen.planning.forms import Forms
@@ -36,7 +36,7 @@ class Planned:
 
 def make_plan(
     network: Network,
-    board: Board,
+    board: Part,
     clock_mhz: float,
     sha256: str,
     activity: Activity,
@@ -54,7 +54,7 @@ def make_plan(
 
 def find_plan(
     network: Network,
-    board: Board,
+    board: Part,
     clock_mhz: float,
     sha256: str,
     activity: Activity,
@@ -125,7 +125,7 @@ def schedule_reason(network: Network, schedule: Schedule) -> str:
 
 def make_scheduled_plan(
     network: Network,
-    board: Board,
+    board: Part,
     clock_mhz: float,
     sha256: str,
     activity: Activity,
@@ -167,7 +167,7 @@ def fewest_steps(cycles: float) -> int:
 
 def alternatives(
     network: Network,
-    board: Board,
+    board: Part,
     clock_mhz: float,
     sha256: str,
     activity: Activity,

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from boards.board import Board
+from boards.board import Part
 from boards.catalogue import CATALOGUE
+from boards.parts import PARTS
 from gen.planning.planner import Planner
 from gen.planning.resources import StageResources
 from qblif.errors import UserError
@@ -16,6 +17,8 @@ from qblif.network.graph import Network
 from qblif.network.projections import Conv2d, Dense
 
 FEWEST_WEIGHT_BITS = 2
+KINDS: Mapping[str, Mapping[str, Part]] = {"board": CATALOGUE, "part": PARTS}
+"""Where a network may fit instead, by :attr:`boards.board.Part.kind`."""
 
 
 def weighted(network: Network) -> list[Dense | Conv2d]:
@@ -29,12 +32,12 @@ def weight_bits(network: Network, widest: int = MOST_WEIGHT_BITS) -> int:
     return sum(part.weights.size * part.groups * min(part.weight_bits, widest) for part in weighted(network))
 
 
-def block_ram_bits(board: Board) -> float:
+def block_ram_bits(board: Part) -> float:
     """Bits of all block RAMs of a board's chip together."""
     return board.budget.bram * board.family.block_ram_bits
 
 
-def capacity(board: Board, *, patchable: bool) -> float:
+def capacity(board: Part, *, patchable: bool) -> float:
     """Bits of weights that a board's chip could hold if it held nothing else; a patchable design keeps its weights in
     block RAM only."""
     return block_ram_bits(board) + (0 if patchable else board.budget.lut * board.family.lut_bits)
@@ -49,7 +52,7 @@ def too_many_weights(planner: Planner) -> str:
     )
 
 
-def needs(board: Board, resources: Sequence[StageResources], circumstance: str = "", share: float = 1.0) -> str:
+def needs(board: Part, resources: Sequence[StageResources], circumstance: str = "", share: float = 1.0) -> str:
     """The message for a design that does not fit: which resources it exceeds, which stage needs most of each, and what
     the chip has; ``share``: share of the chip's logic that an estimate may take."""
     parts = []
@@ -65,7 +68,7 @@ def needs(board: Board, resources: Sequence[StageResources], circumstance: str =
     return f"the network is too big for {where}: it needs an estimated {' and '.join(parts)}"
 
 
-def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool]) -> UserError:
+def too_big(planner: Planner, reason: str, fits: Callable[[Network, Part], bool]) -> UserError:
     """The error for a network that does not fit, with ways out.
 
     Args:
@@ -79,7 +82,7 @@ def too_big(planner: Planner, reason: str, fits: Callable[[Network, Board], bool
     bits = next((bits for bits in possible if fits(with_narrower_weights(network, bits), board)), None)
     bigger = next((other.name for other in bigger_boards(planner) if fits(network, other)), None)
     ways = [f"weights of {bits} bits"] if bits else []
-    ways += ["a smaller network"] + ([f"the board {bigger}"] if bigger else [])
+    ways += ["a smaller network"] + ([f"the {board.kind} {bigger}"] if bigger else [])
     return UserError(f"{reason}; take {' or '.join(ways)}")
 
 
@@ -102,11 +105,11 @@ def with_narrower_weights(network: Network, bits: int) -> Network:
     return dataclasses.replace(network, projections=tuple(projections))
 
 
-def bigger_boards(planner: Planner) -> Iterator[Board]:
+def bigger_boards(planner: Planner) -> Iterator[Part]:
     """One board for each chip that has more block RAM than the planner's, and enough for all weights; boards of the
     same family first, smaller ones first."""
     network, board = planner.network, planner.board
-    chips = {(other.family.name, other.budget): other for other in reversed(CATALOGUE.values())}
+    chips = {(other.family.name, other.budget): other for other in reversed(list(KINDS[board.kind].values()))}
     least = max(weight_bits(network), block_ram_bits(board) + 1)
     bigger = [
         other

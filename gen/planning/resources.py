@@ -15,7 +15,7 @@ from hw.features import Features
 from hw.link.configuration import buffer_bytes, link_mode
 from hw.link.host_link import JOBS, link_memories
 from hw.memory import Inventory, MemoryShape, MemoryStyle
-from hw.shell.device import counter_widths
+from hw.shell.activity import counter_widths
 from hw.shell.selftest import expected_memory, samples_memory
 from hw.stages.stage import Stage
 from qblif.protocol import COUNTER_BYTES, Identity, request_bytes

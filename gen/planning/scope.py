@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from boards.board import Board
+from boards.board import Part
 from hw.engines.window.tables import LutShape
 
 Objective = Literal["fps", "latency", "area"]
@@ -48,7 +48,7 @@ ROUTABLE = Scope(
 """Designs that place and route in minutes."""
 
 
-def scopes_of(objective: Objective | None, board: Board, layers: int) -> list[Scope]:
+def scopes_of(objective: Objective | None, board: Part, layers: int) -> list[Scope]:
     """What designs for an objective may use; without one they shall be easy to route.
 
     Layers are chosen one by one from the input on, and what one of them sends decides about the next, so every number

@@ -3,7 +3,7 @@
 import math
 from contextlib import suppress
 
-from boards.board import Board
+from boards.board import Part
 from gen.planning.candidates import Candidate, candidate, with_samples
 from gen.planning.latency import expected_latency
 from gen.planning.planner import NO_WEIGHTS, Planner, TooSlowError, Weights
@@ -49,7 +49,7 @@ class Search:
     def __init__(self, planner: Planner, clock_mhz: float, sha256: str) -> None:
         self.planner, self.clock_mhz, self.sha256 = planner, clock_mhz, sha256
         self.board = planner.board
-        self.samples = min(MOST_SELF_TEST_SAMPLES, results_known(planner))
+        self.samples = min(MOST_SELF_TEST_SAMPLES, results_known(planner)) if self.board.has_self_test else 0
         self.tried: list[Candidate] = []
 
     def best(self, objective: Objective | None) -> Candidate:
@@ -139,7 +139,7 @@ class Search:
         fitting = [one for one in found if not one.excess(self.board, 1.0)]
         return min(fitting or found, key=lambda one: one.fullest(self.board, logic=bool(fitting)))
 
-    def fits_elsewhere(self, network: Network, board: Board) -> bool:
+    def fits_elsewhere(self, network: Network, board: Part) -> bool:
         """Whether the slowest design of another network, or on another board, fits there."""
         forms = self.planner.forms
         planner = Planner(forms if network is forms.network else forms.of(network), board)
@@ -171,8 +171,8 @@ class Search:
     def _candidate(self, limit: float, weights: Weights) -> Candidate:
         draft = self.planner.draft(limit, weights)
         found = candidate(self.planner, draft, self.clock_mhz, self.sha256, self.samples)
-        most = max(1, min(self.samples, self.planner.deepest // found.config.beats_per_result))
-        for count in range(int(most), -1 if self.board.uart else 0, -1):
+        most = max(min(1, self.samples), min(self.samples, self.planner.deepest // found.config.beats_per_result))
+        for count in range(int(most), 0 if self.board.needs_self_test else -1, -1):
             found = with_samples(found, self.board, count)
             if "bram" not in found.excess(self.board, 1.0):
                 break

@@ -8,8 +8,9 @@ from hw.configuration import TopConfig
 from hw.link.configuration import LinkConfig
 from hw.link.counters import ActivityCounters
 from hw.link.host_link import HostLink, link_memories
-from hw.logic import counter, tree
+from hw.logic import counter
 from hw.memory import Inventory, under
+from hw.shell.activity import count_activity, counter_widths
 from hw.shell.reset import reset_by
 from hw.shell.selftest import SelfTest, SelfTestVectors, self_test_memories
 from hw.shell.sharing import NetworkShare
@@ -18,8 +19,6 @@ from hw.top import NetworkTop
 
 NETWORK, SELF_TEST, LINK = "network", "self_test", "link"
 """Submodules that have memories."""
-MOST_ADDED_AT_ONCE = 6
-"""Bursts of a beat that are added up within one cycle."""
 
 
 def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfig | None) -> Inventory:
@@ -30,24 +29,6 @@ def device_memories(config: TopConfig, vectors: SelfTestVectors, link: LinkConfi
     if link is not None:
         identity, stored = link.identity.to_bytes(), config.readout if link.steps else None
         yield from under(LINK, link_memories(link.buffer_bytes, stored, len(identity), identity))
-
-
-def counter_widths(config: TopConfig) -> dict[str, int]:
-    """Name of every activity counter, and the width of its increment.
-
-    The counters are ``inferences`` finished, ``cycles`` with an inference in progress, the bursts sent on every stream,
-    and the cycles in which every layer's scanner worked.
-    """
-
-    def most_bursts(group: int, bits: int) -> int:
-        return int(group * (2**bits - 1)).bit_length()
-
-    widths = {"inferences": 1, "cycles": 1, "bursts_input": most_bursts(config.input.group, config.input.burst_bits)}
-    for stage in config.stages:
-        if stage.output is not None:
-            widths[f"bursts_{stage.name}"] = most_bursts(stage.output.group, stage.output.burst_bits)
-        widths |= {f"scanning_{worker}": 1 for worker in stage.workers}
-    return widths
 
 
 class NetworkDevice(wiring.Component):
@@ -138,7 +119,16 @@ class NetworkDevice(wiring.Component):
                 counters.turn.eq(link.turn),
                 link.counter.eq(counters.byte),
             ]
-            self._count(m, network, share, counters)
+            results = share.link_results
+            count_activity(
+                m,
+                network,
+                counters.increments,
+                arriving=share.bursts,
+                finished=results.valid & results.ready & results.payload.last,
+                active=share.linked & share.active,
+                counted=share.linked,
+            )
         return m
 
     def _clockwork(self, m: Module) -> tuple[Signal, Signal]:
@@ -149,41 +139,3 @@ class NetworkDevice(wiring.Component):
         m.d.comb += tick.eq(cycles_end & quarter[0])
         m.d.sync += quarter.eq(quarter + cycles_end)
         return tick, quarter
-
-    def _count(self, m: Module, network: NetworkTop, share: NetworkShare, counters: ActivityCounters) -> None:
-        """Count the network's work for the host, one cycle late; beats are registered, then their bursts added up."""
-        increments = counters.increments
-        results = share.link_results
-        events = {
-            "inferences": results.valid & results.ready & results.payload.last,
-            "cycles": share.linked & share.active,
-        }
-        streams = {"input": (share.bursts.valid & share.bursts.ready, share.bursts.payload)}
-        for stage in self.config.stages:
-            if stage.output is not None:
-                tap = getattr(network, f"tap_{stage.name}")
-                streams[stage.name] = (tap.transferred, tap.bursts)
-            for worker in stage.workers:
-                events[f"scanning_{worker}"] = getattr(network, f"working_{worker}") & share.linked
-        for name, happens in events.items():
-            # A register between the network's logic and the carry chain of a counter.
-            happened = Signal(name=f"{name}_happened")
-            m.d.network += happened.eq(happens)
-            m.d.comb += getattr(increments, name).eq(happened)
-        for name, (transferred, bursts) in streams.items():
-            increment = getattr(increments, f"bursts_{name}")
-            # A beat may come directly from a block RAM, so it is registered before its bursts are added up; those of
-            # a wide beat are added up in two cycles.
-            taken = Signal(name=f"{name}_taken")
-            beat = Signal.like(bursts, name=f"{name}_beat", reset_less=True)
-            m.d.network += [taken.eq(transferred & share.linked), beat.eq(bursts)]
-            counts = list(beat)
-            if len(counts) > MOST_ADDED_AT_ONCE:
-                parts = [tree(counts[first::MOST_ADDED_AT_ONCE]) for first in range(MOST_ADDED_AT_ONCE)]
-                counts = [Signal.like(part, name=f"{name}_part_{at}", reset_less=True) for at, part in enumerate(parts)]
-                added = Signal(name=f"{name}_added")
-                m.d.network += [added.eq(taken), *(count.eq(part) for count, part in zip(counts, parts, strict=True))]
-                taken = added
-            sent = Signal.like(increment, name=f"{name}_bursts")
-            m.d.network += sent.eq(Mux(taken, tree(counts), 0))
-            m.d.comb += increment.eq(sent)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from qblif.progress import step
-from studies.formal import constants, delays, layers, neurons, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, ports, restarts, states, steps, streams
 from studies.formal.proof import Proof, Verdict, prove, solver_folder
 
 PROOFS = [
@@ -22,6 +22,7 @@ PROOFS = [
     *constants.PROOFS,
     *restarts.PROOFS,
     *steps.PROOFS,
+    *ports.PROOFS,
 ]
 HEAD = """# What is proved
 

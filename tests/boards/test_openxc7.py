@@ -19,6 +19,7 @@ from boards.families.xilinx_ram import RAMB, check_halves, halves_in_fasm
 from gen import build, building
 from gen.design import make_design
 from gen.report import make_report
+from gen.targets import board
 from qblif.errors import UserError
 from tests.boards import stand_ins
 
@@ -105,7 +106,7 @@ def run(built, digits_checkpoint, tmp_path, monkeypatch):
         own.memories = [SimpleNamespace(path=path) for path in built.report["read_back"]]
 
     for name in ("network", "rtl", "synth"):
-        monkeypatch.setitem(building.STEPS, name, (name, netlist_again if name == "synth" else lambda _: None))
+        monkeypatch.setitem(board.STEPS, name, (name, netlist_again if name == "synth" else lambda _: None))
     monkeypatch.setattr(building, "design_of", lambda _: built.design)
 
     def start():
@@ -277,7 +278,7 @@ def test_the_script_does_the_same(nextpnr, run, tmp_path):
 
 def test_a_database_that_is_missing_is_said_at_once(tmp_path, digits_checkpoint, fails, monkeypatch):
     stand_ins.install(tmp_path, *stand_ins.OPEN_TOOLS)
-    monkeypatch.setattr(building, "run_tool", None)
+    monkeypatch.setattr(board, "run_tool", None)
     arguments = [*OPTIONS, "--ckpt", digits_checkpoint, "--out", tmp_path / "out"]
     line = fails(build.main, *arguments)
     assert "xc7a35tcsg324.bin" in line

@@ -15,6 +15,7 @@ from gen import building, built
 from gen.built import built_hardware, one_build
 from gen.emit.rtl import network_verilog
 from gen.reported import REPORT
+from gen.targets import board
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.network.file import load_network, network_sha256, save_network
@@ -33,7 +34,7 @@ def build_again_and_again(seed: int, out: Path, checkpoint: Path) -> None:
     design = design_of(network, "icebreaker", plan_for(network, "icebreaker"), checkpoint)
     text = network_verilog(design.config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "network_verilog", lambda _: text)
+        patch.setattr(board, "network_verilog", lambda _: text)
         for _ in range(ROUNDS):
             building.run_build(design, out, "rtl")
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from boards.catalogue import CATALOGUE, find_board
-from gen import build, building, design
+from gen import build, design
 from gen.emit.board_top import baud_rate, fastest_clock
 from gen.frontend.checkpoint import load_checkpoint
+from gen.targets import board
 from qblif.errors import UserError
 from qblif.network.coding import encode
 from qblif.network.references import ReferenceVectors
@@ -60,7 +61,7 @@ def tools(monkeypatch):
         return dataclasses.replace(load_checkpoint(path), activity={}), network, vectors
 
     stand_in = Tools()
-    monkeypatch.setattr(building, "run_tool", stand_in)
+    monkeypatch.setattr(board, "run_tool", stand_in)
     monkeypatch.setattr(design, "read_network", small_network)
     return stand_in
 

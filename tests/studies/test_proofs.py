@@ -13,7 +13,7 @@ import pytest
 from amaranth.hdl import Mux, Signal
 
 from qblif.kept import fill
-from studies.formal import constants, delays, layers, neurons, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, ports, restarts, states, steps, streams
 from studies.formal import proof as proof_module
 from studies.formal.proof import Proof, Statement, circuit, prove, script
 
@@ -26,7 +26,15 @@ def cases(proofs: list[Proof]) -> list:
     ]
 
 
-QUICK = [*neurons.PROOFS, *states.PROOFS, *streams.PROOFS, *delays.PROOFS, *restarts.QUICK_PROOFS, *steps.PROOFS]
+QUICK = [
+    *neurons.PROOFS,
+    *states.PROOFS,
+    *streams.PROOFS,
+    *delays.PROOFS,
+    *restarts.QUICK_PROOFS,
+    *steps.PROOFS,
+    *ports.PROOFS,
+]
 LONG = [*layers.PROOFS, *constants.PROOFS, *(proof for proof in restarts.PROOFS if proof not in restarts.QUICK_PROOFS)]
 
 

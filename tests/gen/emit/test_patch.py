@@ -21,6 +21,7 @@ from gen.emit.patch import differences, part_differences, patch_files
 from gen.frontend.origin import read_network
 from gen.planning.plans import make_plan
 from gen.reported import file_hash
+from gen.targets import board
 from hw.configure import configure
 from hw.plan import load_plan
 from qblif import golden
@@ -75,7 +76,7 @@ def built(designs, tmp_path_factory):
 def test_the_netlist_knows_nothing_of_the_weights(designs):
     one, two = designs
     assert one.plan.patchable
-    assert building.board_files(one) == building.board_files(two)
+    assert board.board_files(one) == board.board_files(two)
     pairs = zip(memory_images(one), memory_images(two), strict=True)
     assert {image.path for image, other in pairs if image == other} == {
         "device.self_test.samples",

@@ -38,7 +38,7 @@ def test_no_multiplier_anywhere(config):
 @pytest.mark.parametrize("board", ["ulx3s_85f", "icebreaker", "arty_a7", "tang_nano_9k"])
 def test_no_multiplier_in_the_board_top(board, digits_checkpoint):
     design = make_design(digits_checkpoint, board)
-    files = design.board.family.files(design.board, board_top(design), 24.0)
+    files = design.board.family.files(design.dev_board, board_top(design), 24.0)
     text = files.get("top.il") or files["top.v"]
     assert "$mul" not in text
     assert " * " not in text.replace("(* ", "").replace(" *)", "").replace("/* ", "").replace(" */", "")
