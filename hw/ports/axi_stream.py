@@ -152,7 +152,7 @@ class ResultSender(wiring.Component):
     Throughput: a word per cycle. No output of ``port`` depends on an input of the same cycle.
 
     Args:
-        readout: the network's readout.
+        readout: the network's readout, with one class per beat.
 
     Ports:
         results: results of the network.

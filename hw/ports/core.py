@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
+from hw.link.results import ResultUnpacker, one_by_one
 from hw.memory import Inventory, MemoryStyle
 from hw.ports.axi_lite import AxiLite
 from hw.ports.axi_stream import (
@@ -99,7 +100,7 @@ class NetworkCore(wiring.Component):
         m = Module()
         config, top = self.config, self.config.top
         receiver = SampleReceiver(bursts_layout(top.input.group, top.input.burst_bits), top.beats_per_result)
-        sender = ResultSender(top.readout)
+        sender = ResultSender(one_by_one(top.readout))
         m.domains.sync = sync = ClockDomain()
         m.domains.network = network_domain = ClockDomain(reset_less=True)
         # The same signal, not one driven by the other, so that both domains tick at the same instant in simulations.
@@ -118,7 +119,13 @@ class NetworkCore(wiring.Component):
         marks = SyncFIFOBuffered(width=1, depth=MOST_IN_FLIGHT)
         m.submodules.marks = reset_by(restart)(marks)
         connect(m, receiver.bursts, network.bursts)
-        connect(m, network.results, sender.results)
+        if top.readout.classes_per_beat == 1:
+            connect(m, network.results, sender.results)
+        else:
+            unpacker = ResultUnpacker(top.readout)
+            m.submodules.unpacker = reset_by(restart)(unpacker)
+            connect(m, network.results, unpacker.arriving)
+            connect(m, unpacker.leaving, sender.results)
         m.d.comb += [
             marks.w_data.eq(receiver.marks.payload),
             marks.w_en.eq(receiver.marks.valid),
