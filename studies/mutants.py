@@ -274,10 +274,9 @@ MUTANTS = (
     hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~closed", "entering.ready"),
     hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
     hardware("skip_queue", "one beat too many", "level != depth", "level != depth + 1"),
-    hardware("readout", "ties go to the highest class", "(logit > best)", "(logit >= best)"),
-    hardware(
-        "readout", "the best of the inference before counts", "(logit_class == 0) | (logit > best)", "logit > best"
-    ),
+    hardware("readout", "ties go to the highest class", "(largest > best)", "(largest >= best)"),
+    hardware("readout", "ties in a beat go to the highest class", "high_logit > low_logit", "high_logit >= low_logit"),
+    hardware("readout", "the best of the inference before counts", "(beat == 0) | (largest > best)", "largest > best"),
     hardware("stream_register", "the spare beat is lost", "spare_full | self.arriving.valid", "self.arriving.valid"),
     hardware("selftest", "a wrong logit is not noticed", "self.failed.eq(1)", "self.failed.eq(0)"),
     Mutant(
