@@ -6,7 +6,7 @@ from typing import Any
 from gen.design import Design
 from gen.emit.toolrun import package_versions
 from gen.facts.network import burst_counts, network_graph, weight_counts
-from gen.facts.planning import alternative_rows, busy_share, engine_rows, schedule_row, windows
+from gen.facts.planning import alternative_rows, alternatives_are_quick, busy_share, engine_rows, schedule_row, windows
 from gen.planning.candidates import Candidate, evaluate_plan
 from gen.reported import fmax, unit_name
 
@@ -88,7 +88,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
         "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
-        "alternatives": alternative_rows(design, candidate),
+        "alternatives": alternative_rows(design, candidate) if alternatives_are_quick(design) else [],
         "schedule": schedule_row(design),
         "network": network_graph(design.network),
         "weights": weight_counts(design.network),

@@ -7,6 +7,7 @@ from gen.design import Design
 from gen.planning.activity import KnownActivity, expected_accumulates
 from gen.planning.candidates import Candidate
 from gen.planning.plans import alternatives, schedule_reason
+from gen.planning.scope import ROUTABLE
 from gen.planning.search import SHARE_OF_BOARD
 from hw.stages.stage import Stage
 
@@ -47,9 +48,15 @@ def schedule_row(design: Design) -> dict[str, str]:
     return {"name": schedule, "reason": schedule_reason(design.network, schedule).partition(": ")[2]}
 
 
+def alternatives_are_quick(design: Design) -> bool:
+    """Whether the alternatives take about a second, as all do but those of a plan for an objective, which may have
+    window engines: they take as long as the plan did."""
+    return design.planner is None or design.planner.forms.scope == ROUTABLE
+
+
 def alternative_rows(design: Design, chosen: Candidate) -> list[dict[str, Any]]:
     """The Pareto front of cycles, LUTs and block RAMs around the chosen plan, slowest first, by the planner that made
-    the plan: a second or so, since it knows all forms of all layers."""
+    the plan and knows the forms of all layers."""
     front = alternatives(
         design.network,
         design.board,

@@ -18,7 +18,10 @@ def alternatives_section(report: Mapping[str, Any]) -> Markup:
     """The Pareto front of a report."""
     front = report["alternatives"]
     if not front:
-        return note("No alternatives were searched for.")
+        return note(
+            "Alternatives to a plan for an objective take long to find: they are here after synthesis, and gen.plan "
+            "shows them at once."
+        )
     keys = [key for key in report["estimated"] if report["budget"].get(key)]
     chosen = {
         "cycles": report["cycles_expected"],

@@ -38,7 +38,7 @@ def cycle_bars(rows: Sequence[Mapping[str, Any]], slowest: float, bottleneck: st
     found = []
     for row in rows:
         cycles = row["expected_cycles"]
-        needs = [f"{number(row[key])} {words}" for key, words in NEEDS.items() if key in row]
+        needs = [f"{words} {number(row[key])}" for key, words in NEEDS.items() if key in row]
         found.append(
             Bar(
                 label=colours.label(row["name"]),

@@ -33,8 +33,8 @@ def timing_section(report: Mapping[str, Any]) -> Markup:
     return join(
         tag("p", words),
         tag("h3", "Slowest paths"),
-        bars(path_bar(path, period, longest) for path in paths),
-        note("Dark: logic; light: routing. The line is the clock's period."),
+        tag("div", bars(path_bar(path, period, longest) for path in paths), class_="long"),
+        note("First part: logic; second, paler part: routing. The line is the clock's period."),
     )
 
 

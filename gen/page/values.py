@@ -8,7 +8,7 @@ from gen.page.html import Markup, join, number, percent, svg, tag
 from gen.page.layout import Colours, note, small_figure
 
 WIDTH, HEIGHT = 240, 26
-FEWEST_STEPS = 3
+FEWEST_STEPS = 5
 
 
 def weights_section(report: Mapping[str, Any], colours: Colours) -> Markup:

@@ -17,7 +17,17 @@ from gen.emit.toolrun import run_tool
 from gen.facts.netlist import floorplan, used_by_part, utilisation
 from gen.fit import check_fit, used_resources
 from gen.report import HINT
-from gen.targets.target import Build, Step, Target, TimingError, check_weights, save_plan, step_network
+from gen.targets.target import (
+    Build,
+    Step,
+    Target,
+    TimingError,
+    check_weights,
+    find_late_alternatives,
+    save_plan,
+    stage_names,
+    step_network,
+)
 from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError
 
 
@@ -48,15 +58,11 @@ def step_synthesis(build: Build) -> None:
         build.memories = find_tables(
             (build.folder / NETLIST).read_text(), family.block_ram_kinds, memory_images(design)
         )
+    find_late_alternatives(build)
     used = used_resources(design, build.folder)
     build.report["resources"] = used.counts
     build.report["used_by_part"] = used_by_part(build.folder / NETLIST, stage_names(design), family)
     check_fit(design, used)
-
-
-def stage_names(design: Design) -> list[str]:
-    """The names of the network's layers and poolings, in order."""
-    return [stage.name for stage in design.config.stages]
 
 
 def board_files(design: Design) -> dict[str, str]:

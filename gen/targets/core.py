@@ -7,12 +7,22 @@ from gen.design import Design
 from gen.emit.core import MODULE, core_config, core_rtlil, core_verilog
 from gen.emit.rtl import check_tables
 from gen.emit.toolrun import run_tool
+from gen.facts.netlist import used_by_part
 from gen.fit import check_fit, used_resources
 from gen.package.contents import Contents
 from gen.package.files import package_files
 from gen.planning.activity import KnownActivity
 from gen.planning.latency import expected_latency
-from gen.targets.target import Build, Step, Target, check_weights, save_plan, step_network
+from gen.targets.target import (
+    Build,
+    Step,
+    Target,
+    check_weights,
+    find_late_alternatives,
+    save_plan,
+    stage_names,
+    step_network,
+)
 
 RTL, SYNTHESIS = Path("rtl"), Path("synth")
 
@@ -36,8 +46,10 @@ def step_synthesis(build: Build) -> None:
     (folder / f"{MODULE}.{family.source_format}").write_text(source)
     (folder / f"{MODULE}.ys").write_text(family.synthesis_script(MODULE))
     run_tool(family.synthesis(MODULE), folder)
+    find_late_alternatives(build)
     used = used_resources(design, folder, MODULE)
     build.report["resources"] = used.counts
+    build.report["used_by_part"] = used_by_part(folder / f"{MODULE}.json", stage_names(design), family)
     check_fit(design, used)
 
 

@@ -12,6 +12,8 @@ from boards.board import Board
 from gen.design import Design
 from gen.emit.block_rams import MemoryBlocks
 from gen.emit.board_top import fastest_clock
+from gen.facts.planning import alternative_rows
+from gen.planning.candidates import evaluate_plan
 from gen.report import make_report
 from hw.plan import load_plan
 from qblif.errors import UserError
@@ -119,3 +121,16 @@ def check_weights(design: Design) -> None:
             weights = projection.full_weights
             if (engine.stored_weights(weights.shape) != weights).any():
                 raise RuntimeError(f"layer {layer.name}: the weight memory does not hold the network's weights")
+
+
+def find_late_alternatives(build: Build) -> None:
+    """Search for the alternatives to a plan for which they take many seconds, which beside synthesis are few."""
+    design = build.design
+    if not build.report["alternatives"]:
+        chosen = evaluate_plan(design.network, design.board, design.plan, design.origin.activity, design.inputs)
+        build.report["alternatives"] = alternative_rows(design, chosen)
+
+
+def stage_names(design: Design) -> list[str]:
+    """The names of the network's layers and poolings, in order."""
+    return [stage.name for stage in design.config.stages]
