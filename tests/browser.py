@@ -27,7 +27,7 @@ PHONE = 600
 HEIGHT = 900
 TALLEST = 16_000
 """Pixels of the tallest picture that Chromium makes."""
-SECONDS = 60
+SECONDS = 120
 OPTIONS = (
     "--headless=new",
     "--no-sandbox",  # tests may run as root in a container, where the sandbox cannot

@@ -21,7 +21,7 @@ MOST_BARS = 64
 def network_graph(network: Network) -> dict[str, Any]:
     """The nodes in order and the edges between them; words are for people, everything else for programs."""
     spec = network.input
-    nodes = [node_row(network, spec.name, "input", spec.burst_ceiling, f"{spec.coding} input of {spec.bits} bits")]
+    nodes = [node_row(network, spec.name, "input", spec.burst_ceiling, f"{spec.bits} bits, {spec.coding}")]
     edges = []
     for node in network.nodes:
         if isinstance(node, Population):

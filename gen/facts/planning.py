@@ -9,6 +9,7 @@ from gen.planning.candidates import Candidate
 from gen.planning.plans import alternatives, schedule_reason
 from gen.planning.scope import ROUTABLE
 from gen.planning.search import SHARE_OF_BOARD
+from hw.schedule import steps_per_frame
 from hw.stages.stage import Stage
 
 
@@ -36,10 +37,11 @@ def busy_share(design: Design, stage: Stage, between: float) -> float:
 
 def windows(design: Design, name: str) -> int:
     """Sums that one channel of a layer takes per inference: its positions, times the timesteps with their own sums."""
-    network = design.network
+    network, schedule = design.network, design.plan.schedule
     node = next(target for target in network.targets if target.name == name)
-    positions = math.prod(node.shape[1:])
-    return positions * max(network.steps(projection.source) for projection in network.weighted_projections(name))
+    sources = [projection.source for projection in network.weighted_projections(name)]
+    steps = max(steps_per_frame(network, source, schedule) for source in sources)
+    return math.prod(node.shape[1:]) * steps * design.config.frames
 
 
 def schedule_row(design: Design) -> dict[str, str]:
