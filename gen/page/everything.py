@@ -32,10 +32,21 @@ def is_plain(value: Any) -> bool:
 def shown(value: Any) -> Child:
     """A value of a report."""
     if isinstance(value, dict):
-        return facts({key: shown(one) for key, one in value.items()}) if value else tag("span", "{}", class_="quiet")
+        return shown_object(value)
     if isinstance(value, list):
         return shown_list(value)
     return in_line(value)
+
+
+def shown_object(value: dict[str, Any]) -> Child:
+    """An object: of several objects as a table, otherwise as names with their values."""
+    if not value:
+        return tag("span", "{}", class_="quiet")
+    if all(isinstance(one, dict) for one in value.values()):
+        keys = list(dict.fromkeys(key for one in value.values() for key in one))
+        rows = [[name, *(in_line(one[key]) if key in one else "" for key in keys)] for name, one in value.items()]
+        return table("", ["", *keys], rows, words=1 + len(keys))
+    return facts({key: shown(one) for key, one in value.items()})
 
 
 def shown_list(value: list[Any]) -> Child:

@@ -8,6 +8,8 @@ from gen.page.layout import Colours
 
 WIDTH, LEFT = 340, 2
 NODE_WIDTH, NODE_HEIGHT, GAP = 294, 54, 34
+LONG_NAME, NAME_WIDTH = 22, 172
+"""Letters of a name that may be wider than its room, and that room."""
 LANE = 11
 """Distance between edges at the side."""
 NAME_LETTERS, DETAIL_LETTERS, EDGE_LETTERS = 25, 48, 46
@@ -101,15 +103,16 @@ def side_edge(edge: Mapping[str, Any], lane: int, places: Mapping[str, int], col
 def node_box(node: Mapping[str, Any], row: Mapping[str, Any], index: int, colours: Colours) -> Markup:
     """A node: its name and shape, and how it is built."""
     x, y = LEFT, top_of(index)
-    lines = node_words(node, row)
+    name = shortened(node["name"], NAME_LETTERS)
+    squeezed = {} if len(name) < LONG_NAME else {"textLength": NAME_WIDTH, "lengthAdjust": "spacingAndGlyphs"}
     return tag(
         "g",
         tag("title", f"{node['name']}: {node['words']}"),
         tag("rect", x=x, y=y, width=NODE_WIDTH, height=NODE_HEIGHT, rx=7, class_="node"),
         tag("path", d=f"M{x} {y + 7}q0 -7 7 -7h1v{NODE_HEIGHT}h-1q-7 0 -7 -7z", class_="fill"),
-        text(x + 18, y + 21, shortened(node["name"], NAME_LETTERS), class_="node-name"),
+        text(x + 18, y + 21, name, class_="node-name", **squeezed),
         text(x + NODE_WIDTH - 10, y + 21, f" {TIMES} ".join(map(str, node["shape"])), class_="node-shape"),
-        text(x + 18, y + 39, shortened(lines, DETAIL_LETTERS), class_="node-words"),
+        text(x + 18, y + 39, shortened(node_words(node, row), DETAIL_LETTERS), class_="node-words"),
         class_=colours[node["name"]],
     )
 
