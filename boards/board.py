@@ -226,6 +226,11 @@ write_json {top}.json
         """The usual name of a resource of :class:`Resources`."""
         return {"cells": "logic cells", "bram": self.bram_unit}.get(resource, resource.upper())
 
+    @property
+    @abstractmethod
+    def toolchains(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of tools, besides synthesis, any of which makes a bitstream; the preferred one first."""
+
     @abstractmethod
     def missing_tools(self, board: "Board") -> list[str]:
         """Tools that the bitstream needs and this machine lacks; empty if all are installed."""

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from boards import __main__ as boards
 from boards.parts import listed_parts
 from gen.options import add_plan_options, check_plan_options
 from gen.reported import check_built
@@ -71,6 +72,8 @@ def check_target(options: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parse(arguments)
+    if options.list_boards:
+        return boards.main(["list"])
     # Torch takes seconds to import, which neither --help nor a wrong option should.
     from gen.building import run
 

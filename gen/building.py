@@ -13,10 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from boards.catalogue import CATALOGUE
 from gen.built import one_build
 from gen.design import Design, design_of
 from gen.emit.patch import patched_design, patched_files
@@ -112,20 +108,6 @@ def is_replaceable(out: Path) -> bool:
     return not files or files.get(REPORT, False)
 
 
-def list_boards(console: Console) -> None:
-    """Print every board and the last step that its tools can do on this machine."""
-    table = Table("board", "part", "clock MHz", "LUT", "BRAM", "here")
-    for board in CATALOGUE.values():
-        if missing := board.family.missing_tools(board):
-            reach = f"synthesis; bitstream needs {', '.join(missing)}"
-        else:
-            fault = board.family.setup_fault(board)
-            reach = f"synthesis; {fault}" if fault else "bitstream"
-        bram = f"{board.budget.bram:g} {board.family.bram_unit}"
-        table.add_row(board.name, board.part, f"{board.default_clock_mhz:g}", str(board.budget.lut), bram, reach)
-    console.print(table)
-
-
 def patch(options: argparse.Namespace) -> int:
     """Put the weights of ``--ckpt`` into the build ``--patch``; returns the exit code."""
     folder = options.patch.resolve()
@@ -138,9 +120,6 @@ def patch(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the options ask for; returns the exit code. Raises UserError."""
-    if options.list_boards:
-        list_boards(Console())
-        return 0
     if options.patch is not None:
         return patch(options)
     with step("plan"):

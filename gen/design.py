@@ -10,7 +10,7 @@ import numpy as np
 from boards.board import Board, Part
 from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
-from gen.options import patch_margin, place_of
+from gen.options import check_no_wishes, patch_margin, place_of
 from gen.planning.planner import Planner
 from gen.planning.plans import find_plan
 from gen.planning.scope import Objective
@@ -158,15 +158,7 @@ def make_design(
         )
         plan, planner = planned.plan, planned.planner
     else:
-        made = {
-            "--target-fps": target_fps,
-            "--patchable": patch_margin,
-            "--schedule": schedule,
-            "--objective": objective,
-        }
-        for option, value in made.items():
-            if value is not None:
-                raise UserError(f"{option} makes a new plan; leave out --plan or {option}")
+        check_no_wishes(target_fps, patch_margin, schedule, objective)
         plan = load_plan(plan_file)
         check_plan(plan, plan_file, board, sha256)
         if clock_mhz is not None and plan.clock_mhz != clock:

@@ -14,6 +14,7 @@ from pathlib import Path
 from boards.board import Board
 from boards.catalogue import find_board
 from boards.tools import find_tool
+from boards.usb import BRIDGES, DEVICES, connected, may_be
 from gen.reported import built_file, file_hash, read_report
 from qblif.errors import Arguments, UserError, command_line
 
@@ -94,13 +95,27 @@ def complaint(words: str) -> str:
     return next((hint for sign, hint in HINTS if re.search(sign, words.lower())), "")
 
 
+def list_plugged(devices: Path = DEVICES) -> int:
+    """Print the USB devices that may be boards, and how to choose each; returns the exit code."""
+    plugged = connected(devices)
+    if not plugged:
+        print(f"no board is plugged in that has one of these: {', '.join(BRIDGES.values())}")
+    for device in plugged:
+        print(device)
+        choice = f"--serial {shlex.quote(device.serial)}" if device.selectable else f"--busdev {device.busdev}"
+        names = ", ".join(board.name for board in may_be(device))
+        print(f"    {choice}" + (f"; boards with this chip: {names}" if names else ""))
+    return 0
+
+
 def parser() -> Arguments:
     """The command line of ``python -m gen.flash``."""
     result = Arguments(
         prog="python -m gen.flash", description="Load a built bitstream onto the board that is plugged in."
     )
-    result.add_argument("--board", required=True, help="board name, see gen.build --list-boards")
+    result.add_argument("--board", help="board name, see qblif board list (default: what DIR was built for)")
     result.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="build folder (default build/BOARD)")
+    result.add_argument("--list", action="store_true", help="list the boards that are plugged in, and load nothing")
     result.add_argument("--persist", action="store_true", help="write the flash, so that it stays after power-off")
     result.add_argument("--busdev", metavar="BUS:DEVICE", help="which of several boards: USB bus and device, see lsusb")
     result.add_argument("--serial", metavar="NUMBER", help="which of several boards: serial number of its FTDI chip")
@@ -112,8 +127,12 @@ def parser() -> Arguments:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = parser().parse_args(arguments)
-    board = find_board(options.board)
+    if options.list:
+        return list_plugged()
+    if options.board is None and options.folder is None:
+        raise UserError("name a --board, or a build folder; --list shows what is plugged in")
     folder = Path("build") / options.board if options.folder is None else options.folder
+    board = find_board(options.board or read_report(folder, ("board",))["board"])
     bitstream = find_bitstream(board, folder)
     known = file_hash(bitstream)
     command = flash_command(board, bitstream, persist=options.persist, busdev=options.busdev, serial=options.serial)

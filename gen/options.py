@@ -66,6 +66,22 @@ def check_plan_options(options: argparse.Namespace) -> None:
         raise UserError(f"--width-margin is 0 to {MOST_MARGIN} bits, and goes with --patchable")
     if options.plan is not None:
         check_file(options.plan, "plan")
+        check_no_wishes(options.target_fps, patch_margin(options), options.schedule, options.objective)
+
+
+def check_no_wishes(
+    target_fps: float | None, patch_margin: int | None, schedule: str | None, objective: str | None
+) -> None:
+    """Raise UserError if anything is wished of a new plan, where a plan is given."""
+    wishes = {
+        "--target-fps": target_fps,
+        "--patchable": patch_margin,
+        "--schedule": schedule,
+        "--objective": objective,
+    }
+    for option, value in wishes.items():
+        if value is not None:
+            raise UserError(f"{option} makes a new plan; leave out --plan or {option}")
 
 
 def place_of(options: argparse.Namespace) -> Part:

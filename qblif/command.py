@@ -17,10 +17,23 @@ COMMANDS = {
     "flash": ("gen.flash", "build", "load a bitstream into a board"),
     "run": ("sim.run", "sim", "simulate the hardware and compare it with the golden model, beat by beat"),
     "golden": ("sim.golden", "sim", "evaluate the integer network with the golden model"),
-    "board": ("sim.board", "sim", "serve a simulated board on a pseudo terminal"),
     "host": ("boards.host.__main__", "host", "talk to a flashed board over its serial port"),
+    "virtual-board": ("sim.board", "sim", "serve a simulated board on a pseudo terminal"),
+    "board": ("boards.__main__", "build", "list the boards, or show one"),
+    "doctor": ("boards.doctor", "build", "which tools and rights this machine has, and how to get the rest"),
+    "completion": ("qblif.completion", "host", "completion of these commands in bash and zsh"),
 }
 """For each command: its module, the extra that installs its imports, and its description."""
+EXAMPLES = """\
+  qblif doctor                                                   # is everything there?
+  qblif board list                                               # what can be built for
+  qblif train --data fashion_mnist --model mlp --out model.pt    # a network of your own
+  qblif plan --board ulx3s_85f --ckpt model.pt                   # what it will take, in seconds
+  qblif build --board ulx3s_85f --ckpt model.pt                  # the bitstream, in build/ulx3s_85f
+  qblif run --board ulx3s_85f --ckpt model.pt --data fashion_mnist --count 200
+  qblif virtual-board build/ulx3s_85f --link /tmp/board          # without a board
+  qblif flash --board ulx3s_85f                                  # with one
+  qblif host --port /dev/ttyUSB0 bench --data fashion_mnist --ckpt model.pt"""
 WIDTH = max(map(len, COMMANDS))
 HELP = "\n".join(f"  {name:<{WIDTH}}  {what}" for name, (_, _, what) in COMMANDS.items())
 
@@ -33,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="qblif",
         usage="qblif COMMAND ...",
         description="From a trained spiking network to an FPGA, bit-exact, with open tools.",
-        epilog=f"commands:\n{HELP}\n\nqblif COMMAND --help says more; python -m MODULE does the same.",
+        epilog=f"commands:\n{HELP}\n\nexamples:\n{EXAMPLES}\n\n"
+        "qblif COMMAND --help says more; python -m MODULE does the same.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")

@@ -88,6 +88,9 @@ WRONG: list[tuple[str, ...]] = [
     ("gen.plan", *BOARD, *CKPT, "--data", "none"),
     ("gen.flash", "--board", "none"),
     ("gen.flash", *BOARD, "none"),
+    ("boards", "show", "none"),
+    ("boards.doctor", "--board", "none"),
+    ("gen.flash", "none"),
     ("sim.board", "none"),
     ("sim.golden", "--ckpt", "none", *DATA),
     ("sim.golden", *CKPT, "--data", "npz:none.npz"),
@@ -148,6 +151,14 @@ def test_a_wrong_argument_is_refused_at_once_in_one_line(words, tmp_path):
     assert (code, said, len(errors)) == (2, "", 1)
     assert errors[0].startswith("error: ")
     assert "none" in errors[0] or "required" in errors[0]
+
+
+def test_a_plan_and_wishes_of_a_new_one_are_refused_before_either_is_read(tmp_path):
+    words = (*BOARD, *CKPT, "--plan", str(ROOT / "snn" / "zoo" / "digits_mlp.json"), "--target-fps", "1000")
+    for name in ("gen.build", "gen.plan"):
+        code, _, errors = answer(name, *words, folder=tmp_path)
+        assert (code, len(errors)) == (2, 1)
+        assert "--target-fps makes a new plan" in errors[0]
 
 
 def test_the_choices_of_command_lines_are_what_there_is():

@@ -41,9 +41,12 @@ class NextpnrFamily(Family):
         plan = board.platform().prepare(top, name="top", debug_verilog=False)
         return {**{name: plan.files[name] for name in ("top.il", constraints)}, "top.ys": self.synthesis_script("top")}
 
+    @property
+    def toolchains(self) -> tuple[tuple[str, ...], ...]:
+        return ((self.place_tool, self.pack_tool),)
+
     def missing_tools(self, board: Board) -> list[str]:
-        tools = (SYNTHESIS_TOOL, self.place_tool, self.pack_tool)
-        return [tool for tool in tools if find_tool(tool) is None]
+        return [tool for tool in (SYNTHESIS_TOOL, *self.toolchains[0]) if find_tool(tool) is None]
 
     def place_and_route(self, *arguments: str) -> ToolRun:
         """Runs nextpnr on :data:`NETLIST` with a fixed seed; gen.build judges its report, :data:`TIMING`."""

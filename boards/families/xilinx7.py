@@ -205,6 +205,10 @@ class Xilinx7(Family):
             dsp=cells.get("DSP48E1", 0),
         )
 
+    @property
+    def toolchains(self) -> tuple[tuple[str, ...], ...]:
+        return (("vivado",), openxc7.TOOLS)
+
     def missing_tools(self, board: Board) -> list[str]:
         return [] if with_vivado() else openxc7.missing_tools(openxc7.part_of(board))
 

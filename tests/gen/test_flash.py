@@ -131,6 +131,16 @@ def test_one_of_several_boards(built, loader, fails):
     assert b"\0ftdi-serial\0" in program
 
 
+def test_the_board_is_the_one_that_the_folder_was_built_for(built, loader):
+    arguments = loader()
+    assert flash.main([str(built("ulx3s_85f"))]) == 0
+    assert arguments()[:2] == ["-b", "ulx3s"]
+
+
+def test_a_board_or_a_folder_must_be_named(fails):
+    assert "--list" in fails(flash.main)
+
+
 def test_dry_run(built, loader, capsys):
     folder, arguments = built("ulx3s_85f"), loader()
     assert flash.main(["--board", "ulx3s_85f", str(folder), "--dry-run"]) == 0
