@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-slow fuzz formal exhaustive coverage mutations virtual-board boards resources performance burst tools lint types venv icarus \
+.PHONY: help demo test test-slow fuzz formal exhaustive coverage mutations virtual-board boards resources performance burst docs docs-check tools lint types venv icarus \
   prerequisites clean
 
 help:
@@ -20,13 +20,15 @@ help:
 	@echo "make resources  synthesise the designs of the resource model that are not measured yet, and fit it"
 	@echo "make performance  simulate and synthesise the fastest designs, and write docs/performance.md: hours; goes on where it was"
 	@echo "make burst      train binary, fixed-burst and QB-LIF networks and write docs/burst: many hours; goes on where it was"
+	@echo "make docs       build the documentation site and serve it at http://127.0.0.1:8000"
+	@echo "make docs-check build it with --strict, into build/site"
 	@echo "make venv       only the environment, in $(VENV)"
 	@echo "make icarus     Icarus Verilog beside it, from Debian's package"
 
 demo: venv
 	$(RUN) -m studies.demo
 
-test: venv tools lint types
+test: venv tools lint types docs-check
 	-@$(RUN) -m sim.install_icarus
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -78,6 +80,12 @@ lint: venv
 
 types: venv
 	$(RUN) -m mypy
+
+docs: venv
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs serve
+
+docs-check: venv
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 icarus: venv
 	$(RUN) -m sim.install_icarus

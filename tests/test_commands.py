@@ -17,22 +17,10 @@ from gen import build
 from gen.targets.registry import TARGETS
 from sim import netlist, simulator
 from snn import models, surrogate
+from studies.site.reference import commands
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("boards", "gen", "hw", "qblif", "sim", "snn", "studies")
-GUARD = 'if __name__ == "__main__":'
 SECONDS = 1.0
-
-
-FOR_PROGRAMS = {"sim.object_cache"}
-"""What other programs run, make for instance."""
-
-
-def commands() -> list[str]:
-    """What a user runs with ``python -m``: the modules with a main block."""
-    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if GUARD in path.read_text()]
-    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__") for path in found}
-    return sorted(names - FOR_PROGRAMS)
 
 
 def usage(name: str) -> str:
