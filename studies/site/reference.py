@@ -102,7 +102,8 @@ def command_page(title: str, names: list[str]) -> str:
     """The Markdown of a page of commands."""
     short = {module.removesuffix(".__main__"): name for name, (module, _, _) in COMMANDS.items()}
     parts = [f"# {title}", "What each command says with `--help`, written when this site was built."]
-    for name in sorted(names, key=lambda name: (name not in short and name != "qblif.command", name)):
+    order = ["qblif.command", *short]
+    for name in sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name)):
         heading = {"qblif.command": "qblif"}.get(name, f"qblif {short[name]}" if name in short else f"python -m {name}")
         parts.append(f"## {heading}\n\n```text\n{help_of(name).rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
