@@ -30,7 +30,7 @@ targets:
     flow: lint
     flow_options:
       tool: verilator
-      verilator_options: [-Wno-fatal]
+      verilator_options: [-Wno-fatal, -Wno-INITIALDLY]
     filesets: [rtl]
     toplevel: {module}
 
@@ -40,7 +40,7 @@ targets:
     flow_options:
       tool: verilator
       mode: binary
-      verilator_options: [--timing, -Wno-fatal, -Wno-lint, -Wno-style, -Wno-TIMESCALEMOD]
+      verilator_options: [--timing, -CFLAGS, -std=c++20, -Wno-fatal, -Wno-lint, -Wno-style, -Wno-TIMESCALEMOD]
     filesets: [rtl, testbench]
     toplevel: {module}_tb
 

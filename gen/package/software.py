@@ -109,34 +109,34 @@ static void put(uintptr_t base, unsigned offset, uint32_t value) {{ {module}_bus
 
 /* Poll STATUS until none of the bits of `mask` is set. */
 static int until_clear(uintptr_t base, uint32_t mask, unsigned polls) {{
-  while (get(base, {prefix}_STATUS) & mask)
+  while (get(base, {prefix}_REG_STATUS) & mask)
     if (polls-- == 0) return {prefix}_TIMEOUT;
   return {prefix}_OK;
 }}
 
 int {module}_probe(uintptr_t base) {{
   unsigned word;
-  if (get(base, {prefix}_MAGIC) != {prefix}_MAGIC_VALUE) return {prefix}_NOT_THERE;
-  if (get(base, {prefix}_VERSION) != {prefix}_VERSION_VALUE) return {prefix}_NOT_THERE;
+  if (get(base, {prefix}_REG_MAGIC) != {prefix}_MAGIC_VALUE) return {prefix}_NOT_THERE;
+  if (get(base, {prefix}_REG_VERSION) != {prefix}_VERSION_VALUE) return {prefix}_NOT_THERE;
   for (word = 0; word < 8; word++)
-    if (get(base, {prefix}_NETWORK_SHA256 + 4 * word) != network_sha256[word]) return {prefix}_NOT_THERE;
+    if (get(base, {prefix}_REG_NETWORK_SHA256 + 4 * word) != network_sha256[word]) return {prefix}_NOT_THERE;
   return {prefix}_OK;
 }}
 
 int {module}_reset(uintptr_t base, unsigned polls) {{
-  put(base, {prefix}_CONTROL, {prefix}_CONTROL_RESET);
+  put(base, {prefix}_REG_CONTROL, {prefix}_CONTROL_RESET);
   return until_clear(base, {prefix}_STATUS_RESETTING | {prefix}_STATUS_BUSY, polls);
 }}
 
-int {module}_busy(uintptr_t base) {{ return (get(base, {prefix}_STATUS) & {prefix}_STATUS_BUSY) != 0; }}
+int {module}_busy(uintptr_t base) {{ return (get(base, {prefix}_REG_STATUS) & {prefix}_STATUS_BUSY) != 0; }}
 
-uint32_t {module}_counter(uintptr_t base, unsigned number) {{ return get(base, {prefix}_COUNTERS + 4 * number); }}
+uint32_t {module}_counter(uintptr_t base, unsigned number) {{ return get(base, {prefix}_REG_COUNTERS + 4 * number); }}
 
-void {module}_irq_enable(uintptr_t base, uint32_t mask) {{ put(base, {prefix}_IRQ_ENABLE, mask); }}
+void {module}_irq_enable(uintptr_t base, uint32_t mask) {{ put(base, {prefix}_REG_IRQ_ENABLE, mask); }}
 
-uint32_t {module}_irq_pending(uintptr_t base) {{ return get(base, {prefix}_IRQ_STATUS); }}
+uint32_t {module}_irq_pending(uintptr_t base) {{ return get(base, {prefix}_REG_IRQ_STATUS); }}
 
-void {module}_irq_clear(uintptr_t base, uint32_t mask) {{ put(base, {prefix}_IRQ_STATUS, mask); }}
+void {module}_irq_clear(uintptr_t base, uint32_t mask) {{ put(base, {prefix}_REG_IRQ_STATUS, mask); }}
 
 struct {module}_result {module}_result_of(const {module}_word *packet) {{
   uint32_t last = (uint32_t)packet[{prefix}_CLASSES];
@@ -160,7 +160,7 @@ void {module}_pack_beat(const uint8_t *bursts, uint8_t *beat) {{
 TABLE_FUNCTIONS = """\
 
 int {module}_hold(uintptr_t base, unsigned polls) {{
-  put(base, {prefix}_CONTROL, {prefix}_CONTROL_HOLD);
+  put(base, {prefix}_REG_CONTROL, {prefix}_CONTROL_HOLD);
   return until_clear(base, {prefix}_STATUS_BUSY | {prefix}_STATUS_RESETTING, polls);
 }}
 
@@ -168,16 +168,16 @@ int {module}_write_table(uintptr_t base, unsigned table, const uint32_t *words, 
                          unsigned polls) {{
   size_t word;
   int error;
-  put(base, {prefix}_TABLE_SELECT, table);
-  for (word = 0; word < count; word++) put(base, {prefix}_TABLE_DATA, words[word]);
-  put(base, {prefix}_TABLE_CHECK, 0);
+  put(base, {prefix}_REG_TABLE_SELECT, table);
+  for (word = 0; word < count; word++) put(base, {prefix}_REG_TABLE_DATA, words[word]);
+  put(base, {prefix}_REG_TABLE_CHECK, 0);
   error = until_clear(base, {prefix}_STATUS_CHECKING, polls);
   if (error != {prefix}_OK) return error;
-  return get(base, {prefix}_TABLE_CHECK) == checksum ? {prefix}_OK : {prefix}_WRONG;
+  return get(base, {prefix}_REG_TABLE_CHECK) == checksum ? {prefix}_OK : {prefix}_WRONG;
 }}
 
 int {module}_release(uintptr_t base, unsigned polls) {{
-  put(base, {prefix}_CONTROL, 0);
+  put(base, {prefix}_REG_CONTROL, 0);
   return until_clear(base, {prefix}_STATUS_RESETTING, polls);
 }}
 """
@@ -226,7 +226,7 @@ def register_defines(contents: Contents, registers: RegisterMap) -> str:
 def defines_of(register: Register) -> list[str]:
     """The lines of one register."""
     name = f"{PREFIX}_{register.name}"
-    lines = [f"#define {name} 0x{register.offset:03x}u /* {register.access}: {register.text} */"]
+    lines = [f"#define {PREFIX}_REG_{register.name} 0x{register.offset:03x}u /* {register.access}: {register.text} */"]
     if len(register.values) == 1:
         lines.append(f"#define {name}_VALUE UINT32_C(0x{register.values[0]:x})")
     for part in register.fields:

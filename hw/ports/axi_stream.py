@@ -47,8 +47,8 @@ class SampleReceiver(wiring.Component):
     sample and gives a result, which is marked as bad, and the next packet begins a new sample. After a restart the rest
     of a packet that had begun is dropped without a mark.
 
-    Throughput: a beat per cycle. No output depends on an input of the same cycle, except ``bursts.valid`` on
-    ``marks.ready``.
+    Throughput: a beat per cycle. ``port.tready`` depends on ``bursts.ready`` of the same cycle, and on nothing of
+    ``port``.
 
     Args:
         beat_layout: payload of the network's input.
@@ -83,43 +83,44 @@ class SampleReceiver(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         port, bursts, marks = self.port, self.bursts, self.marks
-        m.submodules.arrival = arrival = StreamRegister(data.StructLayout({"beat": self.bits, "last": 1}))
-        arrived = arrival.leaving.payload
-        m.d.comb += [
-            arrival.arriving.valid.eq(port.tvalid),
-            arrival.arriving.payload.beat.eq(port.tdata),
-            arrival.arriving.payload.last.eq(port.tlast),
-            port.tready.eq(arrival.arriving.ready),
-        ]
-
-        # A sample's beats come from its packet; once that has ended too early, they are zeros. What is left of a packet
-        # when its sample is complete is dropped.
+        # A beat waits in a register, which is cleared when its packet has ended too early: what is then sent are zeros.
+        # What is left of a packet when its sample is complete is dropped.
+        beat = Signal(self.bits, reset_less=True)
+        last = Signal(reset_less=True)
+        full = Signal()
         filling = Signal()
         dropping = Signal()
         begun = Signal()
         inside = Signal()
-        offered = Signal()
         sent = Signal()
-        taken = Signal()
+        used = Signal()
         position = Signal(range(max(2, self.beats)))
         ends = Signal(init=self.beats == 1)
-        still_inside = Mux(taken, ~arrived.last, inside)
+        still_inside = Mux(used, ~last, inside)
+        offered = (filling | (full & ~dropping)) & (begun | ~self.hold) & ~self.restart
         m.d.comb += [
-            offered.eq((filling | (arrival.leaving.valid & ~dropping)) & (begun | ~self.hold) & ~self.restart),
             bursts.valid.eq(offered & (~ends | marks.ready)),
-            bursts.payload.as_value().eq(Mux(filling, 0, arrived.beat)),
+            bursts.payload.as_value().eq(beat),
             sent.eq(bursts.valid & bursts.ready),
-            arrival.leaving.ready.eq(dropping | (sent & ~filling)),
-            taken.eq(arrival.leaving.valid & arrival.leaving.ready),
+            used.eq(full & (dropping | sent)),
+            port.tready.eq((~full | used) & ~filling & ~self.short),
             marks.valid.eq(sent & ends),
-            marks.payload.eq(filling | ~arrived.last),
-            self.short.eq(sent & ~filling & arrived.last & ~ends),
-            self.long.eq(sent & ~filling & ~arrived.last & ends),
+            marks.payload.eq(filling | ~last),
+            self.short.eq(sent & ~filling & last & ~ends),
+            self.long.eq(sent & ~filling & ~last & ends),
             self.between.eq(~begun),
         ]
         m.d.sync += inside.eq(still_inside)
-        with m.If(taken & arrived.last):
-            m.d.sync += dropping.eq(0)
+        with m.If(used):
+            m.d.sync += full.eq(0)
+            with m.If(last):
+                m.d.sync += dropping.eq(0)
+        with m.If(port.tvalid & port.tready):
+            m.d.sync += [full.eq(1), last.eq(port.tlast)]
+        with m.If(self.short):
+            m.d.sync += [beat.eq(0), filling.eq(1)]
+        with m.Elif(port.tready):
+            m.d.sync += beat.eq(port.tdata)
         with m.If(sent):
             m.d.sync += [
                 position.eq(Mux(ends, 0, position + 1)),
@@ -128,8 +129,6 @@ class SampleReceiver(wiring.Component):
             ]
             with m.If(ends):
                 m.d.sync += filling.eq(0)
-        with m.If(self.short):
-            m.d.sync += filling.eq(1)
         with m.If(self.long):
             m.d.sync += dropping.eq(1)
         with m.If(self.restart):
