@@ -5,6 +5,7 @@ from functools import cached_property, partial
 
 from amaranth.hdl import signed
 from amaranth.lib import data
+from amaranth.utils import bits_for, ceil_log2
 
 from hw.engines.event.weights import pack_weights, stream_order
 from hw.memory import MemoryDeclaration, MemoryStyle
@@ -26,6 +27,7 @@ class ProjectionConfig:
         weights: int64, in the order of the network, see :func:`hw.engines.event.weights.stream_order`.
         weight_memory: memory style of the weights.
         accumulator_bits: proved width of every partial sum.
+        queued: a queue per bank, see :class:`hw.engines.event.queued.QueuedScanner`.
     """
 
     source: str
@@ -40,6 +42,12 @@ class ProjectionConfig:
     weights: IntArray
     weight_memory: MemoryStyle
     accumulator_bits: int
+    queued: bool = False
+
+    @property
+    def share(self) -> int:
+        """Channels of a beat that one bank scans."""
+        return self.window.source.group // self.banks
 
     @property
     def rows(self) -> int:
@@ -90,3 +98,26 @@ class ProjectionConfig:
 
     def _bank_words(self, bank: int) -> tuple[int, ...]:
         return self.weight_words[bank]
+
+    @property
+    def queue_layout(self) -> data.StructLayout:
+        """What waits for a bank: its bursts of a beat, the beat's number among those of all folds, whether at most one
+        plane is set, and whether the beat closes an accumulation."""
+        return data.StructLayout(
+            {
+                "counts": data.ArrayLayout(self.window.source.burst_bits, self.share),
+                "word": bits_for(self.folds * self.window.words - 1),
+                "single": 1,
+                "closes": 1,
+            }
+        )
+
+    @property
+    def bank_queue(self) -> MemoryDeclaration:
+        """The queue of each bank, with room for the beats of two accumulations."""
+        return MemoryDeclaration(
+            name="queue",
+            depth=1 << ceil_log2(2 * self.window.words * self.merged_steps),
+            layout=self.queue_layout,
+            style="distributed",
+        )

@@ -78,7 +78,7 @@ class EventScanner(wiring.Component):
         ending = Signal(banks, reset_less=True)
         m.d.comb += advance.eq(self.events.ready)
         for bank in range(banks):
-            counts = self._dealt(pending, bank)
+            counts = dealt(pending, bank, self.config)
             lowest_planes = [lowest(count) for count in counts]
             chosen = Signal(len(counts), name=f"chosen_{bank}")
             m.d.comb += chosen.eq(lowest(Cat(count.any() for count in counts)))
@@ -110,7 +110,8 @@ class EventScanner(wiring.Component):
         loading = Signal()
         empty = Signal()
         closes = Signal()
-        row = self._count_rows(m, taken, closes)
+        row = Signal.like(event.banks[0].row, name="row")
+        count_rows(m, self.config, taken, closes, row, source.group // banks)
         m.d.comb += [
             empty.eq(~self.bursts.payload.as_value().any() & ~closes),
             loading.eq((~held | finishing) & advance),
@@ -124,37 +125,37 @@ class EventScanner(wiring.Component):
                 held_row.eq(row),
                 held_closes.eq(closes),
                 pending.eq(self.bursts.payload),
-                *(ending[bank].eq(at_most(Cat(self._dealt(self.bursts.payload, bank)), 1)) for bank in range(banks)),
+                *(ending[bank].eq(at_most(Cat(dealt(self.bursts.payload, bank, self.config)), 1)) for bank in range(banks)),
             ]
         return m
 
-    def _dealt(self, beat: "data.View[data.ArrayLayout]", bank: int) -> list[Value]:
-        """The bursts of a beat that one bank scans."""
-        return [beat[channel] for channel in range(bank, self.config.window.source.group, self.config.banks)]
 
-    def _count_rows(self, m: Module, taken: Signal, closes: Signal) -> Value:
-        """Row of the arriving beat's first channels; drives ``closes`` to 1 if that beat closes an accumulation."""
-        config = self.config
-        step_rows = config.window.words * config.window.source.group // config.banks
-        row = Signal.like(self.events.payload.banks[0].row, name="row")
-        first_row = Signal.like(row, name="first_row")
-        step_ends = Signal()
-        step_closes = Signal()
-        fold_ends = Signal()
-        m.d.comb += [
-            step_ends.eq(counter_ahead(m, "beat", config.window.words, taken)[1]),
-            step_closes.eq(counter_ahead(m, "merged", config.merged_steps, taken & step_ends)[1]),
-            closes.eq(step_ends & step_closes),
-            fold_ends.eq(
-                closes & counter_ahead(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
-            ),
-        ]
-        last_fold = counter_ahead(m, "fold", config.folds, taken & fold_ends)[1]
-        with m.If(taken):
-            m.d.sync += row.eq(row + config.window.source.group // config.banks)
-            with m.If(step_ends):
-                m.d.sync += row.eq(first_row)
-            with m.If(fold_ends):
-                next_row = Mux(last_fold, 0, first_row + step_rows)
-                m.d.sync += [first_row.eq(next_row), row.eq(next_row)]
-        return row
+def count_rows(m: Module, config: ProjectionConfig, taken: Signal, closes: Signal, row: Signal, share: int) -> None:
+    """Drive ``row`` to the row of the arriving beat's first channels, if every beat has ``share`` rows, and ``closes``
+    to 1 if that beat closes an accumulation."""
+    step_rows = config.window.words * share
+    first_row = Signal.like(row, name="first_row")
+    step_ends = Signal()
+    step_closes = Signal()
+    fold_ends = Signal()
+    m.d.comb += [
+        step_ends.eq(counter_ahead(m, "beat", config.window.words, taken)[1]),
+        step_closes.eq(counter_ahead(m, "merged", config.merged_steps, taken & step_ends)[1]),
+        closes.eq(step_ends & step_closes),
+        fold_ends.eq(
+            closes & counter_ahead(m, "step", config.window.source.steps // config.merged_steps, taken & closes)[1]
+        ),
+    ]
+    last_fold = counter_ahead(m, "fold", config.folds, taken & fold_ends)[1]
+    with m.If(taken):
+        m.d.sync += row.eq(row + share)
+        with m.If(step_ends):
+            m.d.sync += row.eq(first_row)
+        with m.If(fold_ends):
+            next_row = Mux(last_fold, 0, first_row + step_rows)
+            m.d.sync += [first_row.eq(next_row), row.eq(next_row)]
+
+
+def dealt(beat: "data.View[data.ArrayLayout]", bank: int, config: ProjectionConfig) -> list[Value]:
+    """The bursts of a beat that one bank scans."""
+    return [beat[channel] for channel in range(bank, config.window.source.group, config.banks)]
