@@ -4,13 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from hw.engines.engine import Engine
-from hw.engines.event.engine import EventPlan, event_engine
+from hw.engines.event.engine import EventPlan, QueuedPlan, event_engine
 from hw.engines.window.engine import WindowPlan, window_engine
 from qblif.network.projections import Conv2d, Dense
 from qblif.streams import BurstStream
 
-EnginePlan = EventPlan | WindowPlan
-ENGINES: dict[str, Callable[..., Engine]] = {EventPlan.type: event_engine, WindowPlan.type: window_engine}
+EnginePlan = EventPlan | QueuedPlan | WindowPlan
+ENGINES: dict[str, Callable[..., Engine]] = {
+    EventPlan.type: event_engine,
+    QueuedPlan.type: event_engine,
+    WindowPlan.type: window_engine,
+}
 """What makes the engine of a plan, by the plan's type."""
 
 

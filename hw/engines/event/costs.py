@@ -5,6 +5,9 @@ accumulation costs at least one. A beat is taken one cycle after the previous be
 the previous beat with a cost is done. So two numbers describe a whole accumulation: the cycles from the offer of its
 first beat until its last beat is taken, and the cycles from the end of the previous accumulation's scan until then. The
 later of the two applies: an accumulation is a map of the max-plus algebra (its sum is max, its product is +).
+
+With a queue per bank, a beat costs each bank as many cycles as its own bursts have set bit-planes, and the last beat of
+an accumulation at least one. All beats are taken one after the other, and the numbers say when the last bank ends.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,6 +30,7 @@ class WindowCosts:
     """Costs of a layer with a receptive field: int64 (inferences, window rows, windows per row, accumulations).
 
     ``after_first``, ``after_busy``: cycles to the last beat of an accumulation; ``closing``: that beat's cost.
+    With a queue per bank: cycles to the end of the last bank; ``closing`` is 0.
     """
 
     after_first: IntArray
@@ -34,22 +38,33 @@ class WindowCosts:
     closing: IntArray
 
 
-def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
-    """Cost of every beat of the source: (inferences, H, W, folds of the source, steps, beats)."""
+def bank_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """Set bit-planes of every beat of the source for each bank: (inferences, H, W, folds of the source, steps, beats,
+    banks)."""
     source, banks = projection.window.source, projection.banks
     beats = stream_beats(bursts, source)
     planes = np.zeros_like(beats)
     for plane in range(source.burst_bits):
         planes += beats >> plane & 1
-    shared = planes.reshape(*beats.shape[:2], source.group // banks, banks).sum(axis=2).max(axis=2)
-    shape = (source.height, source.width, source.folds, source.steps, source.beats)
+    shared = planes.reshape(*beats.shape[:2], source.group // banks, banks).sum(axis=2)
+    shape = (source.height, source.width, source.folds, source.steps, source.beats, banks)
     return shared.reshape(len(bursts), *shape)
 
 
+def beat_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
+    """Cost of every beat of the source: (inferences, H, W, folds of the source, steps, beats)."""
+    return bank_costs(bursts, projection).max(axis=-1)
+
+
 def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
-    """Cost of every beat of a layer without a line buffer: (inferences, accumulations, beats)."""
-    sums = projection.window.source.steps // projection.merged_steps
-    costs = beat_costs(bursts, projection).reshape(len(bursts), sums, -1)
+    """Cost of every beat of a layer without a line buffer: (inferences, accumulations, beats); with queues, of every
+    beat for each bank: (inferences, accumulations, beats, banks)."""
+    source = projection.window.source
+    shape = (len(bursts), source.steps // projection.merged_steps, projection.window.words * projection.merged_steps)
+    if projection.queued:
+        costs = bank_costs(bursts, projection).reshape(*shape, projection.banks)
+    else:
+        costs = beat_costs(bursts, projection).reshape(shape)
     costs[:, :, -1] = np.maximum(costs[:, :, -1], 1)
     return costs
 
@@ -57,7 +72,7 @@ def passing_costs(bursts: IntArray, projection: ProjectionConfig) -> IntArray:
 def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
     """Costs of every accumulation of a layer with a receptive field; each accumulation is repeated for every fold."""
     window, merged = projection.window, projection.merged_steps
-    costs = beat_costs(bursts, projection)
+    costs = bank_costs(bursts, projection) if projection.queued else beat_costs(bursts, projection)
 
     def words() -> Iterator[IntArray]:
         for step in range(merged):
@@ -66,7 +81,7 @@ def window_costs(bursts: IntArray, projection: ProjectionConfig) -> WindowCosts:
                     for beat in range(window.source.beats):
                         yield seen[:, :, :, fold, step::merged, beat]
 
-    return accumulation_costs(words())
+    return queued_costs(words()) if projection.queued else accumulation_costs(words())
 
 
 def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
@@ -89,6 +104,22 @@ def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
         cost = following
 
 
+def queued_costs(words: Iterable[IntArray]) -> WindowCosts:
+    """Costs of accumulations whose successive beats, taken in successive cycles, cost each bank ``words``, (..., banks).
+
+    A beat that is taken in a cycle is scanned from the cycle after the next one on.
+    """
+    beats = list(words)
+    beats[-1] = np.maximum(beats[-1], 1)
+    ends, total = np.full(beats[0].shape, NEVER), np.zeros(beats[0].shape, dtype=np.int64)
+    for number, cost in enumerate(beats):
+        ends = np.where(cost > 0, np.maximum(ends, number + 1) + cost, ends)
+        total = total + cost
+    return WindowCosts(
+        after_first=ends.max(axis=-1), after_busy=total.max(axis=-1), closing=np.zeros(ends.shape[:-1], dtype=np.int64)
+    )
+
+
 def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
     """Scanner cycles per inference and fold for given inputs, if these are always available.
 
@@ -98,8 +129,12 @@ def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
     """
     if projection.window.rows_kept:
         costs = window_costs(inputs, projection)
+    elif projection.queued:
+        costs = queued_costs(np.moveaxis(passing_costs(inputs, projection), 2, 0))
     else:
-        costs = accumulation_costs(np.moveaxis(passing_costs(inputs, projection), -1, 0))
+        costs = accumulation_costs(np.moveaxis(passing_costs(inputs, projection), 2, 0))
+    if projection.queued:
+        return queued_cycles(costs, projection.window.words * projection.merged_steps) / len(inputs)
     after_first, after_busy, closing = (
         field.reshape(-1) for field in (costs.after_first, costs.after_busy, costs.closing)
     )
@@ -107,14 +142,26 @@ def sampled_cycles(projection: ProjectionConfig, inputs: IntArray) -> float:
     return float(after_first[0] + 1 + between.sum() + closing[-1]) / len(inputs)
 
 
+def queued_cycles(costs: WindowCosts, beats: int) -> int:
+    """Cycles of accumulations of ``beats`` beats each, one after the other, with queues."""
+    last, ends = -1, (-1, -1)
+    for after_first, after_busy in zip(costs.after_first.flat, costs.after_busy.flat, strict=True):
+        first = max(last, ends[0]) + 1
+        last, ends = first + beats - 1, (ends[1], max(first + int(after_first), ends[1] + int(after_busy)))
+    return ends[1] + 1
+
+
 @lru_cache(maxsize=4096)
-def accumulation_cycles(words: int, group: int, banks: int, density: float) -> float:
+def accumulation_cycles(words: int, group: int, banks: int, density: float, queued: bool = False) -> float:
     """Expected cycles of one accumulation: the scanner's rule, applied to random beats with independent events.
 
     From one beat with a cost to the next it takes the longer of their distance in beats and the first one's cost.
     """
     random = np.random.default_rng(1)
-    events = random.poisson(density * group / banks, (words, banks, SAMPLES)).max(axis=1)
+    every = random.poisson(density * group / banks, (words, banks, SAMPLES))
+    if queued:
+        return queued_cycles(queued_costs(every.transpose(0, 2, 1)), words) / SAMPLES
+    events = every.max(axis=1)
     events[-1] = np.maximum(events[-1], 1)
     # The scan of the last beat is counted here; the first beat's wait belongs to the previous accumulation.
     sample, beat = np.nonzero(events.T)

@@ -24,9 +24,10 @@ from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.costs import accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
 from hw.engines.event.handover import Handover
+from hw.engines.event.queued import QueuedScanner, bank_name
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray, array_latency
-from hw.engines.event.timing import ArrayTiming, FieldTiming, StreamRegisterTiming
+from hw.engines.event.timing import FieldTiming, StreamRegisterTiming, array_timing
 from hw.engines.event.weights import from_stream_order, unpack_weights
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
@@ -40,7 +41,7 @@ from qblif.network.checks import IntArray
 from qblif.network.projections import Conv2d, Dense
 from qblif.streams import BurstStream
 
-FIELD, ARRAY = "receptive_field", "array"
+FIELD, SCANNER, ARRAY = "receptive_field", "scanner", "array"
 """Submodules of the engine that have memories."""
 MOST_IDLE_LANES = 64
 """Lanes without a neuron; a plan with this many or more is refused as a mistake."""
@@ -59,6 +60,7 @@ class EventPlan:
     """
 
     type: ClassVar[str] = "event"
+    queued: ClassVar[bool] = False
     lanes: int
     folds: int
     banks: int
@@ -90,6 +92,15 @@ class EventPlan:
             raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
 
 
+@dataclass(frozen=True, kw_only=True)
+class QueuedPlan(EventPlan):
+    """How an event engine with a queue per bank is built: banks wait for each other once per accumulation, not once per
+    beat."""
+
+    type: ClassVar[str] = "queued"
+    queued: ClassVar[bool] = True
+
+
 class EventEngine(ProjectionConfig, Engine):
     """The configuration of a :class:`ProjectionEngine`, and everything derived from it."""
 
@@ -104,13 +115,16 @@ class EventEngine(ProjectionConfig, Engine):
     @property
     def latency(self) -> int:
         arrival = ReceptiveField.latency if self.window.rows_kept else StreamRegister.latency
-        return arrival + EventScanner.latency + array_latency(self.banks) + Handover.latency
+        scanner = QueuedScanner if self.queued else EventScanner
+        return arrival + scanner.latency + array_latency(self.banks) + Handover.latency
 
     def component(self) -> "ProjectionEngine":
         return ProjectionEngine(self)
 
     def memories(self) -> Inventory:
         yield from under(ARRAY, inventory(*self.weight_memories))
+        for bank in range(self.banks if self.queued else 0):
+            yield from under(SCANNER, under(bank_name(bank), inventory(self.bank_queue)))
         if self.window.rows_kept:
             yield from under(FIELD, inventory(self.window.field_memory))
 
@@ -178,13 +192,13 @@ class EventEngine(ProjectionConfig, Engine):
     def expected_cycles(self, expectation: Expectation) -> EngineCycles:
         window = self.window
         windows = window.height * window.width * self.folds
-        key = (window.source, window.window, self.banks, self.merged_steps)
+        key = (window.source, window.window, self.banks, self.merged_steps, self.queued)
         known = expectation.sampled(self.source, key, lambda inputs: sampled_cycles(self, inputs))
         if known is not None:
             array = known * self.folds * expectation.scale(self.source)
         else:
             array = windows * sum(
-                accumulation_cycles(window.words, window.source.group, self.banks, density)
+                accumulation_cycles(window.words, window.source.group, self.banks, density, self.queued)
                 for density in expectation.densities(self.source)
             )
         if window.rows_kept:
@@ -201,15 +215,15 @@ class EventEngine(ProjectionConfig, Engine):
         return scanner_points(name, self, run)
 
     def timing(self, neurons: CurrentConsumer, bursts: IntArray) -> tuple[EngineInput, WorkTiming]:
-        array = ArrayTiming(self, neurons)
+        array = array_timing(self, neurons)
         if self.window.rows_kept:
             return FieldTiming(self.window, array, window_costs(bursts, self)), array
         return StreamRegisterTiming(array, in_order(passing_costs(bursts, self))), array
 
 
-def in_order(costs: IntArray) -> Iterator[tuple[int, bool]]:
-    """Cost of every beat, and whether it closes an accumulation."""
-    for accumulation in costs.reshape(-1, costs.shape[-1]).tolist():
+def in_order(costs: IntArray) -> Iterator[tuple[Any, bool]]:
+    """Cost of every beat, see :func:`hw.engines.event.costs.passing_costs`, and whether it closes an accumulation."""
+    for accumulation in costs.reshape(-1, *costs.shape[2:]).tolist():
         for cost in accumulation[:-1]:
             yield cost, False
         yield accumulation[-1], True
@@ -257,6 +271,7 @@ def event_engine(
         weights=projection.full_weights,
         weight_memory=plan.weight_memory,
         accumulator_bits=accumulator_bits,
+        queued=plan.queued,
     )
 
 
@@ -288,7 +303,8 @@ class ProjectionEngine(wiring.Component):
             m.submodules[FIELD] = arrival = ReceptiveField(config.window)
         else:
             m.submodules.arrival = arrival = StreamRegister(self.bursts.payload.shape())
-        m.submodules.scanner = scanner = EventScanner(config)
+        scanner: Any = QueuedScanner(config) if config.queued else EventScanner(config)
+        m.submodules[SCANNER] = scanner
         m.submodules[ARRAY] = array = SynapseArray(config)
         m.submodules.handover = handover = Handover(
             lanes=config.lanes, cores=config.cores, bits=config.accumulator_bits, repeats=config.repeats

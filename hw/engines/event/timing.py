@@ -1,6 +1,8 @@
 """Exact timing of the event engine, see :mod:`hw.timing`."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.costs import WindowCosts
@@ -11,58 +13,123 @@ from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveFieldTiming
 
 
-class ArrayTiming:
-    """Scanner, synapse array and hand-over of one layer. ``worked`` counts the cycles in which the scanner works."""
+Cost = TypeVar("Cost")
+"""The cost of a beat: its cycles, or with queues its cycles in each bank."""
+
+
+class ArrayTiming(ABC, Generic[Cost]):
+    """Scanner, synapse array and hand-over of one layer.
+
+    Attributes:
+        worked: cycles in which the scanner works.
+        last: the step in which the last beat was taken.
+        covered: the last step that is known to be one of work.
+        free: the cycle from which the hand-over's ring is free.
+    """
 
     def __init__(self, projection: ProjectionConfig, neurons: CurrentConsumer) -> None:
         self.neurons = neurons
+        # From the last step of a scan to its sums.
         self.latency = EventScanner.latency - 1 + array_latency(projection.banks)
         self.clock = PipelineClock()
         self.worked = 0
         self.last = LONG_AGO
-        self.busy = LONG_AGO
         self.covered = LONG_AGO
         self.free = LONG_AGO
 
-    def take(self, offered: int, cost: int, closes: bool) -> int:
+    @abstractmethod
+    def take(self, offered: int, cost: Cost, closes: bool) -> int:
         """The scanner takes a beat that is offered from cycle ``offered`` on; returns the cycle in which it does."""
-        at = max(self.clock.local(offered), self.last + 1)
-        if not cost:
-            self.worked += at > self.covered
-            self.last, self.covered = at, max(self.covered, at)
-            return self.clock.wall(at)
-        at = max(at, self.busy)
-        self._scan(at, at, cost)
-        return self._close(at, cost) if closes else self.clock.wall(at)
 
+    @abstractmethod
     def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
         """A whole accumulation; ``offered``: the cycle from which its first beat is available, None if it always is.
         Returns the cycle in which the last beat is taken."""
-        first = self.last + 1 if offered is None else max(self.clock.local(offered), self.last + 1)
-        at = max(first + after_first, self.busy + after_busy)
-        self._scan(first, at, cost)
-        return self._close(at, cost)
 
-    def _scan(self, first: int, at: int, cost: int) -> None:
-        """Account for a scan that begins with a beat at ``first`` and ends ``cost`` steps after the one at ``at``."""
-        self.worked += at + cost - max(self.covered, first - 1)
-        self.last, self.busy = at, at + cost
-        self.covered = self.busy
+    def _first(self, offered: int | None, earliest: int) -> int:
+        """The step in which a beat is taken that could be in step ``earliest``."""
+        return earliest if offered is None else max(self.clock.local(offered), earliest)
 
-    def _close(self, at: int, cost: int) -> int:
-        """Hand the sums on; while the ring still turns, scanner and array stall."""
+    def _work(self, first: int, end: int) -> None:
+        """Account for a scan from step ``first`` to step ``end``."""
+        self.worked += max(0, end - max(self.covered, first - 1))
+        self.covered = max(self.covered, end)
+
+    def _hand_on(self, at: int, end: int) -> int:
+        """Hand on the sums of a scan that ends in step ``end``; while the ring still turns, scanner and array stall.
+        Returns the cycle of step ``at``."""
         taken = self.clock.wall(at)
-        ready = at + cost + self.latency
+        ready = end + self.latency
         handed = max(self.clock.wall(ready), self.free)
         self.clock.wait(ready, handed)
         self.free = self.neurons.feed(handed + 1) + 1
         return taken
 
 
-class StreamRegisterTiming:
+class SharedTiming(ArrayTiming[int]):
+    """All banks work on the same beat; ``busy``: the last step in which one is scanned."""
+
+    def __init__(self, projection: ProjectionConfig, neurons: CurrentConsumer) -> None:
+        super().__init__(projection, neurons)
+        self.busy = LONG_AGO
+
+    def take(self, offered: int, cost: int, closes: bool) -> int:
+        at = self._first(offered, self.last + 1)
+        if cost:
+            at = max(at, self.busy)
+            self.busy = at + cost
+        self.last = at
+        self._work(at, at + cost)
+        return self._hand_on(at, self.busy) if closes else self.clock.wall(at)
+
+    def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
+        first = self._first(offered, self.last + 1)
+        self.last = max(first + after_first, self.busy + after_busy)
+        self.busy = self.last + cost
+        self._work(first, self.busy)
+        return self._hand_on(self.last, self.busy)
+
+
+class QueuedTiming(ArrayTiming[Sequence[int]]):
+    """Every bank has a queue; ``ends``: the last steps in which the two accumulations before this one are scanned."""
+
+    def __init__(self, projection: ProjectionConfig, neurons: CurrentConsumer) -> None:
+        super().__init__(projection, neurons)
+        self.beats = projection.window.words * projection.merged_steps
+        self.ends = (LONG_AGO, LONG_AGO)
+        self.banks = [LONG_AGO] * projection.banks
+
+    def take(self, offered: int, cost: Sequence[int], closes: bool) -> int:
+        at = self.last = self._first(offered, max(self.last, self.ends[0]) + 1)
+        self.banks = [
+            max(end, at + 1, self.ends[1]) + planes if planes else end
+            for end, planes in zip(self.banks, cost, strict=True)
+        ]
+        end = max(self.banks)
+        self._work(at, max(at, end))
+        return self._end(at, end) if closes else self.clock.wall(at)
+
+    def accumulate(self, offered: int | None, after_first: int, after_busy: int, cost: int) -> int:
+        first = self._first(offered, max(self.last, self.ends[0]) + 1)
+        self.last = first + self.beats - 1
+        end = max(first + after_first, self.ends[1] + after_busy)
+        self._work(first, end)
+        return self._end(self.last, end)
+
+    def _end(self, at: int, end: int) -> int:
+        self.ends = (self.ends[1], end)
+        return self._hand_on(at, end)
+
+
+def array_timing(projection: ProjectionConfig, neurons: CurrentConsumer) -> SharedTiming | QueuedTiming:
+    """The timing of an engine's scanner, array and hand-over."""
+    return QueuedTiming(projection, neurons) if projection.queued else SharedTiming(projection, neurons)
+
+
+class StreamRegisterTiming(Generic[Cost]):
     """A stream register in front of a scanner that reads the source without a line buffer."""
 
-    def __init__(self, array: ArrayTiming, costs: Iterator[tuple[int, bool]]) -> None:
+    def __init__(self, array: ArrayTiming[Cost], costs: Iterator[tuple[Cost, bool]]) -> None:
         self.array, self.costs = array, costs
         self.left = (LONG_AGO, LONG_AGO)
 
@@ -87,7 +154,7 @@ class StreamRegisterTiming:
 class FieldTiming(ReceptiveFieldTiming):
     """A line buffer in front of a scanner."""
 
-    def __init__(self, window: WindowConfig, array: ArrayTiming, costs: WindowCosts) -> None:
+    def __init__(self, window: WindowConfig, array: ArrayTiming[Any], costs: WindowCosts) -> None:
         super().__init__(window, array, rows_of_costs(window, costs))
         self.array = array
 
