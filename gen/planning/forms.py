@@ -97,6 +97,7 @@ class Forms:
                 limit=limit / self._frames,
                 lanes=lanes,
                 most_banks=self.scope.most_banks,
+                queues=self.scope.queues,
                 widest_beat=self.scope.widest_beat,
                 most_classes=self.scope.most_classes,
                 lut=self.scope.lut if node.name in self._windows else None,

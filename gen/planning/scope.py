@@ -26,6 +26,7 @@ class Scope:
             takes longer than the mean, the other layers wait.
         window_layers: so many layers, from the input on, may have window engines: where few weights meet many positions
             they are the smaller ones.
+        queues: the banks of an event engine may have queues.
     """
 
     most_banks: int
@@ -36,6 +37,7 @@ class Scope:
     lut: LutShape | None = None
     headroom: float = 1.0
     window_layers: int = 0
+    queues: bool = False
 
 
 ROUTABLE = Scope(
@@ -67,6 +69,7 @@ def scopes_of(objective: Objective | None, board: Part, layers: int) -> list[Sco
             lut=board.family.lut.shape,
             headroom=1.1,
             window_layers=windows,
+            queues=board.family.has_lut_ram,
         )
         for windows in range(layers, -1, -1)
     ]

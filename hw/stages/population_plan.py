@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from hw.divisors import divisors
 from hw.engines.engine import numbered
-from hw.engines.event.engine import EventPlan
+from hw.engines.event.config import queue_places
+from hw.engines.event.engine import DEEPEST_QUEUE, EventPlan, QueuedPlan
 from hw.engines.registry import EnginePlan
 from hw.engines.window.proposals import window_plans
 from hw.engines.window.tables import LutShape
@@ -83,15 +84,26 @@ def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]
         folds = math.ceil(node.shape[0] / lanes)
         neurons = in_memory(node, room, lanes)
         for banks in itertools.product(*room.banks):
-            yield PopulationPlan(
-                name=node.name,
-                engines=tuple(
-                    EventPlan(lanes=lanes, folds=folds, banks=one, weight_memory="block", field_memory="block")
-                    for one in banks
-                ),
-                neurons=neurons,
-                widths=room.widths,
-            )
+            for kind in event_kinds(node, room, banks):
+                yield PopulationPlan(
+                    name=node.name,
+                    engines=tuple(
+                        kind(lanes=lanes, folds=folds, banks=one, weight_memory="block", field_memory="block")
+                        for one in banks
+                    ),
+                    neurons=neurons,
+                    widths=room.widths,
+                )
+
+
+def event_kinds(node: Population, room: Room, banks: Sequence[int]) -> list[type[EventPlan]]:
+    """Kinds of event engines that are worth trying: with queues only where several banks wait for each other."""
+    projections = room.network.weighted_projections(node.name)
+    fits = all(
+        queue_places(one.window((source.height, source.width)), source) <= DEEPEST_QUEUE
+        for one, source in zip(projections, room.streams, strict=True)
+    )
+    return [EventPlan, QueuedPlan] if room.queues and fits and max(banks) > 1 else [EventPlan]
 
 
 def with_window_engine(node: Population, room: Room, lut: LutShape) -> Iterator[PopulationPlan]:

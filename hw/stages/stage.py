@@ -147,6 +147,7 @@ class Room:
         limit: expected cycles per frame that the stage should stay under.
         lanes: numbers of lanes that are worth trying.
         most_banks: the largest number of banks.
+        queues: whether banks may have queues.
         widest_beat: channels of the widest beat.
         most_classes: classes of the widest beat of the results.
         lut: LUTs of the chip, if weights may be constants in logic; otherwise None.
@@ -160,6 +161,7 @@ class Room:
     limit: float
     lanes: Sequence[int]
     most_banks: int
+    queues: bool
     widest_beat: int
     most_classes: int
     lut: LutShape | None

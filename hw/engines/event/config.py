@@ -11,6 +11,8 @@ from hw.engines.event.weights import pack_weights, stream_order
 from hw.memory import MemoryDeclaration, MemoryStyle
 from hw.windows.config import WindowConfig
 from qblif.network.checks import IntArray
+from qblif.network.window import Window
+from qblif.streams import BurstStream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +119,12 @@ class ProjectionConfig:
         """The queue of each bank, with room for the beats of two accumulations."""
         return MemoryDeclaration(
             name="queue",
-            depth=1 << ceil_log2(2 * self.window.words * self.merged_steps),
+            depth=queue_places(self.window.window, self.window.source, self.merged_steps),
             layout=self.queue_layout,
             style="distributed",
         )
+
+
+def queue_places(window: Window, source: BurstStream, merged_steps: int = 1) -> int:
+    """Beats for which a queue has room: those of two accumulations, rounded up to a power of two."""
+    return 1 << ceil_log2(2 * window.area * source.folds * source.beats * merged_steps)

@@ -20,7 +20,7 @@ from hw.engines.engine import (
     engine_ports,
     numbered,
 )
-from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.config import ProjectionConfig, queue_places
 from hw.engines.event.costs import accumulation_cycles, passing_costs, sampled_cycles, window_costs
 from hw.engines.event.coverage import scanner_points
 from hw.engines.event.handover import Handover
@@ -43,6 +43,8 @@ from qblif.streams import BurstStream
 
 FIELD, SCANNER, ARRAY = "receptive_field", "scanner", "array"
 """Submodules of the engine that have memories."""
+DEEPEST_QUEUE = 256
+"""Places of a bank's queue; a plan with more is refused: LUT RAM of that depth costs more than the engine."""
 MOST_IDLE_LANES = 64
 """Lanes without a neuron; a plan with this many or more is refused as a mistake."""
 
@@ -258,9 +260,13 @@ def event_engine(
     """The engine of a projection from the stream ``source`` into ``layer``; raises UserError if the plan does not fit.
     The other arguments are those of :class:`hw.engines.event.config.ProjectionConfig`."""
     plan.check(layer, len(projection.weights), source)
+    window = window_config(projection, plan, source)
+    places = queue_places(window.window, source, merged_steps)
+    if plan.queued and places > DEEPEST_QUEUE:
+        raise UserError(f"layer {layer}: no queue has {places} places; make a new plan")
     return EventEngine(
         source=projection.source,
-        window=window_config(projection, plan, source),
+        window=window,
         lanes=plan.lanes,
         folds=plan.folds,
         cores=cores,
