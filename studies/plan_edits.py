@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from boards.catalogue import find_board
 from gen.planning.plans import make_plan
-from hw.engines.event.engine import EventPlan
+from hw.engines.event.engine import EventPlan, QueuedPlan
 from hw.engines.window.engine import WindowPlan
 from hw.neurons.plans import UnrolledPlan
 from hw.plan import Plan
@@ -52,6 +52,23 @@ def altered(stage: AnyPlan, **fields: object) -> AnyPlan:
         elif part is not None:
             replaced[field] = with_fields(part, fields)
     return dataclasses.replace(plan, **replaced)
+
+
+def queued(plan: Plan) -> Plan:
+    """The same plan with a queue for each bank of every event engine."""
+    return dataclasses.replace(plan, stages=tuple(map(with_queues, plan.stages)))
+
+
+def with_queues(part: Any) -> Any:
+    """A plan of a layer, or of an engine, with queues."""
+    if isinstance(part, EventPlan):
+        return QueuedPlan(**vars(part))
+    found = {field: vars(part)[field] for field in ("engine", "engines") if vars(part).get(field) is not None}
+    changed = {
+        field: tuple(map(with_queues, one)) if isinstance(one, tuple) else with_queues(one)
+        for field, one in found.items()
+    }
+    return dataclasses.replace(part, **changed)
 
 
 def parts_of(stage: StagePlan) -> list[Any]:

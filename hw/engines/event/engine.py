@@ -43,7 +43,7 @@ from qblif.streams import BurstStream
 
 FIELD, SCANNER, ARRAY = "receptive_field", "scanner", "array"
 """Submodules of the engine that have memories."""
-DEEPEST_QUEUE = 256
+DEEPEST_QUEUE = 1024
 """Places of a bank's queue; a plan with more is refused: LUT RAM of that depth costs more than the engine."""
 MOST_IDLE_LANES = 64
 """Lanes without a neuron; a plan with this many or more is refused as a mistake."""

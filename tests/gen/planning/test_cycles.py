@@ -9,11 +9,11 @@ from gen.planning.cycles import predict
 from gen.planning.plans import make_plan
 from hw.configure import configure
 from hw.engines.event.costs import passing_costs, sampled_cycles, window_costs
-from hw.engines.event.timing import ArrayTiming
+from hw.engines.event.timing import array_timing
 from hw.top import NetworkTop
 from qblif import golden
 from qblif.streams import stream_beats
-from studies.plan_edits import engine_plan, plan_for
+from studies.plan_edits import engine_plan, plan_for, queued
 from studies.random_networks import Sketch, dense_chain
 from studies.random_networks import random_network as sketched_network
 from tests.hw.streams import get, put, run
@@ -120,6 +120,28 @@ def test_every_kind_of_network_as_planned(kind):
     check(network, slower, count=2)
 
 
+@pytest.mark.parametrize("seed", range(400, 412))
+def test_random_convolutions_with_queues(seed):
+    network = random_convolutions(seed)
+    check(network, queued(random_plan(network, seed)), count=3, seed=seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(500, 600))
+def test_a_hundred_random_convolutions_with_queues(seed):
+    network = random_convolutions(seed)
+    check(network, queued(random_plan(network, seed)), count=3, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("density", [0.1, 0.7])
+def test_random_dense_networks_with_queues(seed, density):
+    random = np.random.default_rng(seed)
+    sizes = tuple(int(size) for size in random.integers(2, 14, random.integers(2, 5)))
+    network = dense_chain(seed, sizes=sizes, coding=("direct", "events")[seed % 2], timesteps=1 + seed % 3)
+    check(network, queued(random_plan(network, seed)), seed=seed, density=density)
+
+
 class TakesEverySum:
     """Neurons that never keep the scanner waiting."""
 
@@ -129,21 +151,23 @@ class TakesEverySum:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("make", [dense_chain, random_convolutions])
-def test_a_scanner_that_never_waits_in_closed_form(make, seed):
+@pytest.mark.parametrize("changed", [lambda plan: plan, queued])
+def test_a_scanner_that_never_waits_in_closed_form(make, seed, changed):
     network = make(seed)
     bursts = random_bursts(network, 3, seed)
-    for layer in configure(network, random_plan(network, seed)).layers:
+    for layer in configure(network, changed(random_plan(network, seed))).layers:
         projection = engine_of(layer)
         if projection.source != "input":
             continue
-        array = ArrayTiming(projection, TakesEverySum())
+        array = array_timing(projection, TakesEverySum())
         if projection.window.rows_kept:
             costs = window_costs(bursts, projection)
             fields = (costs.after_first, costs.after_busy, costs.closing)
             for after_first, after_busy, closing in zip(*(field.reshape(-1).tolist() for field in fields), strict=True):
                 array.accumulate(None, after_first, after_busy, closing)
         else:
-            for sums in passing_costs(bursts, projection).reshape(-1, projection.window.words).tolist():
+            costs = passing_costs(bursts, projection)
+            for sums in costs.reshape(-1, *costs.shape[2:]).tolist():
                 for number, cost in enumerate(sums, start=1):
                     array.take(0, cost, closes=number == len(sums))
         assert sampled_cycles(projection, bursts) == array.worked / len(bursts)

@@ -9,7 +9,7 @@ import pytest
 
 from hw.engines.event.costs import window_costs
 from hw.engines.event.engine import ProjectionEngine
-from hw.engines.event.timing import ArrayTiming, FieldTiming
+from hw.engines.event.timing import FieldTiming, array_timing
 from hw.fork import ForkTiming
 from hw.neurons.bank import NeuronBank, NeuronBankTiming
 from hw.neurons.config import SkipConfig
@@ -168,7 +168,7 @@ def test_a_receptive_field_takes_rows_as_others_are_released(folds):
     dut = ProjectionEngine(config)
     sums = len(bursts) * window.height * window.width * folds * config.lanes
     offered, taken, *_ = watched(dut, dut.bursts, dut.currents, [0] * len(beats), [0] * sums, beats)
-    timing = FieldTiming(config.window, ArrayTiming(config, TakesEverySum(config.lanes)), window_costs(bursts, config))
+    timing = FieldTiming(config.window, array_timing(config, TakesEverySum(config.lanes)), window_costs(bursts, config))
     assert [timing.offer(at) for at in offered] == taken
 
 
