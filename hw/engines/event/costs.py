@@ -105,7 +105,7 @@ def accumulation_costs(words: Iterable[IntArray]) -> WindowCosts:
 
 
 def queued_costs(words: Iterable[IntArray]) -> WindowCosts:
-    """Costs of accumulations whose successive beats, taken in successive cycles, cost each bank ``words``, (..., banks).
+    """Costs of accumulations whose successive beats, taken one per cycle, cost each bank ``words``, (..., banks).
 
     A beat that is taken in a cycle is scanned from the cycle after the next one on.
     """

@@ -103,7 +103,7 @@ def bank_name(bank: int) -> str:
 class QueuedBank(wiring.Component):
     """A bank's queue, and its search for set bit-planes, lowest channel and plane first.
 
-    Throughput: one plane per cycle. Latency: 3 cycles from ``taken`` to the first event's search, one more to ``event``.
+    Throughput: one plane per cycle. Latency: 4 cycles from ``taken`` to ``event``.
 
     Ports:
         arriving: the bank's bursts of a beat, see :attr:`hw.engines.event.config.ProjectionConfig.queue_layout`;

@@ -125,7 +125,10 @@ class EventScanner(wiring.Component):
                 held_row.eq(row),
                 held_closes.eq(closes),
                 pending.eq(self.bursts.payload),
-                *(ending[bank].eq(at_most(Cat(dealt(self.bursts.payload, bank, self.config)), 1)) for bank in range(banks)),
+                *(
+                    ending[bank].eq(at_most(Cat(dealt(self.bursts.payload, bank, self.config)), 1))
+                    for bank in range(banks)
+                ),
             ]
         return m
 

@@ -12,7 +12,6 @@ from hw.timing import LONG_AGO, CurrentConsumer, PipelineClock
 from hw.windows.config import WindowConfig
 from hw.windows.receptive_field import ReceptiveFieldTiming
 
-
 Cost = TypeVar("Cost")
 """The cost of a beat: its cycles, or with queues its cycles in each bank."""
 
