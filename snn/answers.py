@@ -50,6 +50,14 @@ def check_labels(model: nn.Module, images: Images, *, truncated: bool) -> None:
         raise UserError("--truncate needs a label for every timestep, and there is one for each sample")
 
 
+def class_weights(labels: Tensor, classes: int, balance: float) -> Tensor | None:
+    """How much each class counts in the loss: its share of ``labels`` to the power ``-balance``; None if alike."""
+    if not balance:
+        return None
+    counts = labels.flatten().bincount(minlength=classes).clamp(min=1)
+    return (len(labels.flatten()) / counts) ** balance
+
+
 def answered(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (answers, classes) and the labels (answers,) that they are held against.
 

@@ -168,6 +168,13 @@ def add_training_options(to: argparse.ArgumentParser) -> None:
         help="by which logits are divided in the loss, as a mean over time; spike counts need less than 1 (default "
         "%(default)s)",
     )
+    add(
+        "--balance",
+        type=float,
+        default=default.balance,
+        help="weigh the loss of a class by this power of how rare it is; 1 makes all classes count alike (default "
+        "%(default)s)",
+    )
     add("--flip", action="store_true", help="augment: mirror training images left to right at random")
     add(
         "--shift",

@@ -49,6 +49,7 @@ RANGES: dict[str, Range] = {
     "weight_decay": Range(least=0, most=1, whole=False),
     "label_smoothing": Range(least=0, most=0.99, whole=False),
     "temperature": Range(least=1e-3, most=1e3, whole=False),
+    "balance": Range(least=0, most=1, whole=False),
     "shift": Range(least=0, most=16),
     "rotate": Range(least=0, most=180, whole=False),
     "stretch": Range(least=0, most=0.9, whole=False),

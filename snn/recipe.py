@@ -25,6 +25,7 @@ class Recipe:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.05
     temperature: float = 1.0
+    balance: float = 0.0
     flip: bool = False
     shift: int = 0
     rotate: float = 0.0

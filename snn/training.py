@@ -19,7 +19,16 @@ from qblif.files import PARTIAL, sole_writer, write_whole
 from qblif.progress import step
 from qblif.reading import MEBIBYTE, MOST_PICKLE, brief
 from snn import checkpoint, quantization
-from snn.answers import accuracy, answered, check_labels, check_teacher, span_of, timesteps_of
+from snn.answers import (
+    accuracy,
+    answered,
+    check_labels,
+    check_teacher,
+    class_weights,
+    readout_of,
+    span_of,
+    timesteps_of,
+)
 from snn.augment import augmentation_of
 from snn.averaging import WeightAverage
 from snn.datasets.data import Images
@@ -80,6 +89,7 @@ class Training:
                 raise UserError("--like is a float checkpoint, which has no fraction bits yet")
         self.pixels = torch.from_numpy(images.pixels.copy()).to(device)
         self.labels = torch.from_numpy(images.labels.copy()).to(device)
+        self.class_weights = class_weights(self.labels, len(readout_of(model).exponent), recipe.balance)
         self.random = torch.Generator().manual_seed(recipe.seed)
         self.command = command
         self.epoch = 0
@@ -168,7 +178,8 @@ class Training:
     def _loss(self, samples: Tensor, labels: Tensor, run: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         heat = self.recipe.temperature
         logits, targets = answered((run or self.parallel)(samples) / (span_of(self.model) * heat), labels)
-        loss = nn.functional.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+        smoothing, weight = self.recipe.label_smoothing, self.class_weights
+        loss = nn.functional.cross_entropy(logits, targets, weight=weight, label_smoothing=smoothing)
         if self.teacher is None:
             return loss
         share = self.recipe.distillation

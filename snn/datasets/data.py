@@ -1,5 +1,5 @@
-"""Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, events, and
-files of anybody's own.
+"""Data sets in their standard layouts: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, scikit-learn's digits, heartbeats,
+events, and files of anybody's own.
 
 Needs only numpy (digits also scikit-learn). Nothing is unpickled. Every set is returned as unsigned bytes.
 """
@@ -20,6 +20,7 @@ from qblif.network.nodes import Coding
 from snn.datasets.events import EVENT_LOADERS, Split
 from snn.datasets.fetch import Official, fetch_debian, fetch_official
 from snn.datasets.idx import read_cifar10, read_idx
+from snn.datasets.mitbih import MITBIH, load_mitbih
 from snn.datasets.npz import check_npz, npz_coding, read_npz
 
 SYSTEM_DATASETS = Path("/usr/share/datasets")
@@ -180,11 +181,24 @@ def load_digits(split: Split, data_dir: Path | None) -> Images:
     return Images(pixels=pixels[chosen], labels=labels[chosen].astype(np.int64))
 
 
+def heartbeats(name: str) -> Callable[[Split, Path | None], Images]:
+    """The loader of a data set of :mod:`snn.datasets.mitbih`."""
+
+    def load_heartbeats(split: Split, data_dir: Path | None) -> Images:
+        if data_dir is None:
+            raise UserError(f"{name}: name the folder of the MIT-BIH Arrhythmia Database with --data-dir")
+        pixels, labels = load_mitbih(name, split, data_dir)
+        return Images(pixels=pixels, labels=labels)
+
+    return load_heartbeats
+
+
 LOADERS: dict[str, Callable[[Split, Path | None], Images]] = {
     "fashion_mnist": load_fashion_mnist,
     "mnist": load_mnist,
     "cifar10": load_cifar10,
     "digits": load_digits,
+    **{name: heartbeats(name) for name in MITBIH},
 }
 NPZ = "npz:"
 NAMES = (*LOADERS, *EVENT_LOADERS, f"{NPZ}FILE")

@@ -20,12 +20,14 @@ from qblif.protocol import Identity
 from snn.datasets import data
 from snn.datasets.aedat import read_dvs128
 from snn.datasets.events import gestures_of
+from snn.datasets.mitbih import read_record
 from snn.datasets.recordings import Decoded, FaultError, read_nmnist
 from tests.boards.host.fake_device import IDENTITY, cobs_encode, framed
 from tests.fuzz import formats
 from tests.fuzz.campaign import Reader
 from tests.fuzz.mutators import BYTES
 from tests.snn.datasets import event_files as files
+from tests.snn.datasets.ecg_files import write_record
 
 LABELS = "class,startTime_usec,endTime_usec\n1,0,40000\n11,40000,99000\n5,99000,123456789\n"
 SESSION = files.aedat31(np.array([[1, 2, 5, 1], [3, 4, 50_000, 0], [5, 6, 100_000, 1]]))
@@ -102,6 +104,26 @@ def cifar10_files(folder: Path) -> list[Path]:
     path = folder / "test_batch.bin"
     path.write_bytes(b"".join(bytes([label]) + Random(label).randbytes(3072) for label in (3, 0, 9)))
     return [path]
+
+
+def record_files(folder: Path) -> list[Path]:
+    values = np.random.default_rng(1).integers(-2048, 2048, (4000, 2))
+    write_record(folder, "100", values, [(18, 28), (300, 1), (600, 8), (610, 14), (3000, 5), (3500, 38)])
+    return [folder / f"100{suffix}" for suffix in (".hea", ".dat", ".atr")]
+
+
+def record(path: Path) -> object:
+    found = read_record(path.parent, path.stem)
+    return found.samples.tolist(), found.peaks.tolist(), found.classes.tolist()
+
+
+def record_says(found: Any, _: object, path: Path) -> bool:
+    said = formats.ecg(*(path.with_suffix(suffix).read_bytes() for suffix in (".hea", ".dat", ".atr")))
+    if said is None:
+        return False
+    classes = {1: 0, 2: 0, 3: 0, 34: 0, 11: 0, 8: 1, 4: 1, 7: 1, 9: 1, 5: 2, 10: 2, 6: 3, 12: 4, 38: 4, 13: 4}
+    beats = [(at, classes[code]) for at, code in said[1] if code in classes]
+    return found == (said[0], [at for at, _ in beats], [label for _, label in beats])
 
 
 def label_files(folder: Path) -> list[Path]:
@@ -292,6 +314,7 @@ DATA_READERS = (
     Reader(name="IDX", samples=idx_files(""), read=images("mnist"), right=idx_says),
     Reader(name="IDX, gzip", samples=idx_files(".gz"), read=images("mnist")),
     Reader(name="CIFAR-10", samples=cifar10_files, read=images("cifar10"), right=cifar10_says),
+    Reader(name="MIT-BIH", samples=record_files, read=record, right=record_says),
     Reader(
         name="N-MNIST",
         samples=recordings(

@@ -124,6 +124,33 @@ def cifar10(content: bytes) -> list[tuple[int, bytes]]:
     return [(record[0], record[1:]) for record in records]
 
 
+def ecg(header: bytes, signals: bytes, marks: bytes) -> tuple[list[int], list[tuple[int, int]]] | None:
+    """The samples of lead MLII, and times and codes of all annotations."""
+    lines = header.decode("latin-1").splitlines()
+    leads = [line.split()[-1] for line in lines[1:3] if line.split()]
+    if "MLII" not in leads:
+        return None
+    samples = []
+    for low, middle, high in zip(signals[::3], signals[1::3], signals[2::3], strict=True):
+        value = (middle % 16 * 256 + low, middle // 16 * 256 + high)[leads.index("MLII")]
+        samples.append(value - 4096 if value > 2047 else value)
+    words = iter(struct.unpack(f"<{len(marks) // 2}H", marks[: len(marks) // 2 * 2]))
+    time, found = 0, list[tuple[int, int]]()
+    for word in words:
+        code, value = divmod(word, 1024)
+        if word == 0:
+            return samples, found
+        if code == 59:
+            time += struct.unpack(">i", struct.pack(">HH", next(words, 0), next(words, 0)))[0]
+        elif code == 63:
+            for _ in range(0, value, 2):
+                next(words, 0)
+        elif code < 60:
+            time += value
+            found.append((time, code))
+    return None
+
+
 def frame(encoded: bytes) -> tuple[int, int, bytes] | None:
     """Kind, id and data of what came before a zero byte."""
     decoded = b""

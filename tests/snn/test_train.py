@@ -201,3 +201,18 @@ def test_two_processes_share_a_batch_without_loss():
     parts = [step(share) for share in shares]
     for whole, first, second in zip(step(everything), *parts, strict=True):
         assert torch.allclose(whole, (first + second) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_balance_weighs_the_loss_of_every_class_by_its_rarity(balance):
+    images, random = load("digits", "train").first(600), torch.Generator().manual_seed(3)
+    images.labels[:500] = 7
+    model = Staged(ModelOptions(input_shape=(1, 8, 8), classes=10, hidden=(8,), timesteps=1), [], (1, 8, 8))
+    steps = Training(model, Recipe(balance=balance, label_smoothing=0), images, images, command="")
+    logits, labels = torch.randn(40, 10, generator=random), torch.from_numpy(images.labels[480:520])
+    shares = [max(1, int((images.labels == label).sum())) / 600 for label in range(10)]
+    weights = [shares[label] ** -balance for label in labels.tolist()]
+    losses = [-logits.log_softmax(1)[place, label].item() for place, label in enumerate(labels.tolist())]
+    expected = sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
+    found = steps._loss(images.pixels[:1], labels, lambda _: logits)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
