@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from boards.host.connection import LINE_BITS_PER_BYTE, LONGEST_TIMEOUT, TIMEOUT_SECONDS, check_timeout
 from boards.host.device import Device
+from boards.host.heartbeats import play
 from boards.host.recording import read_frames
 from boards.host.samples import by, read_sample
 from qblif.errors import Arguments, UserError, command_line
@@ -132,6 +133,14 @@ def stream(device: Device, options: argparse.Namespace) -> int:
     return 0
 
 
+def heartbeats(device: Device, options: argparse.Namespace) -> int:
+    """Play a record of an electrocardiogram and print the classes of its beats."""
+    if options.count < 1:
+        raise UserError(f"--count must be at least 1, not {options.count}")
+    play(device, options.record, real=options.speed == "real", most=options.count)
+    return 0
+
+
 def counters(device: Device, _: argparse.Namespace) -> int:
     """Print the activity counters."""
     for name, value in device.counters().items():
@@ -196,6 +205,14 @@ def parser() -> Arguments:
     )
     live.add_argument("--window-us", type=int, default=3000, help="microseconds of each timestep (default 3000)")
     live.add_argument(
+        "--speed", choices=("real", "max"), default="real", help="in real time, or as fast as it goes (default real)"
+    )
+    beats = command(
+        "heartbeats", heartbeats, "play a record of the MIT-BIH database and print the classes of its beats"
+    )
+    beats.add_argument("--record", type=Path, required=True, help="path of the record, without suffix: FOLDER/100")
+    beats.add_argument("--count", type=int, default=10_000, help="the first COUNT beats (default all)")
+    beats.add_argument(
         "--speed", choices=("real", "max"), default="real", help="in real time, or as fast as it goes (default real)"
     )
     command("counters", counters, "print the activity counters")
