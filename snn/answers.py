@@ -11,6 +11,8 @@ from snn.modes import in_mode
 
 TESTED_AT_ONCE = {"cpu": 50, "cuda": 250}
 """Few on a CPU, so that a layer's unfolded windows stay in the cache and in memory that the process already has."""
+LEAST_TESTED = 2**15
+"""Bytes of samples at once: more of them where samples are short, since every layer costs time for each batch."""
 
 
 def check_teacher(teacher: nn.Module, model: nn.Module) -> None:
@@ -74,7 +76,8 @@ def answered(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def accuracy(model: nn.Module, images: Images) -> float:
     """Fraction of the labels of ``images`` that have the first largest logit; the model's mode is kept."""
     device = next(model.parameters()).device
-    right, at_once = 0, TESTED_AT_ONCE[device.type]
+    sample = max(1, images.pixels[:1].size)
+    right, at_once = 0, max(TESTED_AT_ONCE[device.type], LEAST_TESTED // sample)
     with in_mode(model, training=False):
         for start in range(0, len(images.labels), at_once):
             part = images.range(start, start + at_once)
