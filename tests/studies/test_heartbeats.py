@@ -11,7 +11,7 @@ from snn.checkpoint import load_model
 from snn.datasets import data, mitbih
 from studies import heartbeats
 from studies.heartbeat_tables import confusion_of, table
-from tests.snn.datasets.test_mitbih import written
+from tests.snn.datasets.ecg_files import written
 
 
 @pytest.fixture(scope="module")

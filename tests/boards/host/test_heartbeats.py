@@ -10,7 +10,7 @@ from qblif.heartbeats import CONTEXT, FEATURES, features
 from qblif.streams import BurstStream
 from snn.datasets.mitbih import read_record
 from tests.boards.host.fake_device import IDENTITY, FakeDevice, OnTerminal
-from tests.snn.datasets.test_mitbih import CLASSES, written
+from tests.snn.datasets.ecg_files import CLASSES, written
 
 
 def device(features_taken, classes=5):

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+MARKS = [(18, 28), (350, 1), (700, 2), (1000, 8), (1300, 5), (1310, 14), (4000, 6), (4400, 13), (4800, 3)]
+"""A rhythm, beats N, L, A and V, a change of quality, and after a long gap F, Q and R."""
+CLASSES = [0, 0, 1, 2, 3, 4, 0]
+
 
 def signals(values: np.ndarray) -> bytes:
     """Format 212 of (n, 2): every pair takes 12 bits each, the high bits of both in the middle byte."""
@@ -43,3 +47,10 @@ def write_record(
     (folder / f"{name}.hea").write_bytes(header(name, len(values), leads))
     (folder / f"{name}.dat").write_bytes(signals(values))
     (folder / f"{name}.atr").write_bytes(annotations(marks))
+
+
+def written(folder: Path, name: str, seed: int, leads: tuple[str, str] = ("MLII", "V1")) -> np.ndarray:
+    """A record of noise with the beats of MARKS; returns its samples, (n, 2)."""
+    values = np.random.default_rng(seed).integers(-2048, 2048, (5200, 2))
+    write_record(folder, name, values, MARKS, leads)
+    return values

@@ -9,17 +9,7 @@ import pytest
 from qblif.errors import UserError
 from qblif.heartbeats import CONTEXT, FEATURES, features
 from snn.datasets import data, mitbih
-from tests.snn.datasets.ecg_files import annotations, write_record
-
-MARKS = [(18, 28), (350, 1), (700, 2), (1000, 8), (1300, 5), (1310, 14), (4000, 6), (4400, 13), (4800, 3)]
-"""A rhythm, beats N, L, A and V, a change of quality, and after a long gap F, Q and R."""
-CLASSES = [0, 0, 1, 2, 3, 4, 0]
-
-
-def written(folder, name, seed, leads=("MLII", "V1")):
-    values = np.random.default_rng(seed).integers(-2048, 2048, (5200, 2))
-    write_record(folder, name, values, MARKS, leads)
-    return values
+from tests.snn.datasets.ecg_files import CLASSES, MARKS, annotations, written
 
 
 @pytest.fixture(scope="module")
