@@ -160,7 +160,8 @@ def read_annotations(path: Path) -> NDArray[np.int64]:
     """
     content = read_whole(path, "annotation file", MOST_ANNOTATIONS)
     words = np.frombuffer(content[: len(content) // 2 * 2], dtype="<u2").tolist()
-    found, time, at = [], 0, 0
+    found: list[tuple[int, int]] = []
+    time, at = 0, 0
     while at < len(words):
         if words[at] == 0:
             return np.array(found, dtype=np.int64).reshape(-1, 2)
