@@ -103,18 +103,19 @@ def shapes(windows: IntArray) -> NDArray[np.uint8]:
     """Features 6 on from the windows around every beat, (beats, BEFORE + AFTER)."""
     beats = windows.reshape(len(windows), VALUES, STEP).sum(axis=2)
     beats -= beats.sum(axis=1, keepdims=True) // VALUES
-    heights = np.abs(beats).max(axis=1)
-    usual, height = beats[0] << USUAL, int(heights[0]) << USUAL
-    distances = np.empty((len(beats), len(PARTS) - 1), dtype=np.int64)
-    result = np.empty((len(beats), len(PARTS) - 1 + VALUES), dtype=np.uint8)
-    for place, beat in enumerate(beats):
-        unit = max(height >> USUAL, SMALLEST)
-        distance = np.abs(beat - (usual >> USUAL))
-        distances[place] = np.add.reduceat(distance, PARTS)[:-1] * SCALE // unit
-        result[place, len(PARTS) - 1 :] = np.clip((beat * SCALE + MIDDLE * unit) // unit, 0, LARGEST)
-        usual += beat - (usual >> USUAL)
-        height += int(heights[place]) - (height >> USUAL)
-    result[:, : len(PARTS) - 1] = logarithm(distances)
+    usual = usual_of(np.column_stack([beats, np.abs(beats).max(axis=1)]))
+    units = np.maximum(usual[:, VALUES:], SMALLEST)
+    distances = np.add.reduceat(np.abs(beats - usual[:, :VALUES]), PARTS, axis=1)[:, :-1] * SCALE // units
+    scaled = np.clip((beats * SCALE + MIDDLE * units) // units, 0, LARGEST)
+    return np.concatenate([logarithm(distances), scaled], axis=1).astype(np.uint8)
+
+
+def usual_of(values: IntArray) -> IntArray:
+    """What was usual before every row of (beats, values): it moves by 1/2^USUAL of the distance towards each."""
+    usual, result = values[0] << USUAL, np.empty_like(values)
+    for place, row in enumerate(values):
+        result[place] = usual >> USUAL
+        usual = usual + row - result[place]
     return result
 
 

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the tables; returns the exit code. Raises UserError."""
     found = [confusion_of(path, data, options.data_dir) for path, data in options.pair]
     tables = [table(f"{path.stem}, {data}", beats) for (path, data), beats in zip(options.pair, found, strict=True)]
-    if options.together:
+    if len(found) > 1:
         tables.append(table("all together", np.sum(found, axis=0)))
     print("\n\n".join(tables))
     return 0

@@ -1,10 +1,9 @@
 """Command line: how well networks tell heartbeats apart, class by class, as the tables of docs/heartbeat.md.
 
-    python -m studies.heartbeats --data-dir FOLDER
+    python -m studies.heartbeats --data-dir FOLDER --pair patients.pt mitbih
     python -m studies.heartbeats --data-dir FOLDER --pair fold1.pt mitbih_fold1 --pair fold2.pt mitbih_fold2
 
-The first form evaluates the shipped networks with the golden model on all test beats of their data sets, the second
-one others. Several pairs also get a table of all their beats together.
+The golden model says the class of all test beats. Several pairs also get a table of all their beats together.
 """
 
 import argparse
@@ -15,8 +14,6 @@ from qblif.errors import Arguments, UserError, command_line
 from qblif.zoo import checkpoint
 from snn.datasets.data import check_source
 from snn.datasets.mitbih import MITBIH
-
-SHIPPED = (("mitbih_random", "mitbih_random"), ("mitbih_patients", "mitbih"))
 
 
 def parser() -> Arguments:
@@ -31,8 +28,9 @@ def parser() -> Arguments:
         "--pair",
         nargs=2,
         action="append",
+        required=True,
         metavar=("CKPT", "DATA"),
-        help=f"checkpoint, and one of {', '.join(MITBIH)}; may be repeated (default: the shipped networks)",
+        help=f"checkpoint, and one of {', '.join(MITBIH)}; may be repeated",
     )
     return result
 
@@ -40,12 +38,11 @@ def parser() -> Arguments:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options of a command line, checked; raises UserError."""
     options = parser().parse_args(arguments)
-    options.together = options.pair is not None and len(options.pair) > 1
-    for _, data in options.pair or SHIPPED:
+    for _, data in options.pair:
         if data not in MITBIH:
             raise UserError(f"{data} has no heartbeats; there are {', '.join(MITBIH)}")
         check_source(data, options.data_dir)
-    options.pair = [(checkpoint(ckpt), data) for ckpt, data in options.pair or SHIPPED]
+    options.pair = [(checkpoint(ckpt), data) for ckpt, data in options.pair]
     return options
 
 
