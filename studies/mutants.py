@@ -274,9 +274,12 @@ MUTANTS = (
     hardware("top", "beats are taken while the first stage forgets them", "entering.ready & ~closed", "entering.ready"),
     hardware("fork", "a branch gets a beat twice", "self.arriving.valid & ~given[index]", "self.arriving.valid"),
     hardware("skip_queue", "one beat too many", "level != depth", "level != depth + 1"),
-    hardware("readout", "ties go to the highest class", "(largest > best)", "(largest >= best)"),
-    hardware("readout", "ties in a beat go to the highest class", "high_logit > low_logit", "high_logit >= low_logit"),
+    hardware("readout", "ties go to the highest beat", "(largest > best)", "(largest >= best)"),
+    hardware("readout", "ties go to the higher class of a pair", "high_logit > low_logit", "high_logit >= low_logit"),
     hardware("readout", "the best of the inference before counts", "(beat == 0) | (largest > best)", "largest > best"),
+    hardware("readout", "a winner is named by its place", "times_constant(beat, together) + place", "place"),
+    hardware("readout", "logits overtake their winner", "delayed(m, logit, rounds,", "delayed(m, logit, 0,"),
+    hardware("readout", "as many beats as lanes", "self.lanes_total // together, taken)", "self.lanes_total, taken)"),
     hardware("stream_register", "the spare beat is lost", "spare_full | self.arriving.valid", "self.arriving.valid"),
     hardware("selftest", "a wrong logit is not noticed", "self.failed.eq(1)", "self.failed.eq(0)"),
     Mutant(
@@ -341,6 +344,8 @@ MUTANTS = (
         "m.d.comb += crc.start.eq(1)",
         "m.d.comb += crc.start.eq(0)",
     ),
+    link("results", "a beat is taken with its first class", "self.leaving.ready & ends", "self.leaving.ready"),
+    link("results", "every class of the last beat is the last", "arriving.last & ends", "arriving.last"),
     link("counters", "the ring turns the wrong way", "rotate_right(8)", "rotate_left(8)"),
     link("uart", "the highest bit first", "bits.eq(Cat(bits[1:], line))", "bits.eq(Cat(line, bits[:-1]))"),
     hardware(

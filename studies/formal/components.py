@@ -116,6 +116,8 @@ def sliding_window() -> WindowEngine:
 NEURONS = CONFIG.populations[0][1]
 TIME_MAJOR = dataclasses.replace(NEURONS, schedule="time_major")
 
+TOGETHER = dataclasses.replace(CONFIG.readout, classes_per_beat=2)
+"""Both classes in one beat."""
 UNROLLED = dataclasses.replace(NEURONS, unrolled=True, shared_sums=True, cores=1, group=2)
 """Two neurons, two timesteps that share a beat."""
 SEPARATE = dataclasses.replace(NEURONS, unrolled=True, cores=2, group=1)
@@ -136,6 +138,7 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "sliding pooling": (lambda: SlidingPoolingUnit(sliding()), "arriving", "leaving"),
     "combiner": (lambda: Combiner(sliding()), "arriving", "leaving"),
     "readout": (lambda: ReadoutUnit(CONFIG.readout, lanes_total=2), "currents", "results"),
+    "readout, two classes per beat": (lambda: ReadoutUnit(TOGETHER, lanes_total=2), "currents", "results"),
     "frame readout": (lambda: FrameReadoutUnit(frame_readout(2, 2)), "currents", "results"),
     "frame buffer": (lambda: FrameBuffer(delayed(2, 2)), "arriving", "leaving"),
     "sliding window": (lambda: SlidingWindow(sliding_window()), "arriving", "slices"),

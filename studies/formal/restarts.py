@@ -41,6 +41,7 @@ CYCLES = {
     "frame readout": 12,
     "pooling": 24,
     "readout": 10,
+    "readout, two classes per beat": 10,
     "sliding pooling": 20,
 }
 """As many as a beat takes from a reset to the other end, and a few more; 8 elsewhere."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from qblif.progress import step
-from studies.formal import constants, delays, layers, neurons, ports, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, ports, readouts, restarts, states, steps, streams
 from studies.formal.proof import Proof, Verdict, prove, solver_folder
 
 PROOFS = [
     *neurons.PROOFS,
     *states.PROOFS,
+    *readouts.PROOFS,
     *streams.PROOFS,
     *delays.PROOFS,
     *layers.PROOFS,

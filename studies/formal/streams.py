@@ -126,6 +126,7 @@ LIMITS = {
     "pooling": 2,
     "combiner": 0,
     "readout": 0,
+    "readout, two classes per beat": 0,
     "frame readout": 2,
 }
 """Cycles after which each of these components has certainly accepted what is offered, if nothing waits behind it."""

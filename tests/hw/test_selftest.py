@@ -14,9 +14,10 @@ from tests.reference import scalar_run
 
 
 @pytest.mark.parametrize("wrong", [None, 0, 11])
-def test_lights_up_only_for_the_right_logits(wrong):
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_lights_up_only_for_the_right_logits(together, wrong):
     network = dense_chain(3, sizes=(10, 8, 4))
-    config = configure(network, plan_for(network))
+    config = configure(network, plan_for(network, readout={"lanes": 4, "classes_per_beat": together}))
     bursts = random_bursts(network, 3)
     logits = [logit for inference in bursts for logit in scalar_run(network, inference).logits]
     if wrong is not None:

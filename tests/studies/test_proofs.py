@@ -13,7 +13,7 @@ import pytest
 from amaranth.hdl import Mux, Signal
 
 from qblif.kept import fill
-from studies.formal import constants, delays, layers, neurons, ports, restarts, states, steps, streams
+from studies.formal import constants, delays, layers, neurons, ports, readouts, restarts, states, steps, streams
 from studies.formal import proof as proof_module
 from studies.formal.proof import Proof, Statement, circuit, prove, script
 
@@ -29,6 +29,7 @@ def cases(proofs: list[Proof]) -> list:
 QUICK = [
     *neurons.PROOFS,
     *states.PROOFS,
+    *readouts.PROOFS,
     *streams.PROOFS,
     *delays.PROOFS,
     *restarts.QUICK_PROOFS,
