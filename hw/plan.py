@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hw.memory import MemoryStyle
+from hw.plan_fields import ADDED
 from hw.schedule import SCHEDULES, Schedule
 from hw.stages.registry import PLANS
-from hw.stages.stage import ADDED, StagePlan
+from hw.stages.stage import StagePlan
 from qblif.errors import UserError
 from qblif.reading import brief, read_json, shown
 

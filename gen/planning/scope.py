@@ -60,8 +60,7 @@ def scopes_of(objective: Objective | None, board: Part, layers: int) -> list[Sco
         return [ROUTABLE]
     return [
         Scope(
-            # Beyond these the resource model is far too low: MNIST in 16 banks on a 35T took 24,000 LUTs, not 15,900.
-            most_banks=ROUTABLE.most_banks,
+            most_banks=16,
             widest_beat=128,
             most_classes=16,
             lane_multiples=(4, 8, 16, 32, 64),

@@ -94,6 +94,27 @@ def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]
                     neurons=neurons,
                     widths=room.widths,
                 )
+            if room.lut is not None and len(banks) == 1:
+                engine = constant_weights(node, room, lanes, banks[0], room.lut.inputs)
+                if engine is not None:
+                    yield PopulationPlan(name=node.name, engines=(engine,), neurons=neurons, widths=room.widths)
+
+
+def constant_weights(node: Population, room: Room, lanes: int, banks: int, table_inputs: int) -> EventPlan | None:
+    """An event engine whose weights are constants in LUTs; None if a bank has too many rows of them."""
+    folds, [source] = math.ceil(node.shape[0] / lanes), room.streams
+    kernel = room.network.weighted_projection(node.name).weights.shape[2:]
+    positions = math.prod(kernel) if kernel else source.height * source.width
+    if folds * positions * source.channels > banks << table_inputs:
+        return None
+    return EventPlan(
+        lanes=lanes,
+        folds=folds,
+        banks=banks,
+        weight_memory="logic",
+        field_memory="block",
+        table_inputs=table_inputs,
+    )
 
 
 def event_kinds(node: Population, room: Room, banks: Sequence[int]) -> list[type[EventPlan]]:

@@ -23,9 +23,10 @@ from hw.layouts import sums_layout
 from hw.logic import counter, delayed, times_constant
 from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, inventory, under
 from hw.neurons.constants import constants_declaration, constants_features, constants_memory
+from hw.plan_fields import ADDED
 from hw.rows_ahead import RowsAhead
 from hw.schedule import Schedule
-from hw.stages.stage import ADDED, Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
+from hw.stages.stage import Edge, Room, Site, Stage, StageCycles, StagePlan, StageTiming, Surroundings
 from hw.timing import Consumer
 from hw.widths import Widths, proved_widths
 from qblif.errors import UserError

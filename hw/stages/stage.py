@@ -71,11 +71,6 @@ class StageTiming:
     finished: Sequence[int] = ()
 
 
-ADDED = {"added": True}
-"""Metadata of a plan's field that earlier versions did not have: it is written only where it differs from its default,
-so that older plans and their hashes stay what they are."""
-
-
 class StagePlan(ABC):
     """How one stage is built. Subclasses are frozen dataclasses; ``type`` names them in a plan's JSON."""
 

@@ -1,3 +1,4 @@
+import dataclasses
 import random
 
 import numpy as np
@@ -18,15 +19,16 @@ def config_of(
 
 
 @pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("constants", [{}, {"weight_memory": "logic", "table_inputs": 4}])
 @pytest.mark.parametrize(
     ("lanes", "weight_bits", "burst_bits", "banks"),
     [(3, 4, 2, 1), (1, 1, 1, 1), (5, 8, 4, 1), (3, 4, 2, 3), (2, 1, 3, 9)],
 )
-def test_sums_are_shifted_weights_added(lanes, weight_bits, burst_bits, banks, pauses):
+def test_sums_are_shifted_weights_added(lanes, weight_bits, burst_bits, banks, constants, pauses):
     chance = random.Random(lanes)
     limit = 2 ** (weight_bits - 1)
     weights = np.array([[chance.randrange(-limit, limit) for _ in range(9)] for _ in range(lanes)])
-    dut = SynapseArray(config_of(weights, weight_bits, burst_bits, 24, banks))
+    dut = SynapseArray(dataclasses.replace(config_of(weights, weight_bits, burst_bits, 24, banks), **constants))
     events, sums = [], []
     for _ in range(30):
         size = chance.choice([0, 1, 2, 7])

@@ -209,6 +209,30 @@ def test_large_kernels(kernel, stride, padding):
     check(network, random_plan(network, 3), count=2)
 
 
+CONSTANTS = {"lanes": 6, "cores": 2, "group": 6, "weight_memory": "logic", "table_inputs": 6}
+
+
+def test_weights_that_are_constants_in_luts():
+    network = dense_chain(4, sizes=(34, 12, 6))
+    plan = plan_for(network, hidden_0=CONSTANTS | {"banks": 2})
+    plan = dataclasses.replace(plan, input_group=2)
+    check(network, plan, count=3, pauses=(0.2, 0.3))
+    for stage in configure(network, plan).layers:
+        weights = network.weighted_projection(stage.name).full_weights
+        for engine in stage.engines:
+            assert (engine.stored_weights(weights.shape) == weights).all()
+
+
+def test_more_weights_than_a_lut_has_room_for_are_refused():
+    network = dense_chain(4, sizes=(34, 12, 6))
+    plan = plan_for(network, hidden_0=CONSTANTS)
+    with pytest.raises(UserError, match="rows of weights do not fit a LUT of 6 inputs"):
+        configure(network, plan)
+    block = plan_for(network, hidden_0=CONSTANTS | {"weight_memory": "block"})
+    with pytest.raises(UserError, match="layer hidden_0: weights that are constants in LUTs are not in block memory"):
+        configure(network, block)
+
+
 LONG = 8000
 """Cycles after which a run that takes a quarter of that must have come to a stop."""
 AFTER = 400

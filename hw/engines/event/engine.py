@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from amaranth.hdl import Module
@@ -31,6 +31,7 @@ from hw.engines.event.timing import FieldTiming, StreamRegisterTiming, array_tim
 from hw.engines.event.weights import from_stream_order, unpack_weights
 from hw.features import Features
 from hw.memory import Inventory, MemoryShape, MemoryStyle, inventory, under
+from hw.plan_fields import ADDED
 from hw.rows_ahead import RowsAhead
 from hw.stream_register import StreamRegister
 from hw.timing import CurrentConsumer
@@ -59,6 +60,8 @@ class EventPlan:
         banks: E, events per cycle; the channels of every incoming beat are dealt out to this many weight memories.
         weight_memory: memory style of the weights.
         field_memory: memory style of the receptive field's line buffer, if there is one.
+        table_inputs: inputs of the chip's LUTs, if every bit of a weight is a constant in one LUT, addressed by the
+            row; 0: the weights are in memories. Yosys makes about two LUTs per bit of such a memory.
     """
 
     type: ClassVar[str] = "event"
@@ -68,6 +71,7 @@ class EventPlan:
     banks: int
     weight_memory: MemoryStyle
     field_memory: MemoryStyle
+    table_inputs: int = field(default=0, metadata=ADDED)
 
     def with_memories(self, styles: Mapping[str, MemoryStyle], number: int = 0) -> Self:
         """The same plan with other memory styles for ``weights`` or ``field``; these names end in the engine's number
@@ -92,6 +96,8 @@ class EventPlan:
             )
         if source.group % self.banks:
             raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
+        if self.table_inputs and self.weight_memory != "logic":
+            raise UserError(f"layer {layer}: weights that are constants in LUTs are not in {self.weight_memory} memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +137,7 @@ class EventEngine(ProjectionConfig, Engine):
             yield from under(FIELD, inventory(self.window.field_memory))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        found = {"weights": self.bank_memory(0).shape}
+        found = {} if self.table_inputs else {"weights": self.bank_memory(0).shape}
         return {**found, "field": self.window.field_memory.shape} if self.window.rows_kept else found
 
     @property
@@ -147,7 +153,8 @@ class EventEngine(ProjectionConfig, Engine):
         return additions(bursts, self.window.source, self.window.window, len(self.weights))
 
     def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
-        interleaved = tuple(word for row in zip(*self.weight_words, strict=True) for word in row)
+        words = self.constant_words() if self.table_inputs else self.weight_words
+        interleaved = tuple(word for row in zip(*words, strict=True) for word in row)
         unpacked = unpack_weights(
             interleaved,
             shape=(len(self.weights), self.fan_in),
@@ -156,6 +163,14 @@ class EventEngine(ProjectionConfig, Engine):
             bits=self.weight_bits,
         )
         return from_stream_order(unpacked, shape, self.window.source)
+
+    def constant_words(self) -> list[tuple[int, ...]]:
+        """The weights of each bank as the truth tables of its LUTs give them."""
+        truths = map(self.bank_truths, range(self.banks))
+        return [
+            tuple(sum((truth >> row & 1) << bit for bit, truth in enumerate(bank)) for row in range(self.rows))
+            for bank in truths
+        ]
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -181,6 +196,8 @@ class EventEngine(ProjectionConfig, Engine):
             scanner_bank=banks * address.bit_length(),
             stream=source.group * source.burst_bits,
         )
+        if self.table_inputs:
+            features += Features(rom=lanes * banks * self.weight_bits)
         if window.rows_kept:
             features += Features(field=1, field_padding=int(window.window.padded))
         return features
@@ -264,7 +281,7 @@ def event_engine(
     places = queue_places(window.window, source, merged_steps)
     if plan.queued and places > DEEPEST_QUEUE:
         raise UserError(f"layer {layer}: no queue has {places} places; make a new plan")
-    return EventEngine(
+    engine = EventEngine(
         source=projection.source,
         window=window,
         lanes=plan.lanes,
@@ -276,9 +293,16 @@ def event_engine(
         weight_bits=projection.weight_bits,
         weights=projection.full_weights,
         weight_memory=plan.weight_memory,
+        table_inputs=plan.table_inputs,
         accumulator_bits=accumulator_bits,
         queued=plan.queued,
     )
+    if engine.table_inputs and engine.rows > 1 << engine.table_inputs:
+        raise UserError(
+            f"layer {layer}: {engine.rows} rows of weights do not fit a LUT of {engine.table_inputs} inputs; "
+            f"make a new plan"
+        )
+    return engine
 
 
 class ProjectionEngine(wiring.Component):

@@ -1,13 +1,13 @@
 """Accumulate-only synapse array: every event adds one weight row, shifted by its bit-plane, into all lanes."""
 
-from amaranth.hdl import Module, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.scanner import events_layout
 from hw.layouts import sums_layout
-from hw.logic import tree
+from hw.logic import lookup, tree
 
 MOST_ADDED = 4
 """Numbers of a lane that are added up within one cycle."""
@@ -120,10 +120,7 @@ class SynapseArray(wiring.Component):
     def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
         """The bank's weights two cycles after its event, shifted by the event's plane; 0 for an event without spike."""
         config, event = self.config, self.events.payload.banks[bank]
-        declaration = config.weight_memories[bank]
-        m.submodules[declaration.name] = weights = declaration.memory()
-        read = weights.read_port()
-        m.d.comb += [read.en.eq(moving), read.addr.eq(event.row)]
+        fetched = self._constants(m, bank, moving) if config.table_inputs else self._memory(m, bank, moving)
         fetched_spike = Signal(name=f"fetched_spike_{bank}", reset_less=True)
         fetched_plane = Signal.like(event.plane, name=f"fetched_plane_{bank}", reset_less=True)
         plane = Signal.like(event.plane, name=f"plane_{bank}", reset_less=True)
@@ -133,8 +130,24 @@ class SynapseArray(wiring.Component):
                 fetched_spike.eq(event.spike & self.events.valid),
                 fetched_plane.eq(event.plane),
                 plane.eq(fetched_plane),
-                weight.eq(read.data),
+                weight.eq(fetched),
             ]
             with m.If(~fetched_spike):
                 m.d.sync += weight.eq(0)
         return [weight[lane] << plane for lane in range(config.lanes)]
+
+    def _memory(self, m: Module, bank: int, moving: Signal) -> Value:
+        """The bank's weights, from a memory, one cycle after its event."""
+        declaration = self.config.weight_memories[bank]
+        m.submodules[declaration.name] = weights = declaration.memory()
+        read = weights.read_port()
+        m.d.comb += [read.en.eq(moving), read.addr.eq(self.events.payload.banks[bank].row)]
+        return Value.cast(read.data)
+
+    def _constants(self, m: Module, bank: int, moving: Signal) -> Value:
+        """The bank's weights, each bit a constant from which the row selects, one cycle after its event."""
+        row = self.events.payload.banks[bank].row
+        fetched = Signal(self.config.row_layout, name=f"fetched_weight_{bank}", reset_less=True)
+        with m.If(moving):
+            m.d.sync += fetched.eq(Cat(lookup(truth, list(row)) for truth in self.config.bank_truths(bank)))
+        return Value.cast(fetched)
