@@ -214,5 +214,5 @@ def test_balance_weighs_the_loss_of_every_class_by_its_rarity(balance):
     weights = [shares[label] ** -balance for label in labels.tolist()]
     losses = [-logits.log_softmax(1)[place, label].item() for place, label in enumerate(labels.tolist())]
     expected = sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
-    found = steps._loss(images.pixels[:1], labels, lambda _: logits)
+    found = steps._loss(torch.from_numpy(images.pixels[:1]), labels, lambda _: logits)
     assert found.item() == pytest.approx(expected, rel=1e-5)

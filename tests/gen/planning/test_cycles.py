@@ -166,8 +166,8 @@ def test_a_scanner_that_never_waits_in_closed_form(make, seed, changed):
             for after_first, after_busy, closing in zip(*(field.reshape(-1).tolist() for field in fields), strict=True):
                 array.accumulate(None, after_first, after_busy, closing)
         else:
-            costs = passing_costs(bursts, projection)
-            for sums in costs.reshape(-1, *costs.shape[2:]).tolist():
+            passing = passing_costs(bursts, projection)
+            for sums in passing.reshape(-1, *passing.shape[2:]).tolist():
                 for number, cost in enumerate(sums, start=1):
                     array.take(0, cost, closes=number == len(sums))
         assert sampled_cycles(projection, bursts) == array.worked / len(bursts)
