@@ -32,6 +32,7 @@ from gen.planning.resources import (
     self_test_resources,
     shapes,
 )
+from gen.planning.scope import Objective
 from hw.configuration import TopConfig
 from hw.configure import configure
 from hw.features import Features
@@ -101,6 +102,14 @@ SHIPPED: tuple[tuple[str, float], ...] = (
     ("digits_resnet", 1e4),
     ("fashion_mnist_cnn", 4e3),
 )
+WIDE: tuple[tuple[str, str, float], ...] = (
+    ("mnist_mlp75-20", "mnist_mlp75", 3.6e6),
+    ("mnist_mlp75-13", "mnist_mlp75", 5.5e6),
+    ("mnist_mlp75-7", "mnist_mlp75", 1e7),
+    ("mnist_mlp128-20", "mnist_mlp128", 3.6e6),
+)
+"""Name, shipped network and rate of designs with ``--objective fps``: more than 8 banks, weights that are constants in
+LUTs, dense window engines, and several classes per beat. The number is that of cycles at 80 MHz."""
 
 
 GUESSES: dict[str, dict[str, float]] = {
@@ -215,9 +224,12 @@ def sketched(sketch: Sketch, fps: float, board: Board, plan: Plan | None) -> Spe
     return Specimen(name=sketch.name, shipped=False, board=board, plan=plan, config=config, vectors=vectors, link=None)
 
 
-def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
+def shipped(
+    name: str, network: str, fps: float, objective: Objective | None, board: Board, plan: Plan | None
+) -> Specimen:
     """A shipped network."""
-    design = make_design(ZOO / f"{name}.pt", board.name, target_fps=fps)
+    wanted = objective if plan is None else None
+    design = make_design(ZOO / f"{network}.pt", board.name, target_fps=fps if plan is None else None, objective=wanted)
     if plan is not None:
         design = dataclasses.replace(design, plan=plan, config=configure(design.network, plan))
     return Specimen(
@@ -234,7 +246,9 @@ def shipped(name: str, fps: float, board: Board, plan: Plan | None) -> Specimen:
 def makers() -> Iterator[tuple[str, Callable[[Board, Plan | None], Specimen]]]:
     """The list of designs by name."""
     for name, rate in SHIPPED:
-        yield name, functools.partial(shipped, name, rate)
+        yield name, functools.partial(shipped, name, name, rate, None)
+    for name, network, rate in WIDE:
+        yield name, functools.partial(shipped, name, network, rate, "fps")
     for sketch, fps in SKETCHES:
         yield sketch.name, functools.partial(sketched, sketch, fps)
 

@@ -46,6 +46,8 @@ FIELD, SCANNER, ARRAY = "receptive_field", "scanner", "array"
 """Submodules of the engine that have memories."""
 DEEPEST_QUEUE = 1024
 """Places of a bank's queue; a plan with more is refused: LUT RAM of that depth costs more than the engine."""
+LUT_INPUTS = (4, 6)
+"""Inputs of the LUTs of all chips."""
 MOST_IDLE_LANES = 64
 """Lanes without a neuron; a plan with this many or more is refused as a mistake."""
 
@@ -98,6 +100,8 @@ class EventPlan:
             raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
         if self.table_inputs and self.weight_memory != "logic":
             raise UserError(f"layer {layer}: weights that are constants in LUTs are not in {self.weight_memory} memory")
+        if self.table_inputs not in (0, *LUT_INPUTS):
+            raise UserError(f"layer {layer}: no chip has LUTs of {self.table_inputs} inputs; make a new plan")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from hw.configure import configure
 from hw.plan import load_plan
 from qblif.errors import UserError
 from qblif.zoo import ZOO
-from studies.plan_edits import engine_plan, plan_for
+from studies.plan_edits import altered, engine_plan, plan_for
 from studies.random_networks import dense_chain
 from tests.networks import engine_of, random_convolutions
 
@@ -32,6 +32,40 @@ def test_saved_and_loaded(tmp_path, make):
     path = tmp_path / "plan.json"
     path.write_text(plan.to_json())
     assert load_plan(path) == plan
+
+
+def test_fields_that_came_later_are_written_only_where_they_say_something(tmp_path):
+    plan, path = plan_for(dense_chain(1)), tmp_path / "plan.json"
+    assert "classes_per_beat" not in plan.to_json()
+    assert "table_inputs" not in plan.to_json()
+    changes = {"lanes": 5, "classes_per_beat": 5, "weight_memory": "logic", "table_inputs": 6}
+    wide = plan_for(dense_chain(1), readout=changes)
+    path.write_text(wide.to_json())
+    assert load_plan(path) == wide
+    assert wide.to_json().count('"classes_per_beat": 5') == wide.to_json().count('"table_inputs": 6') == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "schedule", "reason"),
+    [
+        ({"classes_per_beat": 2}, "position_major", "5 lanes and 5 classes cannot leave in beats of 2 classes"),
+        ({"classes_per_beat": 5}, "time_major", "a time-major readout sends one class per beat"),
+        ({"weight_memory": "logic", "table_inputs": 5}, "position_major", "no chip has LUTs of 5 inputs"),
+    ],
+)
+def test_plans_that_cannot_be_built_are_refused(changes, schedule, reason):
+    network = dense_chain(1)
+    plan = make_plan(network, find_board("arty_a7"), 100.0, "", {}, schedule=schedule)
+    stages = [altered(one, lanes=5, folds=1, **changes) if one.name == "readout" else one for one in plan.stages]
+    with pytest.raises(UserError, match=f"layer readout: {reason}"):
+        configure(network, dataclasses.replace(plan, stages=tuple(stages)))
+
+
+def test_an_objective_may_send_all_classes_at_once():
+    network, board = dense_chain(1, sizes=(64, 20, 10), input_bits=1), find_board("arty_a7")
+    plan = make_plan(network, board, 100.0, "", {}, objective="fps")
+    assert plan.stage("readout").classes_per_beat > 1
+    assert evaluate_plan(network, board, plan, {}).slowest < 10
 
 
 WIDTHS = ("bias", "exponent", "accumulator", "current", "potential", "membrane")
