@@ -100,6 +100,7 @@ class Forms:
                 queues=self.scope.queues,
                 widest_beat=self.scope.widest_beat,
                 most_classes=self.scope.most_classes,
+                prompt=self.scope.prompt,
                 lut=self.scope.lut if node.name in self._windows else None,
                 skipped=skipped,
                 widths=self._widths.get(node.name),

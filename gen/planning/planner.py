@@ -127,7 +127,7 @@ class Planner:
         chooses = self.network.origin(node.name) == node.name
         groups = draft.possible_groups(source)
         frames = frames_per_result(self.network, self.forms.schedule)
-        fewest, best, best_rank = math.inf, None, (math.inf, math.inf)
+        fewest, best, best_rank = math.inf, None, (math.inf, math.inf, math.inf)
         best_group = groups[-1]
         for group in groups if chooses else groups[-1:]:
             if chooses and not draft.keeps_up(source, group, limit / frames):
@@ -138,7 +138,8 @@ class Planner:
                 if chooses and form.cycles > limit:
                     continue
                 choice = self._choice(form, draft, streams)
-                rank = (max(self.deepest, choice.table_depth), choice.price)
+                delay = choice.stage.delay + form.cycles if self.forms.scope.prompt else 0.0
+                rank = (max(self.deepest, choice.table_depth), delay, choice.price)
                 if rank < best_rank:
                     best, best_rank, best_group = choice, rank, group
         if best is None and fewest == math.inf:

@@ -24,6 +24,8 @@ class Scope:
         lut: LUTs of the chip, for window engines; None: every layer has event engines.
         headroom: how many times its expected cycles an engine gets whose cycles depend on the image: while an image
             takes longer than the mean, the other layers wait.
+        prompt: of all forms of a layer that stay under the limit the one with the shortest delay is wanted, not the
+            cheapest.
         window_layers: so many layers, from the input on, may have window engines: where few weights meet many positions
             they are the smaller ones.
         queues: the banks of an event engine may have queues.
@@ -36,6 +38,7 @@ class Scope:
     input_groups: tuple[int, ...]
     lut: LutShape | None = None
     headroom: float = 1.0
+    prompt: bool = False
     window_layers: int = 0
     queues: bool = False
 
@@ -67,8 +70,10 @@ def scopes_of(objective: Objective | None, board: Part, layers: int) -> list[Sco
             input_groups=(*ROUTABLE.input_groups, 49, 56, 98, 112),
             lut=board.family.lut.shape,
             headroom=1.1,
+            prompt=prompt,
             window_layers=windows,
             queues=board.family.has_lut_ram,
         )
+        for prompt in ((False, True) if objective == "latency" else (False,))
         for windows in range(layers, -1, -1)
     ]

@@ -110,6 +110,11 @@ class Engine(ABC):
     def latency(self) -> int:
         """Cycles from the closing beat of an accumulation with one event to its first currents."""
 
+    @property
+    def work_left(self) -> int:
+        """Cycles after its last beat, besides ``latency``, until all sums are complete, if beats never wait."""
+        return 0
+
     @abstractmethod
     def component(self) -> Any:
         """The hardware: a component with the streams ``bursts`` and ``currents`` and the tap ``working``."""

@@ -168,6 +168,11 @@ class PopulationStage(Stage):
     def latency(self) -> int:
         return self.engine.latency + kinds.latency(self.bank)
 
+    @property
+    def delay(self) -> int:
+        beats = max(self.bank.slots, self.output.steps * self.output.beats)
+        return self.latency + self.engine.work_left + beats - 1
+
     def memories(self) -> Inventory:
         yield from self.engine_memories()
         yield from under(self.part(NEURONS), kinds.bank_memories(self.bank))

@@ -100,12 +100,12 @@ def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]
                     yield PopulationPlan(name=node.name, engines=(engine,), neurons=neurons, widths=room.widths)
 
 
-def constant_weights(node: Population, room: Room, lanes: int, banks: int, table_inputs: int) -> EventPlan | None:
+def constant_weights(node: Population, room: Room, lanes: int, banks: int, lut_inputs: int) -> EventPlan | None:
     """An event engine whose weights are constants in LUTs; None if a bank has too many rows of them."""
     folds, [source] = math.ceil(node.shape[0] / lanes), room.streams
     kernel = room.network.weighted_projection(node.name).weights.shape[2:]
     positions = math.prod(kernel) if kernel else source.height * source.width
-    if folds * positions * source.channels > banks << table_inputs:
+    if folds * positions * source.channels > banks << lut_inputs:
         return None
     return EventPlan(
         lanes=lanes,
@@ -113,7 +113,7 @@ def constant_weights(node: Population, room: Room, lanes: int, banks: int, table
         banks=banks,
         weight_memory="logic",
         field_memory="block",
-        table_inputs=table_inputs,
+        lut_inputs=lut_inputs,
     )
 
 
@@ -163,8 +163,9 @@ def in_memory(node: Population, room: Room, lanes: int) -> NeuronPlan:
 
 
 def unrolled(node: Population, room: Room, lanes: int, source: BurstStream) -> Iterator[UnrolledPlan]:
-    """Banks unrolled over several timesteps: the one with the fewest cores that stays under the limit, and the one with
-    a core for every lane, whose timesteps may have beats of their own."""
+    """Banks unrolled over several timesteps: the one with the fewest cores that stays under the limit, or, if the plan
+    shall be prompt, every one that does; and the one with a core for every lane, whose timesteps may have beats of
+    their own."""
     steps = room.steps(node.name)
     passes = node.shape[1] * node.shape[2] * math.ceil(node.shape[0] / lanes)
     if steps == 1:
@@ -172,8 +173,9 @@ def unrolled(node: Population, room: Room, lanes: int, source: BurstStream) -> I
     if source.timesteps < steps:
         possible = [cores for cores in divisors(lanes) if cores <= room.widest_beat]
         able = [cores for cores in possible if passes * (lanes // cores + (cores < lanes)) <= room.limit]
-        cores = able[0] if able else possible[-1]
-        yield UnrolledPlan(cores=cores, steps=steps, group=cores * steps)
+        chosen = able if able and room.prompt else [able[0] if able else possible[-1]]
+        for cores in chosen:
+            yield UnrolledPlan(cores=cores, steps=steps, group=cores * steps)
     if lanes <= room.widest_beat:
         yield UnrolledPlan(cores=lanes, steps=steps, group=lanes)
 

@@ -124,7 +124,7 @@ class ReadoutStage(Stage):
                 engine=engine,
                 constants_memory=room.constants,
                 widths=room.widths,
-                classes_per_beat=able[0] if able else possible[-1],
+                classes_per_beat=able[0] if able and not room.prompt else possible[-1],
             )
 
     @classmethod
@@ -157,6 +157,10 @@ class ReadoutStage(Stage):
     @property
     def latency(self) -> int:
         return self.engine.latency + readout_latency(self.readout)
+
+    @property
+    def delay(self) -> int:
+        return self.latency + self.engine.work_left + self.engine.lanes // self.readout.classes_per_beat - 1
 
     def memories(self) -> Inventory:
         yield from self.engine_memories()

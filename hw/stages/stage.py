@@ -145,6 +145,7 @@ class Room:
         queues: whether banks may have queues.
         widest_beat: channels of the widest beat.
         most_classes: classes of the widest beat of the results.
+        prompt: as in :class:`gen.planning.scope.Scope`.
         lut: LUTs of the chip, if weights may be constants in logic; otherwise None.
         skipped: beat widths of the skips into it; 0 for widths not yet decided.
         widths: widths of registers and constants, fixed for later networks; None for those that this network needs.
@@ -159,6 +160,7 @@ class Room:
     queues: bool
     widest_beat: int
     most_classes: int
+    prompt: bool
     lut: LutShape | None
     skipped: Sequence[int]
     widths: Widths | None
@@ -264,6 +266,12 @@ class Stage(ABC):
     @abstractmethod
     def latency(self) -> int:
         """Cycles from the last beat that a result depends on to the result, for one timestep and one event."""
+
+    @property
+    def delay(self) -> int:
+        """Expected cycles from the last beat of the source to the last one that leaves, for an engine that keeps up
+        with its beats."""
+        return self.latency
 
     @abstractmethod
     def memories(self) -> Inventory:

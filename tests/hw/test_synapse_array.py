@@ -19,7 +19,7 @@ def config_of(
 
 
 @pytest.mark.parametrize("pauses", PAUSES)
-@pytest.mark.parametrize("constants", [{}, {"weight_memory": "logic", "table_inputs": 4}])
+@pytest.mark.parametrize("constants", [{}, {"weight_memory": "logic", "lut_inputs": 4}])
 @pytest.mark.parametrize(
     ("lanes", "weight_bits", "burst_bits", "banks"),
     [(3, 4, 2, 1), (1, 1, 1, 1), (5, 8, 4, 1), (3, 4, 2, 3), (2, 1, 3, 9)],

@@ -209,7 +209,7 @@ def test_large_kernels(kernel, stride, padding):
     check(network, random_plan(network, 3), count=2)
 
 
-CONSTANTS = {"lanes": 6, "cores": 2, "group": 6, "weight_memory": "logic", "table_inputs": 6}
+CONSTANTS = {"lanes": 6, "cores": 2, "group": 6, "weight_memory": "logic", "lut_inputs": 6}
 
 
 def test_weights_that_are_constants_in_luts():

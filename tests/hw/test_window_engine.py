@@ -63,6 +63,18 @@ def test_dense_layers(timesteps, input_group, hidden_0, readout, pauses):
     check_cycles(network, plan)
 
 
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.4)])
+@pytest.mark.parametrize(("lanes", "together", "slides"), [(6, 6, False), (6, 3, False), (4, 2, True)])
+def test_several_classes_leave_at_once(lanes, together, slides, pauses):
+    """Every layer in one pass, so that a result may leave every few cycles."""
+    network = dense_chain(5, sizes=(24, 12, 6), input_bits=1)
+    plan = plan_for(network, hidden_0={"lanes": 12}, readout={"lanes": lanes, "classes_per_beat": together})
+    hidden = {"lanes": 12, "planes": 1, "slides": False, "cores": 12, "group": 36}
+    plan = with_windows(network, plan, 8, hidden_0=hidden, readout={"lanes": lanes, "planes": 2, "slides": slides})
+    check(network, plan, pauses=pauses, count=6)
+    check_cycles(network, plan, count=8)
+
+
 def convolutions(timesteps: int, coding: str = "direct", **shape: Any) -> Network:
     """Two convolutions with a pooling between them."""
     random = np.random.default_rng(5)

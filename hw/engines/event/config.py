@@ -28,7 +28,7 @@ class ProjectionConfig:
         weight_bits: B.
         weights: int64, in the order of the network, see :func:`hw.engines.event.weights.stream_order`.
         weight_memory: memory style of the weights.
-        table_inputs: inputs of the chip's LUTs, if every bit of a weight is a constant in one LUT; 0: a memory.
+        lut_inputs: inputs of the chip's LUTs, if every bit of a weight is a constant in one LUT; 0: a memory.
         accumulator_bits: proved width of every partial sum.
         queued: a queue per bank, see :class:`hw.engines.event.queued.QueuedScanner`.
     """
@@ -44,7 +44,7 @@ class ProjectionConfig:
     weight_bits: int
     weights: IntArray
     weight_memory: MemoryStyle
-    table_inputs: int = 0
+    lut_inputs: int = 0
     accumulator_bits: int
     queued: bool = False
 
@@ -88,7 +88,7 @@ class ProjectionConfig:
     @property
     def weight_memories(self) -> tuple[MemoryDeclaration, ...]:
         """The weights of each bank; none if they are constants in LUTs."""
-        return () if self.table_inputs else tuple(map(self.bank_memory, range(self.banks)))
+        return () if self.lut_inputs else tuple(map(self.bank_memory, range(self.banks)))
 
     def bank_truths(self, bank: int) -> list[int]:
         """The truth table of every bit of a bank's weights, addressed by the row."""

@@ -62,7 +62,7 @@ class EventPlan:
         banks: E, events per cycle; the channels of every incoming beat are dealt out to this many weight memories.
         weight_memory: memory style of the weights.
         field_memory: memory style of the receptive field's line buffer, if there is one.
-        table_inputs: inputs of the chip's LUTs, if every bit of a weight is a constant in one LUT, addressed by the
+        lut_inputs: inputs of the chip's LUTs, if every bit of a weight is a constant in one LUT, addressed by the
             row; 0: the weights are in memories. Yosys makes about two LUTs per bit of such a memory.
     """
 
@@ -73,7 +73,7 @@ class EventPlan:
     banks: int
     weight_memory: MemoryStyle
     field_memory: MemoryStyle
-    table_inputs: int = field(default=0, metadata=ADDED)
+    lut_inputs: int = field(default=0, metadata=ADDED)
 
     def with_memories(self, styles: Mapping[str, MemoryStyle], number: int = 0) -> Self:
         """The same plan with other memory styles for ``weights`` or ``field``; these names end in the engine's number
@@ -98,10 +98,10 @@ class EventPlan:
             )
         if source.group % self.banks:
             raise UserError(f"layer {layer}: beats of {source.group} channels cannot be dealt to {self.banks} banks")
-        if self.table_inputs and self.weight_memory != "logic":
+        if self.lut_inputs and self.weight_memory != "logic":
             raise UserError(f"layer {layer}: weights that are constants in LUTs are not in {self.weight_memory} memory")
-        if self.table_inputs not in (0, *LUT_INPUTS):
-            raise UserError(f"layer {layer}: no chip has LUTs of {self.table_inputs} inputs; make a new plan")
+        if self.lut_inputs not in (0, *LUT_INPUTS):
+            raise UserError(f"layer {layer}: no chip has LUTs of {self.lut_inputs} inputs; make a new plan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ class EventEngine(ProjectionConfig, Engine):
             yield from under(FIELD, inventory(self.window.field_memory))
 
     def choosable_memories(self) -> dict[str, MemoryShape]:
-        found = {} if self.table_inputs else {"weights": self.bank_memory(0).shape}
+        found = {} if self.lut_inputs else {"weights": self.bank_memory(0).shape}
         return {**found, "field": self.window.field_memory.shape} if self.window.rows_kept else found
 
     @property
@@ -157,7 +157,7 @@ class EventEngine(ProjectionConfig, Engine):
         return additions(bursts, self.window.source, self.window.window, len(self.weights))
 
     def stored_weights(self, shape: tuple[int, ...]) -> IntArray:
-        words = self.constant_words() if self.table_inputs else self.weight_words
+        words = self.constant_words() if self.lut_inputs else self.weight_words
         interleaved = tuple(word for row in zip(*words, strict=True) for word in row)
         unpacked = unpack_weights(
             interleaved,
@@ -200,7 +200,7 @@ class EventEngine(ProjectionConfig, Engine):
             scanner_bank=banks * address.bit_length(),
             stream=source.group * source.burst_bits,
         )
-        if self.table_inputs:
+        if self.lut_inputs:
             features += Features(rom=lanes * banks * self.weight_bits)
         if window.rows_kept:
             features += Features(field=1, field_padding=int(window.window.padded))
@@ -297,13 +297,13 @@ def event_engine(
         weight_bits=projection.weight_bits,
         weights=projection.full_weights,
         weight_memory=plan.weight_memory,
-        table_inputs=plan.table_inputs,
+        lut_inputs=plan.lut_inputs,
         accumulator_bits=accumulator_bits,
         queued=plan.queued,
     )
-    if engine.table_inputs and engine.rows > 1 << engine.table_inputs:
+    if engine.lut_inputs and engine.rows > 1 << engine.lut_inputs:
         raise UserError(
-            f"layer {layer}: {engine.rows} rows of weights do not fit a LUT of {engine.table_inputs} inputs; "
+            f"layer {layer}: {engine.rows} rows of weights do not fit a LUT of {engine.lut_inputs} inputs; "
             f"make a new plan"
         )
     return engine

@@ -120,7 +120,7 @@ class SynapseArray(wiring.Component):
     def _fetch(self, m: Module, bank: int, moving: Signal) -> list[Value]:
         """The bank's weights two cycles after its event, shifted by the event's plane; 0 for an event without spike."""
         config, event = self.config, self.events.payload.banks[bank]
-        fetched = self._constants(m, bank, moving) if config.table_inputs else self._memory(m, bank, moving)
+        fetched = self._constants(m, bank, moving) if config.lut_inputs else self._memory(m, bank, moving)
         fetched_spike = Signal(name=f"fetched_spike_{bank}", reset_less=True)
         fetched_plane = Signal.like(event.plane, name=f"fetched_plane_{bank}", reset_less=True)
         plane = Signal.like(event.plane, name=f"plane_{bank}", reset_less=True)

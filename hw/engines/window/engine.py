@@ -100,6 +100,10 @@ class WindowEngine(ConstantConfig, Engine):
         before = StreamRegister.latency + self.row_queue * SkipQueue.latency
         return before + front + matrix_latency(self) + self.hands_over * Handover.latency
 
+    @property
+    def work_left(self) -> int:
+        return self.sums * self.slices - 1 if self.slides else 0
+
     def component(self) -> "WindowProjection":
         return WindowProjection(self)
 

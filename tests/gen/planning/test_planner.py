@@ -37,12 +37,12 @@ def test_saved_and_loaded(tmp_path, make):
 def test_fields_that_came_later_are_written_only_where_they_say_something(tmp_path):
     plan, path = plan_for(dense_chain(1)), tmp_path / "plan.json"
     assert "classes_per_beat" not in plan.to_json()
-    assert "table_inputs" not in plan.to_json()
-    changes = {"lanes": 5, "classes_per_beat": 5, "weight_memory": "logic", "table_inputs": 6}
+    assert "lut_inputs" not in plan.to_json()
+    changes = {"lanes": 5, "classes_per_beat": 5, "weight_memory": "logic", "lut_inputs": 6}
     wide = plan_for(dense_chain(1), readout=changes)
     path.write_text(wide.to_json())
     assert load_plan(path) == wide
-    assert wide.to_json().count('"classes_per_beat": 5') == wide.to_json().count('"table_inputs": 6') == 1
+    assert wide.to_json().count('"classes_per_beat": 5') == wide.to_json().count('"lut_inputs": 6') == 1
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_fields_that_came_later_are_written_only_where_they_say_something(tmp_pa
     [
         ({"classes_per_beat": 2}, "position_major", "5 lanes and 5 classes cannot leave in beats of 2 classes"),
         ({"classes_per_beat": 5}, "time_major", "a time-major readout sends one class per beat"),
-        ({"weight_memory": "logic", "table_inputs": 5}, "position_major", "no chip has LUTs of 5 inputs"),
+        ({"weight_memory": "logic", "lut_inputs": 5}, "position_major", "no chip has LUTs of 5 inputs"),
     ],
 )
 def test_plans_that_cannot_be_built_are_refused(changes, schedule, reason):
