@@ -94,26 +94,30 @@ def with_event_engines(node: Population, room: Room) -> Iterator[PopulationPlan]
                     neurons=neurons,
                     widths=room.widths,
                 )
-            if room.lut is not None and len(banks) == 1:
-                engine = constant_weights(node, room, lanes, banks[0], room.lut.inputs)
+                engine = constant_weights(node, room, kind, lanes, banks)
                 if engine is not None:
                     yield PopulationPlan(name=node.name, engines=(engine,), neurons=neurons, widths=room.widths)
 
 
-def constant_weights(node: Population, room: Room, lanes: int, banks: int, lut_inputs: int) -> EventPlan | None:
-    """An event engine whose weights are constants in LUTs; None if a bank has too many rows of them."""
+def constant_weights(
+    node: Population, room: Room, kind: type[EventPlan], lanes: int, banks: Sequence[int]
+) -> EventPlan | None:
+    """An event engine whose weights are constants in LUTs; None if they may not be, if a bank has too many rows of
+    them, or with several projections."""
+    if room.lut is None or len(banks) > 1:
+        return None
     folds, [source] = math.ceil(node.shape[0] / lanes), room.streams
     kernel = room.network.weighted_projection(node.name).weights.shape[2:]
     positions = math.prod(kernel) if kernel else source.height * source.width
-    if folds * positions * source.channels > banks << lut_inputs:
+    if folds * positions * source.channels > banks[0] << room.lut.inputs:
         return None
-    return EventPlan(
+    return kind(
         lanes=lanes,
         folds=folds,
-        banks=banks,
+        banks=banks[0],
         weight_memory="logic",
         field_memory="block",
-        lut_inputs=lut_inputs,
+        lut_inputs=room.lut.inputs,
     )
 
 

@@ -18,7 +18,7 @@ from qblif.network.graph import Network
 from qblif.network.nodes import InputSpec, Leak, Pooling, Population, Readout
 from qblif.network.projections import Conv2d, Dense, Skip
 from qblif.streams import stream_beats
-from studies.plan_edits import altered, engine_plan, plan_for
+from studies.plan_edits import altered, engine_plan, plan_for, queued
 from studies.random_networks import dense_chain
 from tests.hw.streams import get, put, run
 from tests.networks import logits_in, population_stage, random_bursts, random_convolutions, random_plan
@@ -212,10 +212,11 @@ def test_large_kernels(kernel, stride, padding):
 CONSTANTS = {"lanes": 6, "cores": 2, "group": 6, "weight_memory": "logic", "lut_inputs": 6}
 
 
-def test_weights_that_are_constants_in_luts():
+@pytest.mark.parametrize("queues", [False, True])
+def test_weights_that_are_constants_in_luts(queues):
     network = dense_chain(4, sizes=(34, 12, 6))
     plan = plan_for(network, hidden_0=CONSTANTS | {"banks": 2})
-    plan = dataclasses.replace(plan, input_group=2)
+    plan = dataclasses.replace(queued(plan) if queues else plan, input_group=2)
     check(network, plan, count=3, pauses=(0.2, 0.3))
     for stage in configure(network, plan).layers:
         weights = network.weighted_projection(stage.name).full_weights
