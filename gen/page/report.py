@@ -39,7 +39,7 @@ def report_page(report: Mapping[str, Any]) -> str:
 def page_head(report: Mapping[str, Any]) -> Markup:
     """Title, and the figures that people look for first."""
     built, missing = report["bitstream"], report["missing_tools"]
-    state = f"No bitstream: needs {', '.join(missing)}" if missing else "No bitstream yet"
+    state = f"No bitstream: needs {', '.join(missing)}" if missing else "No bitstream"
     return head(
         "Build report",
         report["title"],
