@@ -31,7 +31,8 @@ def page_head(content: Mapping[str, Any]) -> Markup:
     """Title, and the figures that people look for first."""
     report = content["report"]
     wrong = report["mismatches"]
-    state = f"{number(wrong)} mismatches with the golden model" if wrong else "Every beat equals the golden model's"
+    compared = "Every beat" if content["timelines"] else "Every logit"
+    state = f"{number(wrong)} mismatches with the golden model" if wrong else f"{compared} equals the golden model's"
     what = "Verilog" if report["netlist"] is None else f"netlist for {report['netlist']['family']}"
     words = (
         f"{what} in {report['simulator']}, network {report['network_sha256'][:12]}, plan {report['plan_sha256'][:12]}"
