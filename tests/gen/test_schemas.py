@@ -102,5 +102,8 @@ def test_the_schema_knows_every_kind_of_stage_and_engine():
         kind = left.pop()
         kinds.add(kind)
         left += [one for hint in get_type_hints(kind).values() for one in part_kinds(hint) if one not in kinds]
+    types = [one["properties"].get("type", {}) for one in defined.values() if "properties" in one]
+    stated = {name for one in types for name in one.get("enum", [one["const"]] if "const" in one else [])}
+    assert stated == {kind.type for kind in kinds if hasattr(kind, "type")}
     known = {frozenset(set(one["properties"]) - {"type"}) for one in defined.values() if "properties" in one}
     assert {frozenset(field.name for field in fields(kind)) for kind in kinds} == known
