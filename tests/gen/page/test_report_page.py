@@ -161,5 +161,8 @@ def test_a_stream_network_with_a_loop(tmp_path):
         path, network, ReferenceVectors(samples=samples, logits=known.logits.numpy(), labels=known.classes.numpy())
     )
     assert build.main(["--board", "ulx3s_12f", "--ckpt", str(path), "--until", "network", "--out", str(out)]) == 0
+    layers = json.loads((out / "report.json").read_text())["layers"]
+    # One window in each timestep, which is an inference.
+    assert [row["windows"] for row in layers if "windows" in row] == [1, 1, 1]
     page = read((out / "report.html").read_text())
     assert "first to first: dense, 9 to 9, recurrent" in " ".join(page.words)
