@@ -29,6 +29,7 @@ def projection(
     merged_steps: int = 1,
     weight_bits: int = 4,
     accumulator_bits: int = 24,
+    queued: bool = False,
 ) -> EventEngine:
     """A dense projection whose beats pass as they come; ``weights``: (channels, source.channels)."""
     return EventEngine(
@@ -44,6 +45,7 @@ def projection(
         weights=weights,
         weight_memory="block",
         accumulator_bits=accumulator_bits,
+        queued=queued,
     )
 
 

@@ -2,7 +2,9 @@ import random
 
 import numpy as np
 import pytest
+from amaranth.hdl import Value
 
+from hw.engines.event.queued import QueuedScanner
 from hw.engines.event.scanner import EventScanner
 from qblif.streams import BurstStream
 from studies.small_configs import projection
@@ -37,16 +39,21 @@ CASES = [
 ]
 
 
+def random_beats(source: BurstStream, folds: int, density: float) -> list[list[int]]:
+    """The beats of four inferences, each fold's."""
+    chance = random.Random(repr((source, density)))
+    count = source.beats * source.folds * source.steps * folds * 4
+    top = 2**source.burst_bits - 1
+    return [
+        [chance.randint(1, top) if chance.random() < density else 0 for _ in range(source.group)] for _ in range(count)
+    ]
+
+
 @pytest.mark.parametrize("pauses", PAUSES)
 @pytest.mark.parametrize("density", [0.05, 0.3, 1.0])
 @pytest.mark.parametrize(("source", "folds", "merged", "banks"), CASES)
 def test_every_set_plane_once_in_order(source, folds, merged, banks, density, pauses):
-    chance = random.Random(repr((source, density)))
-    count = source.beats * source.folds * source.steps * folds * 4
-    top = 2**source.burst_bits - 1
-    beats = [
-        [chance.randint(1, top) if chance.random() < density else 0 for _ in range(source.group)] for _ in range(count)
-    ]
+    beats = random_beats(source, folds, density)
     weights = np.zeros((folds, source.channels), dtype=np.int64)
     dut = EventScanner(projection(source, weights, folds=folds, banks=banks, merged_steps=merged))
     expected = expected_events(beats, source, folds, merged, banks)
@@ -55,16 +62,73 @@ def test_every_set_plane_once_in_order(source, folds, merged, banks, density, pa
     for place, beat in enumerate(beats):
         cost = max(sum(n.bit_count() for n in beat[bank::banks]) for bank in range(banks))
         cycles += max(cost, int(place % per_sum == per_sum - 1))
-    shape = dut.events.payload.shape()
-    events = [shape.from_bits(word) for word in through(dut, dut.bursts, dut.events, beats, cycles, pauses)]
+    events = through(dut, dut.bursts, dut.events, beats, cycles, pauses)
+    assert accumulations(dut, events) == expected
+
+
+def accumulations(dut, events: list[int]) -> list[list[list[tuple[int, int]]]]:
+    """The (row, plane) of every event with a spike, for every closed accumulation and every bank."""
+    banks, shape = dut.config.banks, dut.events.payload.shape()
     got: list[list[list[tuple[int, int]]]] = [[[] for _ in range(banks)]]
-    for event in events:
+    for event in map(shape.from_bits, events):
         for bank in range(banks):
             if event.banks[bank].spike:
                 got[-1][bank].append((event.banks[bank].row, event.banks[bank].plane))
         if event.last:
             got.append([[] for _ in range(banks)])
-    assert got[:-1] == expected
+    return got[:-1]
+
+
+@pytest.mark.parametrize("pauses", PAUSES)
+@pytest.mark.parametrize("density", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize(("source", "folds", "merged", "banks"), CASES)
+def test_queues_keep_every_plane_in_order(source, folds, merged, banks, density, pauses):
+    beats = random_beats(source, folds, density)
+    weights = np.zeros((folds, source.channels), dtype=np.int64)
+    dut = QueuedScanner(projection(source, weights, folds=folds, banks=banks, merged_steps=merged, queued=True))
+    expected = expected_events(beats, source, folds, merged, banks)
+    shape, chance = dut.events.payload.shape(), random.Random(3)
+    events: list[int] = []
+    offered: list[int] = []
+
+    async def producer(ctx):
+        await put(ctx, dut.bursts, beats, pauses[0])
+
+    async def consumer(ctx):
+        while sum(shape.from_bits(event).last for event in events) < len(expected):
+            ready = chance.random() >= pauses[1]
+            ctx.set(dut.events.ready, ready)
+            _, _, valid, payload = await ctx.tick().sample(dut.events.valid, Value.cast(dut.events.payload))
+            assert not offered or (valid and offered.pop() == payload), "an event that waited changed"
+            if valid:
+                (events if ready else offered).append(payload)
+
+    run(dut, producer, consumer)
+    assert accumulations(dut, events) == expected
+
+
+def test_banks_with_queues_wait_once_per_accumulation():
+    source = BurstStream(group=2, burst_bits=4, beats=4, steps=1)
+    dut = QueuedScanner(projection(source, np.zeros((1, 8), dtype=np.int64), banks=2, queued=True))
+    # The banks have 4 and 1 planes in turn: 10 cycles for both, where banks that share every beat need 16.
+    beats = [[15, 1], [1, 15], [15, 1], [1, 15]] * 3
+    cycles: list[int] = []
+
+    async def producer(ctx):
+        await put(ctx, dut.bursts, beats, 0.0)
+
+    async def consumer(ctx):
+        ctx.set(dut.events.ready, 1)
+        cycle = 0
+        while len(cycles) < 3 * 10:
+            _, _, valid = await ctx.tick().sample(dut.events.valid)
+            cycle += 1
+            if valid:
+                cycles.append(cycle)
+
+    run(dut, producer, consumer)
+    assert cycles == list(range(cycles[0], cycles[0] + 3 * 10)), "an event per cycle, without a gap"
+    assert cycles[0] == dut.latency + 1
 
 
 def test_beats_without_spikes_cost_nothing_behind_a_busy_beat():
