@@ -9,6 +9,7 @@ import numpy as np
 from hw.configure import configure
 from hw.engines.event.config import ProjectionConfig
 from hw.engines.event.handover import Handover
+from hw.engines.event.queued import QueuedScanner
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.engines.window.engine import WindowEngine, WindowProjection
@@ -44,10 +45,10 @@ CONFIG = configure(
 SKIP = SkipConfig(source="input", stream=IMAGE, weight=1, depth=3, memory="block")
 
 
-def scanned(banks: int, folds: int = 1) -> ProjectionConfig:
+def scanned(banks: int, folds: int = 1, *, queued: bool = False) -> ProjectionConfig:
     """A projection of four channels into two neurons."""
     weights = np.array([[-8, 7, 3, -1], [5, -8, -8, 2]])
-    return projection(BEATS, weights, folds=folds, banks=banks, accumulator_bits=8)
+    return projection(BEATS, weights, folds=folds, banks=banks, accumulator_bits=8, queued=queued)
 
 
 def window(kernel: int, stride: int, padding: int, folds: int = 1, dilation: int = 1) -> WindowConfig:
@@ -129,6 +130,7 @@ STAGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "receptive field": (lambda: ReceptiveField(window(2, 1, 1)), "arriving", "leaving"),
     "event scanner": (lambda: EventScanner(scanned(1)), "bursts", "events"),
     "event scanner, two banks": (lambda: EventScanner(scanned(2)), "bursts", "events"),
+    "event scanner, queues": (lambda: QueuedScanner(scanned(2, queued=True)), "bursts", "events"),
     "synapse array": (lambda: SynapseArray(scanned(1)), "events", "sums"),
     "synapse array, two banks": (lambda: SynapseArray(scanned(2)), "events", "sums"),
     "hand-over": (lambda: Handover(lanes=4, cores=2, bits=4, repeats=2), "sums", "currents"),

@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import Array, Const, Mux, Signal, Value, signed, unsigned
 
 from hw.engines.event.config import ProjectionConfig
+from hw.engines.event.queued import QueuedScanner
 from hw.engines.event.scanner import EventScanner
 from hw.engines.event.synapse_array import SynapseArray
 from hw.neurons.bank import NeuronBank
@@ -34,7 +35,7 @@ def total(values: Sequence[Value]) -> Value:
 def scanned_planes(s: Statement, config: ProjectionConfig) -> None:
     """Of every row and plane: the events of a sum hold it once where its burst has that bit, else never."""
     source = config.window.source
-    scanner = EventScanner(config)
+    scanner = QueuedScanner(config) if config.queued else EventScanner(config)
     s.add(scanner)
     bursts, events = scanner.bursts, scanner.events
     s.free(bursts.valid, bursts.payload, events.ready)
@@ -48,10 +49,12 @@ def scanned_planes(s: Statement, config: ProjectionConfig) -> None:
         sums_came.eq(sums_came + (came & (beat == source.beats - 1))),
         sums_left.eq(sums_left + closed),
     ]
-    # A sum may arrive while the one before it is still being scanned: two places for what is expected.
+    # A sum may arrive while the one before it is still being scanned: two places for what is expected; with queues
+    # while two others are.
+    places = 4 if config.queued else 2
     own = came & (beat == channel // source.group)
     bit = Array(Value.cast(count) for count in bursts.payload)[channel % source.group].bit_select(plane, 1)
-    expected = [s.kept(bit, own & (sums_came[0] == parity)) for parity in range(2)]
+    expected = [s.kept(bit, own & (sums_came % places == place)) for place in range(places)]
     hits = total(
         [
             event.spike
@@ -65,7 +68,7 @@ def scanned_planes(s: Statement, config: ProjectionConfig) -> None:
     seen = Signal(3)
     s.module.d.sync += seen.eq(Mux(closed, 0, seen + Mux(given, hits, 0)))
     s.claim(~given | (seen + hits <= 1))
-    s.claim(~closed | (seen + hits == Mux(sums_left[0], expected[1], expected[0])))
+    s.claim(~closed | (seen + hits == Array(expected)[sums_left % places]))
     s.claim(~closed | (sums_came != sums_left))
     s.witness(closed & (seen + hits == 1) & (sums_left == 1))
 
@@ -226,6 +229,7 @@ PROOFS = [
         circuits={
             "one bank": lambda s: scanned_planes(s, scanned(1)),
             "two banks": lambda s: scanned_planes(s, scanned(2)),
+            "two banks with queues": lambda s: scanned_planes(s, scanned(2, queued=True)),
         },
         unbounded=False,
         depth=16,

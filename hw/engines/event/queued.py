@@ -172,7 +172,8 @@ class QueuedBank(wiring.Component):
                 channel.eq(chosen),
                 plane.eq(Mux(self.held, select(lowest_planes, chosen), 0)),
                 found_word.eq(word),
-                self.event.row.eq(times_constant(found_word, config.share) + index_of(channel)),
+                # Nothing that a bank held before a reset may be seen behind it.
+                self.event.row.eq(Mux(plane.any(), times_constant(found_word, config.share) + index_of(channel), 0)),
                 self.event.plane.eq(index_of(plane)),
                 self.event.spike.eq(plane.any()),
                 *(
