@@ -13,6 +13,8 @@ HARDWARE = (
     "tests/sim/test_run.py",
 )
 TESTED_WITH = {
+    "queued": ("scanner",),
+    "costs": ("cycles",),
     "walk": ("receptive_field",),
     "graph": ("bounds",),
     "bounds": ("bounds", "widths"),
@@ -159,6 +161,54 @@ MUTANTS = (
     hardware("scanner", "an empty closing beat is dropped", ".any() & ~closes", ".any()"),
     hardware("scanner", "loads while events wait", "(~held | finishing) & advance", "(~held | finishing)"),
     hardware("scanner", "a spike is never without", "spike.eq(plane.any())", "spike.eq(1)"),
+    hardware(
+        "queued", "an empty closing beat enters no queue", "self.taken & (self.arriving.closes |", "self.taken & ("
+    ),
+    hardware("queued", "a bank does not wait for the others", "(single & ~closes) | self.ended", "single"),
+    hardware(
+        "queued",
+        "one bank ends a sum for all",
+        "bank.ending for bank in banks).all()",
+        "bank.ending for bank in banks).any()",
+    ),
+    hardware(
+        "queued",
+        "beats are let in without end",
+        "self.bursts.ready.eq(~whole[1] & advance)",
+        "self.bursts.ready.eq(advance)",
+    ),
+    hardware("queued", "a beat leaves its queue while events wait", "loading.eq(self.advance & (", "loading.eq(("),
+    hardware(
+        "queued",
+        "the last plane is told an event late",
+        "single.eq(at_most(Cat(counts), 2))",
+        "single.eq(at_most(Cat(counts), 1))",
+    ),
+    hardware(
+        "queued",
+        "rows of another beat",
+        "times_constant(found_word, config.share)",
+        "times_constant(word, config.share)",
+    ),
+    hardware("queued", "a beat is counted as one row", "found_word, config.share", "found_word, 1"),
+    hardware(
+        "costs",
+        "a queued beat is scanned a cycle early",
+        "np.maximum(ends, number + 1) + cost",
+        "np.maximum(ends, number) + cost",
+    ),
+    hardware(
+        "timing",
+        "a third accumulation is let in",
+        "first = self._first(offered, max(self.last, self.ends[0]) + 1)",
+        "first = self._first(offered, self.last + 1)",
+    ),
+    hardware(
+        "timing",
+        "a bank begins before the others have ended",
+        "max(first + after_first, self.ends[1] + after_busy)",
+        "first + after_first",
+    ),
     hardware("synapse_array", "the plane of the event before", "plane.eq(fetched_plane)", "plane.eq(event.plane)"),
     hardware(
         "synapse_array",

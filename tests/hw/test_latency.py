@@ -63,7 +63,12 @@ CLOSING = {"banks": [{"row": 0, "plane": 0, "spike": 1}], "last": 1}
 def cases():
     yield lambda: StreamRegister(4), "arriving", "leaving", 5
     yield lambda: EventScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64))), "bursts", "events", [1, 0]
-    yield lambda: QueuedScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64), queued=True)), "bursts", "events", [1, 0]
+    yield (
+        lambda: QueuedScanner(projection(SOURCE, np.zeros((1, 2), dtype=np.int64), queued=True)),
+        "bursts",
+        "events",
+        [1, 0],
+    )
     yield lambda: SynapseArray(engine_of(HIDDEN)), "events", "sums", CLOSING
     yield lambda: Handover(lanes=4, cores=2, bits=8, repeats=1), "sums", "currents", [1, 2, 3, 4]
     yield lambda: ReceptiveField(dense_window(SOURCE, 2, kept=True)), "arriving", "leaving", [1, 2]

@@ -12,7 +12,7 @@ from sim import netlist, run
 from sim.inferences import FULL_SPEED, STALLED, inferences_of, simulate
 from sim.netlist import NETLISTS, check_all_modelled, netlist_config
 from sim.simulator import build_simulation
-from studies.plan_edits import plan_for
+from studies.plan_edits import plan_for, queued
 from studies.random_networks import dense_chain
 from tests.hw.test_window_engine import convolutions, with_windows
 from tests.networks import random_bursts, recurrent_stream
@@ -62,6 +62,24 @@ def test_window_engines(family, lut, joined, tmp_path):
         second={"lanes": 3, "planes": 1, "slides": True, "row_queue": True, "cores": 3, "group": 3, **tables},
     )
     config = netlist_config(network, plan, family)
+    inferences = inferences_of(network, random_bursts(network, 4))
+    simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
+    full = simulate(config, simulation, inferences, FULL_SPEED)
+    assert full.comparison.mismatches == 0
+    assert simulate(config, simulation, inferences, STALLED).comparison.mismatches == 0
+    predicted = predict(config, {name: values.numpy() for name, values in inferences.golden.bursts.items()})
+    assert np.array_equal(full.comparison.class_cycles - full.started[0], predicted.finished)
+
+
+@needs_icarus
+@pytest.mark.icarus
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["ecp5", "xilinx"])
+def test_queues(family, tmp_path):
+    """A queue per bank in LUT RAM, with and without a line buffer."""
+    network = convolutions(2, kernel=3, padding=1)
+    fields = {"first": {"lanes": 4, "cores": 1, "group": 4}, "second": {"lanes": 3, "cores": 1, "group": 1, "banks": 2}}
+    config = netlist_config(network, queued(plan_for(network, **fields)), family)
     inferences = inferences_of(network, random_bursts(network, 4))
     simulation = build_simulation(config, "icarus", tmp_path, waves=False, netlist=family)
     full = simulate(config, simulation, inferences, FULL_SPEED)
