@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
+from amaranth.utils import ceil_log2
 
 from hw.coverage import ComputedRun, CoverPoint
 from hw.engines.engine import (
@@ -202,6 +203,8 @@ class EventEngine(ProjectionConfig, Engine):
         )
         if self.lut_inputs:
             features += Features(rom=lanes * banks * self.weight_bits)
+        if self.queued:
+            features += Features(queue=banks * ceil_log2(self.bank_queue.depth))
         if window.rows_kept:
             features += Features(field=1, field_padding=int(window.window.padded))
         return features
