@@ -65,6 +65,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
     expected = candidate.slowest
     rows = stage_rows(design, candidate)
     return {
+        "target": design.target,
         "board": design.board.name,
         "title": design.board.title,
         "part": design.board.part,
@@ -112,14 +113,12 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         f"# Build report: {report['board']} ({report['part']})",
         "",
-        f"- bitstream: {report['bitstream'] or 'none'}",
+        *product_lines(report),
         f"- clock: {report['clock_mhz']:g} MHz, Fmax: {fmax(report)}{missed_clock(report)}",
         *(f"- slowest path: {path_text(path)}" for path in report["critical_paths"]),
         f"- expected cycles per inference: {report['cycles_expected']} "
         f"({report['inferences_per_second_expected']} inferences per second)",
         f"- test accuracy of the checkpoint: {percent(report['accuracy'])}",
-        f"- self-test on the chip: {report['self_test_samples'] or 'none, since not one sample fits; no'} "
-        f"{report['self_test_of']}",
         f"- plan {report['plan_sha256'][:16]}, network {report['network_sha256'][:16]}, "
         f"checkpoint {report['checkpoint_sha256'][:16]}",
     ]
@@ -168,6 +167,17 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(f'{used[key]:g}' for key in units)} |" for name, used in parts]
     tools = ", ".join(f"{name} {found}" for name, found in report["tools"].items())
     return "\n".join([*lines, "", f"Tools: {tools}", ""])
+
+
+def product_lines(report: dict[str, Any]) -> list[str]:
+    """What was made: a bitstream with its self-test, or a core."""
+    if report["target"] != "board":
+        return [f"- core with the ports of --target {report['target']}"]
+    test = report["self_test_samples"] or "none, since not one sample fits; no"
+    return [
+        f"- bitstream: {report['bitstream'] or 'none'}",
+        f"- self-test on the chip: {test} {report['self_test_of']}",
+    ]
 
 
 def path_text(path: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ COMMANDS = {
     "train": ("snn.train", "train", "train a network and write a checkpoint"),
     "convert": ("snn.convert.__main__", "nir", "convert a network of another framework into a checkpoint"),
     "plan": ("gen.plan", "build", "show how a network would be built for a board, in seconds"),
-    "build": ("gen.build", "build", "from a checkpoint to a bitstream"),
+    "build": ("gen.build", "build", "from a checkpoint to a bitstream or an IP core"),
     "flash": ("gen.flash", "build", "load a bitstream into a board"),
     "run": ("sim.run", "sim", "simulate the hardware and compare it with the golden model, beat by beat"),
     "golden": ("sim.golden", "sim", "evaluate the integer network with the golden model"),

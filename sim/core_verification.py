@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gen.design import Design, design_of
-from gen.emit.core import MODULE, core_config, core_verilog, table_words
+from gen.emit.core import MODULE, core_config, core_rtlil, core_verilog, table_words
 from gen.emit.packets import beat_bytes, packet_beats, result_words
 from gen.emit.patch import fitting_design
 from hw.ports.core import CoreConfig
@@ -26,6 +26,7 @@ from qblif.progress import step
 from qblif.streams import from_stream_beats
 from sim.core_job import FOUND, JOB, Found, Job, Packet, Run, load_found
 from sim.core_testbench import core_testbench
+from sim.netlist import NETLISTS, flat_netlist
 from sim.simulator import SimulationError, build_sources
 from snn.datasets.data import load
 
@@ -139,10 +140,16 @@ def job_of(design: Design, config: CoreConfig, runs: list[Run]) -> Job:
     return Job(control=config.control, registers=addresses, constants=constants, runs=runs, limit=limit)
 
 
-def simulate(design: Design, runs: list[Run], simulator: str, folder: Path) -> list[Found]:
-    """Build the core's simulation, do all runs in it, and return what they found; raises UserError, SimulationError."""
+def simulate(design: Design, runs: list[Run], simulator: str, folder: Path, netlist: str | None = None) -> list[Found]:
+    """Build the core's simulation, or that of its ``netlist`` for a family, do all runs in it, and return what they
+    found; raises UserError, SimulationError."""
     config = core_config(design)
-    sources = {"testbench.v": core_testbench(config), f"{MODULE}.v": core_verilog(config)}
+    sources = {"testbench.v": core_testbench(config)}
+    if netlist is None:
+        sources[f"{MODULE}.v"] = core_verilog(config)
+    else:
+        convert = core_rtlil if NETLISTS[netlist].family.source_format == "il" else core_verilog
+        sources |= flat_netlist(convert(config), MODULE, netlist, folder)
     simulation = build_sources(sources, simulator, folder, waves=False, bench=CORE_BENCH)
     with simulation.run_folder() as place, step(f"simulation of {len(runs)} runs"):
         job_of(design, config, runs).save(place / "job")
@@ -150,8 +157,10 @@ def simulate(design: Design, runs: list[Run], simulator: str, folder: Path) -> l
         return load_found(place / "found")
 
 
-def check_mode(design: Design) -> None:
-    """Raise UserError unless every packet has a result of its own."""
+def check_design(design: Design, netlist: str | None) -> None:
+    """Raise UserError unless every packet has a result of its own, and the netlist is one of the part's family."""
+    if netlist is not None and NETLISTS[netlist].family.name != design.board.family.name:
+        raise UserError(f"--netlist {netlist} needs a --part of that family, not {design.board.name}")
     if design.network.mode == "stream":
         raise UserError("sim.ip_core needs a network in mode window, whose packets do not depend on those before")
 
@@ -160,14 +169,14 @@ def run(options: argparse.Namespace) -> int:
     """Simulate, compare and report; returns the exit code. Raises UserError."""
     with step("plan"):
         design = design_of(options)
-    check_mode(design)
+    check_design(design, options.netlist)
     other = None if options.other is None else fitting_design(design, options.other)
     images = load(options.data, "test", options.data_dir, design.network.timesteps).first(options.count)
     begin = time.monotonic()
     with step("golden model"):
         runs = runs_of(design, other, images.pixels, options.malformed)
     try:
-        found = simulate(design, runs, options.simulator, options.work_dir)
+        found = simulate(design, runs, options.simulator, options.work_dir, options.netlist)
     except SimulationError as error:
         print(f"mismatch: {error}", file=sys.stderr)
         return EXIT_MISMATCH

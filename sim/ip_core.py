@@ -12,7 +12,7 @@ from gen.build import TARGETS
 from gen.options import add_plan_options, check_plan_options
 from qblif.errors import Arguments, UserError, check_output_file, command_line
 from qblif.zoo import checkpoint
-from sim.choices import SIMULATORS
+from sim.choices import NETLISTS, SIMULATORS
 from snn.datasets.data import NAMES, check_source
 
 DEFAULT_FOLDER = Path("build/sim")
@@ -35,6 +35,7 @@ def parser() -> Arguments:
     add("--target", choices=TARGETS[1:], default="axi", help="the core's ports (default axi)")
     add("--other", type=checkpoint, help="a network whose tables are written into the running core; with --patchable")
     add_plan_options(result, board=None)
+    add("--netlist", choices=NETLISTS, help="simulate the netlist that this family's synthesis makes of the core")
     add("--simulator", choices=SIMULATORS, default="verilator", help="default verilator")
     add("--json", type=Path, help="also write the figures to this file")
     add("--work-dir", type=Path, default=DEFAULT_FOLDER, help=f"for built simulations (default {DEFAULT_FOLDER})")

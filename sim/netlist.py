@@ -48,21 +48,20 @@ class CellModels:
     files: tuple[str, ...] = ()
     prelude: str = ""
 
-    @property
-    def flattening(self) -> str:
-        """The yosys script from ``network.json`` to ``simulated.v``, which replaces cells by their models."""
+    def flattening(self, top: str) -> str:
+        """The yosys script from ``TOP.json`` to ``simulated.v``, which replaces cells by their models."""
         return f"""\
-read_json network.json
+read_json {top}.json
 # What synthesis knew of the cells; -defer reads of the library only what is used.
-delete =network %n
+delete ={top} %n
 read_verilog -overwrite -defer +/{self.library}
 delete {" ".join(f"=*{cell}" for cell in self.block_rams)}
-hierarchy -top network
+hierarchy -top {top}
 proc
 flatten
 opt_expr
 opt_clean -purge
-tee -q -o simulated.stat.json stat -json -top network
+tee -q -o simulated.stat.json stat -json -top {top}
 write_verilog -noattr simulated.v
 """
 
@@ -124,13 +123,19 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
     Raises:
         UserError: yosys is not installed, synthesis failed, or a cell has no model.
     """
+    convert = network_rtlil if NETLISTS[name].family.source_format == "il" else network_verilog
+    return flat_netlist(convert(config), "network", name, folder)
+
+
+def flat_netlist(source: str, top: str, name: str, folder: Path) -> dict[str, str]:
+    """Verilog files of the module ``top`` as synthesised for the family ``name`` from its ``source``, which is in the
+    format that the family reads; see :func:`netlist_sources`."""
     models = NETLISTS[name]
     family = models.family
-    source = network_rtlil(config) if family.source_format == "il" else network_verilog(config)
     files = {
-        f"network.{family.source_format}": source,
-        "network.ys": family.synthesis_script("network"),
-        "flatten.ys": models.flattening,
+        f"{top}.{family.source_format}": source,
+        f"{top}.ys": family.synthesis_script(top),
+        "flatten.ys": models.flattening(top),
     }
     block_rams = models.block_ram_sources()
     digest = hashlib.sha256("\0".join([synthesis_version(), *files.values()]).encode()).hexdigest()
@@ -140,16 +145,16 @@ def netlist_sources(config: TopConfig, name: str, folder: Path) -> dict[str, str
             for file, text in files.items():
                 (partial / file).write_text(text)
             with step(f"synthesis for {name}"):
-                run_tool(family.synthesis("network"), partial)
+                run_tool(family.synthesis(top), partial)
             with step("cell models"):
                 run_tool(models.flatten, partial)
-            check_all_modelled(models, partial)
-    return {"network.v": (target / "simulated.v").read_text(), **block_rams}
+            check_all_modelled(models, partial, top)
+    return {f"{top}.v": (target / "simulated.v").read_text(), **block_rams}
 
 
-def check_all_modelled(models: CellModels, folder: Path) -> None:
+def check_all_modelled(models: CellModels, folder: Path, top: str = "network") -> None:
     """Raise UserError unless only logic and all block RAMs of the netlist are left of its cells."""
-    before, after = (cell_counts(folder / f"{stage}.stat.json") for stage in ("network", "simulated"))
+    before, after = (cell_counts(folder / f"{stage}.stat.json") for stage in (top, "simulated"))
     left = {cell: count for cell, count in after.items() if not cell.startswith("$") or cell.startswith("$paramod")}
     expected = {cell: before[cell] for cell in models.block_rams if cell in before}
     if left != expected:

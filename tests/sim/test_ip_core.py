@@ -85,6 +85,20 @@ def test_other_ports_and_schedules(target, schedule, design, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["ecp5", "xilinx"])
+def test_the_netlist_of_a_core(family, design, folder):
+    """With tables of another network, which go into block RAM."""
+    network = dense_chain(4, sizes=(12, 6, 4), timesteps=3)
+    plan = make_plan(network, find_part("lfe5u-45"), 80.0, "0" * 64, {}, patch_margin=2)
+    small = dataclasses.replace(design, network=network, plan=plan, config=configure(network, plan))
+    pixels = np.random.default_rng(1).integers(0, 256, (COUNT, *network.input.shape), dtype=np.uint8)
+    runs = runs_of(small, retrained(small), pixels, COUNT)
+    found = simulate(small, runs, "verilator", folder, family)
+    assert [(one.name, one.mismatches, one.hangs, one.first) for one in found] == [(run.name, 0, 0, "") for run in runs]
+    assert len(found) == 5
+
+
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     words = ["--ckpt", "digits_mlp", "--data", "digits", "--count", "4", "--target", "wishbone", "--work-dir", tmp_path]
     assert ip_core.main([str(word) for word in words]) == 0
