@@ -47,6 +47,7 @@ def is_table(value: object, fine: Callable[[object], bool]) -> bool:
 
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
+    "target": is_word,
     "board": is_word,
     "clock_mhz": lambda value: is_figure(value) and 0 < value < 1000,
     "cycles_expected": lambda value: is_figure(value) and value > 0,

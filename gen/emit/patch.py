@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boards.block_ram import BlockRamFormat
-from boards.catalogue import find_board
+from boards.parts import find_place
 from gen.built import built_hardware
 from gen.design import Design, Hardware, too_narrow
 from gen.emit.block_rams import MEMORIES, NETLIST, MemoryBlocks, block_contents, fill_netlist, load_blocks
@@ -32,8 +32,9 @@ COPIED = ("top.il", "top.ys", "top.lpf", "top.pcf", "top.stat.json", "timing.jso
 
 def patched_files(built: Path) -> tuple[str, ...]:
     """The files of a build that a patch reads; raises UserError if there is no build."""
-    form = find_board(read_report(built, ("board",))["board"]).family.block_ram_format
-    texts = () if form is None else (form.text,)
+    place = find_place(read_report(built, ("board",))["board"])
+    form = place.family.block_ram_format
+    texts = () if form is None or place.kind == "part" else (form.text,)
     return ("plan.json", "network.safetensors", MEMORIES, NETLIST, *texts, *COPIED)
 
 
@@ -44,10 +45,12 @@ def patched_design(built: Path, checkpoint: Path) -> Design:
         UserError: ``built`` is not a patchable build, or its hardware does not suit the checkpoint's network.
     """
     hardware = built_hardware(built)
-    plan = hardware.plan
-    if not (plan.patchable and (built / MEMORIES).is_file()):
+    plan, core = hardware.plan, hardware.board.kind == "part"
+    if not (plan.patchable and (core or (built / MEMORIES).is_file())):
         raise UserError(f"--patch {built}: not a patchable design with a bitstream; build it with --patchable")
     found = fitting_design(hardware, checkpoint, f"the hardware of {built}")
+    if core:
+        return dataclasses.replace(found, target=read_report(built, ("target",))["target"])
     references = found.references
     counts = [min(plan.self_test_samples, len(one.samples)) for one in (references, hardware.references)]
     if counts[0] != counts[1]:

@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 
+from gen.design import Design
 from gen.emit.core import MODULE, table_words
 from gen.package.contents import Contents
 from hw.ports.axi_stream import BAD_BIT
@@ -208,7 +209,7 @@ def software_files(contents: Contents) -> dict[str, str]:
     files[f"sw/{MODULE}_driver.h"] = DRIVER_HEADER.format(**names, tables=prototypes)
     files[f"sw/{MODULE}_driver.c"] = DRIVER.format(**names, sha256=sha256, tables=functions)
     if patchable:
-        files[f"sw/{MODULE}_tables.h"] = tables_header(contents)
+        files |= table_files(contents.design)
     return files
 
 
@@ -236,17 +237,17 @@ def defines_of(register: Register) -> list[str]:
     return lines
 
 
-def tables_header(contents: Contents) -> str:
-    """The words of every table of a network, as C arrays, with the checksum of each."""
+def table_files(design: Design) -> dict[str, str]:
+    """The words of every table of a network, as C arrays, with the checksum of each, by path."""
     lines = [
-        f"/* Tables of network {contents.design.sha256}, for {MODULE}_write_table. */",
+        f"/* Tables of network {design.sha256}, for {MODULE}_write_table. */",
         f"#ifndef {PREFIX}_TABLES_H",
         f"#define {PREFIX}_TABLES_H",
         "#include <stddef.h>",
         "#include <stdint.h>",
     ]
     rows = []
-    for number, (table, words) in enumerate(table_words(contents.design.config)):
+    for number, (table, words) in enumerate(table_words(design.config)):
         checksum = zlib.crc32(np.array(words, "<u4").tobytes())
         values = ", ".join(f"0x{word:x}u" for word in words)
         lines.append(f"static const uint32_t {MODULE}_table_{number}[] = {{ /* {table.name} */ {values} }};")
@@ -258,4 +259,4 @@ def tables_header(contents: Contents) -> str:
         f"#define {PREFIX}_TABLES {len(rows)}u",
         "#endif",
     ]
-    return "\n".join(lines) + "\n"
+    return {f"sw/{MODULE}_tables.h": "\n".join(lines) + "\n"}

@@ -1,5 +1,6 @@
 """A core inside somebody's design: Verilog, resources, and everything around it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gen.facts.netlist import used_by_part
 from gen.fit import check_fit, used_resources
 from gen.package.contents import Contents
 from gen.package.files import package_files
+from gen.package.software import table_files
 from gen.planning.activity import KnownActivity
 from gen.planning.latency import expected_latency
 from gen.targets.target import (
@@ -62,8 +64,19 @@ def step_package(build: Build) -> None:
     latency = expected_latency(design.config, expectation)
     build.report["latency_cycles_expected"] = latency
     contents = Contents(design=design, config=core_config(design), report=build.report, latency=latency)
-    for name, text in package_files(contents).items():
-        path = build.folder / name
+    write_files(build.folder, package_files(contents))
+
+
+def step_tables(build: Build) -> None:
+    """Write the tables of another network, which a host puts into the running core of an earlier build."""
+    save_plan(build)
+    write_files(build.folder, table_files(build.design))
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts, by path, below a folder."""
+    for name, text in files.items():
+        path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
@@ -74,15 +87,17 @@ STEPS: dict[str, Step] = {
     "synth": ("synthesis", step_synthesis),
     "package": ("package", step_package),
 }
-NO_STEPS: dict[str, Step] = {}
-"""A core whose weights can be replaced takes them from its host."""
+PATCH_STEPS: dict[str, Step] = {
+    "network": STEPS["network"],
+    "tables": ("tables of other weights", step_tables),
+}
 
 
 class CoreTarget(Target):
     """A core, with the ports that its name says."""
 
     steps = STEPS
-    patch_steps = NO_STEPS
+    patch_steps = PATCH_STEPS
 
     def check(self, design: Design) -> None:
         """Everything that a core needs is installed with the project."""
