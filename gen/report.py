@@ -88,6 +88,7 @@ def make_report(design: Design, clock_mhz: float) -> dict[str, Any]:
         "plan_sha256": design.plan.sha256,
         "bottleneck": candidate.bottleneck,
         "cycles_expected": round(expected, 1),
+        "latency_cycles_expected": None,
         "inferences_per_second_expected": math.floor(clock_mhz * 1e6 / expected),
         "alternatives": alternative_rows(design, candidate) if alternatives_are_quick(design) else [],
         "schedule": schedule_row(design),

@@ -40,11 +40,14 @@ def page_head(report: Mapping[str, Any]) -> Markup:
     """Title, and the figures that people look for first."""
     built, missing = report["bitstream"], report["missing_tools"]
     state = f"No bitstream: needs {', '.join(missing)}" if missing else "No bitstream"
+    mark = (f"Bitstream {built}", "good") if built else (state, "open")
+    if report["target"] != "board":
+        mark = (f"Core, --target {report['target']}", "good")
     return head(
         "Build report",
         report["title"],
         f"{report['part']}, network {report['network_sha256'][:12]}, plan {report['plan_sha256'][:12]}",
-        (f"Bitstream {built}", "good") if built else (state, "open"),
+        mark,
         tiles(report),
     )
 

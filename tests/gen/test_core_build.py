@@ -3,7 +3,9 @@
 import json
 import re
 import zlib
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -22,6 +24,8 @@ def test_a_core_up_to_its_verilog_and_the_tables_of_other_weights(tmp_path, caps
     report = json.loads((out / "report.json").read_text())
     assert (report["target"], report["board"], report["clock_mhz"]) == ("axi", "lfe5u-45", 80.0)
     assert report["self_test_samples"] == 0
+    schema = json.loads((Path(__file__).resolve().parents[2] / "docs/schemas/report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(report)
     text = (out / "rtl" / "qblif_core.v").read_text()
     assert "module qblif_core(" in text
     assert build.main(["--patch", str(out), "--ckpt", "digits_mlp"]) == 0
