@@ -188,6 +188,7 @@ class NetworkCore(wiring.Component):
             m,
             network,
             registers.increments,
+            counters_of(config.top),
             arriving=network.bursts,
             finished=results.valid & results.ready & results.payload.last,
             active=working,

@@ -120,8 +120,12 @@ def tables_of(memories: Inventory) -> tuple[Table, ...]:
 
 
 def counters_of(top: TopConfig) -> dict[str, int]:
-    """Name of every counter of a core, and the width of its increment."""
-    return {**PACKET_COUNTERS, **counter_widths(top)}
+    """Name of every counter of a core, and the width of its increment.
+
+    They are its own and those of a board, except the bursts of poolings, which follow from those of populations.
+    """
+    poolings = {f"bursts_{stage.name}" for stage in top.stages if not stage.engines}
+    return {**PACKET_COUNTERS, **{name: width for name, width in counter_widths(top).items() if name not in poolings}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Activity of a network, as the amounts by which counters are to be increased in every cycle."""
 
+from collections.abc import Collection
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -34,18 +35,20 @@ def count_activity(
     m: Module,
     network: NetworkTop,
     increments: Any,
+    names: Collection[str],
     *,
     arriving: Any,
     finished: Value,
     active: Value,
     counted: Value,
 ) -> None:
-    """Drive the ``increments`` of the counters of :func:`counter_widths`, some cycles late.
+    """Drive the ``increments`` of those counters of :func:`counter_widths` that ``names`` has, some cycles late.
 
     Args:
         m: a module with the domain ``network``.
         network: the network, with taps.
         increments: a signal for every counter, by name.
+        names: the names of the counters.
         arriving: the stream of the network's input.
         finished: an inference ends in this cycle.
         active: an inference is in progress.
@@ -59,6 +62,8 @@ def count_activity(
             streams[stage.name] = (tap.transferred, tap.bursts)
         for worker in stage.workers:
             events[f"scanning_{worker}"] = getattr(network, f"working_{worker}") & counted
+    events = {name: happens for name, happens in events.items() if name in names}
+    streams = {name: stream for name, stream in streams.items() if f"bursts_{name}" in names}
     for name, happens in events.items():
         # A register between the network's logic and the carry chain of a counter.
         happened = Signal(name=f"{name}_happened")

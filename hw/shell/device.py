@@ -124,6 +124,7 @@ class NetworkDevice(wiring.Component):
                 m,
                 network,
                 counters.increments,
+                counters.names,
                 arriving=share.bursts,
                 finished=results.valid & results.ready & results.payload.last,
                 active=share.linked & share.active,
