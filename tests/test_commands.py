@@ -95,6 +95,8 @@ WRONG: list[tuple[str, ...]] = [
     ("snn.train", *DATA, "--out", "none/none.pt"),
     ("snn.convert", "--from", "none.nir", "--reset", "soft", "--out", "none.pt"),
     ("snn.export", "--ckpt", "none", "--out", "none.nir"),
+    ("examples.soc", "simulate", "--ckpt", "none"),
+    ("examples.soc", "build", "--board", "none"),
     ("boards.host", "--port", "none", "bench", *DATA, "--ckpt", "none"),
     ("studies.demo", "--board", "none"),
     ("studies.resources", "none"),

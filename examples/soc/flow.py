@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from litex.soc.integration.common import get_mem_data
 
 from boards.board import UNAMBIGUOUS_NAMES, Board
 from boards.catalogue import find_board
+from examples.soc.console import differences, expected_lines, measured
 from examples.soc.software import SOURCES, compile_firmware, find_compiler, images_header
 from examples.soc.system import NAME, NetworkSoC, board_soc, simulated_soc
 from gen.building import check_replaceable
-from gen.design import Design, make_design, sample_results
+from gen.design import Design, make_design
 from gen.emit.core import MODULE, core_config, core_verilog
-from gen.emit.packets import result_words
 from gen.emit.toolrun import run_tool
 from gen.package.contents import Contents
 from gen.package.software import software_files
@@ -30,9 +29,7 @@ from qblif.progress import step
 from sim.cpp_bench import CPP_BENCH, cpp_sources
 from sim.simulator import SimulationError, build_sources
 
-CORE, CONSOLE, EXPECTED = f"{MODULE}.v", "console.txt", "expected.txt"
-CYCLES = re.compile(r", cycles (\d+) (\d+)$")
-"""What is measured: to code and pack an image, and from its first word to the core's interrupt."""
+CONSOLE, EXPECTED = "console.txt", "expected.txt"
 MOST_CYCLES = 2_000_000
 """Of the simulation, for each image; more means that the system hangs."""
 EXIT_DIFFERENT = 1
@@ -45,28 +42,6 @@ check -assert
 tee -q -o {NAME}.stat.json stat -json -top {NAME}
 write_json {NAME}.json
 """
-
-
-def expected_lines(design: Design, count: int) -> list[str]:
-    """What the firmware must print of the first images, up to the cycles: logits as training printed them."""
-    _, logits = sample_results(design, count)
-    lines = []
-    for number, (row, label) in enumerate(zip(logits.tolist(), design.references.labels.tolist(), strict=False)):
-        winner = result_words(design.config, row)[-1]
-        lines.append(f"image {number}: class {winner}, label {label}, logits {' '.join(map(str, row))}")
-    return lines
-
-
-def differences(console: str, expected: list[str]) -> list[str]:
-    """One line for every image that the firmware did not print as expected."""
-    printed = [CYCLES.sub("", line) for line in console.splitlines() if line.startswith("image ")]
-    printed += ["nothing"] * (len(expected) - len(printed))
-    wrong = [
-        f"expected: {line}; printed: {other}"
-        for line, other in zip(expected, printed, strict=False)
-        if line != other
-    ]
-    return wrong + [f"printed besides: {line}" for line in printed[len(expected) :]]
 
 
 def design_of(options: argparse.Namespace) -> Design:
@@ -122,7 +97,7 @@ def complete_soc(options: argparse.Namespace, design: Design, folder: Path) -> N
         soc.finalize()
         words = write_software(design, soc, options.count, folder)
         soc.init_rom("rom", words, auto_size=False)
-        (folder / CORE).write_text(core_verilog(config))
+        (folder / f"{MODULE}.v").write_text(core_verilog(config))
         for source, *_ in soc.platform.sources:
             (folder / Path(source).name).write_text(Path(source).read_text())
     return soc
@@ -182,11 +157,11 @@ def run(options: argparse.Namespace) -> int:
             except SimulationError as error:
                 raise UserError(str(error)) from error
             wrong = differences(console, expected)
-            measured = [match.groups() for line in console.splitlines() if (match := CYCLES.search(line))]
+            cycles = measured(console)
             report |= {
                 "equal": options.count - len(wrong),
-                "prepare_cycles": [int(first) for first, _ in measured],
-                "answer_cycles": [int(second) for _, second in measured],
+                "prepare_cycles": [prepare for prepare, _ in cycles],
+                "answer_cycles": [answer for _, answer in cycles],
             }
             print(console, end="")
             print(*wrong, f"{options.count - len(wrong)} of {options.count} images as training printed them", sep="\n")

@@ -1,5 +1,7 @@
 """The network's core as a LiteX module: registers on the Wishbone bus, samples and results through CSRs."""
 
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In
 from litex.gen import LiteXModule
 from litex.soc.interconnect import stream, wishbone
 from litex.soc.interconnect.csr import CSRStatus, CSRStorage
@@ -7,12 +9,12 @@ from litex.soc.interconnect.csr_eventmanager import EventManager, EventSourceLev
 from migen import Instance, Signal
 from migen.fhdl.structure import ClockSignal, ResetSignal
 
-from amaranth.hdl import Shape
-from amaranth.lib.wiring import In
 from gen.emit.core import MODULE
 from hw.ports.bus import WORD_BITS
 from hw.ports.core import CoreConfig, core_ports
 
+ASKED, ANSWERED = ("cyc", "stb", "we", "adr", "sel", "dat_w"), ("dat_r", "ack", "err")
+"""Signals of Wishbone that the CPU and the core drive."""
 WAITING_WORDS = 16
 """Words of samples that can wait between CPU and core."""
 
@@ -50,7 +52,10 @@ class NetworkCore(LiteXModule):
         self.comb += [
             ports["aclk"].eq(ClockSignal()),
             ports["aresetn"].eq(~ResetSignal()),
-            *(ports[f"s_wb_{name}"].eq(getattr(self.bus, name)) for name in ("cyc", "stb", "we", "adr", "sel", "dat_w")),
+            *(
+                ports[f"s_wb_{name}"].eq(getattr(self.bus, name))
+                for name in ("cyc", "stb", "we", "adr", "sel", "dat_w")
+            ),
             *(getattr(self.bus, name).eq(ports[f"s_wb_{name}"]) for name in ("dat_r", "ack", "err")),
             self.ev.result.trigger.eq(ports["irq"]),
         ]

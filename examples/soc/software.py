@@ -13,7 +13,7 @@ from qblif.errors import UserError
 
 SOURCES = Path(__file__).with_name("firmware")
 COMPILER = "riscv64-unknown-elf-gcc"
-FLAGS = ("-Os", "-Wall", "-Wextra", "-Werror", "-std=c99", "-ffreestanding", "-nostdlib", "-fno-builtin")
+FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-std=gnu99", "-ffreestanding", "-nostdlib", "-fno-builtin")
 
 
 def find_compiler() -> str:

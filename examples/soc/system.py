@@ -16,7 +16,8 @@ from boards.board import Board
 from examples.soc.network_core import NetworkCore
 from hw.ports.core import CoreConfig
 
-logging.getLogger().setLevel(logging.WARNING)
+# LiteX describes everything that it adds.
+logging.disable(logging.INFO)
 
 ROM_BYTES, RAM_BYTES = 0x10000, 0x2000
 CORE_ADDRESS, CORE_BYTES = 0x9000_0000, 0x1000
@@ -35,9 +36,7 @@ class NetworkSoC(SoCCore):
         uart_name: LiteX's name of the kind of console.
     """
 
-    def __init__(
-        self, platform: object, clocks: object, core: CoreConfig, clock_hz: float, uart_name: str
-    ) -> None:
+    def __init__(self, platform: object, clocks: object, core: CoreConfig, clock_hz: float, uart_name: str) -> None:
         self.crg = clocks
         super().__init__(
             platform,
@@ -105,4 +104,3 @@ def board_pins(board: Board) -> list[tuple[object, ...]]:
             IOStandard(uart.attrs["IO_TYPE"]),
         ),
     ]
-

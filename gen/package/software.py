@@ -149,12 +149,16 @@ struct {module}_result {module}_result_of(const {module}_word *packet) {{
 }}
 
 void {module}_pack_beat(const uint8_t *bursts, uint8_t *beat) {{
-  unsigned place, bit;
-  for (place = 0; place < {prefix}_BEAT_BYTES; place++) beat[place] = 0;
-  for (place = 0; place < {prefix}_BEAT_CHANNELS * {prefix}_INPUT_BITS; place++) {{
-    bit = bursts[place / {prefix}_INPUT_BITS] >> (place % {prefix}_INPUT_BITS) & 1u;
-    beat[place / 8] |= (uint8_t)(bit << (place % 8));
+  uint32_t held = 0;
+  unsigned place, bits = 0;
+  for (place = 0; place < {prefix}_BEAT_CHANNELS; place++) {{
+    held |= (uint32_t)bursts[place] << bits;
+    for (bits += {prefix}_INPUT_BITS; bits >= 8; bits -= 8) {{
+      *beat++ = (uint8_t)held;
+      held >>= 8;
+    }}
   }}
+  if (bits > 0) *beat = (uint8_t)held;
 }}
 {tables}"""
 

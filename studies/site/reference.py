@@ -13,7 +13,7 @@ from unittest import mock
 from qblif.command import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("boards", "gen", "hw", "qblif", "sim", "snn", "studies")
+PACKAGES = ("boards", "examples", "gen", "hw", "qblif", "sim", "snn", "studies")
 GUARD = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
 FOR_PROGRAMS = {"sim.object_cache"}
 """What other programs run, make for instance."""
