@@ -8,7 +8,8 @@ import numpy as np
 
 from hw.neurons.config import NeuronConfig
 from hw.schedule import Schedule
-from hw.stages.readout import ReadoutConfig, ReadoutStage
+from hw.stages.readout import ReadoutStage
+from hw.stages.readout_unit import ReadoutConfig
 from hw.stages.stage import Edge, Stage
 from qblif.network.checks import IntArray
 from qblif.streams import BurstStream

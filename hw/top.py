@@ -10,7 +10,7 @@ from hw.configuration import INPUT, TopConfig
 from hw.fork import Fork
 from hw.layouts import bursts_layout
 from hw.shell.reset import RestartChain, reset_by
-from hw.stages.readout import result_layout
+from hw.stages.readout_unit import result_layout
 from hw.stages.stage import Edge
 
 

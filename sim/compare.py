@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hw.configuration import TopConfig
 from hw.neurons.config import NeuronConfig
-from hw.stages.readout import ReadoutConfig
+from hw.stages.readout_unit import ReadoutConfig
 from qblif.golden import Activations
 from qblif.network.checks import IntArray
 from qblif.streams import BurstStream, stream_beats

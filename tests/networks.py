@@ -14,7 +14,8 @@ from hw.engines.event.engine import EventEngine
 from hw.plan import Plan
 from hw.schedule import Schedule
 from hw.stages.population import PopulationStage
-from hw.stages.readout import ReadoutConfig, ReadoutStage, logits_of, result_layout
+from hw.stages.readout import ReadoutStage
+from hw.stages.readout_unit import ReadoutConfig, logits_of, result_layout
 from hw.stages.stage import Stage
 from qblif.network.graph import Network
 from qblif.network.nodes import Leak, Population, Readout

@@ -9,7 +9,7 @@ from hw.link.cobs import framed_layout
 from hw.link.configuration import LinkConfig
 from hw.link.requests import job_layout
 from hw.memory import MemoryDeclaration
-from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stages.readout_unit import ReadoutConfig, result_layout
 from qblif.protocol import (
     ANSWER,
     COUNTER_BYTES,

@@ -17,7 +17,7 @@ from hw.link.steps import ResultStore, StepCounter, stored_memory
 from hw.link.uart import UartReceiver, UartTransmitter
 from hw.memory import Inventory, inventory, under
 from hw.shell.reset import reset_by
-from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stages.readout_unit import ReadoutConfig, result_layout
 from hw.stream_register import StreamRegister
 
 JOBS = 16

@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.logic import counter
-from hw.stages.readout import ReadoutConfig, logits_of, result_layout
+from hw.stages.readout_unit import ReadoutConfig, logits_of, result_layout
 
 
 def one_by_one(config: ReadoutConfig) -> ReadoutConfig:

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.logic import counter
 from hw.memory import MemoryDeclaration
-from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stages.readout_unit import ReadoutConfig, result_layout
 from qblif.protocol import NUMBER_BYTES
 
 

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.stages.readout import ReadoutConfig, result_layout
+from hw.stages.readout_unit import ReadoutConfig, result_layout
 from hw.stream_register import StreamRegister
 
 MOST_IN_FLIGHT = 16

@@ -14,7 +14,7 @@ from hw.shell.activity import count_activity, counter_widths
 from hw.shell.reset import reset_by
 from hw.shell.selftest import SelfTest, SelfTestVectors, self_test_memories
 from hw.shell.sharing import NetworkShare
-from hw.stages.readout import result_layout
+from hw.stages.readout_unit import result_layout
 from hw.top import NetworkTop
 
 NETWORK, SELF_TEST, LINK = "network", "self_test", "link"

@@ -11,7 +11,7 @@ from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.logic import counter
 from hw.memory import Inventory, MemoryDeclaration, inventory
-from hw.stages.readout import logits_of, result_layout
+from hw.stages.readout_unit import logits_of, result_layout
 from hw.stream_register import StreamRegister
 
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.configuration import TopConfig
 from hw.layouts import bursts_layout
 from hw.logic import counter
-from hw.stages.readout import result_layout
+from hw.stages.readout_unit import result_layout
 
 MOST_IN_FLIGHT = 255
 

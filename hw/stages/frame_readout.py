@@ -17,7 +17,8 @@ from hw.memory import Inventory, MemoryDeclaration, MemoryShape, MemoryStyle, in
 from hw.neurons.constants import constants_memory
 from hw.neurons.core import leaked_value, limited_value
 from hw.schedule import Schedule
-from hw.stages.readout import ReadoutConfig, ReadoutPlan, ReadoutStage, result_layout
+from hw.stages.readout import ReadoutPlan, ReadoutStage
+from hw.stages.readout_unit import ReadoutConfig, result_layout
 from hw.stages.stage import Room, StageTiming, Surroundings
 from hw.timing import LONG_AGO, Consumer
 from hw.widths import proved_widths

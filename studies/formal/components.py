@@ -23,7 +23,7 @@ from hw.neurons.skip_queue import SkipQueue
 from hw.neurons.unrolled import UnrolledBank
 from hw.stages.frame_readout import FrameReadoutConfig, FrameReadoutStage, FrameReadoutUnit
 from hw.stages.pooling import PoolingStage, PoolingUnit
-from hw.stages.readout import ReadoutUnit
+from hw.stages.readout_unit import ReadoutUnit
 from hw.stages.sliding_pooling import Combiner, SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.windows.config import WindowConfig

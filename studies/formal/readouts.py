@@ -5,7 +5,7 @@ from functools import partial
 
 from amaranth.hdl import Array, Const, Mux, Value, signed
 
-from hw.stages.readout import ReadoutConfig, ReadoutUnit, logits_of
+from hw.stages.readout_unit import ReadoutConfig, ReadoutUnit, logits_of
 from studies.formal.components import CONFIG
 from studies.formal.proof import Proof, Statement
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from hw.neurons.constants import constants_layout, constants_memory
-from hw.stages.readout import ReadoutConfig
+from hw.stages.readout_unit import ReadoutConfig
 
 CONFIG = ReadoutConfig(
     classes=5, repeats=1, bias=(5, -3, 0, 7, -8), exponent=(0, 1, 2, 0, 3), constants_memory="block", bias_bits=4,

@@ -15,7 +15,7 @@ from hw.neurons.bank import NeuronBank
 from hw.neurons.config import SkipConfig
 from hw.neurons.skip_queue import SkipQueue
 from hw.stages.pooling import PoolingStage, PoolingUnit
-from hw.stages.readout import ReadoutUnit
+from hw.stages.readout_unit import ReadoutUnit
 from hw.stages.sliding_pooling import SlidingPoolingStage, SlidingPoolingUnit
 from hw.stream_register import StreamRegister
 from hw.top import NetworkTop

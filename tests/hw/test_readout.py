@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hw.stages.readout import ReadoutConfig, ReadoutTiming, ReadoutUnit
+from hw.stages.readout_unit import ReadoutConfig, ReadoutTiming, ReadoutUnit
 from tests.hw.streams import PAUSES, get, put, run, through
 from tests.networks import logits_in
 

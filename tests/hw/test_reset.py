@@ -9,7 +9,7 @@ import pytest
 from hw.configure import configure
 from hw.plan import Plan
 from hw.shell.reset import RestartChain
-from hw.stages.readout import logits_of
+from hw.stages.readout_unit import logits_of
 from hw.top import NetworkTop
 from qblif.network.graph import Network
 from qblif.streams import stream_beats

@@ -9,7 +9,7 @@ from amaranth.hdl import Value
 
 from gen.planning.cycles import predict
 from hw.configure import configure
-from hw.stages.readout import logits_of
+from hw.stages.readout_unit import logits_of
 from hw.top import NetworkTop
 from qblif import golden
 from qblif.network.graph import Network
