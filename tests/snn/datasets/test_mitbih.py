@@ -30,6 +30,7 @@ def test_a_record_is_what_was_written(tmp_path, leads, place):
     assert record.classes.tolist() == CLASSES
 
 
+@pytest.mark.filterwarnings("ignore")  # of pandas, about wfdb
 def test_wfdb_reads_the_same(tmp_path):
     wfdb = pytest.importorskip("wfdb")
     written(tmp_path, "100", 7)
