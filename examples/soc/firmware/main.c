@@ -74,12 +74,12 @@ static void send(void) {
   unsigned beat, word;
   for (beat = 0; beat < QBLIF_CORE_PACKET_BEATS; beat++)
     for (word = 0; word < BEAT_WORDS; word++) {
-      if (beat == QBLIF_CORE_PACKET_BEATS - 1 && word == BEAT_WORDS - 1) network_sample_last_write(1);
-      while (!network_sample_room_read()) {
+      if (beat == QBLIF_CORE_PACKET_BEATS - 1 && word == BEAT_WORDS - 1) network_samples_last_write(1);
+      while (!network_samples_room_read()) {
       }
-      network_sample_word_write(sample[beat][word]);
+      network_samples_word_write(sample[beat][word]);
     }
-  network_sample_last_write(0);
+  network_samples_last_write(0);
 }
 
 static struct qblif_core_result receive(void) {
@@ -87,7 +87,7 @@ static struct qblif_core_result receive(void) {
   for (place = 0; place <= QBLIF_CORE_CLASSES; place++) {
     packet[place] = 0;
     for (word = 0; word < RESULT_WORDS; word++)
-      packet[place] |= (qblif_core_word)((uint64_t)network_result_word_read() << (32 * word));
+      packet[place] |= (qblif_core_word)((uint64_t)network_results_word_read() << (32 * word));
   }
   return qblif_core_result_of(packet);
 }
