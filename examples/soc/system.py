@@ -86,7 +86,9 @@ class Clocks(LiteXModule):
 def board_soc(board: Board, core: CoreConfig, clock_hz: float) -> NetworkSoC:
     """The SoC on a board with an ECP5 and a serial port."""
     platform = LatticeECP5Platform(board.part, board_pins(board), name=NAME, toolchain="trellis")
-    clocks = Clocks(board, platform.request(board.oscillator), clock_hz)
+    oscillator = platform.request(board.oscillator)
+    platform.add_period_constraint(oscillator, 1e3 / board.oscillator_mhz)
+    clocks = Clocks(board, oscillator, clock_hz)
     return NetworkSoC(platform, clocks, core, clock_hz, "serial")
 
 
