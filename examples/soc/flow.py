@@ -78,14 +78,14 @@ def write_software(design: Design, soc: NetworkSoC, count: int, folder: Path) ->
     references = design.references
     (folder / "images.h").write_text(images_header(design, references.samples[:count], references.labels[:count]))
     ours, theirs = Path(litex_software.__path__[0]), Path(cpu.__file__).parent
-    compile_firmware(
+    binary = compile_firmware(
         [theirs / "crt0.S", SOURCES / "main.c", folder / f"{MODULE}_driver.c"],
         [folder, ours / "include", theirs],
         ours / "bios" / "linker.ld",
         soc.cpu.gcc_flags,
         folder,
     )
-    words: list[int] = get_mem_data(str(folder / "firmware.bin"), endianness="little")
+    words: list[int] = get_mem_data(str(binary), endianness="little")
     return words
 
 

@@ -35,8 +35,8 @@ def images_header(design: Design, images: npt.NDArray[np.uint8], labels: npt.NDA
     )
 
 
-def compile_firmware(sources: list[Path], includes: list[Path], linker_script: Path, flags: str, folder: Path) -> bytes:
-    """Compile the firmware in ``folder``; returns the contents of the ROM.
+def compile_firmware(sources: list[Path], includes: list[Path], linker_script: Path, flags: str, folder: Path) -> Path:
+    """Compile the firmware in ``folder``; returns the file that belongs into the ROM.
 
     Args:
         sources: C and assembler files.
@@ -44,19 +44,24 @@ def compile_firmware(sources: list[Path], includes: list[Path], linker_script: P
         linker_script: the linker script.
         flags: the CPU's flags.
         folder: for ``firmware.elf`` and ``firmware.bin``.
+
+    Raises:
+        UserError: there is no compiler, or the firmware does not fit into the memories.
     """
     compiler = find_compiler()
     elf, binary = folder / "firmware.elf", folder / "firmware.bin"
     paths = [word for path in includes for word in (f"-I{path}", f"-L{path}")]
-    # LiteX's headers and linker script are not free of warnings.
+    # LiteX's linker script makes one segment of code and data.
     command = [compiler, *flags.split(), *FLAGS, *paths, f"-T{linker_script}", "-Wl,--no-warn-rwx-segments"]
     run([*command, *map(str, sources), "-lgcc", "-o", str(elf)])
     run([compiler.removesuffix("gcc") + "objcopy", "-O", "binary", str(elf), str(binary)])
-    return binary.read_bytes()
+    return binary
 
 
 def run(command: list[str]) -> None:
-    """Run one tool; a failure is a fault of the sources."""
+    """Run one tool; raises UserError if the firmware is too large, and any other failure is a fault of the sources."""
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "overflowed by" in finished.stderr:
+        raise UserError("the firmware and its images do not fit into the system's memory; try a lower --count")
     if finished.returncode:
         raise RuntimeError(f"{command[0]} failed: {finished.stderr}")

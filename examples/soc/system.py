@@ -14,12 +14,15 @@ from migen.genlib.io import CRG
 
 from boards.board import Board
 from examples.soc.network_core import NetworkCore
+from hw.ports.bus import WORD_BITS, WORD_BYTES
 from hw.ports.core import CoreConfig
 
 # LiteX describes everything that it adds.
 logging.disable(logging.INFO)
 
-ROM_BYTES, RAM_BYTES = 0x10000, 0x2000
+ROM_BYTES = 0x10000
+STACK_BYTES = 0x1000
+"""Of RAM, for everything besides a packed sample."""
 CORE_ADDRESS, CORE_BYTES = 0x9000_0000, 0x1000
 NAME = "top"
 """Of the system's module and files."""
@@ -43,7 +46,7 @@ class NetworkSoC(SoCCore):
             round(clock_hz),
             cpu_type="vexriscv",
             integrated_rom_size=ROM_BYTES,
-            integrated_sram_size=RAM_BYTES,
+            integrated_sram_size=ram_bytes(core),
             uart_name=uart_name,
             with_timer=False,
             ident="",
@@ -51,6 +54,13 @@ class NetworkSoC(SoCCore):
         self.network = NetworkCore(core)
         self.bus.add_slave("network", self.network.bus, SoCRegion(origin=CORE_ADDRESS, size=CORE_BYTES, cached=False))
         self.irq.add("network", use_loc_if_exists=True)
+
+
+def ram_bytes(core: CoreConfig) -> int:
+    """The smallest power of two that holds a sample whose beats are words."""
+    beat_words = -(-core.top.input.group * core.top.input.burst_bits // WORD_BITS)
+    packed = core.top.beats_per_result * beat_words * WORD_BYTES
+    return 1 << (STACK_BYTES + packed - 1).bit_length()
 
 
 def simulated_soc(core: CoreConfig, clock_hz: float) -> NetworkSoC:
