@@ -31,6 +31,8 @@ SHIPPED = {
     "mnist_mlp128": ("mnist", 0.986),
     "cifar10_cnn": ("cifar10", 0.84),
     "nmnist_cnn": ("nmnist", 0.9),
+    "mitbih_patients": ("mitbih", 0.92),
+    "mitbih_random": ("mitbih_random", 0.985),
 }
 LARGE = ("fashion_mnist_cnn252k", "cifar10_cnn")
 LONG = ("fashion_mnist_cnn", *LARGE)
