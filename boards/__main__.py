@@ -6,6 +6,7 @@ python -m boards show ulx3s_85f
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from qblif.errors import Arguments, command_line
 BUILT = Path(__file__).resolve().parent.parent / "studies" / "boards.json"
 """What ``python -m studies.boards`` built for each board, beside the packages, installed or not."""
 WIDTH = 140
-"""Columns of a table that is not shown on a terminal."""
+"""Columns of a table that is not shown on a terminal, unless the variable ``COLUMNS`` says how many."""
 
 
 def console() -> Console:
     """Where tables are printed."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH)
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
 
 
 def reach(board: Board) -> str:

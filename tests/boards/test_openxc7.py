@@ -340,7 +340,7 @@ def listed(capsys, monkeypatch) -> dict[str, str]:
     monkeypatch.setenv("COLUMNS", "400")
     assert build.main(["--list-boards"]) == 0
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
-    return {row[1].strip(): row[6].strip() for row in rows}
+    return {row[1].strip(): row[-2].strip() for row in rows}
 
 
 def test_list_of_boards(tmp_path, monkeypatch, capsys):

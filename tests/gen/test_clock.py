@@ -48,7 +48,7 @@ def tools(monkeypatch):
                 asked = float(command.arguments[command.arguments.index("--freq") + 1])
                 assert asked == pytest.approx(self.clocks[-1], abs=0.001)
                 reached = self.reached.pop(0)
-                timing = {"fmax": {"clk": {"achieved": reached}}, "critical_paths": []}
+                timing = {"fmax": {"clk": {"achieved": reached}}, "critical_paths": [], "utilization": {}}
                 (folder / "timing.json").write_text(json.dumps(timing))
             else:
                 (folder / "top.fs").write_text("bits")

@@ -1,5 +1,7 @@
 """Expected work from the mean activity, counted by hand."""
 
+import pytest
+
 from gen.planning.activity import KnownActivity, expected_accumulates
 from hw.configure import configure
 from studies.plan_edits import plan_for
@@ -18,8 +20,9 @@ def test_a_convolution_adds_what_every_window_sees():
     assert expected_accumulates(entry, expectation(network, 8.0)) == 16 * 9 * 2 * 2 / 4
 
 
-def test_a_pooling_takes_three_cycles_for_a_position_of_two_beats():
-    network = around(4, 4, 2)
+@pytest.mark.parametrize(("columns", "cycles"), [(4, 2), (2, 3)])
+def test_a_pooling_takes_a_cycle_more_for_two_beats_only_where_the_source_has_hardly_any_columns(columns, cycles):
+    network = around(4, columns, 2)
     config = configure(network, plan_for(network, inner={"lanes": 2, "cores": 1, "group": 2}))
     pooling = next(stage for stage in config.stages if stage.name == "pooled")
-    assert pooling.expected_cycles(KnownActivity(network=network, activity={})).neurons == 16 * 3
+    assert pooling.expected_cycles(KnownActivity(network=network, activity={})).neurons == 4 * columns * cycles
