@@ -21,12 +21,13 @@ from qblif.errors import Arguments, command_line
 BUILT = Path(__file__).resolve().parent.parent / "studies" / "boards.json"
 """What ``python -m studies.boards`` built for each board, beside the packages, installed or not."""
 WIDTH = 140
-"""Columns of a table that is not shown on a terminal, unless the variable ``COLUMNS`` says how many."""
+"""Columns of a table that is not shown on a terminal; the variable ``COLUMNS`` can ask for more."""
 
 
 def console() -> Console:
     """Where tables are printed."""
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
+    asked = os.environ.get("COLUMNS", "")
+    return Console(width=None if sys.stdout.isatty() else max(WIDTH, int(asked) if asked.isdecimal() else 0))
 
 
 def reach(board: Board) -> str:
