@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.engines.window.tables import LutShape
+from hw.luts import LutShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def check_target(options: argparse.Namespace) -> None:
     if not core and options.part is not None:
         raise UserError(f"--part goes with --target {', '.join(TARGETS[1:])}; a board has its part")
     if options.until == ("bitstream" if core else "package"):
-        raise UserError(f"--until {options.until} is no step of --target {options.target}")
+        raise UserError(f"--until {options.until} is not a step of --target {options.target}")
 
 
 @command_line

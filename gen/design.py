@@ -11,8 +11,9 @@ from boards.board import Board, Part
 from boards.catalogue import find_board
 from gen.frontend.origin import Origin, read_network
 from gen.options import check_no_wishes, patch_margin, place_of
+from gen.planning.candidates import Candidate
 from gen.planning.planner import Planner
-from gen.planning.plans import find_plan
+from gen.planning.plans import alternatives, find_plan
 from gen.planning.scope import Objective
 from hw.configuration import TopConfig
 from hw.configure import configure
@@ -97,6 +98,26 @@ class Design(Hardware):
 def reference_inputs(network: Network, references: ReferenceVectors) -> IntArray | None:
     """Bursts of the reference inputs; None without references."""
     return encode(references.samples, network.input) if len(references.samples) else None
+
+
+def design_alternatives(design: Design, planner: Planner | None = None) -> list[Candidate]:
+    """The Pareto front of cycles, LUTs and block RAMs around a design.
+
+    ``planner``: one that knows the forms of its layers already.
+    """
+    plan = design.plan
+    return alternatives(
+        design.network,
+        design.board,
+        plan.clock_mhz,
+        design.sha256,
+        design.origin.activity,
+        design.inputs,
+        design.width_margin,
+        plan.self_test_samples,
+        plan.schedule,
+        planner,
+    )
 
 
 def design_of(options: argparse.Namespace) -> Design:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from boards.board import Resources
 from boards.tools import find_tool
-from gen.design import Design
+from gen.design import Design, design_alternatives
 from gen.emit.toolrun import run_tool
 from gen.planning.candidates import Candidate, evaluate_plan
-from gen.planning.plans import alternatives
 from gen.planning.search import HEADROOM
 from qblif.errors import UserError
 
@@ -57,20 +56,9 @@ def rate_that_fits(design: Design, used: Resources, expected: Candidate) -> int 
     ``expected``, the estimate for this design, is against ``used``; None if there is no such design."""
     plan, limits = design.plan, design.board.budget.limits
     off = {key: used.counts[key] / max(1, expected.total(key)) for key in limits if key in used.counts}
-    smaller = alternatives(
-        design.network,
-        design.board,
-        plan.clock_mhz,
-        design.sha256,
-        design.origin.activity,
-        design.inputs,
-        design.width_margin,
-        plan.self_test_samples,
-        plan.schedule,
-    )
     fitting = [
         one.slowest
-        for one in smaller
+        for one in design_alternatives(design)
         if one.slowest > expected.slowest and all(one.total(key) * off[key] <= limits[key] for key in off)
     ]
     return math.floor(plan.clock_mhz * 1e6 / min(fitting) * HEADROOM) if fitting else None

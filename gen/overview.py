@@ -13,8 +13,8 @@ from rich.table import Table
 
 from boards.board import Part
 from gen.design import Design, design_of
+from gen.facts.planning import busy_share, expected_work
 from gen.options import patch_margin
-from gen.planning.activity import KnownActivity, expected_accumulates
 from gen.planning.candidates import Candidate, evaluate_plan
 from gen.planning.cycles import PredictedCycles, predict
 from gen.planning.plans import alternatives, schedule_reason
@@ -75,14 +75,11 @@ def layer_rows(design: Design, candidate: Candidate, exact: Measured | None) -> 
         if stage.engines:
             figures = stage.figures()
             row |= {field: figures[field] for field in ("lanes", "folds", "banks", "cores", "group", "weight_memory")}
-            known, schedule = design.origin.activity, design.plan.schedule
-            expectation = KnownActivity(network=design.network, activity=known, schedule=schedule)
-            array, done = cycles.array, expected_accumulates(stage, expectation) * candidate.config.frames
+            array, done = cycles.array, expected_work(design, stage)
             if exact is not None:
                 worked = max(exact.cycles.worked.get(worker, 0) for worker in stage.workers)
                 array, done = worked / exact.count, exact.accumulates[stage.name]
-            busy = done / (sum(engine.lanes * engine.adds_per_cycle for engine in stage.engines) * between)
-            row |= {"cycles": max(array, cycles.neurons), "busy": busy}
+            row |= {"cycles": max(array, cycles.neurons), "busy": busy_share(stage, done, between)}
     return rows
 
 

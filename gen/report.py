@@ -6,7 +6,15 @@ from typing import Any
 from gen.design import Design
 from gen.emit.toolrun import package_versions
 from gen.facts.network import burst_counts, network_graph, weight_counts
-from gen.facts.planning import alternative_rows, alternatives_are_quick, busy_share, engine_rows, schedule_row, windows
+from gen.facts.planning import (
+    alternative_rows,
+    alternatives_are_quick,
+    busy_share,
+    engine_rows,
+    expected_work,
+    schedule_row,
+    windows,
+)
 from gen.planning.candidates import Candidate, evaluate_plan
 from gen.reported import fmax, unit_name
 
@@ -48,7 +56,8 @@ def stage_rows(design: Design, candidate: Candidate) -> list[dict[str, Any]]:
                 "array_cycles": round(cycles.array, 1),
                 "neuron_cycles": round(cycles.neurons, 1),
                 "windows": windows(design, stage.name),
-                "busy": round(busy_share(design, stage, candidate.slowest), 4),
+                # Padding counts like the rest of a window.
+                "busy": round(min(1.0, busy_share(stage, expected_work(design, stage), candidate.slowest)), 4),
                 "engines": engine_rows(stage),
             }
     return rows

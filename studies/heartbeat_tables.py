@@ -29,7 +29,7 @@ def confusion_of(path: Path, data: str, data_dir: Path) -> IntArray:
     """:func:`confusion` of a checkpoint over the test beats of a data set; raises UserError."""
     network, images = read_network(path)[1], load(data, "test", data_dir)
     if images.shape != network.input.shape or len(CLASSES) != len(network.readout.bias):
-        raise UserError(f"{path} is no network for the beats of {data}")
+        raise UserError(f"{path} is not a network for the beats of {data}")
     return confusion(network, images)
 
 

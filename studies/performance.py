@@ -104,6 +104,7 @@ Written by `python -m studies.performance` (`make performance`). Each row is two
     python -m sim.run --board BOARD --ckpt NETWORK --objective fps --clock-mhz MHZ --data DATA --count COUNT --bench cpp
     python -m gen.build --board BOARD --ckpt NETWORK --objective fps --clock-mhz MHZ --until synth
 
+{rates}
 Accuracies are those of the checkpoints on their whole test sets. Cycles are those of the simulated RTL, image after
 image, and the cycle model predicts each of them exactly; every beat between layers, every membrane and every logit
 equals the golden model's. The rate is the core's at the stated clock: no board's link carries it. LUTs are
@@ -176,7 +177,13 @@ def page(rows: dict[str, Row]) -> str:
         for layer, worked in found["layer_cycles"].items():
             layers.append(f"| {case.network} | {case.board} | {layer} | {worked:,.1f} | {worked / cycles:.0%} |")
     peers = ["| " + " | ".join(one) + " |" for one in PEERS]
-    head = HEAD.format(versions=f"Tools: {', '.join(versions)}." if versions else "")
+    rates = [
+        f"Both have `--target-fps {case.target_fps}` for `{case.network}` on `{case.board}`."
+        for case in CASES
+        if case.key in rows and case.target_fps is not None
+    ]
+    tools = f"Tools: {', '.join(versions)}." if versions else ""
+    head = HEAD.format(rates="".join(f"{line}\n" for line in rates), versions=tools)
     parts = ((head, lines), (LAYERS_HEAD, layers), (PEERS_HEAD, peers))
     return "".join(title + "\n".join(body) + "\n" for title, body in parts)
 

@@ -41,7 +41,7 @@ from hw.memory import MemoryShape
 from hw.plan import MOST_SELF_TEST_SAMPLES, Plan, plan_from
 from hw.shell.selftest import SelfTestVectors
 from qblif.errors import UserError
-from qblif.files import sole_writer, write_whole
+from qblif.files import sole_writer, write_files, write_whole
 from qblif.network.nodes import Leak
 from qblif.progress import counted, step
 from qblif.zoo import ZOO
@@ -263,10 +263,7 @@ def measure(specimen: Specimen) -> Row:
     board, family = specimen.board, specimen.board.family
     top = BoardTop(board, specimen.plan.clock_mhz, specimen.config, specimen.vectors, specimen.link)
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in family.files(board, top, specimen.plan.clock_mhz).items():
-            path = Path(folder) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+        write_files(Path(folder), family.files(board, top, specimen.plan.clock_mhz))
         run_tool(family.synthesis("top"), Path(folder))
         cells = json.loads((Path(folder) / "top.stat.json").read_text())["design"]["num_cells_by_type"]
     return {

@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from gen.design import Design
+from gen.design import Design, design_alternatives
 from gen.planning.activity import KnownActivity, expected_accumulates
 from gen.planning.candidates import Candidate
-from gen.planning.plans import alternatives, schedule_reason
+from gen.planning.plans import schedule_reason
 from gen.planning.scope import ROUTABLE
 from gen.planning.search import SHARE_OF_BOARD
 from hw.schedule import steps_per_frame
@@ -27,12 +27,15 @@ def engine_rows(stage: Stage) -> list[dict[str, Any]]:
     ]
 
 
-def busy_share(design: Design, stage: Stage, between: float) -> float:
-    """Expected accumulates / (lanes x banks x cycles ``between`` two inferences) of a stage with engines; at most 1,
-    since padding counts like the rest of a window."""
+def expected_work(design: Design, stage: Stage) -> float:
+    """Expected accumulates of a stage with engines per inference."""
     known = KnownActivity(network=design.network, activity=design.origin.activity, schedule=design.plan.schedule)
-    done = expected_accumulates(stage, known) * design.config.frames
-    return min(1.0, done / (sum(engine.lanes * engine.adds_per_cycle for engine in stage.engines) * between))
+    return expected_accumulates(stage, known) * design.config.frames
+
+
+def busy_share(stage: Stage, done: float, between: float) -> float:
+    """Accumulates ``done`` / (lanes x banks x cycles ``between`` two inferences) of a stage with engines."""
+    return done / (sum(engine.lanes * engine.adds_per_cycle for engine in stage.engines) * between)
 
 
 def windows(design: Design, name: str) -> int:
@@ -59,19 +62,7 @@ def alternatives_are_quick(design: Design) -> bool:
 def alternative_rows(design: Design, chosen: Candidate) -> list[dict[str, Any]]:
     """The Pareto front of cycles, LUTs and block RAMs around the chosen plan, slowest first, by the planner that made
     the plan and knows the forms of all layers."""
-    front = alternatives(
-        design.network,
-        design.board,
-        design.plan.clock_mhz,
-        design.sha256,
-        design.origin.activity,
-        design.inputs,
-        design.width_margin,
-        design.plan.self_test_samples,
-        design.plan.schedule,
-        design.planner,
-    )
-    rows = [alternative_row(design, one) for one in front]
+    rows = [alternative_row(design, one) for one in design_alternatives(design, design.planner)]
     mine = alternative_row(design, chosen)
     return [{**row, "chosen": row == mine} for row in rows]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from boards.board import Part
-from hw.engines.window.tables import LutShape
+from hw.luts import LutShape
 
 Objective = Literal["fps", "latency", "area"]
 """The fastest design that fits; the one whose first result comes earliest; the smallest."""

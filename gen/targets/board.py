@@ -29,6 +29,7 @@ from gen.targets.target import (
     step_network,
 )
 from qblif.errors import EXIT_NO_BITSTREAM_TOOL, UserError
+from qblif.files import write_files
 
 
 def step_rtl(build: Build) -> None:
@@ -45,10 +46,7 @@ def step_synthesis(build: Build) -> None:
     """Synthesise the board's top and compare its needs with the board."""
     design = build.design
     family = design.board.family
-    for name, text in board_files(design).items():
-        path = build.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    write_files(build.folder, board_files(design))
     run_tool(family.synthesis("top"), build.folder)
     if family.block_ram_format is not None:
         build.memories = fill_tables(

@@ -1,6 +1,5 @@
 """A core inside somebody's design: Verilog, resources, and everything around it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from gen.targets.target import (
     stage_names,
     step_network,
 )
+from qblif.files import write_files
 
 RTL, SYNTHESIS = Path("rtl"), Path("synth")
 
@@ -71,14 +71,6 @@ def step_tables(build: Build) -> None:
     """Write the tables of another network, which a host puts into the running core of an earlier build."""
     save_plan(build)
     write_files(build.folder, table_files(build.design))
-
-
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write texts, by path, below a folder."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
 
 
 STEPS: dict[str, Step] = {

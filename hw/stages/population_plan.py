@@ -13,7 +13,7 @@ from hw.engines.event.config import queue_places
 from hw.engines.event.engine import DEEPEST_QUEUE, EventPlan, QueuedPlan
 from hw.engines.registry import EnginePlan
 from hw.engines.window.proposals import window_plans
-from hw.engines.window.tables import LutShape
+from hw.luts import LutShape
 from hw.memory import MemoryStyle
 from hw.neurons.plans import NeuronPlan, UnrolledPlan
 from hw.stages.stage import Room, StagePlan

@@ -15,8 +15,8 @@ from amaranth.lib.wiring import Out
 from hw.coverage import ComputedRun, CoverPoint
 from hw.divisors import divisors
 from hw.engines.engine import Engine, Expectation, WorkTiming, numbered
-from hw.engines.window.tables import LutShape
 from hw.features import Features
+from hw.luts import LutShape
 from hw.memory import Inventory, MemoryShape, MemoryStyle, under
 from hw.neurons.config import NeuronConfig
 from hw.rows_ahead import RowsAhead

@@ -57,7 +57,7 @@ HEADER_LINE = re.compile(r"(\d{3}) 2 (\d{1,5}) (\d{1,7})\b.*", re.ASCII)
 SIGNAL_LINE = re.compile(r"\S+ 212 \S+ 11 1024 -?\d+ -?\d+ 0 (\S+)", re.ASCII)
 MOST_SAMPLES, MOST_TEXT, MOST_ANNOTATIONS = 2**20, 2**14, 2**17
 SKIP, NUMBER, SUBTYPE, CHANNEL, TEXT = 59, 60, 61, 62, 63
-"""Codes that are no annotations but belong to one."""
+"""Codes that are not annotations but belong to one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,13 +23,6 @@ BEATS = 2
 CLASSES = CONFIG.readout.classes
 
 
-def unchanged(s: Statement, valid: Value, ready: Value, *payload: Value) -> Value:
-    """In this cycle a channel keeps the rule that what is offered stays, unchanged, until it is taken."""
-    word = s.name(Cat(*payload), len(Cat(*payload)))
-    waited = s.kept(valid & ~ready, 1)
-    return ~waited | (valid & (word == s.kept(word, 1)))
-
-
 def outstanding(s: Statement, begins: Value, ends: Value) -> Signal:
     """How many of what has begun have not ended, before this cycle."""
     number = Signal(2, name="outstanding")
@@ -44,9 +37,9 @@ def axi_lite(s: Statement) -> tuple[Any, dict[str, Signal]]:
     port, bus = component.port, component.bus
     s.free(port.awaddr, port.awprot, port.awvalid, port.wdata, port.wstrb, port.wvalid, port.bready)
     s.free(port.araddr, port.arprot, port.arvalid, port.rready, bus.done, bus.read_data, bus.refused)
-    s.assume(unchanged(s, port.awvalid, port.awready, port.awaddr))
-    s.assume(unchanged(s, port.wvalid, port.wready, port.wdata, port.wstrb))
-    s.assume(unchanged(s, port.arvalid, port.arready, port.araddr))
+    s.assume(s.unchanged(port.awvalid, port.awready, port.awaddr))
+    s.assume(s.unchanged(port.wvalid, port.wready, port.wdata, port.wstrb))
+    s.assume(s.unchanged(port.arvalid, port.arready, port.araddr))
     # The registers answer what they are asked, and not in the cycle in which they are asked.
     s.assume(~bus.done | (bus.request & s.kept(bus.request, 1)))
     return component, inside
@@ -63,8 +56,8 @@ def lite_stable(s: Statement) -> None:
     component, inside = axi_lite(s)
     port = component.port
     lite_states(s, port, inside["state_state"])
-    s.claim(unchanged(s, port.bvalid, port.bready, port.bresp))
-    s.claim(unchanged(s, port.rvalid, port.rready, port.rdata, port.rresp))
+    s.claim(s.unchanged(port.bvalid, port.bready, port.bresp))
+    s.claim(s.unchanged(port.rvalid, port.rready, port.rdata, port.rresp))
     s.witness(s.kept(port.bvalid & ~port.bready, 1) & port.bvalid & port.bready)
     s.witness(s.kept(port.rvalid & ~port.rready, 1) & port.rvalid & port.rready)
 
@@ -115,10 +108,7 @@ def lite_serves(s: Statement) -> None:
     port, bus = component.port, component.bus
     s.assume(port.bready & port.rready & (bus.done == (bus.request & s.kept(bus.request, 1))))
     for waits in (port.awvalid & port.wvalid & ~port.awready, port.arvalid & ~port.arready):
-        waited: Value = waits
-        for _ in range(LONGEST_WAIT):
-            waited = s.kept(waited, 1) & waits
-        s.claim(~waited)
+        s.claim(~s.longer(waits, LONGEST_WAIT))
         s.witness(s.kept(waits, 1) & ~waits)
 
 
@@ -133,7 +123,7 @@ def wishbone_answers(s: Statement) -> None:
     port, bus = component.port, component.bus
     s.free(port.cyc, port.stb, port.we, port.adr, port.sel, port.dat_w, bus.done, bus.read_data, bus.refused)
     selected, answered = port.cyc & port.stb, port.ack | port.err
-    s.assume(unchanged(s, selected, answered, port.we, port.adr, port.sel, port.dat_w))
+    s.assume(s.unchanged(selected, answered, port.we, port.adr, port.sel, port.dat_w))
     s.assume(bus.done == (bus.request & s.kept(bus.request, 1)))
     s.claim(~(port.ack & port.err))
     s.claim(~answered | selected)
@@ -142,10 +132,7 @@ def wishbone_answers(s: Statement) -> None:
     s.claim(~answered | port.we | (port.dat_r == s.kept(bus.read_data, 1)))
     s.claim(~bus.done | (Cat(bus.write, bus.address) == Cat(port.we, port.adr)))
     s.claim(~bus.done | ~port.we | (Cat(bus.data, bus.whole) == Cat(port.dat_w, port.sel.all())))
-    waited: Value = selected & ~answered
-    for _ in range(4):
-        waited = s.kept(waited, 1) & selected & ~answered
-    s.claim(~waited)
+    s.claim(~s.longer(selected & ~answered, 4))
     s.witness(s.count(port.ack) == 2)
     s.witness(port.err)
 
@@ -158,7 +145,7 @@ def receiver(s: Statement, *, restarts: bool) -> tuple[Any, dict[str, Signal]]:
     s.free(port.tdata, port.tvalid, port.tlast, component.bursts.ready, component.marks.ready, component.hold)
     if restarts:
         s.free(component.restart)
-    s.assume(unchanged(s, port.tvalid, port.tready, port.tdata, port.tlast))
+    s.assume(s.unchanged(port.tvalid, port.tready, port.tdata, port.tlast))
     return component, inside
 
 
@@ -222,10 +209,7 @@ def receiver_serves(s: Statement) -> None:
     port = component.port
     s.assume(component.bursts.ready & component.marks.ready & ~component.hold & ~component.restart)
     waits = port.tvalid & ~port.tready
-    waited: Value = waits
-    for _ in range(BEATS):
-        waited = s.kept(waited, 1) & waits
-    s.claim(~waited)
+    s.claim(~s.longer(waits, BEATS))
     s.witness(s.kept(waits, 1) & port.tready)
 
 
@@ -242,7 +226,7 @@ def sender_stable(s: Statement) -> None:
     """A word that waits stays, even if the network restarts."""
     component = sender(s)
     port = component.port
-    s.claim(unchanged(s, port.tvalid, port.tready, port.tdata, port.tlast, port.tuser))
+    s.claim(s.unchanged(port.tvalid, port.tready, port.tdata, port.tlast, port.tuser))
     s.witness(s.kept(port.tvalid & ~port.tready & component.restart, 1) & port.tready)
 
 

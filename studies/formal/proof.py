@@ -16,6 +16,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import (
     Assert,
     Assume,
+    Cat,
     ClockDomain,
     Const,
     Cover,
@@ -146,6 +147,20 @@ class Statement:
         with self.module.If(event):
             self.module.d.sync += number.eq(Mux(number == length - 1, 0, number + 1))
         return number, number == length - 1
+
+    def unchanged(self, valid: Value, ready: Value, *payload: ValueLike) -> Value:
+        """In this cycle a channel keeps the rule that what was offered and not taken is offered again, unchanged."""
+        offered = Cat(*payload)
+        word = self.name(offered, len(offered))
+        waited = self.kept(valid & ~ready, 1)
+        return ~waited | (valid & (word == self.kept(word, 1)))
+
+    def longer(self, waits: Value, cycles: int) -> Value:
+        """``waits`` has been 1 for more than ``cycles`` cycles without a break."""
+        waited = waits
+        for _ in range(cycles):
+            waited = self.kept(waited, 1) & waits
+        return waited
 
     def assume(self, condition: ValueLike) -> None:
         """Look only at what keeps ``condition``."""

@@ -26,9 +26,7 @@ def stage(s: Statement, name: str) -> tuple[Any, Any, Any]:
 
 def waits_unchanged(s: Statement, stream: Any) -> Value:
     """In this cycle the stream keeps the rule that a beat that was not taken is offered again, unchanged."""
-    payload = s.name(Value.cast(stream.payload), len(Value.cast(stream.payload)))
-    waited = s.kept(stream.valid & ~stream.ready, 1)
-    return ~waited | (stream.valid & (payload == s.kept(payload, 1)))
+    return s.unchanged(stream.valid, stream.ready, stream.payload)
 
 
 def stable(s: Statement, name: str) -> None:
@@ -97,10 +95,7 @@ def accepted(s: Statement, name: str, cycles: int) -> None:
     s.assume(leaving.ready)
     s.assume(waits_unchanged(s, arriving))
     waits = arriving.valid & ~arriving.ready
-    waited: Value = waits
-    for _ in range(cycles):
-        waited = s.kept(waited, 1) & waits
-    s.claim(~waited)
+    s.claim(~s.longer(waits, cycles))
     s.witness(s.kept(waits, 1) & arriving.ready if cycles > 0 else arriving.valid & arriving.ready)
 
 

@@ -107,11 +107,8 @@ def test_queues_keep_every_plane_in_order(source, folds, merged, banks, density,
     assert accumulations(dut, events) == expected
 
 
-def test_banks_with_queues_wait_once_per_accumulation():
-    source = BurstStream(group=2, burst_bits=4, beats=4, steps=1)
-    dut = QueuedScanner(projection(source, np.zeros((1, 8), dtype=np.int64), banks=2, queued=True))
-    # The banks have 4 and 1 planes in turn: 10 cycles for both, where banks that share every beat need 16.
-    beats = [[15, 1], [1, 15], [15, 1], [1, 15]] * 3
+def event_cycles(dut, beats, count: int) -> list[int]:
+    """The cycles in which the first ``count`` events leave, if nothing ever waits behind the scanner."""
     cycles: list[int] = []
 
     async def producer(ctx):
@@ -120,13 +117,22 @@ def test_banks_with_queues_wait_once_per_accumulation():
     async def consumer(ctx):
         ctx.set(dut.events.ready, 1)
         cycle = 0
-        while len(cycles) < 3 * 10:
+        while len(cycles) < count:
             _, _, valid = await ctx.tick().sample(dut.events.valid)
             cycle += 1
             if valid:
                 cycles.append(cycle)
 
     run(dut, producer, consumer)
+    return cycles
+
+
+def test_banks_with_queues_wait_once_per_accumulation():
+    source = BurstStream(group=2, burst_bits=4, beats=4, steps=1)
+    dut = QueuedScanner(projection(source, np.zeros((1, 8), dtype=np.int64), banks=2, queued=True))
+    # The banks have 4 and 1 planes in turn: 10 cycles for both, where banks that share every beat need 16.
+    beats = [[15, 1], [1, 15], [15, 1], [1, 15]] * 3
+    cycles = event_cycles(dut, beats, 3 * 10)
     assert cycles == list(range(cycles[0], cycles[0] + 3 * 10)), "an event per cycle, without a gap"
     assert cycles[0] == dut.latency + 1
 
@@ -135,20 +141,6 @@ def test_beats_without_spikes_cost_nothing_behind_a_busy_beat():
     source = BurstStream(group=4, burst_bits=4, beats=8, steps=1)
     dut = EventScanner(projection(source, np.zeros((1, 32), dtype=np.int64)))
     beats = [[15, 15, 15, 15], *[[0] * 4] * 6, [1, 0, 0, 0]] * 3
-    cycles: list[int] = []
-
-    async def producer(ctx):
-        await put(ctx, dut.bursts, beats, 0.0)
-
-    async def consumer(ctx):
-        ctx.set(dut.events.ready, 1)
-        cycle = 0
-        while len(cycles) < 3 * 17:
-            _, _, valid = await ctx.tick().sample(dut.events.valid)
-            cycle += 1
-            if valid:
-                cycles.append(cycle)
-
-    run(dut, producer, consumer)
+    cycles = event_cycles(dut, beats, 3 * 17)
     assert cycles == list(range(cycles[0], cycles[0] + 3 * 17)), "an event per cycle, without a gap"
     assert cycles[0] == dut.latency + 1

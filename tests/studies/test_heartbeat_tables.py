@@ -58,7 +58,7 @@ def test_several_pairs_are_added_up(folder, capsys):
 def test_other_data_and_other_networks_are_refused(folder, capsys):
     for ckpt, name, reason in (
         ("model.pt", "digits", "no heartbeats"),
-        ("digits_mlp", "mitbih_fold1", "no network for"),
+        ("digits_mlp", "mitbih_fold1", "is not a network for"),
     ):
         path = folder / ckpt if ckpt == "model.pt" else ckpt
         assert heartbeats.main(["--data-dir", str(folder), "--pair", str(path), name]) == 2

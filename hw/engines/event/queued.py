@@ -1,12 +1,11 @@
 """Event scanner with a queue per bank: banks wait for each other once per accumulation, not once per beat."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.engines.event.config import ProjectionConfig
-from hw.engines.event.scanner import count_rows, dealt, events_layout
-from hw.layouts import bursts_layout
+from hw.engines.event.scanner import count_rows, dealt, events_layout, scanner_ports
 from hw.logic import at_most, index_of, lowest, select, times_constant
 
 
@@ -38,14 +37,7 @@ class QueuedScanner(wiring.Component):
 
     def __init__(self, config: ProjectionConfig) -> None:
         self.config = config
-        source = config.window.source
-        super().__init__(
-            {
-                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "events": Out(stream.Signature(events_layout(config.banks, config.rows, source.burst_bits))),
-                "working": Out(1),
-            }
-        )
+        super().__init__(scanner_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

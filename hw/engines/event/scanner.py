@@ -22,6 +22,16 @@ def events_layout(banks: int, rows: int, burst_bits: int) -> data.StructLayout:
     return data.StructLayout({"banks": data.ArrayLayout(event, banks), "last": 1})
 
 
+def scanner_ports(config: ProjectionConfig) -> dict[str, wiring.Member]:
+    """Ports of every kind of scanner: ``bursts``, ``events`` and ``working``."""
+    source = config.window.source
+    return {
+        "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
+        "events": Out(stream.Signature(events_layout(config.banks, config.rows, source.burst_bits))),
+        "working": Out(1),
+    }
+
+
 class EventScanner(wiring.Component):
     """Turns beats of G bursts into one event for every set bit-plane, lowest channel and plane first.
 
@@ -43,14 +53,7 @@ class EventScanner(wiring.Component):
 
     def __init__(self, config: ProjectionConfig) -> None:
         self.config = config
-        source = config.window.source
-        super().__init__(
-            {
-                "bursts": In(stream.Signature(bursts_layout(source.group, source.burst_bits))),
-                "events": Out(stream.Signature(events_layout(config.banks, config.rows, source.burst_bits))),
-                "working": Out(1),
-            }
-        )
+        super().__init__(scanner_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

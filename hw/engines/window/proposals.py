@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hw.engines.window.engine import WindowPlan, unchecked_engine, unfit
-from hw.engines.window.tables import LutShape
+from hw.luts import LutShape
 from qblif.network.projections import Conv2d, Dense
 from qblif.streams import BurstStream
 

@@ -17,19 +17,6 @@ from qblif.network.checks import IntArray
 
 
 @dataclass(frozen=True, kw_only=True)
-class LutShape:
-    """What one LUT of a chip can be, and several that fixed multiplexers join.
-
-    Attributes:
-        inputs: inputs of a LUT.
-        most: inputs of the largest table that LUTs and the multiplexers beside them make.
-    """
-
-    inputs: int
-    most: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Table:
     """One table of a lane.
 
